@@ -1,0 +1,1 @@
+//! Input gate, lung mask, zones and involvement.

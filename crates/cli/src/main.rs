@@ -1,0 +1,2 @@
+//! The multirnet command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! 3D convolution kernels for the CPU.

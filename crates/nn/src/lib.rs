@@ -1,0 +1,1 @@
+//! MultiR-Net: layers, blocks, nets and losses.

@@ -1,0 +1,1 @@
+//! Seeded synthetic chest CT with known truth.

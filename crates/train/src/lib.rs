@@ -1,0 +1,1 @@
+//! Cohorts, splits, windows, augmentation, training loop and checkpoints.

@@ -1,0 +1,169 @@
+//! A grid of values with its geometry.
+
+use crate::{Error, ErrorKind, Geometry, Result};
+
+/// A type that a volume can hold.
+pub trait Voxel: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
+    /// The value as `f64`, exactly where the type allows.
+    fn to_f64(self) -> f64;
+    /// The nearest value of this type; out of range saturates, NaN becomes 0 for integers.
+    fn from_f64(value: f64) -> Self;
+}
+
+macro_rules! integer_voxel {
+    ($($t:ty),*) => {$(
+        impl Voxel for $t {
+            fn to_f64(self) -> f64 { self as f64 }
+            fn from_f64(value: f64) -> Self { value.round() as $t }
+        }
+    )*};
+}
+integer_voxel!(u8, i8, u16, i16, u32, i32);
+
+impl Voxel for f32 {
+    fn to_f64(self) -> f64 {
+        f64::from(self)
+    }
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+}
+
+impl Voxel for f64 {
+    fn to_f64(self) -> f64 {
+        self
+    }
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+}
+
+/// Values on a grid, indexed `(z, y, x)` with `x` fastest.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Volume<T> {
+    data: Vec<T>,
+    geometry: Geometry,
+}
+
+impl<T: Voxel> Volume<T> {
+    /// A volume of `data` on `geometry`.
+    ///
+    /// # Errors
+    /// `Mismatch` if the number of values is not the number of voxels.
+    pub fn new(data: Vec<T>, geometry: Geometry) -> Result<Self> {
+        if data.len() != geometry.len() {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                format!(
+                    "{} values for a grid of {:?} voxels",
+                    data.len(),
+                    geometry.shape()
+                ),
+            ));
+        }
+        Ok(Self { data, geometry })
+    }
+
+    /// A volume of one value.
+    pub fn filled(value: T, geometry: Geometry) -> Self {
+        Self {
+            data: vec![value; geometry.len()],
+            geometry,
+        }
+    }
+
+    /// A volume computed from each voxel's index `[z, y, x]`.
+    pub fn from_fn(geometry: Geometry, mut f: impl FnMut([usize; 3]) -> T) -> Self {
+        let [nz, ny, nx] = geometry.shape();
+        let mut data = Vec::with_capacity(geometry.len());
+        for z in 0..nz {
+            for y in 0..ny {
+                for x in 0..nx {
+                    data.push(f([z, y, x]));
+                }
+            }
+        }
+        Self { data, geometry }
+    }
+
+    /// Where the voxels lie.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Voxels per axis `(z, y, x)`.
+    pub fn shape(&self) -> [usize; 3] {
+        self.geometry.shape()
+    }
+
+    /// The values, `x` fastest.
+    pub fn data(&self) -> &[T] {
+        &self.data
+    }
+
+    /// The values, for writing.
+    pub fn data_mut(&mut self) -> &mut [T] {
+        &mut self.data
+    }
+
+    /// The values, taken out.
+    pub fn into_data(self) -> Vec<T> {
+        self.data
+    }
+
+    /// Position of voxel `[z, y, x]` in [`Volume::data`].
+    pub fn offset(&self, index: [usize; 3]) -> usize {
+        let [_, ny, nx] = self.shape();
+        (index[0] * ny + index[1]) * nx + index[2]
+    }
+
+    /// The value at `[z, y, x]`.
+    ///
+    /// # Panics
+    /// If the index is outside the grid.
+    pub fn at(&self, index: [usize; 3]) -> T {
+        self.data[self.offset(index)]
+    }
+
+    /// The axial plane at `z` (in array order, `y` rows of `x`).
+    ///
+    /// # Panics
+    /// If `z` is outside the grid.
+    pub fn plane(&self, z: usize) -> &[T] {
+        let [_, ny, nx] = self.shape();
+        &self.data[z * ny * nx..(z + 1) * ny * nx]
+    }
+
+    /// The same grid with every value mapped.
+    pub fn map<U: Voxel>(&self, f: impl Fn(T) -> U) -> Volume<U> {
+        Volume {
+            data: self.data.iter().map(|&v| f(v)).collect(),
+            geometry: self.geometry,
+        }
+    }
+
+    /// The same values on another grid of the same shape.
+    ///
+    /// # Errors
+    /// `Mismatch` if the shapes differ.
+    pub fn with_geometry(self, geometry: Geometry) -> Result<Self> {
+        Self::new(self.data, geometry)
+    }
+
+    /// Checks that `other` lies on the same grid within a hundredth of a millimetre.
+    ///
+    /// # Errors
+    /// `Mismatch` that states both geometries.
+    pub fn check_same_grid<U: Voxel>(&self, other: &Volume<U>) -> Result<()> {
+        if self.geometry.matches(&other.geometry, 1e-2) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Mismatch,
+            format!(
+                "the grids differ: {:?} and {:?}",
+                self.geometry, other.geometry
+            ),
+        ))
+    }
+}

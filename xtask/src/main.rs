@@ -1,0 +1,2 @@
+//! The one gate.
+fn main() {}
