@@ -1,2 +1,101 @@
-//! The one gate.
-fn main() {}
+//! The one gate: `cargo xtask check` runs every check of the project, cheapest first.
+
+use std::env;
+use std::process::{Command, ExitCode};
+
+/// One step of the gate: its name, cargo's arguments, and extra environment.
+struct Step {
+    name: &'static str,
+    args: &'static [&'static str],
+    env: &'static [(&'static str, &'static str)],
+}
+
+const FORMAT: Step = Step {
+    name: "format",
+    args: &["fmt", "--all", "--", "--check"],
+    env: &[],
+};
+const CLIPPY: Step = Step {
+    name: "clippy",
+    args: &[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--release",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ],
+    env: &[],
+};
+const DOCS: Step = Step {
+    name: "docs",
+    args: &["doc", "--workspace", "--no-deps", "--release", "--locked"],
+    env: &[("RUSTDOCFLAGS", "-D warnings")],
+};
+const TESTS: Step = Step {
+    name: "tests",
+    args: &["test", "--workspace", "--release", "--locked"],
+    env: &[],
+};
+const POLICY: Step = Step {
+    name: "dependency policy",
+    args: &["deny", "--offline", "check", "bans", "licenses", "sources"],
+    env: &[],
+};
+
+const USAGE: &str = "\
+The project's gate.
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  check   format, clippy, docs, tests, dependency policy (needs cargo-deny)
+  fast    format, clippy and docs only: the part that .ci/run adds to the tests
+  help    this text";
+
+fn run(step: &Step) -> Result<(), String> {
+    eprintln!("xtask: {}", step.name);
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(step.args)
+        .envs(step.env.iter().copied())
+        .status()
+        .map_err(|e| format!("{}: cannot start cargo: {e}", step.name))?;
+    if status.success() {
+        return Ok(());
+    }
+    let hint = match step.name {
+        "format" => "run `cargo fmt --all`",
+        "dependency policy" => {
+            "read the lines above; if cargo-deny is missing, run `cargo install --locked cargo-deny`"
+        }
+        _ => "read the lines above",
+    };
+    Err(format!("{} failed: {hint}", step.name))
+}
+
+fn main() -> ExitCode {
+    let command = env::args().nth(1).unwrap_or_default();
+    let steps: &[Step] = match command.as_str() {
+        "check" => &[FORMAT, CLIPPY, DOCS, TESTS, POLICY],
+        "fast" => &[FORMAT, CLIPPY, DOCS],
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    for step in steps {
+        if let Err(message) = run(step) {
+            eprintln!("xtask: {message}");
+            return ExitCode::FAILURE;
+        }
+    }
+    eprintln!("xtask: all checks passed");
+    ExitCode::SUCCESS
+}
