@@ -1,0 +1,136 @@
+//! Overlap of two masks on the same grid.
+
+use crate::{Error, ErrorKind, Result};
+use multirnet_volume::Volume;
+use serde::{Deserialize, Serialize};
+
+/// How a predicted mask overlaps a true one, in voxels of one grid.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Overlap {
+    /// Voxels in both masks.
+    pub true_positive: u64,
+    /// Voxels in the prediction only.
+    pub false_positive: u64,
+    /// Voxels in the truth only.
+    pub false_negative: u64,
+    /// Volume of one voxel, mm³.
+    pub voxel_mm3: f64,
+}
+
+impl Overlap {
+    /// Overlap of `predicted` with `truth`; any label but 0 counts as mask.
+    ///
+    /// # Errors
+    /// `Mismatch` if the two do not lie on the same grid.
+    pub fn of(truth: &Volume<u8>, predicted: &Volume<u8>) -> Result<Self> {
+        Self::count(truth, predicted, |t| t != 0, |p| p != 0)
+    }
+
+    /// Overlap of one `label` (say, consolidation only).
+    ///
+    /// # Errors
+    /// `Mismatch` if the two do not lie on the same grid.
+    pub fn of_label(truth: &Volume<u8>, predicted: &Volume<u8>, label: u8) -> Result<Self> {
+        Self::count(truth, predicted, |t| t == label, |p| p == label)
+    }
+
+    fn count(
+        truth: &Volume<u8>,
+        predicted: &Volume<u8>,
+        in_truth: impl Fn(u8) -> bool,
+        in_predicted: impl Fn(u8) -> bool,
+    ) -> Result<Self> {
+        truth.check_same_grid(predicted).map_err(|e| {
+            Error::new(
+                ErrorKind::Mismatch,
+                format!("the prediction does not lie on the truth's grid: {e}"),
+            )
+            .hint("score on the scan's own grid; resample the prediction first")
+        })?;
+        let mut counts = [0u64; 4];
+        for (&t, &p) in truth.data().iter().zip(predicted.data()) {
+            counts[usize::from(in_truth(t)) * 2 + usize::from(in_predicted(p))] += 1;
+        }
+        Ok(Self {
+            true_positive: counts[3],
+            false_positive: counts[1],
+            false_negative: counts[2],
+            voxel_mm3: truth.geometry().voxel_mm3(),
+        })
+    }
+
+    /// Dice coefficient 2·TP / (2·TP + FP + FN) in 0..=1; `None` when both masks are empty.
+    pub fn dice(&self) -> Option<f64> {
+        let sum = 2 * self.true_positive + self.false_positive + self.false_negative;
+        (sum > 0).then(|| 2.0 * self.true_positive as f64 / sum as f64)
+    }
+
+    /// Whether the truth holds no voxel.
+    pub fn truth_is_empty(&self) -> bool {
+        self.true_positive + self.false_negative == 0
+    }
+
+    /// Volume of the true mask, ml.
+    pub fn truth_ml(&self) -> f64 {
+        (self.true_positive + self.false_negative) as f64 * self.voxel_mm3 / 1000.0
+    }
+
+    /// Volume of the predicted mask, ml.
+    pub fn predicted_ml(&self) -> f64 {
+        (self.true_positive + self.false_positive) as f64 * self.voxel_mm3 / 1000.0
+    }
+
+    /// Volume predicted where the truth has nothing, ml.
+    pub fn false_positive_ml(&self) -> f64 {
+        self.false_positive as f64 * self.voxel_mm3 / 1000.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_volume::Geometry;
+
+    fn mask(values: [u8; 4]) -> Volume<u8> {
+        let grid = Geometry::axial([1, 2, 2], [10.0, 5.0, 2.0]).unwrap();
+        Volume::new(values.to_vec(), grid).unwrap()
+    }
+
+    #[test]
+    fn dice_by_hand() {
+        let cases = [
+            ([1, 1, 0, 0], [1, 1, 0, 0], Some(1.0)),
+            ([1, 1, 0, 0], [0, 1, 1, 0], Some(0.5)),
+            ([1, 1, 1, 0], [2, 0, 0, 0], Some(0.5)),
+            ([0, 0, 0, 0], [0, 1, 0, 0], Some(0.0)),
+            ([1, 0, 0, 0], [0, 0, 0, 0], Some(0.0)),
+            ([0, 0, 0, 0], [0, 0, 0, 0], None),
+        ];
+        for (truth, predicted, dice) in cases {
+            let overlap = Overlap::of(&mask(truth), &mask(predicted)).unwrap();
+            assert_eq!(overlap.dice(), dice, "{truth:?} {predicted:?}");
+        }
+    }
+
+    #[test]
+    fn volumes_are_in_millilitres() {
+        let overlap = Overlap::of(&mask([1, 1, 1, 0]), &mask([1, 0, 0, 1])).unwrap();
+        assert!((overlap.truth_ml() - 0.3).abs() < 1e-12);
+        assert!((overlap.predicted_ml() - 0.2).abs() < 1e-12);
+        assert!((overlap.false_positive_ml() - 0.1).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_label_alone() {
+        let overlap = Overlap::of_label(&mask([1, 2, 2, 0]), &mask([2, 2, 0, 0]), 2).unwrap();
+        assert_eq!(overlap.dice(), Some(0.5));
+    }
+
+    #[test]
+    fn another_grid_is_refused() {
+        let other = Volume::filled(1u8, Geometry::axial([1, 2, 2], [10.0, 5.0, 3.0]).unwrap());
+        let error = Overlap::of(&mask([1; 4]), &other).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+        assert!(error.to_string().contains("resample"), "{error}");
+    }
+}
