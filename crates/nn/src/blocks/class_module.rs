@@ -1,0 +1,75 @@
+//! Residual module of the classification subnet.
+
+use super::unit::{Unit, UnitConfig};
+use crate::config::Norm;
+use crate::layers::{Conv, ConvConfig};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Configuration of [`ClassModule`].
+#[derive(Debug, Clone)]
+pub struct ClassModuleConfig {
+    /// Channels in and out.
+    pub channels: [usize; 2],
+    /// Stride of the first convolution.
+    pub stride: usize,
+    /// Kind of normalisation.
+    pub norm: Norm,
+}
+
+impl ClassModuleConfig {
+    /// A residual module.
+    pub fn new(channels: [usize; 2], stride: usize, norm: Norm) -> Self {
+        Self {
+            channels,
+            stride,
+            norm,
+        }
+    }
+
+    /// Makes the block.
+    pub fn init(&self, device: &Device) -> ClassModule {
+        let [channels_in, channels_out] = self.channels;
+        let changes = channels_in != channels_out || self.stride != 1;
+        ClassModule {
+            first: UnitConfig::new(self.channels, 3, self.norm)
+                .with_stride(self.stride)
+                .init(device),
+            second: UnitConfig::new([channels_out, channels_out], 3, self.norm).init(device),
+            shortcut: changes.then(|| {
+                ConvConfig::new(self.channels, 1)
+                    .with_stride(self.stride)
+                    .init(device)
+            }),
+        }
+    }
+}
+
+/// Two 3³ convolutions with norm and PReLU; the residual joins before the last PReLU.
+///
+/// The residual path is a plain 1³ convolution where the shape changes, else the identity.
+#[derive(Module, Debug)]
+pub struct ClassModule {
+    /// First convolution; carries the stride.
+    pub first: Unit,
+    /// Second convolution.
+    pub second: Unit,
+    /// 1³ convolution of the residual path, where the shape changes.
+    pub shortcut: Option<Conv>,
+}
+
+impl ClassModule {
+    /// Applies the block.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch, channels_in, d, h, w]`
+    /// - output: `[batch, channels_out, d/stride, h/stride, w/stride]`
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        let residual = match &self.shortcut {
+            Some(conv) => conv.forward(x.clone()),
+            None => x.clone(),
+        };
+        self.second.forward_residual(self.first.forward(x), residual)
+    }
+}

@@ -1,0 +1,62 @@
+//! Reverse attention on a skip connection.
+
+use super::unit::{Unit, UnitConfig};
+use crate::config::Norm;
+use crate::layers::{Conv, ConvConfig, nearest_up2};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation::sigmoid};
+
+/// Configuration of [`ReverseAttention`].
+#[derive(Debug, Clone)]
+pub struct ReverseAttentionConfig {
+    /// Channels of the skip connection and of the next deeper feature.
+    pub channels: [usize; 2],
+    /// Kind of normalisation.
+    pub norm: Norm,
+}
+
+impl ReverseAttentionConfig {
+    /// Reverse attention on a skip of `channels[0]`, steered by a feature of `channels[1]`.
+    pub fn new(channels: [usize; 2], norm: Norm) -> Self {
+        Self { channels, norm }
+    }
+
+    /// Makes the block.
+    pub fn init(&self, device: &Device) -> ReverseAttention {
+        let [skip, deeper] = self.channels;
+        ReverseAttention {
+            logit: ConvConfig::new([deeper, 1], 1)
+                .with_bias(true)
+                .init(device),
+            unit: UnitConfig::new([skip, skip], 3, self.norm).init(device),
+        }
+    }
+}
+
+/// Erases from a skip connection what the deeper level has found already, so that the decoder
+/// looks at the rest: borders and missed regions.
+///
+/// After PraNet's module; the paper's change is that its width follows the level. Ours: the
+/// attention map is upsampled by nearest neighbour.
+#[derive(Module, Debug)]
+pub struct ReverseAttention {
+    /// 1³ convolution of the deeper feature to one logit.
+    pub logit: Conv,
+    /// 3³ convolution, norm and PReLU on the attended skip.
+    pub unit: Unit,
+}
+
+impl ReverseAttention {
+    /// `unit(skip ⊙ (1 − sigmoid(up2(logit(deeper)))))`.
+    ///
+    /// # Shapes
+    ///
+    /// - `skip`: `[batch, C, d, h, w]`
+    /// - `deeper`: `[batch, C', d/2, h/2, w/2]`
+    /// - output: `[batch, C, d, h, w]`
+    pub fn forward(&self, skip: Tensor<5>, deeper: Tensor<5>) -> Tensor<5> {
+        // 1 − sigmoid(s) = sigmoid(−s), and upsampling by repetition commutes with it.
+        let reverse = sigmoid(self.logit.forward(deeper).neg());
+        self.unit.forward(skip * nearest_up2(reverse))
+    }
+}

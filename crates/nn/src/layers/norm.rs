@@ -1,0 +1,75 @@
+//! Normalisation of the chosen kind.
+
+use crate::config::Norm;
+use burn::module::Module;
+use burn::nn::{
+    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig,
+};
+use burn::tensor::{Device, Tensor};
+
+/// Configuration of [`NormLayer`].
+#[derive(Debug, Clone)]
+pub struct NormConfig {
+    /// Kind of normalisation.
+    pub kind: Norm,
+    /// Channels of the input.
+    pub channels: usize,
+}
+
+impl NormConfig {
+    /// A norm of `kind` over `channels`.
+    pub fn new(kind: Norm, channels: usize) -> Self {
+        Self { kind, channels }
+    }
+
+    /// Groups of the group norm: the largest number up to 8 that divides the channels.
+    pub fn groups(&self) -> usize {
+        (1..=8)
+            .rev()
+            .find(|g| self.channels.is_multiple_of(*g))
+            .unwrap_or(1)
+    }
+
+    /// Makes the layer: γ = 1, β = 0, running mean 0 and variance 1, ε = 1e-5.
+    pub fn init(&self, device: &Device) -> NormLayer {
+        match self.kind {
+            Norm::Batch => NormLayer::Batch(BatchNormConfig::new(self.channels).init(device)),
+            Norm::Instance => {
+                NormLayer::Instance(InstanceNormConfig::new(self.channels).init(device))
+            }
+            Norm::Group => {
+                NormLayer::Group(GroupNormConfig::new(self.groups(), self.channels).init(device))
+            }
+        }
+    }
+}
+
+/// Normalisation with a trained scale γ and shift β for each channel.
+///
+/// Batch normalisation takes the batch's own statistics, and moves the running ones by 0.1 of
+/// them (biased variance), when the input lives on an autodiff device; else it takes the running
+/// statistics. In an iterative net each pass counts as a batch of its own.
+#[derive(Module, Debug)]
+pub enum NormLayer {
+    /// Batch normalisation.
+    Batch(BatchNorm),
+    /// Instance normalisation.
+    Instance(InstanceNorm),
+    /// Group normalisation.
+    Group(GroupNorm),
+}
+
+impl NormLayer {
+    /// Applies the layer.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, channels, d, h, w]`
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        match self {
+            Self::Batch(norm) => norm.forward(x),
+            Self::Instance(norm) => norm.forward(x),
+            Self::Group(norm) => norm.forward(x),
+        }
+    }
+}

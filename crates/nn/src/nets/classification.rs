@@ -1,0 +1,101 @@
+//! The classification subnet.
+
+use crate::blocks::{ClassModule, ClassModuleConfig};
+use crate::config::{CLASSES, MaskFeedback, MultiRNetConfig, Norm};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor};
+
+/// Strides of the six modules.
+pub const STRIDES: [usize; 6] = [1, 2, 2, 2, 2, 1];
+
+/// Configuration of [`Classification`].
+#[derive(Debug, Clone)]
+pub struct ClassificationConfig {
+    /// Channels of the six modules.
+    pub channels: [usize; 6],
+    /// Channels of the segmentation subnet's deepest feature.
+    pub deepest: usize,
+    /// Kind of normalisation.
+    pub norm: Norm,
+    /// How the lesion map enters.
+    pub mask_feedback: MaskFeedback,
+    /// Dropout before the linear layer.
+    pub dropout: f64,
+}
+
+impl From<&MultiRNetConfig> for ClassificationConfig {
+    fn from(config: &MultiRNetConfig) -> Self {
+        Self {
+            channels: config.class_channels,
+            deepest: config.channels[4],
+            norm: config.norm,
+            mask_feedback: config.mask_feedback,
+            dropout: config.dropout,
+        }
+    }
+}
+
+impl ClassificationConfig {
+    /// Makes the subnet.
+    pub fn init(&self, device: &Device) -> Classification {
+        let module = |i: usize| {
+            let from = if i == 0 { 1 } else { self.channels[i - 1] };
+            ClassModuleConfig::new([from, self.channels[i]], STRIDES[i], self.norm).init(device)
+        };
+        Classification {
+            modules: (0..6).map(module).collect(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            linear: LinearConfig::new(self.channels[5] + self.deepest, CLASSES).init(device),
+            mask_feedback: self.mask_feedback,
+        }
+    }
+}
+
+/// Six residual modules on the masked CT; their pooled output joins the segmentation subnet's
+/// pooled deepest feature in one linear layer.
+#[derive(Module, Debug)]
+pub struct Classification {
+    /// The residual modules.
+    pub modules: Vec<ClassModule>,
+    /// Dropout before the linear layer.
+    pub dropout: Dropout,
+    /// `[class_channels[5] + channels[4], 3]`; the last module's features come first.
+    pub linear: Linear,
+    /// How the lesion map enters.
+    #[module(skip)]
+    pub mask_feedback: MaskFeedback,
+}
+
+impl Classification {
+    /// Logits in the order normal, CAP, COVID-19, and the last module's features.
+    ///
+    /// # Shapes
+    ///
+    /// - `x`: CT `[batch, 1, d, h, w]`
+    /// - `mask`: lesion map `[batch, 1, d, h, w]`
+    /// - `deepest`: `[batch, C_5, d/16, h/16, w/16]`
+    /// - output: `[batch, 3]` and `[batch, class_channels[5], d/16, h/16, w/16]`
+    pub fn forward(
+        &self,
+        x: Tensor<5>,
+        mask: Tensor<5>,
+        deepest: Tensor<5>,
+    ) -> (Tensor<2>, Tensor<5>) {
+        let z = match self.mask_feedback {
+            MaskFeedback::Multiply => x * mask,
+            MaskFeedback::Add => x + mask,
+            MaskFeedback::None => x,
+        };
+        let features = self.modules.iter().fold(z, |z, module| module.forward(z));
+        let pooled = Tensor::cat(vec![pool(features.clone()), pool(deepest)], 1);
+        let logits = self.linear.forward(self.dropout.forward(pooled));
+        (logits, features)
+    }
+}
+
+/// Global average pooling, `[batch, channels, d, h, w]` → `[batch, channels]`.
+pub(crate) fn pool(x: Tensor<5>) -> Tensor<2> {
+    let [b, c, d, h, w] = x.dims();
+    x.reshape([b, c, d * h * w]).mean_dim(2).reshape([b, c])
+}

@@ -1,0 +1,167 @@
+//! MultiR-Net: segmentation and classification, iterated.
+
+use super::classification::{Classification, ClassificationConfig};
+use super::segmentation::{Segmentation, SegmentationConfig};
+use crate::config::{ClassFrom, MultiRNetConfig};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+impl MultiRNetConfig {
+    /// Makes the net on `device`; it trains if the device is an autodiff device.
+    ///
+    /// # Panics
+    ///
+    /// If [`validate`](Self::validate) would refuse the configuration.
+    pub fn init(&self, device: &Device) -> MultiRNet {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        MultiRNet {
+            segmentation: SegmentationConfig::from(self).init(device),
+            classification: self
+                .classification
+                .then(|| ClassificationConfig::from(self).init(device)),
+            config: self.clone(),
+        }
+    }
+}
+
+/// MultiR-Net. See [`MultiRNetConfig`].
+///
+/// Clones share the running statistics of batch norms; [`Module::valid`] makes a copy for
+/// evaluation with its own.
+#[derive(Module, Debug)]
+pub struct MultiRNet {
+    /// The segmentation subnet.
+    pub segmentation: Segmentation,
+    /// The classification subnet, unless switched off.
+    pub classification: Option<Classification>,
+    #[module(skip)]
+    config: MultiRNetConfig,
+}
+
+/// Output of one pass.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    /// Lesion probabilities `[batch, K, d, h, w]`.
+    pub lesion: Tensor<5>,
+    /// Class logits `[batch, 3]`: normal, CAP, COVID-19.
+    pub class_logits: Option<Tensor<2>>,
+    /// Output of the last classification module `[batch, channels, d/16, h/16, w/16]`.
+    pub class_features: Option<Tensor<5>>,
+}
+
+/// Output of the net: every pass, first to last.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The passes; never empty.
+    pub passes: Vec<Pass>,
+}
+
+impl Output {
+    /// Lesion probabilities of the last pass, `[batch, K, d, h, w]`.
+    pub fn lesion(&self) -> Tensor<5> {
+        self.passes[self.passes.len() - 1].lesion.clone()
+    }
+
+    /// Class logits `[batch, 3]` of the chosen pass, or the mean of all passes' logits; `None`
+    /// without classification subnet.
+    pub fn class_logits(&self, from: ClassFrom) -> Option<Tensor<2>> {
+        self.select(from, |pass| pass.class_logits.clone())
+    }
+
+    /// Class features `[batch, channels, d', h', w']` that belong to
+    /// [`class_logits`](Self::class_logits).
+    pub fn class_features(&self, from: ClassFrom) -> Option<Tensor<5>> {
+        self.select(from, |pass| pass.class_features.clone())
+    }
+
+    fn select<const D: usize>(
+        &self,
+        from: ClassFrom,
+        get: impl Fn(&Pass) -> Option<Tensor<D>>,
+    ) -> Option<Tensor<D>> {
+        match from {
+            ClassFrom::Last => self.passes.last().and_then(get),
+            ClassFrom::First => self.passes.first().and_then(get),
+            ClassFrom::Mean => {
+                let all: Option<Vec<Tensor<D>>> = self.passes.iter().map(get).collect();
+                let all = all?;
+                let n = all.len() as f64;
+                Some(all.into_iter().reduce(|a, b| a + b)?.div_scalar(n))
+            }
+        }
+    }
+}
+
+impl MultiRNet {
+    /// The configuration that the net was made from.
+    pub fn config(&self) -> &MultiRNetConfig {
+        &self.config
+    }
+
+    /// Runs passes 0..=`iterations` of the configuration.
+    ///
+    /// # Shapes
+    ///
+    /// - input: CT in \[0, 1\], `[batch, 1, d, h, w]`, sides multiples of 16
+    ///
+    /// # Panics
+    ///
+    /// On any other shape; [`MultiRNetConfig::check_window`] tells beforehand.
+    pub fn forward(&self, x: Tensor<5>) -> Output {
+        self.forward_with(x, self.config.iterations)
+    }
+
+    /// Runs passes 0..=`iterations`; the rest as [`forward`](Self::forward).
+    pub fn forward_with(&self, x: Tensor<5>, iterations: usize) -> Output {
+        let [_, channels, d, h, w] = x.dims();
+        assert_eq!(channels, 1, "the net takes one CT channel");
+        if let Err(error) = MultiRNetConfig::check_window([d, h, w]) {
+            panic!("{error}");
+        }
+        let mut passes = Vec::with_capacity(iterations + 1);
+        let mut previous = x.zeros_like();
+        for _ in 0..=iterations {
+            let pass = self.pass(x.clone(), previous);
+            previous = lesion_mask(pass.lesion.clone());
+            if self.config.detach_feedback {
+                previous = previous.detach();
+            }
+            passes.push(pass);
+        }
+        Output { passes }
+    }
+
+    /// One pass, with `previous` the lesion map of the pass before (zeros for the first).
+    ///
+    /// # Shapes
+    ///
+    /// - `x` and `previous`: `[batch, 1, d, h, w]`
+    pub fn pass(&self, x: Tensor<5>, previous: Tensor<5>) -> Pass {
+        let (lesion, deepest) = self.segmentation.forward(x.clone(), previous);
+        let class = self
+            .classification
+            .as_ref()
+            .map(|net| net.forward(x, lesion_mask(lesion.clone()), deepest));
+        let (class_logits, class_features) = class.unzip();
+        Pass {
+            lesion,
+            class_logits,
+            class_features,
+        }
+    }
+}
+
+/// One lesion map of K: the maximum over channels (ours, for K > 1).
+///
+/// # Shapes
+///
+/// - input: `[batch, K, d, h, w]`
+/// - output: `[batch, 1, d, h, w]`
+pub fn lesion_mask(lesion: Tensor<5>) -> Tensor<5> {
+    match lesion.dims()[1] {
+        1 => lesion,
+        _ => lesion.max_dim(1),
+    }
+}
