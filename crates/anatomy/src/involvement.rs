@@ -1,0 +1,90 @@
+//! How much of the lungs the lesions take.
+
+use crate::{Error, ErrorKind, LEFT, RIGHT, Result, ZONE_NAMES, zones};
+use multirnet_volume::Volume;
+use serde::{Deserialize, Serialize};
+
+/// Lesion volume within one region of the lungs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ZoneInvolvement {
+    /// The region, such as `right upper`.
+    pub name: String,
+    /// The region's volume in millilitres.
+    pub lung_ml: f64,
+    /// The volume of lesion in it in millilitres.
+    pub lesion_ml: f64,
+    /// `lesion_ml / lung_ml`, 0 for an empty region.
+    pub fraction: f64,
+    /// 0 without lesion, 1 below a quarter, 2 below a half, 3 below three quarters, else 4.
+    pub score: u8,
+}
+
+/// Lesion volume by lung and by zone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Involvement {
+    /// The right lung.
+    pub right: ZoneInvolvement,
+    /// The left lung.
+    pub left: ZoneInvolvement,
+    /// Both lungs together.
+    pub both: ZoneInvolvement,
+    /// The six zones in the order of [`ZONE_NAMES`].
+    pub zones: [ZoneInvolvement; 6],
+    /// Sum of the six zones' scores, 0..=24.
+    pub severity_score: u8,
+}
+
+/// Measures `lesions` (any value but 0) within `lungs` (1 right, 2 left), both on one grid.
+///
+/// Lesion voxels outside the lungs are not counted. The zone scores follow the CT severity score
+/// that is used for COVID-19 (0..=4 for each of six zones); equal-height thirds stand in for the
+/// carina and the lower pulmonary veins as its borders.
+///
+/// # Errors
+/// `Mismatch` if the grids differ.
+pub fn involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Involvement> {
+    lungs.check_same_grid(lesions).map_err(|e| {
+        Error::new(
+            ErrorKind::Mismatch,
+            format!("the lesion mask is not on the lung mask's grid: {e}"),
+        )
+        .hint("resample the lesion mask onto the scan first")
+    })?;
+    let (mut lung, mut lesion) = ([0u64; 7], [0u64; 7]);
+    for (&zone, &mark) in zones(lungs).data().iter().zip(lesions.data()) {
+        lung[usize::from(zone)] += 1;
+        lesion[usize::from(zone)] += u64::from(mark != 0);
+    }
+    let ml = lungs.geometry().voxel_mm3() / 1000.0;
+    let region = |name: &str, zones: std::ops::RangeInclusive<usize>| {
+        let lung: u64 = lung[zones.clone()].iter().sum();
+        let lesion: u64 = lesion[zones].iter().sum();
+        ZoneInvolvement {
+            name: name.to_owned(),
+            lung_ml: lung as f64 * ml,
+            lesion_ml: lesion as f64 * ml,
+            fraction: lesion as f64 / lung.max(1) as f64,
+            score: score(lesion, lung),
+        }
+    };
+    let zones: [ZoneInvolvement; 6] = std::array::from_fn(|i| region(ZONE_NAMES[i], i + 1..=i + 1));
+    let first = |side: u8| 1 + 3 * usize::from(side - 1);
+    Ok(Involvement {
+        right: region("right", first(RIGHT)..=first(RIGHT) + 2),
+        left: region("left", first(LEFT)..=first(LEFT) + 2),
+        both: region("both", 1..=6),
+        severity_score: zones.iter().map(|z| z.score).sum(),
+        zones,
+    })
+}
+
+/// In whole voxels, so that a quarter is a quarter.
+fn score(lesion: u64, lung: u64) -> u8 {
+    match lesion {
+        0 => 0,
+        _ if 4 * lesion < lung => 1,
+        _ if 2 * lesion < lung => 2,
+        _ if 4 * lesion < 3 * lung => 3,
+        _ => 4,
+    }
+}

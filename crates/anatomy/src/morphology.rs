@@ -1,0 +1,1 @@
+//! Morphology with balls, in millimetres.

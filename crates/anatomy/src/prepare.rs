@@ -1,0 +1,308 @@
+//! From a scan to the network's two views of it (SPEC 3).
+
+use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
+use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs};
+use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
+use serde::{Deserialize, Serialize};
+
+/// What a scan's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intensity {
+    /// Hounsfield units.
+    #[default]
+    Hu,
+    /// Already scaled grey values, 0..1 or 0..255 (divided by 255 when the largest exceeds 1.5).
+    /// The gate does not judge them and they need a given lung mask.
+    Unit,
+}
+
+/// How a scan is prepared. Training and inference must use the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrepareConfig {
+    /// Values scaled to 0 and 1 (ours: the paper does not state its window).
+    pub window_hu: [f64; 2],
+    /// Spacing of the local view `(z, y, x)` in millimetres (ours).
+    pub spacing_mm: [f64; 3],
+    /// Room left around the lungs in millimetres (ours).
+    pub margin_mm: f64,
+    /// Shape of the global view `(z, y, x)` (the paper's input size).
+    pub global_shape: [usize; 3],
+    /// What the scan's values are.
+    pub intensity: Intensity,
+    /// Limits of the input gate.
+    pub gate: GateConfig,
+    /// How the lungs are found.
+    pub lungs: LungConfig,
+}
+
+impl Default for PrepareConfig {
+    fn default() -> Self {
+        Self {
+            window_hu: [-1000.0, 400.0],
+            spacing_mm: [2.5, 1.5, 1.5],
+            margin_mm: 10.0,
+            global_shape: [32, 96, 96],
+            intensity: Intensity::Hu,
+            gate: GateConfig::default(),
+            lungs: LungConfig::default(),
+        }
+    }
+}
+
+impl PrepareConfig {
+    fn validate(&self) -> Result<()> {
+        let bad = |reason: String| Err(Error::new(ErrorKind::Config, reason));
+        let [low, high] = self.window_hu;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return bad(format!(
+                "window_hu {:?} is not a rising pair",
+                self.window_hu
+            ));
+        }
+        if self.spacing_mm.iter().any(|s| !(0.2..=20.0).contains(s)) {
+            return bad(format!(
+                "spacing_mm {:?} is not within 0.2 to 20 mm",
+                self.spacing_mm
+            ));
+        }
+        if !(0.0..=200.0).contains(&self.margin_mm) {
+            return bad(format!(
+                "margin_mm {} is not within 0 to 200",
+                self.margin_mm
+            ));
+        }
+        if self.global_shape.iter().any(|n| !(1..=1024).contains(n)) {
+            return bad(format!(
+                "global_shape {:?} is not within 1 to 1024 voxels",
+                self.global_shape
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A scan as the network sees it.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Lung mask (1 right, 2 left) on the scan's own grid and orientation.
+    pub lungs: Volume<u8>,
+    /// The lung box with its margin in canonical orientation at the working spacing, in [0, 1].
+    pub local: Volume<f32>,
+    /// Lung mask on the grid of `local`.
+    pub local_lungs: Volume<u8>,
+    /// The same box resized to the global shape, in [0, 1]. Its geometry is kept, so that
+    /// resampling leads back to the scan.
+    pub global: Volume<f32>,
+    /// Lung mask on the grid of `global`.
+    pub global_lungs: Volume<u8>,
+    /// What the gate found.
+    pub report: GateReport,
+}
+
+/// Checks `scan`, finds its lungs (or takes `lungs`, 1 right, 2 left, any other value but 0 counts
+/// as lung of an unknown side), and cuts the two views out.
+///
+/// # Errors
+/// What the gate refuses (`Grid`, `Intensity`, `NoLungs`); `Mismatch` if `lungs` is not on the
+/// scan's grid; `NoLungs` if it is empty or if [`Intensity::Unit`] comes without it; `Config`.
+pub fn prepare(
+    scan: &Volume<f32>,
+    lungs: Option<&Volume<u8>>,
+    config: &PrepareConfig,
+) -> Result<Prepared> {
+    config.validate()?;
+    let (report, lungs) = gate(scan, lungs, config)?;
+    let (scale, shift) = scaling(scan, config);
+    let air = match config.intensity {
+        Intensity::Hu => config.window_hu[0] as f32,
+        Intensity::Unit => 0.0,
+    };
+
+    let target = lungs.geometry().reoriented(Orientation::CANONICAL);
+    let bounds = bounding_box(&lungs).ok_or_else(|| {
+        Error::new(ErrorKind::NoLungs, "the lung mask is empty").hint("give a mask that marks lung")
+    })?;
+    // The box in canonical order, from two opposite corners in world millimetres.
+    let corners = bounds.map(|b| target.world_to_index(scan.geometry().index_to_world(b)));
+    let spacing = target.spacing_mm();
+    let (mut start, mut shape) = ([0i64; 3], [0usize; 3]);
+    for a in 0..3 {
+        let margin = (config.margin_mm / spacing[a]).round() as i64;
+        let (p, q) = (corners[0][a].round() as i64, corners[1][a].round() as i64);
+        start[a] = p.min(q) - margin;
+        shape[a] = ((p - q).unsigned_abs() as i64 + 1 + 2 * margin) as usize;
+    }
+
+    let image = clipped_window(scan, &target, start, shape, (scale, shift), air)?;
+    let mask = lungs
+        .reorient(Orientation::CANONICAL)
+        .window(start, shape, 0)?;
+    let local = image.geometry().with_spacing(config.spacing_mm)?;
+    let global = image.geometry().with_shape(config.global_shape)?;
+    Ok(Prepared {
+        local: resample(&image, &local),
+        local_lungs: mask.resample_nearest(&local, 0),
+        global: resample(&image, &global),
+        global_lungs: mask.resample_nearest(&global, 0),
+        lungs,
+        report,
+    })
+}
+
+impl Prepared {
+    /// A label map of the scan on the grids of the local and the global view, by nearest
+    /// neighbour.
+    ///
+    /// # Errors
+    /// `Mismatch` if `mask` is not on the scan's grid.
+    pub fn labels(&self, mask: &Volume<u8>) -> Result<(Volume<u8>, Volume<u8>)> {
+        self.lungs.check_same_grid(mask).map_err(|e| {
+            Error::new(
+                ErrorKind::Mismatch,
+                format!("the mask is not on the scan's grid: {e}"),
+            )
+            .hint("resample the mask onto the scan first")
+        })?;
+        Ok((
+            mask.resample_nearest(self.local.geometry(), 0),
+            mask.resample_nearest(self.global.geometry(), 0),
+        ))
+    }
+}
+
+fn gate(
+    scan: &Volume<f32>,
+    lungs: Option<&Volume<u8>>,
+    config: &PrepareConfig,
+) -> Result<(GateReport, Volume<u8>)> {
+    if let Some(mask) = lungs {
+        scan.check_same_grid(mask).map_err(|e| {
+            Error::new(
+                ErrorKind::Mismatch,
+                format!("the lung mask is not on the scan's grid: {e}"),
+            )
+            .hint("resample the lung mask onto the scan first")
+        })?;
+    }
+    match (config.intensity, lungs) {
+        (Intensity::Unit, None) => Err(Error::new(
+            ErrorKind::NoLungs,
+            "lungs cannot be found in grey values that are not Hounsfield units",
+        )
+        .hint("give a lung mask along with the scan")),
+        (Intensity::Unit, Some(mask)) => {
+            let canonical = scan.geometry().reoriented(Orientation::CANONICAL);
+            let report = GateReport {
+                warnings: vec![
+                    "The values are not Hounsfield units: the input gate did not judge them."
+                        .to_owned(),
+                ],
+                shape: canonical.shape(),
+                spacing_mm: canonical.spacing_mm(),
+                ..GateReport::default()
+            };
+            Ok((report, mask.clone()))
+        }
+        (Intensity::Hu, mask) => {
+            let mut report = check_scan(scan, &config.gate)?;
+            let lungs = match mask {
+                Some(mask) => mask.clone(),
+                None => segment_lungs(scan, &config.lungs)?,
+            };
+            check_lungs(scan, &lungs, &config.gate, &mut report)?;
+            Ok((report, lungs))
+        }
+    }
+}
+
+/// Factor and summand that take the scan's values to [0, 1].
+fn scaling(scan: &Volume<f32>, config: &PrepareConfig) -> (f32, f32) {
+    match config.intensity {
+        Intensity::Hu => {
+            let [low, high] = config.window_hu;
+            let scale = 1.0 / (high - low);
+            (scale as f32, (-low * scale) as f32)
+        }
+        Intensity::Unit => {
+            let bytes = scan.data().iter().any(|&v| v > 1.5);
+            (if bytes { 1.0 / 255.0 } else { 1.0 }, 0.0)
+        }
+    }
+}
+
+/// First and last index of the voxels that are not 0, per axis.
+fn bounding_box(mask: &Volume<u8>) -> Option<[[f64; 3]; 2]> {
+    let [_, ny, nx] = mask.shape();
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (row, line) in mask.data().chunks_exact(nx).enumerate() {
+        let Some(first) = line.iter().position(|&v| v != 0) else {
+            continue;
+        };
+        let last = line.iter().rposition(|&v| v != 0).unwrap_or(first);
+        for (a, (from, to)) in [(row / ny, row / ny), (row % ny, row % ny), (first, last)]
+            .into_iter()
+            .enumerate()
+        {
+            low[a] = low[a].min(from);
+            high[a] = high[a].max(to);
+        }
+    }
+    (low[0] != usize::MAX).then(|| [low.map(|v| v as f64), high.map(|v| v as f64)])
+}
+
+/// The box in canonical order, clipped and scaled: only the box is copied, not the scan.
+fn clipped_window(
+    scan: &Volume<f32>,
+    target: &Geometry,
+    start: [i64; 3],
+    shape: [usize; 3],
+    (scale, shift): (f32, f32),
+    air: f32,
+) -> Result<Volume<f32>> {
+    let geometry = target.window(start, shape)?;
+    let source = scan.geometry();
+    // Voxel (0, 0, 0) of the box and its three steps, in the scan's indices.
+    let origin = source.world_to_index(geometry.index_to_world([0.0; 3]));
+    let step: [[i64; 3]; 3] = std::array::from_fn(|a| {
+        let mut index = [0.0; 3];
+        index[a] = 1.0;
+        let to = source.world_to_index(geometry.index_to_world(index));
+        std::array::from_fn(|k| (to[k] - origin[k]).round() as i64)
+    });
+    let origin = origin.map(|v| v.round() as i64);
+    let size = source.shape().map(|n| n as i64);
+    let stride = [size[1] * size[2], size[2], 1];
+    let data = scan.data();
+    let value = |index: [i64; 3]| {
+        let inside = (0..3).all(|a| (0..size[a]).contains(&index[a]));
+        let hu = if inside {
+            data[(0..3).map(|a| index[a] * stride[a]).sum::<i64>() as usize]
+        } else {
+            air
+        };
+        (hu * scale + shift).clamp(0.0, 1.0)
+    };
+    let mut out = Volume::filled(0.0f32, geometry);
+    rayon::iter::ParallelIterator::for_each(
+        rayon::iter::IndexedParallelIterator::enumerate(
+            rayon::slice::ParallelSliceMut::par_chunks_mut(out.data_mut(), shape[1] * shape[2]),
+        ),
+        |(z, plane)| {
+            for (y, line) in plane.chunks_exact_mut(shape[2]).enumerate() {
+                for (x, voxel) in line.iter_mut().enumerate() {
+                    let [z, y, x] = [z as i64, y as i64, x as i64];
+                    *voxel = value(std::array::from_fn(|k| {
+                        origin[k] + z * step[0][k] + y * step[1][k] + x * step[2][k]
+                    }));
+                }
+            }
+        },
+    );
+    Ok(out)
+}
+
+fn resample<T: Voxel>(image: &Volume<T>, target: &Geometry) -> Volume<f32> {
+    image.resample_linear(target, 0.0)
+}
