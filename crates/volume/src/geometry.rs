@@ -71,6 +71,21 @@ impl Geometry {
         })
     }
 
+    /// A grid from parts of a valid one, taken bit for bit.
+    pub(crate) fn from_parts(
+        shape: [usize; 3],
+        spacing_mm: [f64; 3],
+        origin_mm: [f64; 3],
+        direction: [[f64; 3]; 3],
+    ) -> Self {
+        Self {
+            shape,
+            spacing_mm,
+            origin_mm,
+            direction,
+        }
+    }
+
     /// A canonical axial grid at the world's origin.
     ///
     /// # Errors
@@ -117,9 +132,9 @@ impl Geometry {
     /// LPS millimetres of a continuous index `(z, y, x)`.
     pub fn index_to_world(&self, index: [f64; 3]) -> [f64; 3] {
         let mut world = self.origin_mm;
-        for a in 0..3 {
-            for (w, d) in world.iter_mut().zip(self.direction[a]) {
-                *w += index[a] * self.spacing_mm[a] * d;
+        for ((i, spacing), axis) in index.iter().zip(self.spacing_mm).zip(self.direction) {
+            for (w, d) in world.iter_mut().zip(axis) {
+                *w += i * spacing * d;
             }
         }
         world

@@ -1,6 +1,7 @@
 //! A grid of values with its geometry.
 
 use crate::{Error, ErrorKind, Geometry, Result};
+use rayon::prelude::*;
 
 /// A type that a volume can hold.
 pub trait Voxel: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
@@ -62,6 +63,12 @@ impl<T: Voxel> Volume<T> {
             ));
         }
         Ok(Self { data, geometry })
+    }
+
+    /// A volume whose number of values is known to be right.
+    pub(crate) fn from_parts(data: Vec<T>, geometry: Geometry) -> Self {
+        debug_assert_eq!(data.len(), geometry.len());
+        Self { data, geometry }
     }
 
     /// A volume of one value.
@@ -134,10 +141,16 @@ impl<T: Voxel> Volume<T> {
         &self.data[z * ny * nx..(z + 1) * ny * nx]
     }
 
-    /// The same grid with every value mapped.
-    pub fn map<U: Voxel>(&self, f: impl Fn(T) -> U) -> Volume<U> {
+    /// The same grid with every value mapped, in parallel.
+    #[must_use]
+    pub fn map<U: Voxel>(&self, f: impl Fn(T) -> U + Sync) -> Volume<U> {
         Volume {
-            data: self.data.iter().map(|&v| f(v)).collect(),
+            data: self
+                .data
+                .par_iter()
+                .with_min_len(1 << 14)
+                .map(|&v| f(v))
+                .collect(),
             geometry: self.geometry,
         }
     }
