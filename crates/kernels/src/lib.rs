@@ -1,1 +1,26 @@
-//! 3D convolution kernels for the CPU.
+//! 3D convolution and normalisation kernels for the CPU.
+//!
+//! [`Conv`] describes one convolution and computes it forward and backward on dense
+//! `[batch, channel, depth, height, width]` arrays of `f32`. The instruction set is chosen at
+//! run time ([`isa`]); threads are rayon's. Results depend neither on the number of threads nor
+//! on their timing: every sum has a fixed order.
+//!
+//! This is the workspace's only crate with `unsafe` code; all that is public is safe.
+
+// The kernels work on raw pointers and processor intrinsics; every block says why it is sound.
+#![allow(unsafe_code)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod conv;
+mod error;
+mod pack;
+mod plane;
+pub mod reference;
+mod scratch;
+mod simd;
+mod weight;
+
+pub use conv::Conv;
+pub use error::{Error, ErrorKind, Result};
+pub use simd::{Isa, available, isa};
+pub use weight::bias_grad;

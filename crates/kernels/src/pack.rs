@@ -1,0 +1,108 @@
+//! Copies of an input with its zero border, split into phases for strided convolutions.
+//!
+//! A convolution of stride `s` reads its padded input at positions `s·o + t`. With the input
+//! split into `s³` phases (positions with the same remainder by `s`), each tap reads one phase at
+//! `o + t/s`, so that neighbouring outputs read neighbouring floats whatever the stride. Planes
+//! are walked as one line of `rows · pitch` positions, border included: the few results that
+//! straddle two rows are thrown away, and no width needs a special case.
+
+use rayon::prelude::*;
+
+/// Floats that kernels may read past the last position of a packed array.
+pub(crate) const SLACK: usize = 64;
+
+/// The packed grid of one channel: `stride³` phases of `size` positions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Grid {
+    pub size: [usize; 3],
+    pub stride: usize,
+}
+
+impl Grid {
+    pub fn plane(&self) -> usize {
+        self.size[1] * self.size[2]
+    }
+
+    pub fn phase(&self) -> usize {
+        self.size[0] * self.plane()
+    }
+
+    pub fn channel(&self) -> usize {
+        self.phase() * self.stride.pow(3)
+    }
+
+    /// Offset of the tap at `t` (three axes) within a channel.
+    pub fn tap(&self, t: [usize; 3]) -> usize {
+        let s = self.stride;
+        let phase = (t[0] % s * s + t[1] % s) * s + t[2] % s;
+        phase * self.phase() + (t[0] / s * self.size[1] + t[1] / s) * self.size[2] + t[2] / s
+    }
+}
+
+/// Copies channels of size `dims` from `src` into `grid`s, the first `front` positions on each
+/// axis being zeros, and what lies beyond the input too.
+pub(crate) fn pack(src: &[f32], dims: [usize; 3], front: usize, grid: Grid, dst: &mut [f32]) {
+    let [d, h, w] = dims;
+    let s = grid.stride;
+    let channels = src.len() / (d * h * w);
+    let used = channels * grid.channel();
+    let (body, slack) = dst.split_at_mut(used);
+    slack.fill(0.0);
+    let per_channel = s.pow(3) * grid.size[0];
+    let pitch = grid.size[2];
+    body.par_chunks_mut(grid.plane())
+        .enumerate()
+        .for_each(|(i, plane)| {
+            let (c, r) = (i / per_channel, i % per_channel);
+            let (phase, q) = (r / grid.size[0], r % grid.size[0]);
+            let (fd, fh, fw) = (phase / (s * s), phase / s % s, phase % s);
+            let Some(z) = (q * s + fd).checked_sub(front).filter(|&z| z < d) else {
+                plane.fill(0.0);
+                return;
+            };
+            for (qh, row) in plane.chunks_exact_mut(pitch).enumerate() {
+                let Some(y) = (qh * s + fh).checked_sub(front).filter(|&y| y < h) else {
+                    row.fill(0.0);
+                    continue;
+                };
+                let line = &src[((c * d + z) * h + y) * w..][..w];
+                if s == 1 {
+                    let lead = front.min(pitch);
+                    let n = w.min(pitch - lead);
+                    row[..lead].fill(0.0);
+                    row[lead..lead + n].copy_from_slice(&line[..n]);
+                    row[lead + n..].fill(0.0);
+                } else {
+                    for (qw, v) in row.iter_mut().enumerate() {
+                        let x = (qw * s + fw).checked_sub(front);
+                        *v = x.and_then(|x| line.get(x)).copied().unwrap_or(0.0);
+                    }
+                }
+            }
+        });
+}
+
+/// Copies gradients of size `dims` so that their rows have `pitch` positions, zeros between
+/// them, and each plane `plane` positions.
+pub(crate) fn pack_rows(
+    src: &[f32],
+    dims: [usize; 3],
+    pitch: usize,
+    plane: usize,
+    dst: &mut [f32],
+) {
+    let [_, h, w] = dims;
+    let planes = src.len() / (h * w);
+    dst[..planes * plane]
+        .par_chunks_mut(plane)
+        .zip(src.par_chunks(h * w))
+        .for_each(|(to, from)| {
+            let mut end = 0;
+            for (y, line) in from.chunks_exact(w).enumerate() {
+                to[end..y * pitch].fill(0.0);
+                end = y * pitch + w;
+                to[y * pitch..end].copy_from_slice(line);
+            }
+            to[end..].fill(0.0);
+        });
+}

@@ -1,0 +1,54 @@
+//! Naive convolutions in `f64`: what the kernels are tested against.
+
+use crate::Conv;
+
+/// Calls `f(x index, weight index, y index)` for every product of the convolution.
+fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
+    let (k, s, p) = (conv.kernel, conv.stride, conv.padding);
+    let (i, o) = (conv.input, conv.output());
+    let at =
+        |out: usize, tap: usize, size: usize| (out * s + tap).checked_sub(p).filter(|&v| v < size);
+    for n in 0..conv.batch {
+        for co in 0..conv.channels_out {
+            for ci in 0..conv.channels_in {
+                for q in 0..o[0] * o[1] * o[2] {
+                    let (z, y, x) = (q / (o[1] * o[2]), q / o[2] % o[1], q % o[2]);
+                    for t in 0..k * k * k {
+                        let (tz, ty, tx) = (t / (k * k), t / k % k, t % k);
+                        let (Some(iz), Some(iy), Some(ix)) =
+                            (at(z, tz, i[0]), at(y, ty, i[1]), at(x, tx, i[2]))
+                        else {
+                            continue;
+                        };
+                        f(
+                            (((n * conv.channels_in + ci) * i[0] + iz) * i[1] + iy) * i[2] + ix,
+                            (co * conv.channels_in + ci) * k * k * k + t,
+                            (n * conv.channels_out + co) * o[0] * o[1] * o[2] + q,
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The convolution without bias.
+pub fn forward(conv: &Conv, x: &[f32], w: &[f32]) -> Vec<f32> {
+    let mut y = vec![0f64; conv.output_len()];
+    products(conv, |i, j, o| y[o] += f64::from(x[i]) * f64::from(w[j]));
+    y.into_iter().map(|v| v as f32).collect()
+}
+
+/// The gradient of the input, given that of the output.
+pub fn input_grad(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
+    let mut x = vec![0f64; conv.input_len()];
+    products(conv, |i, j, o| x[i] += f64::from(g[o]) * f64::from(w[j]));
+    x.into_iter().map(|v| v as f32).collect()
+}
+
+/// The gradient of the weights, given the input and the gradient of the output.
+pub fn weight_grad(conv: &Conv, x: &[f32], g: &[f32]) -> Vec<f32> {
+    let mut w = vec![0f64; conv.weight_len()];
+    products(conv, |i, j, o| w[j] += f64::from(x[i]) * f64::from(g[o]));
+    w.into_iter().map(|v| v as f32).collect()
+}

@@ -1,0 +1,57 @@
+//! Buffers that are kept between calls: fresh pages from the system cost more than packing.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Mutex;
+
+const KEPT: usize = 24;
+static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+
+/// A buffer of at least the wanted length with arbitrary (but initialised) content.
+pub(crate) struct Scratch {
+    buffer: Vec<f32>,
+    len: usize,
+}
+
+impl Scratch {
+    pub(crate) fn take(len: usize) -> Self {
+        let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
+        // The smallest that is large enough, else the largest, which then grows.
+        let pick = (0..pool.len()).min_by_key(|&i| {
+            let have = pool[i].len();
+            if have >= len {
+                (0, have)
+            } else {
+                (1, usize::MAX - have)
+            }
+        });
+        let mut buffer = pick.map(|i| pool.swap_remove(i)).unwrap_or_default();
+        drop(pool);
+        if buffer.len() < len {
+            buffer = Vec::new(); // freed first: its content is of no use
+            buffer.resize(len, 0.0);
+        }
+        Self { buffer, len }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
+        if pool.len() < KEPT {
+            pool.push(std::mem::take(&mut self.buffer));
+        }
+    }
+}
+
+impl Deref for Scratch {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.buffer[..self.len]
+    }
+}
+
+impl DerefMut for Scratch {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.buffer[..self.len]
+    }
+}
