@@ -4,6 +4,9 @@ use multirnet_anatomy::Involvement;
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use serde::{Deserialize, Serialize};
 
+/// Version of [`Finding`]'s form that this crate writes.
+pub const SCHEMA: u32 = 1;
+
 /// Printed with every result.
 pub const NOTICE: &str = "For research use only. Not a medical device.";
 
@@ -46,7 +49,11 @@ pub struct Probabilities {
 impl Probabilities {
     /// From values in logit order.
     pub fn from_array([normal, cap, covid19]: [f64; 3]) -> Self {
-        Self { normal, cap, covid19 }
+        Self {
+            normal,
+            cap,
+            covid19,
+        }
     }
 
     /// Values in logit order.
@@ -57,7 +64,11 @@ impl Probabilities {
     /// The most probable class; of equals the first.
     pub fn top(self) -> Diagnosis {
         let p = self.to_array();
-        Diagnosis::ALL.into_iter().rev().max_by(|a, b| p[a.index()].total_cmp(&p[b.index()])).unwrap_or(Diagnosis::Normal)
+        Diagnosis::ALL
+            .into_iter()
+            .rev()
+            .max_by(|a, b| p[a.index()].total_cmp(&p[b.index()]))
+            .unwrap_or(Diagnosis::Normal)
     }
 }
 
@@ -70,6 +81,10 @@ pub struct Source {
     pub format: String,
     /// SHA-256 of the voxel values and the geometry, hexadecimal.
     pub content_sha256: String,
+    /// SHA-256 of the lung mask that was given with the scan, likewise; absent when the lungs were
+    /// segmented here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lungs_sha256: Option<String>,
     /// DICOM series instance UID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub series_uid: Option<String>,
@@ -81,7 +96,8 @@ pub struct Source {
 /// Time that one stage took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Stage name: `read`, `gate`, `lungs`, `resample`, `global`, `windows`, `explain`, `restore`, `measure`.
+    /// Stage name: `read` (added by whoever read the file), `hash`, `prepare` (or its parts `gate`,
+    /// `lungs`, `resample`), `global`, `windows`, `explain`, `restore`, `measure`.
     pub stage: String,
     /// Wall-clock seconds.
     pub seconds: f64,

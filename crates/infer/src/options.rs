@@ -1,0 +1,309 @@
+//! How a scan is analysed.
+
+use crate::{Error, ErrorKind, Result};
+use multirnet_anatomy::PrepareConfig;
+use serde::{Deserialize, Serialize};
+
+/// Which views of a scan the network sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pipeline {
+    /// The whole chest in one coarse window, then fine windows where the coarse map shows lesions.
+    #[default]
+    Cascade,
+    /// Fine windows over both lungs.
+    Windows,
+    /// The whole chest in one coarse window only.
+    Global,
+}
+
+impl Pipeline {
+    /// All pipelines.
+    pub const ALL: [Self; 3] = [Self::Cascade, Self::Windows, Self::Global];
+
+    /// Machine name: `cascade`, `windows`, `global`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cascade => "cascade",
+            Self::Windows => "windows",
+            Self::Global => "global",
+        }
+    }
+}
+
+impl std::fmt::Display for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Pipeline {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|p| p.name().eq_ignore_ascii_case(text.trim()))
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Options, format!("unknown pipeline {text:?}"))
+                    .hint("write cascade, windows or global")
+            })
+    }
+}
+
+/// Everything that decides a result apart from the scan and the model.
+///
+/// None of these fields comes from the paper; they are choices of this project.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PredictOptions {
+    /// Which views the network sees.
+    pub pipeline: Pipeline,
+    /// `cascade` only: also puts fine windows over the rest of the lungs.
+    pub thorough: bool,
+    /// A voxel is lesion from this probability on, in `(0, 1)`.
+    pub threshold: f32,
+    /// `cascade` only: coarse probability from which on a voxel gets fine windows, in `(0, 1)`.
+    /// `threshold` replaces it where that is lower, so that no lesion rests on the coarse view.
+    pub coarse_threshold: f32,
+    /// `cascade` only: the coarse lesions are dilated by this many millimetres.
+    pub dilation_mm: f64,
+    /// Share of a window that neighbouring windows have in common, in `[0, 0.9]`.
+    pub overlap: f64,
+    /// Voxels `(z, y, x)` of a fine window; multiples of 16.
+    pub window_shape: [usize; 3],
+    /// Windows that go through the network together. It changes time and memory, not the result.
+    pub batch: usize,
+    /// `cascade` only: weight of the windows' class probabilities against the global view's,
+    /// in `[0, 1]`. Without any lesion the global view alone decides.
+    pub aggregation: f64,
+    /// Sets the probability to 0 outside the lung mask.
+    pub restrict_to_lungs: bool,
+    /// The lung mask is dilated by this many millimetres before it restricts. With the default 0
+    /// every lesion voxel lies in a lung, so that the lesion mask and the measurements agree.
+    pub lung_margin_mm: f64,
+    /// Makes the Grad-CAM heat map.
+    pub explain: bool,
+    /// Preparation of the scan; must be what the model has been trained with.
+    pub prepare: PrepareConfig,
+    /// Refuses to start when more memory than this is planned, in MiB.
+    pub memory_limit_mib: Option<u64>,
+}
+
+impl Default for PredictOptions {
+    fn default() -> Self {
+        Self {
+            pipeline: Pipeline::Cascade,
+            thorough: false,
+            threshold: 0.5,
+            coarse_threshold: 0.25,
+            dilation_mm: 10.0,
+            overlap: 0.25,
+            window_shape: [32, 96, 96],
+            batch: 1,
+            aggregation: 0.5,
+            restrict_to_lungs: true,
+            lung_margin_mm: 0.0,
+            explain: true,
+            prepare: PrepareConfig::default(),
+            memory_limit_mib: None,
+        }
+    }
+}
+
+impl PredictOptions {
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    /// `Options` that names the field, its value and the allowed range.
+    pub fn validate(&self) -> Result<()> {
+        let open = |v: f32| v > 0.0 && v < 1.0;
+        let length = |v: f64| (0.0..=100.0).contains(&v);
+        let shape = |s: [usize; 3]| s.iter().all(|&n| n >= 16 && n % 16 == 0 && n <= 1024);
+        let checks: [(bool, &str, String, &str); 9] = [
+            (
+                open(self.threshold),
+                "threshold",
+                self.threshold.to_string(),
+                "between 0 and 1, both excluded",
+            ),
+            (
+                open(self.coarse_threshold),
+                "coarse_threshold",
+                self.coarse_threshold.to_string(),
+                "between 0 and 1, both excluded",
+            ),
+            (
+                length(self.dilation_mm),
+                "dilation_mm",
+                self.dilation_mm.to_string(),
+                "0 to 100",
+            ),
+            (
+                (0.0..=0.9).contains(&self.overlap),
+                "overlap",
+                self.overlap.to_string(),
+                "0 to 0.9",
+            ),
+            (
+                shape(self.window_shape),
+                "window_shape",
+                format!("{:?}", self.window_shape),
+                "multiples of 16, at most 1024",
+            ),
+            (
+                shape(self.prepare.global_shape),
+                "prepare.global_shape",
+                format!("{:?}", self.prepare.global_shape),
+                "multiples of 16, at most 1024",
+            ),
+            (
+                (1..=64).contains(&self.batch),
+                "batch",
+                self.batch.to_string(),
+                "1 to 64",
+            ),
+            (
+                (0.0..=1.0).contains(&self.aggregation),
+                "aggregation",
+                self.aggregation.to_string(),
+                "0 to 1",
+            ),
+            (
+                length(self.lung_margin_mm),
+                "lung_margin_mm",
+                self.lung_margin_mm.to_string(),
+                "0 to 100",
+            ),
+        ];
+        for (good, field, value, range) in checks {
+            if !good {
+                return Err(Error::new(
+                    ErrorKind::Options,
+                    format!("{field} = {value} is out of range"),
+                )
+                .hint(format!("allowed: {range}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the network runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum DeviceChoice {
+    /// The processor.
+    #[default]
+    Cpu,
+}
+
+impl DeviceChoice {
+    /// The device for inference (without gradients).
+    pub fn device(self) -> burn::tensor::Device {
+        match self {
+            Self::Cpu => burn::tensor::Device::flex(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_survive_json() {
+        let options = PredictOptions::default();
+        options.validate().unwrap();
+        let text = serde_json::to_string(&options).unwrap();
+        assert_eq!(
+            serde_json::from_str::<PredictOptions>(&text).unwrap(),
+            options
+        );
+        assert!(serde_json::from_str::<PredictOptions>(r#"{"treshold":0.4}"#).is_err());
+    }
+
+    #[test]
+    fn out_of_range_fields_are_named() {
+        let d = PredictOptions::default;
+        let cases: [(&str, PredictOptions); 9] = [
+            (
+                "threshold",
+                PredictOptions {
+                    threshold: 1.0,
+                    ..d()
+                },
+            ),
+            (
+                "threshold",
+                PredictOptions {
+                    threshold: f32::NAN,
+                    ..d()
+                },
+            ),
+            (
+                "coarse_threshold",
+                PredictOptions {
+                    coarse_threshold: 0.0,
+                    ..d()
+                },
+            ),
+            (
+                "dilation_mm",
+                PredictOptions {
+                    dilation_mm: f64::INFINITY,
+                    ..d()
+                },
+            ),
+            (
+                "overlap",
+                PredictOptions {
+                    overlap: 1.0,
+                    ..d()
+                },
+            ),
+            (
+                "window_shape",
+                PredictOptions {
+                    window_shape: [32, 90, 96],
+                    ..d()
+                },
+            ),
+            ("batch", PredictOptions { batch: 0, ..d() }),
+            (
+                "aggregation",
+                PredictOptions {
+                    aggregation: -0.1,
+                    ..d()
+                },
+            ),
+            (
+                "lung_margin_mm",
+                PredictOptions {
+                    lung_margin_mm: f64::NAN,
+                    ..d()
+                },
+            ),
+        ];
+        for (field, options) in cases {
+            let error = options.validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Options);
+            assert!(error.to_string().contains(field), "{error}");
+        }
+    }
+
+    #[test]
+    fn pipelines_parse() {
+        for p in Pipeline::ALL {
+            assert_eq!(p.name().parse::<Pipeline>().unwrap(), p);
+        }
+        assert!(
+            "local"
+                .parse::<Pipeline>()
+                .unwrap_err()
+                .to_string()
+                .contains("cascade")
+        );
+    }
+}

@@ -1,0 +1,198 @@
+//! Windows' maps overlap-added into one.
+
+use crate::windows::clip;
+use multirnet_volume::{Geometry, Result, Volume};
+
+/// Standard deviation of the weights as a share of the window, per axis.
+const SIGMA: f64 = 0.125;
+/// Least weight of an axis relative to its centre, so that corners are not lost to rounding.
+const FLOOR: f64 = 1e-3;
+
+/// Adds up maps of windows, weighted by a Gaussian around each window's centre, and divides by the
+/// weights: where windows overlap, the better centred one counts more.
+pub struct Stitcher {
+    geometry: Geometry,
+    shape: [usize; 3],
+    axes: [Vec<f32>; 3],
+    sums: Vec<Vec<f32>>,
+    weights: Vec<f32>,
+}
+
+impl Stitcher {
+    /// For windows of `shape` voxels with `channels` maps each, onto `geometry`.
+    pub fn new(geometry: Geometry, shape: [usize; 3], channels: usize) -> Self {
+        Self {
+            geometry,
+            shape,
+            axes: shape.map(gaussian),
+            sums: vec![vec![0.0; geometry.len()]; channels],
+            weights: vec![0.0; geometry.len()],
+        }
+    }
+
+    /// Adds the maps of the window that starts at `start` (it may hang over the volume's border).
+    /// `maps` holds one channel after the other.
+    ///
+    /// # Panics
+    /// If `maps` has not the size that was announced.
+    pub fn add(&mut self, start: [i64; 3], maps: &[f32]) {
+        let [sz, sy, sx] = self.shape;
+        let size = sz * sy * sx;
+        assert_eq!(maps.len(), size * self.sums.len(), "maps of another size");
+        let [_, ny, nx] = self.geometry.shape();
+        let inside: [_; 3] =
+            std::array::from_fn(|a| clip(start[a], self.shape[a], self.geometry.shape()[a]));
+        if inside[2].is_empty() {
+            return;
+        }
+        let local = |i: usize, a: usize| (i as i64 - start[a]) as usize;
+        let width = inside[2].len();
+        let first = local(inside[2].start, 2);
+        for z in inside[0].clone() {
+            for y in inside[1].clone() {
+                let (lz, ly) = (local(z, 0), local(y, 1));
+                let plane = self.axes[0][lz] * self.axes[1][ly];
+                let to = (z * ny + y) * nx + inside[2].start;
+                let from = (lz * sy + ly) * sx + first;
+                let row = &self.axes[2][first..first + width];
+                for (w, g) in self.weights[to..to + width].iter_mut().zip(row) {
+                    *w += plane * g;
+                }
+                for (c, sums) in self.sums.iter_mut().enumerate() {
+                    let values = &maps[c * size + from..c * size + from + width];
+                    for ((s, g), v) in sums[to..to + width].iter_mut().zip(row).zip(values) {
+                        *s += plane * g * v;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One map per channel, and 1 where any window has been (0 elsewhere, where the maps are 0).
+    ///
+    /// # Errors
+    /// None in practice: the maps have the grid's size.
+    pub fn finish(self) -> Result<(Vec<Volume<f32>>, Volume<f32>)> {
+        let maps = self
+            .sums
+            .into_iter()
+            .map(|mut sums| {
+                for (s, w) in sums.iter_mut().zip(&self.weights) {
+                    if *w > 0.0 {
+                        *s /= w;
+                    }
+                }
+                Volume::new(sums, self.geometry)
+            })
+            .collect::<Result<_>>()?;
+        let covered = self
+            .weights
+            .iter()
+            .map(|w| f32::from(*w > 0.0))
+            .collect::<Vec<_>>();
+        Ok((maps, Volume::new(covered, self.geometry)?))
+    }
+}
+
+fn gaussian(n: usize) -> Vec<f32> {
+    let centre = (n as f64 - 1.0) / 2.0;
+    let sigma = (n as f64 * SIGMA).max(0.5);
+    (0..n)
+        .map(|i| {
+            let t = (i as f64 - centre) / sigma;
+            (-0.5 * t * t).exp().max(FLOOR) as f32
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::windows::plan_windows;
+    use proptest::prelude::*;
+
+    fn cut(field: &Volume<f32>, start: [i64; 3], shape: [usize; 3]) -> Vec<f32> {
+        let at = |i: i64, n: usize| i.clamp(0, n as i64 - 1) as usize;
+        let n = field.shape();
+        let mut out = Vec::new();
+        for z in 0..shape[0] as i64 {
+            for y in 0..shape[1] as i64 {
+                for x in 0..shape[2] as i64 {
+                    out.push(field.at([
+                        at(start[0] + z, n[0]),
+                        at(start[1] + y, n[1]),
+                        at(start[2] + x, n[2]),
+                    ]));
+                }
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn weights_are_symmetric_and_peak_in_the_centre() {
+        let g = gaussian(32);
+        assert!((0..16).all(|i| g[i] == g[31 - i]));
+        assert!(g.windows(2).take(15).all(|w| w[1] >= w[0]));
+        assert!(g[15] > 0.99 && g[0] >= 1e-3 && g[0] < 0.01);
+    }
+
+    #[test]
+    fn the_better_centred_window_counts_more() {
+        let geometry = Geometry::axial([8, 8, 12], [1.0; 3]).unwrap();
+        let mut stitcher = Stitcher::new(geometry, [8, 8, 8], 1);
+        stitcher.add([0, 0, 0], &[0.0; 512]);
+        stitcher.add([0, 0, 4], &[1.0; 512]);
+        let (maps, covered) = stitcher.finish().unwrap();
+        let row: Vec<f32> = (0..12).map(|x| maps[0].at([4, 4, x])).collect();
+        assert_eq!(&row[..4], [0.0; 4]);
+        assert_eq!(&row[8..], [1.0; 4]);
+        assert!(row[4] < 0.1 && row[7] > 0.9 && row.is_sorted(), "{row:?}");
+        assert!(covered.data().iter().all(|&c| c == 1.0));
+    }
+
+    #[test]
+    fn uncovered_voxels_stay_zero() {
+        let geometry = Geometry::axial([4, 4, 8], [1.0; 3]).unwrap();
+        let mut stitcher = Stitcher::new(geometry, [4, 4, 4], 2);
+        stitcher.add([0, 0, 4], &[3.0; 128]);
+        stitcher.add([0, 0, 40], &[7.0; 128]);
+        let (maps, covered) = stitcher.finish().unwrap();
+        for map in &maps {
+            assert_eq!(map.at([0, 0, 3]), 0.0);
+            assert!((map.at([0, 0, 4]) - 3.0).abs() < 1e-6);
+        }
+        assert_eq!(covered.at([3, 3, 3]), 0.0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        #[test]
+        fn constant_and_ramp_come_back_exactly(
+            shape in prop::array::uniform3(1usize..40),
+            window in prop::array::uniform3(2usize..20),
+            overlap in 0.0..0.9f64,
+            slope in prop::array::uniform3(-2.0f32..2.0),
+        ) {
+            let geometry = Geometry::axial(shape, [1.0; 3]).unwrap();
+            let ramp = Volume::from_fn(geometry, |[z, y, x]| {
+                10.0 + slope[0] * z as f32 + slope[1] * y as f32 + slope[2] * x as f32
+            });
+            let constant = Volume::filled(0.7f32, geometry);
+            let plan = plan_windows(&Volume::filled(1u8, geometry), window, overlap);
+            let mut stitcher = Stitcher::new(geometry, window, 2);
+            for start in plan {
+                let mut maps = cut(&ramp, start, window);
+                maps.extend(cut(&constant, start, window));
+                stitcher.add(start, &maps);
+            }
+            let (maps, covered) = stitcher.finish().unwrap();
+            prop_assert!(covered.data().iter().all(|&c| c == 1.0));
+            for (map, want) in maps.iter().zip([&ramp, &constant]) {
+                for (a, b) in map.data().iter().zip(want.data()) {
+                    prop_assert!((a - b).abs() <= 2e-6 * b.abs().max(1.0) * 8.0, "{a} {b}");
+                }
+            }
+        }
+    }
+}

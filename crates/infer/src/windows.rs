@@ -1,0 +1,171 @@
+//! Where the fine windows go.
+
+use multirnet_volume::Volume;
+
+/// First voxels `(z, y, x)` of windows of `shape` voxels so that every non-zero voxel of `wanted`
+/// lies in at least one of them.
+///
+/// Neighbours share at least `overlap` of a window. Windows follow the wanted region: the z starts
+/// span its height, within each such slab the y starts span the slab's depth, and likewise x, so
+/// that no window is spent beside the lungs. Starts lie inside the volume where it is at least as
+/// large as a window; else they are negative and the window hangs over on both sides.
+pub fn plan_windows(wanted: &Volume<u8>, shape: [usize; 3], overlap: f64) -> Vec<[i64; 3]> {
+    let [nz, ny, nx] = wanted.shape();
+    let rows: Vec<Option<(usize, usize)>> = wanted
+        .data()
+        .chunks_exact(nx)
+        .map(|row| {
+            let first = row.iter().position(|&v| v != 0)?;
+            let last = row.iter().rposition(|&v| v != 0)?;
+            Some((first, last + 1))
+        })
+        .collect();
+    let mut starts = Vec::new();
+    let planes = span((0..nz).filter(|z| rows[z * ny..(z + 1) * ny].iter().any(Option::is_some)));
+    for z in axis_starts(planes, nz, shape[0], overlap) {
+        let slab = clip(z, shape[0], nz);
+        let lines =
+            span((0..ny).filter(|y| slab.clone().any(|z: usize| rows[z * ny + y].is_some())));
+        for y in axis_starts(lines, ny, shape[1], overlap) {
+            let band = clip(y, shape[1], ny);
+            let mut columns = vec![false; nx];
+            for row in slab
+                .clone()
+                .flat_map(|z| band.clone().map(move |y| z * ny + y))
+            {
+                if let Some((first, end)) = rows[row] {
+                    let values = &wanted.data()[row * nx..(row + 1) * nx];
+                    for x in first..end {
+                        columns[x] |= values[x] != 0;
+                    }
+                }
+            }
+            for x in axis_starts(span((0..nx).filter(|&x| columns[x])), nx, shape[2], overlap) {
+                if clip(x, shape[2], nx).any(|x| columns[x]) {
+                    starts.push([z, y, x]);
+                }
+            }
+        }
+    }
+    starts
+}
+
+/// The part of `start..start + length` that lies in `0..n`.
+pub(crate) fn clip(start: i64, length: usize, n: usize) -> std::ops::Range<usize> {
+    let end = (start + length as i64).clamp(0, n as i64) as usize;
+    (start.max(0) as usize).min(end)..end
+}
+
+fn span(mut wanted: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
+    let first = wanted.next()?;
+    Some((first, wanted.last().unwrap_or(first) + 1))
+}
+
+/// Evenly spread starts of windows that cover `span` (end excluded) of an axis of `n` voxels.
+fn axis_starts(span: Option<(usize, usize)>, n: usize, window: usize, overlap: f64) -> Vec<i64> {
+    let Some((first, end)) = span else {
+        return Vec::new();
+    };
+    let (n, window) = (n as i64, window as i64);
+    let (first, length) = (first as i64, (end - first) as i64);
+    if n <= window {
+        return vec![-(window - n) / 2];
+    }
+    if length <= window {
+        return vec![(first - (window - length) / 2).clamp(0, n - window)];
+    }
+    let stride = ((window as f64 * (1.0 - overlap)).floor() as i64).max(1);
+    let room = length - window;
+    let steps = (room + stride - 1) / stride;
+    // Integer rounding keeps neighbours at most `stride` apart, as room / steps <= stride.
+    (0..=steps)
+        .map(|k| first + (k * room + steps / 2) / steps)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_volume::Geometry;
+    use proptest::prelude::*;
+
+    fn volume(shape: [usize; 3], wanted: impl Fn([usize; 3]) -> bool) -> Volume<u8> {
+        Volume::from_fn(Geometry::axial(shape, [1.0; 3]).unwrap(), |i| {
+            u8::from(wanted(i))
+        })
+    }
+
+    #[test]
+    fn nothing_wanted_needs_no_window() {
+        assert!(plan_windows(&volume([5, 6, 7], |_| false), [4, 4, 4], 0.5).is_empty());
+    }
+
+    #[test]
+    fn a_small_volume_is_centred_in_one_window() {
+        let plan = plan_windows(&volume([5, 6, 7], |_| true), [16, 16, 16], 0.5);
+        assert_eq!(plan, [[-5, -5, -4]]);
+    }
+
+    #[test]
+    fn a_small_region_gets_one_window_around_it() {
+        let wanted = volume([64, 64, 64], |[z, y, x]| {
+            z == 30 && (20..24).contains(&y) && x > 60
+        });
+        assert_eq!(
+            plan_windows(&wanted, [16, 16, 16], 0.5),
+            [[23, 14, 48]],
+            "centred, and pushed in from the border"
+        );
+    }
+
+    #[test]
+    fn a_gap_wider_than_a_window_stays_empty() {
+        let wanted = volume([16, 16, 96], |[_, _, x]| x < 8 || x >= 88);
+        let plan = plan_windows(&wanted, [16, 16, 16], 0.0);
+        assert_eq!(plan, [[0, 0, 0], [0, 0, 80]]);
+    }
+
+    #[test]
+    fn starts_keep_the_overlap() {
+        for (n, overlap) in [(96, 0.5), (97, 0.5), (100, 0.25), (240, 0.9), (33, 0.0)] {
+            let starts = axis_starts(Some((0, n)), n, 32, overlap);
+            assert_eq!(starts[0], 0);
+            assert_eq!(*starts.last().unwrap(), n as i64 - 32);
+            let stride = (32.0 * (1.0 - overlap)).floor() as i64;
+            assert!(
+                starts
+                    .windows(2)
+                    .all(|w| w[1] - w[0] <= stride && w[1] > w[0]),
+                "{n} {overlap}: {starts:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn every_wanted_voxel_is_covered_and_no_window_is_idle(
+            shape in prop::array::uniform3(1usize..24),
+            window in prop::array::uniform3(1usize..12),
+            overlap in 0.0..0.9f64,
+            seeds in prop::collection::vec(any::<u32>(), 0..40),
+        ) {
+            let n = shape.iter().product::<usize>();
+            let mut wanted = volume(shape, |_| false);
+            for s in seeds { wanted.data_mut()[s as usize % n] = 1; }
+            let plan = plan_windows(&wanted, window, overlap);
+            let mut covered = volume(shape, |_| false);
+            for start in &plan {
+                let [rz, ry, rx] = std::array::from_fn(|a| clip(start[a], window[a], shape[a]));
+                let mut useful = false;
+                for z in rz { for y in ry.clone() { for x in rx.clone() {
+                    let at = covered.offset([z, y, x]);
+                    covered.data_mut()[at] = 1;
+                    useful |= wanted.data()[at] != 0;
+                }}}
+                prop_assert!(useful, "{start:?} holds nothing wanted");
+            }
+            prop_assert!(wanted.data().iter().zip(covered.data()).all(|(w, c)| *w <= *c));
+        }
+    }
+}
