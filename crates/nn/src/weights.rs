@@ -1,1 +1,416 @@
-//! Weights on disk.
+//! Weights on disk: a safetensors file with the configuration in its metadata.
+//!
+//! The metadata holds one key, `multirnet`: `{"format": 1, "config": {…}}`. Tensors are named by
+//! their place in the net (`segmentation.encoders.0.units.0.conv.weight`); running statistics of
+//! batch norms are among them. The same net always gives the same bytes.
+
+use crate::config::MultiRNetConfig;
+use crate::error::{Error, ErrorKind, Result};
+use crate::nets::MultiRNet;
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
+use safetensors::{SafeTensors, tensor::TensorView};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+const KEY: &str = "multirnet";
+const FORMAT: u32 = 1;
+/// Largest file that [`load`] reads, in bytes; the largest preset has under 300 MB.
+pub const MAX_FILE_BYTES: u64 = 1 << 30;
+/// Names listed in a message before "and N more".
+const LISTED: usize = 3;
+
+#[derive(Serialize, Deserialize)]
+struct Header<T> {
+    format: u32,
+    config: T,
+}
+
+/// How weights are stored. Vectors (norms, PReLU slopes, biases) always stay f32: they are small,
+/// and running variances may exceed f16's range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32 bits, exact.
+    #[default]
+    F32,
+    /// 16 bits, 11 of them precision.
+    F16,
+    /// 16 bits, 8 of them precision; f32's range.
+    Bf16,
+}
+
+/// One tensor of the net.
+#[derive(Debug, Clone)]
+pub struct NamedTensor {
+    /// Its place in the net, joined by dots.
+    pub name: String,
+    /// burn's id of it, by which optimisers keep their state.
+    pub id: ParamId,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values in row-major order.
+    pub values: Vec<f32>,
+}
+
+/// Every tensor of the net in order, running statistics included.
+pub fn tensors(net: &MultiRNet) -> Vec<NamedTensor> {
+    let mut visitor = Collect {
+        path: Vec::new(),
+        visit: |name, id, shape, values: &mut dyn FnMut() -> Vec<f32>| NamedTensor {
+            name,
+            id,
+            shape,
+            values: values(),
+        },
+        found: Vec::new(),
+    };
+    // `valid` brings running statistics up to date: they lag by one batch otherwise.
+    net.valid().visit(&mut visitor);
+    visitor.found
+}
+
+/// Names, ids and shapes of every tensor of the net, in the order of [`tensors`].
+pub fn names(net: &MultiRNet) -> Vec<(String, ParamId, Vec<usize>)> {
+    let mut visitor = Collect {
+        path: Vec::new(),
+        visit: |name, id, shape, _: &mut dyn FnMut() -> Vec<f32>| (name, id, shape),
+        found: Vec::new(),
+    };
+    net.visit(&mut visitor);
+    visitor.found
+}
+
+/// Writes the net to `path` in f32; see [`save_as`].
+///
+/// # Errors
+///
+/// As [`save_as`].
+pub fn save(path: &Path, net: &MultiRNet) -> Result<()> {
+    save_as(path, net, Dtype::F32)
+}
+
+/// Writes the net to `path`: to a temporary name beside it, which then takes its place.
+///
+/// # Errors
+///
+/// [`ErrorKind::Io`] if that fails; else as [`to_bytes`].
+pub fn save_as(path: &Path, net: &MultiRNet, dtype: Dtype) -> Result<()> {
+    let bytes = to_bytes(net, dtype).map_err(|e| e.at(path))?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.partial", std::process::id()));
+    let partial = path.with_file_name(name);
+    let written = std::fs::write(&partial, &bytes).and_then(|()| std::fs::rename(&partial, path));
+    written.map_err(|source| {
+        // The write's own failure is what the user needs to hear about.
+        let _ = std::fs::remove_file(&partial);
+        Error::io(path, "write the weights", source)
+    })
+}
+
+/// The net as a safetensors file.
+///
+/// # Errors
+///
+/// [`ErrorKind::Malformed`] if a value is not finite or does not fit `dtype`.
+pub fn to_bytes(net: &MultiRNet, dtype: Dtype) -> Result<Vec<u8>> {
+    let internal = |e: &dyn std::fmt::Display| {
+        Error::new(
+            ErrorKind::Malformed,
+            format!("cannot write the weights: {e}"),
+        )
+    };
+    let mut encoded = Vec::new();
+    for tensor in tensors(net) {
+        let dtype = if tensor.shape.len() > 1 {
+            dtype
+        } else {
+            Dtype::F32
+        };
+        let (dtype, bytes) = encode(&tensor, dtype)?;
+        encoded.push((tensor.name, tensor.shape, dtype, bytes));
+    }
+    let views = encoded
+        .iter()
+        .map(|(name, shape, dtype, bytes)| {
+            TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
+        })
+        .collect::<std::result::Result<Vec<_>, _>>()
+        .map_err(|e| internal(&e))?;
+    let header = Header {
+        format: FORMAT,
+        config: net.config(),
+    };
+    let header = serde_json::to_string(&header).map_err(|e| internal(&e))?;
+    let metadata = HashMap::from([(KEY.to_owned(), header)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| internal(&e))
+}
+
+/// Reads a net from `path` onto `device`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Io`] if the file cannot be read; else as [`from_bytes`].
+pub fn load(path: &Path, device: &Device) -> Result<MultiRNet> {
+    let doing = "read the weights";
+    let size = std::fs::metadata(path)
+        .map_err(|e| Error::io(path, doing, e))?
+        .len();
+    if size > MAX_FILE_BYTES {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("the file has {size} bytes, more than the limit of {MAX_FILE_BYTES}"),
+        )
+        .hint("give a weights file written by `multirnet train`")
+        .at(path));
+    }
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, doing, e))?;
+    from_bytes(&path.display().to_string(), &bytes, device)
+}
+
+/// Reads a net from the bytes of a safetensors file onto `device`; `name` is for messages.
+///
+/// # Errors
+///
+/// - [`ErrorKind::Malformed`]: truncated or corrupt file, or values that are not finite.
+/// - [`ErrorKind::Unsupported`]: not this program's weights, another format version or type.
+/// - [`ErrorKind::Config`]: a field of the configuration is out of range.
+/// - [`ErrorKind::Mismatch`]: tensors missing, unknown or of the wrong shape; they are named.
+pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<MultiRNet> {
+    parse(bytes, device).map_err(|e| e.at(Path::new(name)))
+}
+
+/// The configuration that a weights file carries, without reading its tensors.
+///
+/// # Errors
+///
+/// As [`from_bytes`], but for the tensors.
+pub fn config_of(name: &str, bytes: &[u8]) -> Result<MultiRNetConfig> {
+    open(bytes)
+        .map(|(_, config)| config)
+        .map_err(|e| e.at(Path::new(name)))
+}
+
+fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, MultiRNetConfig)> {
+    let foreign = |reason: &str| {
+        Error::new(ErrorKind::Unsupported, reason.to_owned())
+            .hint("give a weights file written by `multirnet train`")
+    };
+    let corrupt = |e: safetensors::SafeTensorError| {
+        Error::new(
+            ErrorKind::Malformed,
+            format!("not a complete safetensors file: {e}"),
+        )
+        .hint("the file is truncated, corrupt or no weights file: copy or download it again")
+    };
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(corrupt)?;
+    let file = SafeTensors::deserialize(bytes).map_err(corrupt)?;
+    let header = metadata
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(KEY))
+        .ok_or_else(|| foreign("the file holds no MultiR-Net configuration"))?;
+    let header: Header<serde_json::Value> = serde_json::from_str(header)
+        .map_err(|e| foreign(&format!("its configuration is unreadable: {e}")))?;
+    if header.format != FORMAT {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "weights of format {}, this program reads format {FORMAT}",
+                header.format
+            ),
+        )
+        .hint("use the program version that wrote the file, or newer"));
+    }
+    let config: MultiRNetConfig = serde_json::from_value(header.config)
+        .map_err(|e| foreign(&format!("its configuration is unreadable: {e}")))?;
+    config.validate()?;
+    Ok((file, config))
+}
+
+fn parse(bytes: &[u8], device: &Device) -> Result<MultiRNet> {
+    let (file, config) = open(bytes)?;
+    // Parameters are made when first used: a net's shapes cost next to nothing.
+    let net = config.init(device);
+    let expected = names(&net);
+    let mut found: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
+    let mut missing = Vec::new();
+    let mut values = BTreeMap::new();
+    for (name, _, shape) in &expected {
+        let Some(view) = found.remove(name.as_str()) else {
+            missing.push(name.as_str());
+            continue;
+        };
+        if view.shape() != shape.as_slice() {
+            return Err(mismatch(format!(
+                "tensor `{name}` has shape {:?}, the net needs {shape:?}",
+                view.shape()
+            )));
+        }
+        values.insert(name.clone(), decode(name, &view)?);
+    }
+    if !missing.is_empty() {
+        return Err(mismatch(format!("missing: {}", list(&missing))));
+    }
+    if !found.is_empty() {
+        let unknown: Vec<&str> = found.into_keys().collect();
+        return Err(mismatch(format!("unknown: {}", list(&unknown))));
+    }
+    Ok(net.map(&mut Replace {
+        path: Vec::new(),
+        values,
+        device: device.clone(),
+    }))
+}
+
+fn mismatch(reason: String) -> Error {
+    Error::new(
+        ErrorKind::Mismatch,
+        format!("the tensors do not match the configuration beside them: {reason}"),
+    )
+    .hint("the file was altered or written by another program version")
+}
+
+fn list(names: &[&str]) -> String {
+    let shown: Vec<String> = names.iter().take(LISTED).map(|n| format!("`{n}`")).collect();
+    match names.len().saturating_sub(LISTED) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+fn encode(tensor: &NamedTensor, dtype: Dtype) -> Result<(safetensors::Dtype, Vec<u8>)> {
+    let values = &tensor.values;
+    let fits = |v: f32| match dtype {
+        Dtype::F32 => v.is_finite(),
+        Dtype::F16 => f16::from_f32(v).is_finite(),
+        Dtype::Bf16 => bf16::from_f32(v).is_finite(),
+    };
+    if let Some(value) = values.iter().find(|v| !fits(**v)) {
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!(
+                "tensor `{}` holds {value}, which {dtype:?} cannot store",
+                tensor.name
+            ),
+        )
+        .hint("the training diverged, or the weights need f32"));
+    }
+    Ok(match dtype {
+        Dtype::F32 => (
+            safetensors::Dtype::F32,
+            values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ),
+        Dtype::F16 => (
+            safetensors::Dtype::F16,
+            values
+                .iter()
+                .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+                .collect(),
+        ),
+        Dtype::Bf16 => (
+            safetensors::Dtype::BF16,
+            values
+                .iter()
+                .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
+                .collect(),
+        ),
+    })
+}
+
+fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
+    let bytes = view.data();
+    let (pairs, quads) = (bytes.as_chunks::<2>().0, bytes.as_chunks::<4>().0);
+    let values: Vec<f32> = match view.dtype() {
+        safetensors::Dtype::F32 => quads.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+        safetensors::Dtype::F16 => pairs
+            .iter()
+            .map(|b| f16::from_le_bytes(*b).to_f32())
+            .collect(),
+        safetensors::Dtype::BF16 => pairs
+            .iter()
+            .map(|b| bf16::from_le_bytes(*b).to_f32())
+            .collect(),
+        other => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("tensor `{name}` is of type {other:?}"),
+            )
+            .hint("F32, F16 and BF16 are read"));
+        }
+    };
+    match values.iter().find(|v| !v.is_finite()) {
+        None => Ok(values),
+        Some(value) => Err(Error::new(
+            ErrorKind::Malformed,
+            format!("tensor `{name}` holds {value}"),
+        )
+        .hint("the training diverged or the file is corrupt: use other weights")),
+    }
+}
+
+/// An enum's variants are no step of the path: the same name whatever the norm.
+fn is_step(container: &str) -> bool {
+    !container.starts_with("Enum")
+}
+
+struct Collect<T, F> {
+    path: Vec<String>,
+    visit: F,
+    found: Vec<T>,
+}
+
+impl<T, F> ModuleVisitor for Collect<T, F>
+where
+    F: FnMut(String, ParamId, Vec<usize>, &mut dyn FnMut() -> Vec<f32>) -> T,
+{
+    fn enter_module(&mut self, name: &str, container: &str) {
+        if is_step(container) {
+            self.path.push(name.to_owned());
+        }
+    }
+
+    fn exit_module(&mut self, _: &str, container: &str) {
+        if is_step(container) {
+            self.path.pop();
+        }
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let shape: Vec<usize> = param.lazy_shape().to_vec();
+        let mut values = || param.val().into_data().iter::<f32>().collect();
+        let item = (self.visit)(self.path.join("."), param.id, shape, &mut values);
+        self.found.push(item);
+    }
+}
+
+struct Replace {
+    path: Vec<String>,
+    values: BTreeMap<String, Vec<f32>>,
+    device: Device,
+}
+
+impl ModuleMapper for Replace {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        if is_step(container) {
+            self.path.push(name.to_owned());
+        }
+    }
+
+    fn exit_module(&mut self, _: &str, container: &str) {
+        if is_step(container) {
+            self.path.pop();
+        }
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let Some(values) = self.values.remove(&self.path.join(".")) else {
+            return param;
+        };
+        let shape = param.lazy_shape();
+        let id = param.id;
+        let tensor = Tensor::from_data(TensorData::new(values, shape), &self.device);
+        param.transform_for_load(tensor, id)
+    }
+}
