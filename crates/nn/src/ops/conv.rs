@@ -1,8 +1,274 @@
-//! 3D convolutions.
+//! 3D convolutions: this project's kernels on the CPU, the backend's own elsewhere.
 
-use burn::tensor::Tensor;
-use burn::tensor::module;
+use burn::backend::autodiff::{
+    checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+    grads::Gradients,
+    ops::{Backward, Ops, OpsKind},
+};
+use burn::backend::ops::ModuleOps;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
+use burn::tensor::{DType, Tensor};
+use burn_flex::FlexTensor;
+use multirnet_kernels::Conv;
+
+use super::flex::{dense, tensor};
+
+fn options(stride: usize, padding: usize) -> ConvOptions<3> {
+    ConvOptions::new([stride; 3], [padding; 3], [1; 3], 1)
+}
+
+fn up_options() -> ConvTransposeOptions<3> {
+    ConvTransposeOptions::new([2; 3], [0; 3], [0; 3], [1; 3], 1)
+}
+
+/// Convolutions without bias and their gradients; the defaults are the backend's own.
+#[backend_extension(Flex, Autodiff)]
+pub trait ConvOps: Backend {
+    /// The convolution of `x` with `w`.
+    fn conv(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        Self::conv3d(x, w, None, options(stride, padding))
+    }
+
+    /// The gradient of `x`, given that of the output.
+    fn conv_input_grad(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        Self::conv3d_x_backward(x, w, g, options(stride, padding))
+    }
+
+    /// The gradient of `w`, given that of the output.
+    fn conv_weight_grad(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        Self::conv3d_weight_backward(x, w, g, options(stride, padding))
+    }
+
+    /// The transposed 2³ convolution with stride 2.
+    fn up(x: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::conv_transpose3d(x, w, None, up_options())
+    }
+
+    /// The gradient of `x` of [`up`](Self::up).
+    fn up_input_grad(w: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::conv_transpose3d_x_backward(w, g, up_options())
+    }
+
+    /// The gradient of `w` of [`up`](Self::up).
+    fn up_weight_grad(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        g: FloatTensor<Self>,
+    ) -> FloatTensor<Self> {
+        Self::conv_transpose3d_weight_backward(x, w, g, up_options())
+    }
+}
+
+/// The convolution that takes `x` to the output of `w`, if the kernels do it: dense `f32`,
+/// cubic kernel.
+fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option<Conv> {
+    let (s, k) = (x.shape(), w.shape());
+    let fits = x.dtype() == DType::F32
+        && w.dtype() == DType::F32
+        && s.num_dims() == 5
+        && k[1] == s[1]
+        && k[2] == k[3]
+        && k[3] == k[4];
+    let shape = [s[2], s[3], s[4]];
+    let conv = || Conv::new(s[0], [s[1], k[0]], shape, k[2], stride, padding);
+    fits.then(conv)?.ok()
+}
+
+/// The convolution whose input gradient is the transposed convolution of `x` with `w`.
+fn plan_up(x: &FlexTensor, w: &FlexTensor) -> Option<Conv> {
+    let (s, k) = (x.shape(), w.shape());
+    let fits = x.dtype() == DType::F32
+        && w.dtype() == DType::F32
+        && s.num_dims() == 5
+        && k[0] == s[1]
+        && [k[2], k[3], k[4]] == [2; 3];
+    let shape = [2 * s[2], 2 * s[3], 2 * s[4]];
+    let conv = || Conv::new(s[0], [k[1], s[1]], shape, 2, 2, 0);
+    fits.then(conv)?.ok()
+}
+
+fn input_shape(c: &Conv) -> [usize; 5] {
+    let [d, h, w] = c.input;
+    [c.batch, c.channels_in, d, h, w]
+}
+
+fn output_shape(c: &Conv) -> [usize; 5] {
+    let [d, h, w] = c.output();
+    [c.batch, c.channels_out, d, h, w]
+}
+
+fn weight_shape(c: &Conv) -> [usize; 5] {
+    let k = c.kernel;
+    [c.channels_out, c.channels_in, k, k, k]
+}
+
+fn forward(conv: Option<Conv>, x: &FlexTensor, w: &FlexTensor) -> Option<FlexTensor> {
+    let conv = conv?;
+    let (x, w) = (dense(x), dense(w));
+    let y = conv.forward(x.as_slice()?, w.as_slice()?, None).ok()?;
+    Some(tensor(y, output_shape(&conv)))
+}
+
+fn input_grad(conv: Option<Conv>, w: &FlexTensor, g: &FlexTensor) -> Option<FlexTensor> {
+    let conv = conv?;
+    let (w, g) = (dense(w), dense(g));
+    let y = conv.input_grad(g.as_slice()?, w.as_slice()?).ok()?;
+    Some(tensor(y, input_shape(&conv)))
+}
+
+fn weight_grad(conv: Option<Conv>, x: &FlexTensor, g: &FlexTensor) -> Option<FlexTensor> {
+    let conv = conv?;
+    let (x, g) = (dense(x), dense(g));
+    let y = conv.weight_grad(x.as_slice()?, g.as_slice()?).ok()?;
+    Some(tensor(y, weight_shape(&conv)))
+}
+
+impl ConvOps for Flex {
+    fn conv(x: FlexTensor, w: FlexTensor, stride: usize, padding: usize) -> FlexTensor {
+        forward(plan(&x, &w, stride, padding), &x, &w)
+            .unwrap_or_else(|| Self::conv3d(x, w, None, options(stride, padding)))
+    }
+
+    fn conv_input_grad(
+        x: FlexTensor,
+        w: FlexTensor,
+        g: FlexTensor,
+        stride: usize,
+        padding: usize,
+    ) -> FlexTensor {
+        input_grad(plan(&x, &w, stride, padding), &w, &g)
+            .unwrap_or_else(|| Self::conv3d_x_backward(x, w, g, options(stride, padding)))
+    }
+
+    fn conv_weight_grad(
+        x: FlexTensor,
+        w: FlexTensor,
+        g: FlexTensor,
+        stride: usize,
+        padding: usize,
+    ) -> FlexTensor {
+        weight_grad(plan(&x, &w, stride, padding), &x, &g)
+            .unwrap_or_else(|| Self::conv3d_weight_backward(x, w, g, options(stride, padding)))
+    }
+
+    fn up(x: FlexTensor, w: FlexTensor) -> FlexTensor {
+        input_grad(plan_up(&x, &w), &w, &x)
+            .unwrap_or_else(|| Self::conv_transpose3d(x, w, None, up_options()))
+    }
+
+    fn up_input_grad(w: FlexTensor, g: FlexTensor) -> FlexTensor {
+        // As a convolution of `g` to the input's channels: weights [C_in, C_out, 2, 2, 2].
+        forward(plan(&g, &w, 2, 0), &g, &w)
+            .unwrap_or_else(|| Self::conv_transpose3d_x_backward(w, g, up_options()))
+    }
+
+    fn up_weight_grad(x: FlexTensor, w: FlexTensor, g: FlexTensor) -> FlexTensor {
+        weight_grad(plan_up(&x, &w), &g, &x)
+            .unwrap_or_else(|| Self::conv_transpose3d_weight_backward(x, w, g, up_options()))
+    }
+}
+
+#[derive(Debug)]
+struct ConvBackward;
+
+impl<B: ConvOps> Backward<B, 2> for ConvBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>, usize, usize);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_w] = ops.parents;
+        let g = grads.consume::<B>(&ops.node);
+        let (x, w, stride, padding) = ops.state;
+        if let Some(node) = of_x {
+            let grad = B::conv_input_grad(x.clone(), w.clone(), g.clone(), stride, padding);
+            grads.register::<B>(node.id, grad);
+        }
+        if let Some(node) = of_w {
+            grads.register::<B>(node.id, B::conv_weight_grad(x, w, g, stride, padding));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct UpBackward;
+
+impl<B: ConvOps> Backward<B, 2> for UpBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>);
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 2>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let [of_x, of_w] = ops.parents;
+        let g = grads.consume::<B>(&ops.node);
+        let (x, w) = ops.state;
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, B::up_input_grad(w.clone(), g.clone()));
+        }
+        if let Some(node) = of_w {
+            grads.register::<B>(node.id, B::up_weight_grad(x, w, g));
+        }
+    }
+}
+
+impl<B: ConvOps, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
+    fn conv(
+        x: FloatTensor<Self>,
+        w: FloatTensor<Self>,
+        stride: usize,
+        padding: usize,
+    ) -> FloatTensor<Self> {
+        let nodes = [x.node(), w.node()];
+        match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (x, w) = (x.into_primitive(), w.into_primitive());
+                let y = B::conv(x.clone(), w.clone(), stride, padding);
+                prep.finish((x, w, stride, padding), y)
+            }
+            OpsKind::UnTracked(prep) => {
+                let y = B::conv(x.into_primitive(), w.into_primitive(), stride, padding);
+                prep.finish(y)
+            }
+        }
+    }
+
+    fn up(x: FloatTensor<Self>, w: FloatTensor<Self>) -> FloatTensor<Self> {
+        let nodes = [x.node(), w.node()];
+        match UpBackward.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => {
+                let (x, w) = (x.into_primitive(), w.into_primitive());
+                let y = B::up(x.clone(), w.clone());
+                prep.finish((x, w), y)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::up(x.into_primitive(), w.into_primitive())),
+        }
+    }
+}
 
 /// 3D convolution (cross-correlation, as in every deep-learning library).
 ///
@@ -19,8 +285,8 @@ pub fn conv3d(
     stride: usize,
     padding: usize,
 ) -> Tensor<5> {
-    let options = ConvOptions::new([stride; 3], [padding; 3], [1; 3], 1);
-    module::conv3d(x, weight, bias, options)
+    let y = <Dispatch as ConvOps>::conv(x.into_dispatch(), weight.into_dispatch(), stride, padding);
+    with_bias(Tensor::from_dispatch(y), bias)
 }
 
 /// 2³ transposed convolution with stride 2: doubles each side.
@@ -32,6 +298,90 @@ pub fn conv3d(
 /// - `bias`: `[channels_out]`
 /// - output: `[batch, channels_out, 2d, 2h, 2w]`
 pub fn up2(x: Tensor<5>, weight: Tensor<5>, bias: Option<Tensor<1>>) -> Tensor<5> {
-    let options = ConvTransposeOptions::new([2; 3], [0; 3], [0; 3], [1; 3], 1);
-    module::conv_transpose3d(x, weight, bias, options)
+    let y = <Dispatch as ConvOps>::up(x.into_dispatch(), weight.into_dispatch());
+    with_bias(Tensor::from_dispatch(y), bias)
+}
+
+fn with_bias(y: Tensor<5>, bias: Option<Tensor<1>>) -> Tensor<5> {
+    match bias {
+        Some(bias) => {
+            let [channels] = bias.dims();
+            y + bias.reshape([1, channels, 1, 1, 1])
+        }
+        None => y,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::{Device, Distribution, module};
+
+    fn close(what: &str, a: &Tensor<5>, b: &Tensor<5>) {
+        assert_eq!(a.dims(), b.dims(), "{what}");
+        let diff: f32 = (a.clone() - b.clone()).abs().max().into_scalar();
+        let scale: f32 = b.clone().abs().max().into_scalar();
+        assert!(diff <= 1e-4 * scale.max(1.0), "{what}: {diff} of {scale}");
+    }
+
+    fn random(shape: [usize; 5], device: &Device) -> Tensor<5> {
+        Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device).require_grad()
+    }
+
+    /// Output and gradients of `ours` against `burns`, through a weighting of the output.
+    fn compare(
+        what: &str,
+        shapes: [[usize; 5]; 2],
+        ours: impl Fn(Tensor<5>, Tensor<5>) -> Tensor<5>,
+        burns: impl Fn(Tensor<5>, Tensor<5>) -> Tensor<5>,
+    ) {
+        let device = Device::flex().autodiff();
+        let [x, w] = shapes.map(|s| random(s, &device));
+        let y = ours(x.clone(), w.clone());
+        let z = burns(x.clone(), w.clone());
+        close(what, &y, &z);
+        let g = random(z.dims(), &device).detach();
+        let a = (y * g.clone()).sum().backward();
+        let b = (z * g).sum().backward();
+        for t in [&x, &w] {
+            close(what, &t.grad(&a).unwrap(), &t.grad(&b).unwrap());
+        }
+    }
+
+    #[test]
+    fn agrees_with_burn() {
+        for (channels, size, kernel, stride, padding) in [
+            ([2, 8], [3, 6, 9], 3, 1, 1),
+            ([16, 24], [2, 4, 6], 3, 1, 1),
+            ([5, 6], [4, 6, 7], 3, 2, 1),
+            ([8, 16], [4, 6, 8], 2, 2, 0),
+            ([8, 1], [3, 4, 5], 1, 1, 0),
+            ([3, 4], [4, 6, 8], 1, 2, 0),
+            ([2, 3], [5, 6, 7], 5, 1, 2),
+        ] {
+            let ([i, o], [d, h, w], k) = (channels, size, kernel);
+            compare(
+                &format!("{channels:?} {size:?} {kernel} {stride}"),
+                [[2, i, d, h, w], [o, i, k, k, k]],
+                |x, w| conv3d(x, w, None, stride, padding),
+                |x, w| module::conv3d(x, w, None, options(stride, padding)),
+            );
+        }
+        compare(
+            "up",
+            [[2, 6, 2, 3, 5], [6, 3, 2, 2, 2]],
+            |x, w| up2(x, w, None),
+            |x, w| module::conv_transpose3d(x, w, None, up_options()),
+        );
+    }
+
+    #[test]
+    fn strided_views_and_biases_work() {
+        let device = Device::flex().autodiff();
+        let x = random([2, 4, 5, 3, 6], &device).permute([0, 2, 1, 4, 3]);
+        let w = random([3, 3, 5, 3, 3], &device).swap_dims(1, 2);
+        let b = Tensor::<1>::from_floats([1.0, -2.0, 3.0], &device);
+        let y = conv3d(x.clone(), w.clone(), Some(b.clone()), 1, 1);
+        close("bias", &y, &module::conv3d(x, w, Some(b), options(1, 1)));
+    }
 }

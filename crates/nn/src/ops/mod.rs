@@ -1,3 +1,4 @@
 //! Tensor operations that the layers are made of.
 
 pub mod conv;
+mod flex;
