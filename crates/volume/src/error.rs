@@ -85,6 +85,11 @@ impl Error {
         self.kind
     }
 
+    /// The kind of the underlying input/output error, if there is one.
+    pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
+        self.source.as_ref().map(std::io::Error::kind)
+    }
+
     /// The file that the error concerns.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()

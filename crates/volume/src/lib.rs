@@ -15,10 +15,12 @@ mod geometry;
 pub mod io;
 mod orientation;
 mod resample;
+mod scalar;
 mod volume;
 
 pub use diagnosis::Diagnosis;
 pub use error::{Error, ErrorKind, Result};
 pub use geometry::Geometry;
 pub use orientation::{Axis, Orientation};
+pub use scalar::Scalar;
 pub use volume::{Volume, Voxel};

@@ -1,10 +1,12 @@
 //! A grid of values with its geometry.
 
-use crate::{Error, ErrorKind, Geometry, Result};
+use crate::{Error, ErrorKind, Geometry, Result, Scalar};
 use rayon::prelude::*;
 
 /// A type that a volume can hold.
 pub trait Voxel: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
+    /// Which scalar type this is.
+    const SCALAR: Scalar;
     /// The value as `f64`, exactly where the type allows.
     fn to_f64(self) -> f64;
     /// The nearest value of this type; out of range saturates, NaN becomes 0 for integers.
@@ -12,16 +14,18 @@ pub trait Voxel: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
 }
 
 macro_rules! integer_voxel {
-    ($($t:ty),*) => {$(
+    ($($t:ty: $scalar:ident),*) => {$(
         impl Voxel for $t {
+            const SCALAR: Scalar = Scalar::$scalar;
             fn to_f64(self) -> f64 { self as f64 }
             fn from_f64(value: f64) -> Self { value.round() as $t }
         }
     )*};
 }
-integer_voxel!(u8, i8, u16, i16, u32, i32);
+integer_voxel!(u8: U8, i8: I8, u16: U16, i16: I16, u32: U32, i32: I32);
 
 impl Voxel for f32 {
+    const SCALAR: Scalar = Scalar::F32;
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
@@ -31,6 +35,7 @@ impl Voxel for f32 {
 }
 
 impl Voxel for f64 {
+    const SCALAR: Scalar = Scalar::F64;
     fn to_f64(self) -> f64 {
         self
     }

@@ -1,6 +1,29 @@
 //! Volume files: NIfTI-1 (read, write), NRRD and MetaImage (read).
+//!
+//! | format | names | encodings | not supported (a clear error) |
+//! |---|---|---|---|
+//! | NIfTI-1 | `.nii`, `.nii.gz` | raw, gzip | NIfTI-2, `.hdr`/`.img` pairs |
+//! | NRRD | `.nrrd`, `.nhdr` | raw, gzip, ascii | bzip2, hex, several data files |
+//! | MetaImage | `.mha`, `.mhd` | raw, zlib, ascii | several data files |
+//!
+//! All integer types and both floating point types are read, in both byte orders. Time series,
+//! vectors and colour are refused. World coordinates are LPS whatever the file says; see
+//! [`read_with_notes`] for what had to be assumed.
 
-use crate::{Result, Volume, Voxel};
+mod atomic;
+mod deflate;
+mod metaimage;
+mod nifti;
+mod nifti_write;
+mod nrrd;
+mod source;
+mod text;
+
+pub use atomic::write_atomic;
+pub use nifti_write::write_nifti;
+
+use crate::{Error, ErrorKind, Result, Volume};
+use rayon::prelude::*;
 use std::path::Path;
 
 /// Formats that [`read`] knows, by file name.
@@ -16,9 +39,20 @@ pub enum Format {
 }
 
 impl Format {
-    /// The format that the name of `path` stands for.
+    /// The format that the name of `path` stands for. The pair `.hdr` and `.img` counts as
+    /// NIfTI, though [`read`] only explains why it does not read it.
     pub fn from_path(path: &Path) -> Option<Self> {
-        todo!("{path:?}")
+        let name = path.file_name()?.to_string_lossy().to_ascii_lowercase();
+        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+        if ends(&[".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz"]) {
+            Some(Self::Nifti)
+        } else if ends(&[".nrrd", ".nhdr"]) {
+            Some(Self::Nrrd)
+        } else if ends(&[".mha", ".mhd"]) {
+            Some(Self::MetaImage)
+        } else {
+            None
+        }
     }
 }
 
@@ -28,7 +62,30 @@ impl Format {
 /// `Io`, `Malformed` (truncated, empty, contradictory), `Unsupported` (4D, colour, 2D, unknown
 /// format), `Geometry`. Each names the file.
 pub fn read(path: &Path) -> Result<Volume<f32>> {
-    todo!("{path:?}")
+    Ok(read_with_notes(path)?.0)
+}
+
+/// As [`read`], with notes for the user: what the file leaves open or contradicts itself about
+/// (no orientation, NIfTI's two transforms that disagree, unknown units), and what was taken.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with_notes(path: &Path) -> Result<(Volume<f32>, Vec<String>)> {
+    let read = match Format::from_path(path) {
+        Some(Format::Nifti) => nifti::read,
+        Some(Format::Nrrd) => nrrd::read,
+        Some(Format::MetaImage) => metaimage::read,
+        None => {
+            // A directory or a missing file is told first: it has no telling name either.
+            source::Source::open(path)?;
+            return Err(Error::new(ErrorKind::Unsupported, "unknown kind of file")
+                .hint("use .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd")
+                .at(path));
+        }
+    };
+    let mut notes = Vec::new();
+    let volume = read(path, &mut notes).map_err(|e| e.at(path))?;
+    Ok((volume, notes))
 }
 
 /// Reads an integer label map.
@@ -36,13 +93,20 @@ pub fn read(path: &Path) -> Result<Volume<f32>> {
 /// # Errors
 /// As [`read`], and `Malformed` if a value is not an integer in 0..=255.
 pub fn read_labels(path: &Path) -> Result<Volume<u8>> {
-    todo!("{path:?}")
-}
-
-/// Writes NIfTI-1 (`.nii`, `.nii.gz`) through a temporary file that is renamed when complete.
-///
-/// # Errors
-/// `Io` (a full disk leaves nothing behind), `Unsupported` for another file name.
-pub fn write_nifti<T: Voxel>(path: &Path, volume: &Volume<T>) -> Result<()> {
-    todo!("{path:?} {volume:?}")
+    let volume = read(path)?;
+    // Scaling in the file may leave rounding.
+    let is_label = |v: f32| (-0.5..255.5).contains(&v) && (v - v.round()).abs() < 1e-3;
+    let wrong = volume.data().par_iter().position_first(|&v| !is_label(v));
+    if let Some(position) = wrong {
+        let [_, ny, nx] = volume.shape();
+        let index = [position / (ny * nx), position / nx % ny, position % nx];
+        let value = volume.data()[position];
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!("voxel {index:?} (z, y, x) is {value}, not a label (an integer from 0 to 255)"),
+        )
+        .hint("is this a scan or a probability map instead of a label map?")
+        .at(path));
+    }
+    Ok(volume.map(|v| v.round() as u8))
 }

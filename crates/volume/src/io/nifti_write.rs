@@ -1,0 +1,209 @@
+//! Writing NIfTI-1.
+
+use super::deflate::GzWriter;
+use super::nifti::HEADER;
+use super::write_atomic;
+use crate::{Error, ErrorKind, Geometry, Result, Scalar, Volume, Voxel};
+use flate2::Compression;
+use std::io::Write;
+use std::path::Path;
+
+/// Cosine between two axes from which a qform, which knows no shear, would be wrong.
+const SHEAR: f64 = 1e-4;
+
+/// Writes NIfTI-1 (`.nii`, `.nii.gz`) through a temporary file that is renamed when complete.
+///
+/// The data type is `T`'s, unscaled; sform and qform are both set (the qform not for a sheared
+/// grid), so that every reader sees the same geometry. Equal volumes give equal files.
+///
+/// # Errors
+/// `Io` (a full disk leaves nothing behind), `Unsupported` for another file name or more than
+/// 32767 voxels along an axis.
+pub fn write_nifti<T: Voxel>(path: &Path, volume: &Volume<T>) -> Result<()> {
+    let name = path.to_string_lossy().to_ascii_lowercase();
+    let packed = name.ends_with(".nii.gz");
+    if !packed && !name.ends_with(".nii") {
+        return Err(
+            Error::new(ErrorKind::Unsupported, "volumes are written as NIfTI only")
+                .hint("name the file .nii or .nii.gz")
+                .at(path),
+        );
+    }
+    let header = header(volume.geometry(), T::SCALAR).map_err(|e| e.at(path))?;
+    write_atomic(path, |mut file| {
+        if packed {
+            let mut writer = GzWriter::new(&mut file, Compression::fast())?;
+            write_to(&mut writer, &header, volume)?;
+            writer.finish()
+        } else {
+            write_to(&mut file, &header, volume)
+        }
+    })
+}
+
+fn write_to<T: Voxel>(
+    writer: &mut impl Write,
+    header: &[u8],
+    volume: &Volume<T>,
+) -> std::io::Result<()> {
+    writer.write_all(header)?;
+    // No extensions.
+    writer.write_all(&[0; 4])?;
+    let mut bytes = Vec::new();
+    for values in volume.data().chunks(1 << 16) {
+        bytes.clear();
+        encode(values, &mut bytes);
+        writer.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Little-endian bytes of values; `f64` holds every voxel type exactly, so no bit is lost.
+fn encode<T: Voxel>(values: &[T], out: &mut Vec<u8>) {
+    macro_rules! encode {
+        ($t:ty) => {
+            out.extend(values.iter().flat_map(|v| (v.to_f64() as $t).to_le_bytes()))
+        };
+    }
+    match T::SCALAR {
+        Scalar::U8 => encode!(u8),
+        Scalar::I8 => encode!(i8),
+        Scalar::U16 => encode!(u16),
+        Scalar::I16 => encode!(i16),
+        Scalar::U32 => encode!(u32),
+        Scalar::I32 => encode!(i32),
+        Scalar::U64 => encode!(u64),
+        Scalar::I64 => encode!(i64),
+        Scalar::F32 => encode!(f32),
+        Scalar::F64 => encode!(f64),
+    }
+}
+
+fn header(geometry: &Geometry, scalar: Scalar) -> Result<[u8; HEADER]> {
+    let [nz, ny, nx] = geometry.shape();
+    let [sz, sy, sx] = geometry.spacing_mm();
+    let mut h = [0; HEADER];
+    let mut put = |at: usize, bytes: &[u8]| h[at..at + bytes.len()].copy_from_slice(bytes);
+    let float = |v: f64| (v as f32).to_le_bytes();
+
+    put(0, &348i32.to_le_bytes());
+    put(38, b"r");
+    put(40, &3i16.to_le_bytes());
+    for (i, n) in [nx, ny, nz, 1, 1, 1, 1].into_iter().enumerate() {
+        let n = i16::try_from(n).map_err(|_| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("NIfTI-1 cannot hold {n} voxels along an axis"),
+            )
+            .hint("crop the volume")
+        })?;
+        put(42 + 2 * i, &n.to_le_bytes());
+    }
+    let datatype: i16 = match scalar {
+        Scalar::U8 => 2,
+        Scalar::I16 => 4,
+        Scalar::I32 => 8,
+        Scalar::F32 => 16,
+        Scalar::F64 => 64,
+        Scalar::I8 => 256,
+        Scalar::U16 => 512,
+        Scalar::U32 => 768,
+        Scalar::I64 => 1024,
+        Scalar::U64 => 1280,
+    };
+    put(70, &datatype.to_le_bytes());
+    put(72, &(8 * scalar.size() as i16).to_le_bytes());
+    // vox_offset, scl_slope; the intercept stays zero.
+    put(108, &float(352.0));
+    put(112, &float(1.0));
+    // Millimetres.
+    put(123, &[2]);
+    put(148, b"multirnet");
+
+    let lps = geometry.affine_lps();
+    let mut ras = lps;
+    for row in &mut ras[..2] {
+        *row = row.map(|v| 0.0 - v);
+    }
+    put(254, &1i16.to_le_bytes());
+    for (row, line) in ras[..3].iter().enumerate() {
+        for (i, v) in line.iter().enumerate() {
+            put(280 + 16 * row + 4 * i, &float(*v));
+        }
+    }
+    let [z, y, x] = geometry.direction().map(|v| [0.0 - v[0], 0.0 - v[1], v[2]]);
+    let (hand, quaternion) = quaternion([x, y, z]);
+    let sheared = [(x, y), (y, z), (z, x)]
+        .iter()
+        .any(|(u, v)| dot(u, v).abs() > SHEAR);
+    put(252, &i16::from(!sheared).to_le_bytes());
+    for (i, v) in [hand, sx, sy, sz, 1.0, 1.0, 1.0, 1.0]
+        .into_iter()
+        .enumerate()
+    {
+        put(76 + 4 * i, &float(v));
+    }
+    for i in 0..3 {
+        put(256 + 4 * i, &float(quaternion[i]));
+        put(268 + 4 * i, &float(ras[i][3]));
+    }
+    put(344, b"n+1\0");
+    Ok(h)
+}
+
+fn dot(u: &[f64; 3], v: &[f64; 3]) -> f64 {
+    u.iter().zip(v).map(|(a, b)| a * b).sum()
+}
+
+/// The last three parts of the unit quaternion of the rotation whose columns are the unit vectors
+/// `x`, `y`, `z`, with a first part that is not negative; and −1 if `z` had to be turned round
+/// because the axes are left-handed, else 1.
+fn quaternion([x, y, z]: [[f64; 3]; 3]) -> (f64, [f64; 3]) {
+    let cross = [
+        x[1] * y[2] - x[2] * y[1],
+        x[2] * y[0] - x[0] * y[2],
+        x[0] * y[1] - x[1] * y[0],
+    ];
+    let hand = if dot(&cross, &z) < 0.0 { -1.0 } else { 1.0 };
+    let z = z.map(|v| v * hand);
+    // Four times the square of each part; dividing by the largest is stable.
+    let squares = [
+        1.0 + x[0] + y[1] + z[2],
+        1.0 + x[0] - y[1] - z[2],
+        1.0 - x[0] + y[1] - z[2],
+        1.0 - x[0] - y[1] + z[2],
+    ];
+    let largest = (0..4)
+        .max_by(|&i, &j| squares[i].total_cmp(&squares[j]))
+        .unwrap_or(0);
+    let s = 2.0 * squares[largest].max(0.0).sqrt();
+    let (xy, xz, yz) = (x[1] + y[0], x[2] + z[0], y[2] + z[1]);
+    let (a_b, a_c, a_d) = (y[2] - z[1], z[0] - x[2], x[1] - y[0]);
+    let q = match largest {
+        0 => [s / 4.0, a_b / s, a_c / s, a_d / s],
+        1 => [a_b / s, s / 4.0, xy / s, xz / s],
+        2 => [a_c / s, xy / s, s / 4.0, yz / s],
+        _ => [a_d / s, xz / s, yz / s, s / 4.0],
+    };
+    let sign = if q[0] < 0.0 { -1.0 } else { 1.0 };
+    (hand, [q[1] * sign, q[2] * sign, q[3] * sign])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error() {
+        let geometry = Geometry::axial([20, 64, 64], [1.0; 3]).unwrap();
+        let volume = Volume::from_fn(geometry, |[z, y, x]| (z * 31 + y * 7 + x) as f32);
+        let header = header(volume.geometry(), Scalar::F32).unwrap();
+        for room in [0usize, 100, 348, 352, 1000, 352 + 4 * 20 * 64 * 64 - 1] {
+            let mut room = vec![0; room];
+            let error = write_to(&mut &mut room[..], &header, &volume).unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
+        }
+        let mut room = vec![0; 352 + 4 * 20 * 64 * 64];
+        assert!(write_to(&mut &mut room[..], &header, &volume).is_ok());
+    }
+}
