@@ -1,1 +1,251 @@
-//! Morphology with balls, in millimetres.
+//! Morphology with balls whose radius is in millimetres, by the exact distance transform.
+//!
+//! Nothing is known beyond the volume's border: a mask that touches it is not eroded from there.
+
+use crate::distance::squared_distance;
+use multirnet_volume::Volume;
+
+/// All voxels within `radius_mm` of a voxel of `mask`.
+#[must_use]
+pub fn dilate(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
+    let limit = (radius_mm * radius_mm) as f32;
+    squared_distance(mask, |v| v != 0).map(|d| u8::from(d <= limit))
+}
+
+/// All voxels of `mask` that are further than `radius_mm` from every voxel outside it.
+#[must_use]
+pub fn erode(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
+    let limit = (radius_mm * radius_mm) as f32;
+    squared_distance(mask, |v| v == 0).map(|d| u8::from(d > limit))
+}
+
+/// What a ball of `radius_mm` inside `mask` can reach: takes thin parts away.
+#[must_use]
+pub fn open(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
+    dilate(&erode(mask, radius_mm), radius_mm)
+}
+
+/// What a ball of `radius_mm` outside `mask` cannot reach: takes narrow gaps and holes in.
+///
+/// The volume is treated as if empty space lay around it, so that the mask does not stick to the
+/// border.
+#[must_use]
+pub fn close(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
+    let spacing = mask.geometry().spacing_mm();
+    let [nz, ny, nx] = mask.shape();
+    let margin = spacing.map(|s| (radius_mm / s).ceil() as usize + 1);
+    let Some((low, high)) = bounds(mask) else {
+        return mask.clone();
+    };
+    let start: [i64; 3] = std::array::from_fn(|a| low[a] as i64 - margin[a] as i64);
+    let shape: [usize; 3] = std::array::from_fn(|a| high[a] - low[a] + 1 + 2 * margin[a]);
+    let Ok(window) = mask.window(start, shape, 0) else {
+        return mask.clone();
+    };
+    let closed = erode(&dilate(&window, radius_mm), radius_mm);
+    let mut out = mask.clone();
+    for z in low[0]..=high[0].min(nz - 1) {
+        for y in low[1]..=high[1].min(ny - 1) {
+            let to = (z * ny + y) * nx;
+            let from = closed.offset([
+                (z as i64 - start[0]) as usize,
+                (y as i64 - start[1]) as usize,
+                margin[2],
+            ]);
+            let width = high[2] - low[2] + 1;
+            let source = &closed.data()[from..from + width];
+            let target = &mut out.data_mut()[to + low[2]..to + low[2] + width];
+            for (o, &c) in target.iter_mut().zip(source) {
+                *o |= c;
+            }
+        }
+    }
+    out
+}
+
+/// First and last index of the voxels that are not 0 per axis, `None` without any.
+#[must_use]
+pub fn bounds(mask: &Volume<u8>) -> Option<([usize; 3], [usize; 3])> {
+    let [_, ny, nx] = mask.shape();
+    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
+    for (row, line) in mask.data().chunks_exact(nx).enumerate() {
+        let Some(first) = line.iter().position(|&v| v != 0) else {
+            continue;
+        };
+        let last = line.iter().rposition(|&v| v != 0).unwrap_or(first);
+        let span = [[row / ny; 2], [row % ny; 2], [first, last]];
+        for a in 0..3 {
+            low[a] = low[a].min(span[a][0]);
+            high[a] = high[a].max(span[a][1]);
+        }
+    }
+    (low[0] != usize::MAX).then_some((low, high))
+}
+
+/// The voxels of each plane across `axis` that a walk within the plane over voxels that are 0
+/// cannot reach from the plane's border: `mask` with its holes filled, plane by plane.
+#[must_use]
+pub fn fill_planes(mask: &Volume<u8>, axis: usize) -> Volume<u8> {
+    let shape = mask.shape();
+    let stride = [shape[1] * shape[2], shape[2], 1];
+    let (u, v) = [(1, 2), (0, 2), (0, 1)][axis.min(2)];
+    let (nu, nv) = (shape[u], shape[v]);
+    let mut out = mask.clone();
+    let mut plane = vec![0u8; nu * nv];
+    let mut stack = Vec::new();
+    for i in 0..shape[axis.min(2)] {
+        let base = i * stride[axis.min(2)];
+        let mut any = false;
+        for a in 0..nu {
+            for b in 0..nv {
+                let value = mask.data()[base + a * stride[u] + b * stride[v]];
+                plane[a * nv + b] = u8::from(value != 0);
+                any |= value != 0;
+            }
+        }
+        if !any {
+            continue;
+        }
+        flood_border(&mut plane, nu, nv, 2, &mut stack);
+        for a in 0..nu {
+            for b in 0..nv {
+                let voxel = &mut out.data_mut()[base + a * stride[u] + b * stride[v]];
+                if *voxel == 0 {
+                    *voxel = u8::from(plane[a * nv + b] == 0);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Sets all 0 that are joined (over edges) to the border of a `rows` × `columns` plane to `mark`.
+pub(crate) fn flood_border(
+    plane: &mut [u8],
+    rows: usize,
+    columns: usize,
+    mark: u8,
+    stack: &mut Vec<usize>,
+) {
+    stack.clear();
+    let push = |plane: &mut [u8], stack: &mut Vec<usize>, i: usize| {
+        if plane[i] == 0 {
+            plane[i] = mark;
+            stack.push(i);
+        }
+    };
+    for column in 0..columns {
+        push(plane, stack, column);
+        push(plane, stack, (rows - 1) * columns + column);
+    }
+    for row in 0..rows {
+        push(plane, stack, row * columns);
+        push(plane, stack, row * columns + columns - 1);
+    }
+    while let Some(i) = stack.pop() {
+        let column = i % columns;
+        if column > 0 {
+            push(plane, stack, i - 1);
+        }
+        if column + 1 < columns {
+            push(plane, stack, i + 1);
+        }
+        if i >= columns {
+            push(plane, stack, i - columns);
+        }
+        if i + columns < plane.len() {
+            push(plane, stack, i + columns);
+        }
+    }
+}
+
+/// `mask` with everything filled that is a hole in the planes across at least two of the three
+/// axes: enclosed cavities and vessels, but not the liver's dome, which only axial planes enclose.
+#[must_use]
+pub fn fill_holes(mask: &Volume<u8>) -> Volume<u8> {
+    let filled: Vec<Volume<u8>> = (0..3).map(|axis| fill_planes(mask, axis)).collect();
+    let mut out = mask.clone();
+    for (i, voxel) in out.data_mut().iter_mut().enumerate() {
+        if *voxel == 0 {
+            let votes: u8 = filled.iter().map(|f| f.data()[i].min(1)).sum();
+            *voxel = u8::from(votes >= 2);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_volume::Geometry;
+
+    fn grid(shape: [usize; 3]) -> Geometry {
+        Geometry::axial(shape, [2.0, 1.0, 1.0]).expect("a valid grid")
+    }
+
+    fn count(mask: &Volume<u8>) -> usize {
+        mask.data().iter().filter(|&&v| v != 0).count()
+    }
+
+    #[test]
+    fn a_point_grows_by_millimetres_not_voxels() {
+        let point = Volume::from_fn(grid([5, 9, 9]), |i| u8::from(i == [2, 4, 4]));
+        // Within 2 mm: 13 voxels in the plane, and one on either side along z.
+        assert_eq!(count(&dilate(&point, 2.0)), 15);
+        assert_eq!(count(&erode(&dilate(&point, 2.0), 2.0)), 1);
+    }
+
+    #[test]
+    fn opening_takes_a_plate_away_and_keeps_a_block() {
+        let mask = Volume::from_fn(grid([9, 20, 20]), |[_, y, x]| {
+            u8::from(y < 10 || (y == 15 && x < 20))
+        });
+        let opened = open(&mask, 2.0);
+        assert_eq!(opened.at([4, 5, 10]), 1);
+        assert_eq!(opened.at([4, 15, 10]), 0);
+    }
+
+    #[test]
+    fn closing_fills_a_gap_of_less_than_its_diameter_only() {
+        let gap = |width: usize| {
+            Volume::from_fn(grid([9, 30, 40]), move |[z, y, x]| {
+                u8::from((2..7).contains(&z) && y > 5 && y < 25 && !(15..15 + width).contains(&x))
+            })
+        };
+        assert_eq!(close(&gap(4), 4.0).at([4, 15, 17]), 1);
+        assert_eq!(close(&gap(12), 4.0).at([4, 15, 20]), 0);
+        let empty = Volume::filled(0u8, grid([2, 2, 2]));
+        assert_eq!(close(&empty, 3.0), empty);
+    }
+
+    #[test]
+    fn closing_does_not_stick_to_the_border() {
+        let mask = Volume::from_fn(grid([9, 9, 9]), |[_, _, x]| u8::from(x == 3));
+        assert_eq!(close(&mask, 5.0), mask);
+    }
+
+    #[test]
+    fn a_cavity_is_filled_and_a_dome_is_not() {
+        let shell = Volume::from_fn(grid([9, 9, 9]), |i| {
+            u8::from(i.iter().all(|&v| (1..8).contains(&v)) && i != [4, 4, 4])
+        });
+        assert_eq!(fill_holes(&shell).at([4, 4, 4]), 1);
+        assert_eq!(fill_holes(&shell).at([0, 4, 4]), 0);
+        // A tunnel along z that is closed above only, as the dome is within the lung's base.
+        let dome = Volume::from_fn(grid([9, 9, 9]), |[z, y, x]| {
+            let inside = [z, y, x].iter().all(|v| (1..8).contains(v));
+            u8::from(inside && !(z < 5 && (3..6).contains(&y) && (3..6).contains(&x)))
+        });
+        assert_eq!(fill_holes(&dome).at([2, 4, 4]), 0);
+        assert_eq!(fill_planes(&dome, 0).at([2, 4, 4]), 1);
+    }
+
+    #[test]
+    fn bounds_are_the_outermost_voxels() {
+        let mask = Volume::from_fn(grid([4, 5, 6]), |i| {
+            u8::from(i == [1, 2, 5] || i == [3, 0, 2])
+        });
+        assert_eq!(bounds(&mask), Some(([1, 0, 2], [3, 2, 5])));
+        assert_eq!(bounds(&Volume::filled(0u8, grid([1, 1, 1]))), None);
+    }
+}

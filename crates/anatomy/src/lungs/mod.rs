@@ -1,4 +1,16 @@
 //! The lung mask, right and left.
+//!
+//! What is lung is decided on a coarse grid of about 2 mm (`coarse`): the body (`body`), the air
+//! in it without the airways (`airways`), the parts of it that are lungs and their sides
+//! (`sides`), and what belongs to them without being aerated (`fill`). The border is then drawn
+//! on the scan's own grid (`refine`).
+
+mod airways;
+mod body;
+mod coarse;
+mod fill;
+mod refine;
+mod sides;
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_volume::{Orientation, Volume};
@@ -10,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub struct LungConfig {
     /// Voxels below this are air or aerated lung.
     pub air_hu: f64,
-    /// The mask's topology is found on a grid of about this spacing, in millimetres.
+    /// What is lung is decided on a grid of about this spacing, in millimetres.
     pub coarse_mm: f64,
     /// Radius in millimetres of the closing that takes vessels and lesions in.
     pub closing_mm: f64,
@@ -26,31 +38,56 @@ impl Default for LungConfig {
     }
 }
 
+impl LungConfig {
+    fn validate(&self) -> Result<()> {
+        let bad = |reason: String| Err(Error::new(ErrorKind::Config, reason));
+        if !(-900.0..=-100.0).contains(&self.air_hu) {
+            return bad(format!("air_hu {} is not within -900 to -100", self.air_hu));
+        }
+        if !(1.0..=5.0).contains(&self.coarse_mm) {
+            return bad(format!("coarse_mm {} is not within 1 to 5", self.coarse_mm));
+        }
+        if !(0.0..=50.0).contains(&self.closing_mm) {
+            return bad(format!(
+                "closing_mm {} is not within 0 to 50",
+                self.closing_mm
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// The lungs of `scan` on its own grid: 1 right, 2 left, by the patient's sides as the geometry
 /// states them.
 ///
+/// Consolidation, pleural lesions and vessels within the lungs belong to the mask; the trachea and
+/// the main bronchi do not. One lung alone is found too: the other label is then missing.
+///
 /// # Errors
-/// `NoLungs` if nothing in the scan looks like a lung.
+/// `NoLungs` if nothing in the scan looks like a lung; `Config`.
 pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u8>> {
-    let original = scan.geometry().orientation();
-    let canonical = scan.reorient(Orientation::CANONICAL);
-    let mask = segment_canonical(&canonical, config)?;
-    Ok(mask.reorient(original))
+    config.validate()?;
+    let (small, factor) = coarse::shrink(scan, config.coarse_mm)?;
+    let hu = small.reorient(Orientation::CANONICAL);
+    let body = body::body(&hu);
+    let air = body::air_within(&hu, &body, config.air_hu as f32);
+    let airways = airways::airways(&hu, &air, &body);
+    let aerated = sides::lungs(&hu, &air, &airways, &body).ok_or_else(no_lungs)?;
+    let lungs = fill::fill(&hu, &aerated, &airways, config.closing_mm);
+    let back = small.geometry().orientation();
+    let cells = refine::Cells {
+        lungs: lungs.reorient(back),
+        aerated: aerated.reorient(back),
+        airways: airways.reorient(back),
+    };
+    Ok(refine::refine(scan, &cells, factor, config.air_hu as f32))
 }
 
-fn segment_canonical(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u8>> {
-    let [_, _, nx] = scan.shape();
-    let mut out = Volume::filled(0u8, *scan.geometry());
-    let mut any = false;
-    for (i, (o, &v)) in out.data_mut().iter_mut().zip(scan.data()).enumerate() {
-        if f64::from(v) < config.air_hu && v > -960.0 {
-            *o = 1 + u8::from(i % nx > nx / 2);
-            any = true;
-        }
-    }
-    if any {
-        Ok(out)
-    } else {
-        Err(Error::new(ErrorKind::NoLungs, "no lungs were found"))
-    }
+fn no_lungs() -> Error {
+    Error::new(
+        ErrorKind::NoLungs,
+        "no lungs were found: no air-filled region within the body has the size and the density \
+         of a lung",
+    )
+    .hint("give a CT of the chest that shows both lungs, in Hounsfield units")
 }

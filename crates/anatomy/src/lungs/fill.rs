@@ -1,0 +1,38 @@
+//! What belongs to the lungs without being aerated: vessels, consolidation, pleural lesions.
+
+use crate::morphology::{bounds, close, fill_holes};
+use crate::{LEFT, RIGHT};
+use multirnet_volume::Volume;
+
+/// Closes each lung and fills its holes. Airways stay out, and no lung takes what the other has.
+pub(super) fn fill(
+    _hu: &Volume<f32>,
+    aerated: &Volume<u8>,
+    airways: &Volume<u8>,
+    closing_mm: f64,
+) -> Volume<u8> {
+    let mut out = aerated.clone();
+    for side in [RIGHT, LEFT] {
+        let lung = aerated.map(|v| u8::from(v == side));
+        let Some((low, high)) = bounds(&lung) else {
+            continue;
+        };
+        let shape = std::array::from_fn(|a| high[a] - low[a] + 1);
+        let Ok(part) = lung.crop(low, shape) else {
+            continue;
+        };
+        let filled = fill_holes(&close(&part, closing_mm));
+        let [_, ny, nx] = out.shape();
+        let [_, py, px] = filled.shape();
+        for (row, line) in filled.data().chunks_exact(px).enumerate() {
+            let at = ((row / py + low[0]) * ny + row % py + low[1]) * nx + low[2];
+            for (x, &v) in line.iter().enumerate() {
+                let target = &mut out.data_mut()[at + x];
+                if v != 0 && *target == 0 && airways.data()[at + x] == 0 {
+                    *target = side;
+                }
+            }
+        }
+    }
+    out
+}
