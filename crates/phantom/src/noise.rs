@@ -1,0 +1,154 @@
+//! Smooth noise fields and small shaping functions.
+
+use crate::random::Random;
+
+const SIDE: usize = 32;
+const CELLS: usize = 64;
+const CELL_STEP: f32 = 0.75;
+
+/// Periodic lattice noise in about [-1, 1].
+pub(crate) struct Noise {
+    lattice: Vec<f32>,
+}
+
+impl Noise {
+    pub fn new(random: &mut Random) -> Self {
+        Self {
+            lattice: (0..SIDE * SIDE * SIDE)
+                .map(|_| random.uniform(-1.0, 1.0) as f32)
+                .collect(),
+        }
+    }
+
+    /// Smoothly interpolated value at `(x, y, z)` in lattice steps.
+    #[inline]
+    pub fn at(&self, x: f32, y: f32, z: f32) -> f32 {
+        let (fx, fy, fz) = (x.floor(), y.floor(), z.floor());
+        let s = |t: f32| t * t * (3.0 - 2.0 * t);
+        let (u, v, w) = (s(x - fx), s(y - fy), s(z - fz));
+        let wrap = |f: f32| (f as i32 as usize) & (SIDE - 1);
+        let (x0, y0, z0) = (wrap(fx), wrap(fy), wrap(fz));
+        let (x1, y1, z1) = (
+            (x0 + 1) & (SIDE - 1),
+            (y0 + 1) & (SIDE - 1),
+            (z0 + 1) & (SIDE - 1),
+        );
+        let row = |z: usize, y: usize| {
+            let base = (z * SIDE + y) * SIDE;
+            lerp(self.lattice[base + x0], self.lattice[base + x1], u)
+        };
+        lerp(
+            lerp(row(z0, y0), row(z0, y1), v),
+            lerp(row(z1, y0), row(z1, y1), v),
+            w,
+        )
+    }
+
+    /// Two octaves.
+    #[inline]
+    pub fn rough(&self, x: f32, y: f32, z: f32) -> f32 {
+        0.65 * self.at(x, y, z) + 0.35 * self.at(2.13 * x + 7.3, 2.13 * y + 1.7, 2.13 * z + 3.9)
+    }
+}
+
+/// Periodic network of thin walls between cells of about 5 mm: secondary lobules.
+pub(crate) struct Lobules {
+    walls: Vec<f32>,
+}
+
+impl Lobules {
+    pub fn new(random: &mut Random) -> Self {
+        const GRID: usize = 9;
+        let period = CELLS as f32 * CELL_STEP;
+        let cell = period / GRID as f32;
+        let sites: Vec<[f32; 3]> = (0..GRID * GRID * GRID)
+            .map(|_| std::array::from_fn(|_| random.uniform(0.0, 1.0) as f32))
+            .collect();
+        let mut walls = Vec::with_capacity(CELLS * CELLS * CELLS);
+        for z in 0..CELLS {
+            for y in 0..CELLS {
+                for x in 0..CELLS {
+                    let p = [x, y, z].map(|i| i as f32 * CELL_STEP / cell);
+                    let home = p.map(|v| v.floor() as i32);
+                    let (mut first, mut second) = (f32::MAX, f32::MAX);
+                    for dz in -1..=1 {
+                        for dy in -1..=1 {
+                            for dx in -1..=1 {
+                                let g = [home[0] + dx, home[1] + dy, home[2] + dz];
+                                let w = g.map(|i| i.rem_euclid(GRID as i32) as usize);
+                                let site = sites[(w[2] * GRID + w[1]) * GRID + w[0]];
+                                let d: f32 =
+                                    (0..3).map(|k| (g[k] as f32 + site[k] - p[k]).powi(2)).sum();
+                                if d < first {
+                                    second = first;
+                                    first = d;
+                                } else if d < second {
+                                    second = d;
+                                }
+                            }
+                        }
+                    }
+                    let gap = (second.sqrt() - first.sqrt()) * cell;
+                    walls.push(1.0 - smooth(0.2, 1.7, gap));
+                }
+            }
+        }
+        Self { walls }
+    }
+
+    /// Wall density in [0, 1] at a point in millimetres (nearest sample, x-linear).
+    #[inline]
+    pub fn at(&self, x: f32, y: f32, z: f32) -> f32 {
+        let wrap = |v: f32| ((v / CELL_STEP).floor() as i32 as usize) & (CELLS - 1);
+        let fx = x / CELL_STEP;
+        let t = fx - fx.floor();
+        let x0 = (fx.floor() as i32 as usize) & (CELLS - 1);
+        let base = (wrap(z) * CELLS + wrap(y)) * CELLS;
+        lerp(
+            self.walls[base + x0],
+            self.walls[base + ((x0 + 1) & (CELLS - 1))],
+            t,
+        )
+    }
+}
+
+#[inline]
+pub(crate) fn lerp(a: f32, b: f32, t: f32) -> f32 {
+    a + (b - a) * t
+}
+
+/// 0 below `low`, 1 above `high`, smooth between.
+#[inline]
+pub(crate) fn smooth(low: f32, high: f32, x: f32) -> f32 {
+    let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
+    t * t * (3.0 - 2.0 * t)
+}
+
+/// Smaller of two distances with the corner rounded over `k` millimetres.
+#[inline]
+pub(crate) fn soft_min(a: f32, b: f32, k: f32) -> f32 {
+    let h = (k - (a - b).abs()).max(0.0) / k;
+    a.min(b) - 0.25 * h * h * k
+}
+
+/// Larger of two distances with the corner rounded over `k` millimetres.
+#[inline]
+pub(crate) fn soft_max(a: f32, b: f32, k: f32) -> f32 {
+    -soft_min(-a, -b, k)
+}
+
+/// Piecewise linear interpolation in a table of `(x, value)` with ascending `x`, clamped.
+pub(crate) fn table(points: &[(f32, f32)], x: f32) -> f32 {
+    let mut previous = points[0];
+    if x <= previous.0 {
+        return previous.1;
+    }
+    for &point in &points[1..] {
+        if x <= point.0 {
+            let t = (x - previous.0) / (point.0 - previous.0);
+            return lerp(previous.1, point.1, t);
+        }
+        previous = point;
+    }
+    previous.1
+}

@@ -1,0 +1,566 @@
+//! From a configuration to voxels.
+
+use crate::anatomy::{Anatomy, Section, Site, bin_of};
+use crate::lesions::Opacity;
+use crate::noise::{lerp, smooth};
+use crate::random::{Random, mix};
+use crate::scanner::{Grain, Kernel, streaks};
+use crate::tree::{Atlas, Segment, grow};
+use crate::{PhantomConfig, Result};
+use multirnet_volume::{Diagnosis, Geometry, Volume};
+use rayon::prelude::*;
+
+/// A synthetic scan with its truth; all volumes share one grid.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phantom {
+    /// The scan in whole HU; outside a cut field of view the scanner's padding value.
+    pub ct: Volume<f32>,
+    /// 1 right lung, 2 left lung.
+    pub lungs: Volume<u8>,
+    /// 1 ground glass, 2 consolidation.
+    pub lesions: Volume<u8>,
+    /// The class of the scan.
+    pub class: Diagnosis,
+    /// What a reader would find, one line each.
+    pub notes: Vec<String>,
+}
+
+/// A linear map of world millimetres in the plane to the patient's reference millimetres.
+struct Frame {
+    origin: [f32; 2],
+    step: [f32; 2],
+    position: [f32; 3],
+    scale: [f32; 3],
+    turn: [f32; 2],
+}
+
+impl Frame {
+    fn reference(&self, column: f32, row: f32) -> [f32; 2] {
+        let x = self.origin[0] + column * self.step[0] - self.position[0];
+        let y = self.origin[1] + row * self.step[1] - self.position[1];
+        let [s, c] = self.turn;
+        [
+            (c * x + s * y) / self.scale[0],
+            (c * y - s * x) / self.scale[1],
+        ]
+    }
+
+    fn pixel(&self, x: f32, y: f32) -> [f32; 2] {
+        let (x, y) = (x * self.scale[0], y * self.scale[1]);
+        let [s, c] = self.turn;
+        let (wx, wy) = (c * x - s * y, c * y + s * x);
+        [
+            (wx + self.position[0] - self.origin[0]) / self.step[0],
+            (wy + self.position[1] - self.origin[1]) / self.step[1],
+        ]
+    }
+}
+
+/// Everything the slices share.
+struct Stage<'a> {
+    anatomy: &'a Anatomy,
+    frame: Frame,
+    polar: Vec<(f32, u16)>,
+    segments: Vec<Segment>,
+    opacities: Vec<Opacity>,
+    nodules: Vec<([f32; 3], f32, f32)>,
+    scars: Vec<Segment>,
+    couch: Option<[f32; 2]>,
+    blur: Option<Kernel>,
+    sharp: Option<Kernel>,
+    grain: Grain,
+    /// Half width of an anti-aliased edge in reference mm.
+    edge: f32,
+    samples: usize,
+    /// Pixels between the points where surfaces are evaluated.
+    stride: usize,
+    shape: [usize; 3],
+}
+
+#[derive(Default)]
+struct Scratch {
+    outside: Vec<f32>,
+    lung: Vec<f32>,
+    cover: Vec<f32>,
+    opacity: Vec<f32>,
+    core: Vec<f32>,
+    sites: Vec<Site>,
+    mean: Vec<f32>,
+    mean_cover: Vec<f32>,
+    mean_opacity: Vec<f32>,
+    mean_core: Vec<f32>,
+    noise: Vec<f32>,
+    work: [Vec<f32>; 2],
+}
+
+impl PhantomConfig {
+    /// Renders the phantom; the same configuration always gives the same voxels.
+    ///
+    /// # Errors
+    /// `Config` for a field out of range, `Geometry` for an unusable grid.
+    pub fn generate(&self) -> Result<Phantom> {
+        self.validate()?;
+        let geometry = Geometry::new(
+            self.shape,
+            self.spacing_mm,
+            self.origin_mm,
+            [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]],
+        )?;
+        let anatomy = Anatomy::new(self);
+        let stage = Stage::new(&anatomy);
+        let plane = self.shape[1] * self.shape[2];
+        let mut ct = vec![0.0f32; geometry.len()];
+        let mut lungs = vec![0u8; geometry.len()];
+        let mut lesions = vec![0u8; geometry.len()];
+        ct.par_chunks_exact_mut(plane)
+            .zip(lungs.par_chunks_exact_mut(plane))
+            .zip(lesions.par_chunks_exact_mut(plane))
+            .enumerate()
+            .for_each_init(Scratch::default, |scratch, (k, ((ct, lungs), lesions))| {
+                stage.slice(k, scratch, ct, lungs, lesions);
+            });
+        Ok(Phantom {
+            ct: Volume::new(ct, geometry)?,
+            lungs: Volume::new(lungs, geometry)?,
+            lesions: Volume::new(lesions, geometry)?,
+            class: self.class,
+            notes: self.notes(),
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        let mut notes = vec![format!("class {}", self.class)];
+        let mut say = |n: usize, what: &str| {
+            if n > 0 {
+                notes.push(format!("{n} {what}"));
+            }
+        };
+        let consolidated = self.lesions.iter().filter(|l| l.core > 0.0).count();
+        say(self.lesions.len() - consolidated, "ground-glass opacities");
+        say(consolidated, "opacities with consolidation");
+        say(self.effusions.len(), "pleural effusions");
+        let c = &self.confounders;
+        say(c.nodules.len(), "nodules");
+        say(c.scars.len(), "scars or plate atelectases");
+        say(
+            c.atelectasis.iter().filter(|s| **s > 0.0).count(),
+            "lungs with dependent atelectasis",
+        );
+        say(usize::from(c.emphysema > 0.0), "emphysema");
+        say(usize::from(c.apical_cap_mm > 0.0), "apical caps");
+        say(
+            usize::from(self.scanner.motion_mm > 0.0),
+            "breathing motion",
+        );
+        notes
+    }
+}
+
+impl<'a> Stage<'a> {
+    fn new(anatomy: &'a Anatomy) -> Self {
+        let config = &anatomy.config;
+        let (p, s) = (&config.patient, &config.scanner);
+        let (roll_sin, roll_cos) = (p.roll_deg as f32).to_radians().sin_cos();
+        let frame = Frame {
+            origin: [config.origin_mm[0] as f32, config.origin_mm[1] as f32],
+            step: [config.spacing_mm[2] as f32, config.spacing_mm[1] as f32],
+            position: p.position_mm.map(|v| v as f32),
+            scale: [p.scale[2] as f32, p.scale[1] as f32, p.scale[0] as f32],
+            turn: [roll_sin, roll_cos],
+        };
+        let [_, ny, nx] = config.shape;
+        let mut polar = Vec::with_capacity(ny * nx);
+        for row in 0..ny {
+            for column in 0..nx {
+                let [x, y] = frame.reference(column as f32, row as f32);
+                polar.push((x.hypot(y), bin_of(x, y) as u16));
+            }
+        }
+        let atlas = Atlas::new(anatomy);
+        let couch = s.couch.then(|| {
+            let back = atlas.section(0.0).skin(crate::anatomy::BINS / 2);
+            let depth = back * frame.scale[1] + s.couch_gap_mm as f32;
+            [frame.position[0], frame.position[1] + depth]
+        });
+        let pixel = frame.step[0].min(frame.step[1]);
+        let point = |v: &[f64; 3]| [v[2] as f32, v[1] as f32, v[0] as f32];
+        Self {
+            segments: grow(&atlas, config.seed, p.vessels as f32),
+            opacities: config.lesions.iter().map(Opacity::new).collect(),
+            nodules: config
+                .confounders
+                .nodules
+                .iter()
+                .map(|n| (point(&n.centre_mm), n.radius_mm as f32, n.hu as f32))
+                .collect(),
+            scars: config
+                .confounders
+                .scars
+                .iter()
+                .map(|[a, b]| Segment {
+                    a: point(a),
+                    b: point(b),
+                    ra: 1.7,
+                    rb: 0.9,
+                    airway: false,
+                })
+                .collect(),
+            couch,
+            blur: Kernel::gaussian(s.blur_mm as f32 / pixel),
+            sharp: (s.sharpening > 0.0)
+                .then(|| Kernel::gaussian((1.1 / pixel).max(0.6)))
+                .flatten(),
+            grain: Grain::new(s.grain_mm as f32 / pixel),
+            stride: ((2.9 / pixel) as usize).clamp(1, 6),
+            edge: (0.55 * pixel).max(0.35),
+            samples: match s.thickness_mm {
+                t if t <= 1.3 => 1,
+                t if t <= 3.4 => 2,
+                t if t <= 6.0 => 3,
+                _ => 5,
+            },
+            shape: config.shape,
+            anatomy,
+            frame,
+            polar,
+        }
+    }
+
+    fn slice(
+        &self,
+        k: usize,
+        scratch: &mut Scratch,
+        ct: &mut [f32],
+        lungs: &mut [u8],
+        lesions: &mut [u8],
+    ) {
+        let config = &self.anatomy.config;
+        let s = &config.scanner;
+        let len = ct.len();
+        for plane in [
+            &mut scratch.mean,
+            &mut scratch.mean_cover,
+            &mut scratch.mean_opacity,
+            &mut scratch.mean_core,
+        ] {
+            plane.clear();
+            plane.resize(len, 0.0);
+        }
+        let world = (config.origin_mm[2] + k as f64 * config.spacing_mm[0]) as f32;
+        let share = 1.0 / self.samples as f32;
+        let mut middle = 0.0;
+        for sample in 0..self.samples {
+            let offset = (sample as f32 + 0.5) * share - 0.5;
+            let high = world + offset * s.thickness_mm as f32;
+            let mut z = (high - self.frame.position[2]) / self.frame.scale[2];
+            let amplitude = s.motion_mm as f32;
+            if amplitude > 0.0 {
+                let phase = (config.seed % 628) as f32 / 100.0;
+                let swing = (world / 5.3 + phase).sin() * 0.6 + 1.4 * offset;
+                z += amplitude * swing * smooth(70.0, -70.0, z);
+            }
+            middle += share * z;
+            let section = Section::new(self.anatomy, z);
+            self.sample(&section, scratch, share);
+        }
+        self.finish(k, middle, scratch, ct);
+        for i in 0..len {
+            if scratch.mean_cover[i] >= 0.5 {
+                let (row, column) = (i / self.shape[2], i % self.shape[2]);
+                let [x, _] = self.frame.reference(column as f32, row as f32);
+                lungs[i] = if x < 0.0 { 1 } else { 2 };
+                lesions[i] = if scratch.mean_core[i] >= 0.5 {
+                    2
+                } else {
+                    u8::from(scratch.mean_opacity[i] >= 0.5)
+                };
+            }
+        }
+    }
+
+    /// Evaluates one height and adds it with weight `share` to the means.
+    fn sample(&self, section: &Section, scratch: &mut Scratch, share: f32) {
+        let [_, ny, nx] = self.shape;
+        for plane in [
+            &mut scratch.outside,
+            &mut scratch.lung,
+            &mut scratch.cover,
+            &mut scratch.opacity,
+            &mut scratch.core,
+        ] {
+            plane.clear();
+            plane.resize(ny * nx, 0.0);
+        }
+        // The great surfaces are smooth: their distances are taken on a coarse grid.
+        let stride = self.stride;
+        let width = (nx - 1) / stride + 2;
+        let height = (ny - 1) / stride + 2;
+        scratch.sites.clear();
+        for row in 0..height {
+            for column in 0..width {
+                let [x, y] = self
+                    .frame
+                    .reference((column * stride) as f32, (row * stride) as f32);
+                scratch
+                    .sites
+                    .push(section.site(x, y, x.hypot(y), bin_of(x, y)));
+            }
+        }
+        let inverse = 1.0 / stride as f32;
+        let mut any = false;
+        for row in 0..ny {
+            for column in 0..nx {
+                let i = row * nx + column;
+                let (radius, bin) = self.polar[i];
+                let bin = usize::from(bin);
+                if radius > section.skin(bin) + self.edge {
+                    scratch.outside[i] = self.air(row, column);
+                    continue;
+                }
+                let [x, y] = self.frame.reference(column as f32, row as f32);
+                let (a, b) = (
+                    row / stride * width + column / stride,
+                    (row % stride) as f32,
+                );
+                let (u, v) = ((column % stride) as f32 * inverse, b * inverse);
+                let s = &scratch.sites;
+                let site = Site::between([s[a], s[a + 1], s[a + width], s[a + width + 1]], u, v);
+                let cover = (0.5 + 0.5 * site.lung / self.edge).clamp(0.0, 1.0);
+                if cover < 1.0 {
+                    scratch.outside[i] = section.tissue(x, y, radius, bin, &site, self.edge);
+                }
+                if cover > 0.0 {
+                    scratch.cover[i] = cover;
+                    scratch.lung[i] = section.parenchyma(x, y, &site, self.edge);
+                    any = true;
+                }
+            }
+        }
+        if any {
+            self.paint(section, scratch);
+        }
+        for i in 0..ny * nx {
+            let cover = scratch.cover[i];
+            scratch.mean[i] += share * lerp(scratch.outside[i], scratch.lung[i], cover);
+            scratch.mean_cover[i] += share * cover;
+            scratch.mean_opacity[i] += share * scratch.opacity[i];
+            scratch.mean_core[i] += share * scratch.core[i];
+        }
+    }
+
+    /// HU outside the patient.
+    fn air(&self, row: usize, column: usize) -> f32 {
+        let Some([cx, cy]) = self.couch else {
+            return -1000.0;
+        };
+        let x = self.frame.origin[0] + column as f32 * self.frame.step[0] - cx;
+        let y = self.frame.origin[1] + row as f32 * self.frame.step[1] - cy;
+        let below = y + x * x / 1900.0;
+        if !(0.0..46.0).contains(&below) || x.abs() > 205.0 {
+            return -1000.0;
+        }
+        // A shell of carbon fibre around foam, a thin mattress on it.
+        if below < 9.0 {
+            -955.0
+        } else if (below - 10.5).abs() < 1.5 || (below - 44.5).abs() < 1.5 {
+            -330.0
+        } else {
+            -945.0
+        }
+    }
+
+    /// Pixels `(rows, columns)` that a ball at `(x, y)` may touch.
+    fn window(&self, x: f32, y: f32, reach: f32) -> [std::ops::Range<usize>; 2] {
+        let [column, row] = self.frame.pixel(x, y);
+        let range = |centre: f32, step: f32, scale: f32, n: usize| {
+            let half = reach * scale / step + 1.0;
+            let low = (centre - half).floor().clamp(0.0, n as f32) as usize;
+            let high = (centre + half + 1.0).ceil().clamp(0.0, n as f32) as usize;
+            low..high.max(low)
+        };
+        let stretch = self.frame.scale[0].max(self.frame.scale[1]);
+        [
+            range(row, self.frame.step[1], stretch, self.shape[1]),
+            range(column, self.frame.step[0], stretch, self.shape[2]),
+        ]
+    }
+
+    /// Lesions, confounders, vessels and airways within the lungs.
+    fn paint(&self, section: &Section, scratch: &mut Scratch) {
+        let nx = self.shape[2];
+        let z = section.z;
+        let noise = &self.anatomy.noise;
+        for o in &self.opacities {
+            if (z - o.centre[2]).abs() > o.reach {
+                continue;
+            }
+            let [rows, columns] = self.window(o.centre[0], o.centre[1], o.reach);
+            for row in rows {
+                for column in columns.clone() {
+                    let i = row * nx + column;
+                    if scratch.cover[i] <= 0.0 {
+                        continue;
+                    }
+                    let [x, y] = self.frame.reference(column as f32, row as f32);
+                    let [opacity, core] = o.density(noise, section, x, y, z);
+                    if opacity <= 0.0 {
+                        continue;
+                    }
+                    let mottle = noise.rough(x / 6.0, y / 6.0, z / 6.0);
+                    let wall = if o.paving > 0.0 {
+                        self.anatomy.lobules.at(
+                            x + 3.0 * noise.at(x / 17.0, y / 17.0, z / 17.0),
+                            y,
+                            z,
+                        )
+                    } else {
+                        0.0
+                    };
+                    let patch = smooth(-0.3, 0.25, noise.at(x / 21.0 + 6.0, y / 21.0, z / 21.0));
+                    let glass =
+                        o.ground_glass + 45.0 * mottle + o.paving * patch * (190.0 * wall - 45.0);
+                    let hu = &mut scratch.lung[i];
+                    *hu = lerp(*hu, hu.max(glass), opacity);
+                    *hu = lerp(*hu, hu.max(o.consolidation + 14.0 * mottle), core);
+                    scratch.opacity[i] = scratch.opacity[i].max(opacity);
+                    scratch.core[i] = scratch.core[i].max(core);
+                }
+            }
+        }
+        for &(centre, radius, hu) in &self.nodules {
+            if (z - centre[2]).abs() > 1.4 * radius + 1.0 {
+                continue;
+            }
+            let [rows, columns] = self.window(centre[0], centre[1], 1.5 * radius + 1.0);
+            for row in rows {
+                for column in columns.clone() {
+                    let i = row * nx + column;
+                    let [x, y] = self.frame.reference(column as f32, row as f32);
+                    let d = ((x - centre[0]).powi(2)
+                        + (y - centre[1]).powi(2)
+                        + (z - centre[2]).powi(2))
+                    .sqrt()
+                        + 0.25 * radius * noise.at(x / 4.0, y / 4.0, z / 4.0);
+                    let t = smooth(-self.edge, self.edge, radius - d);
+                    scratch.lung[i] = lerp(scratch.lung[i], hu.max(scratch.lung[i]), t);
+                }
+            }
+        }
+        for scar in &self.scars {
+            self.capsule(scar, z, scratch, |hu, share, _| {
+                lerp(hu, hu.max(-60.0), 0.75 * share)
+            });
+        }
+        for s in self.segments.iter().filter(|s| !s.airway) {
+            self.capsule(s, z, scratch, |hu, share, _| lerp(hu, hu.max(42.0), share));
+        }
+        let edge = self.edge;
+        for s in self.segments.iter().filter(|s| s.airway) {
+            self.capsule(s, z, scratch, |hu, share, inside| {
+                let radius = inside[1];
+                let wall = lerp(hu, hu.max(-20.0), share * smooth(0.6, 1.8, radius));
+                let thickness = 0.35 + 0.16 * radius;
+                let lumen = smooth(-edge, edge, inside[0] - thickness);
+                lerp(wall, -980.0, lumen * (1.6 * radius / (edge + 0.6)).min(1.0))
+            });
+        }
+    }
+
+    /// Applies `f(hu, cover, [depth inside, radius])` to the lung's pixels in a segment.
+    fn capsule(
+        &self,
+        s: &Segment,
+        z: f32,
+        scratch: &mut Scratch,
+        f: impl Fn(f32, f32, [f32; 2]) -> f32,
+    ) {
+        let reach = s.ra.max(s.rb) + self.edge;
+        let (low, high) = (s.a[2].min(s.b[2]), s.a[2].max(s.b[2]));
+        if z < low - reach || z > high + reach {
+            return;
+        }
+        let nx = self.shape[2];
+        let d = [s.b[0] - s.a[0], s.b[1] - s.a[1], s.b[2] - s.a[2]];
+        let inverse = 1.0 / (d[0] * d[0] + d[1] * d[1] + d[2] * d[2]).max(1e-4);
+        // Only the part of the axis near this height matters.
+        let (mut t0, mut t1) = (0.0f32, 1.0f32);
+        if d[2].abs() > 1e-3 {
+            let (p, q) = ((z - reach - s.a[2]) / d[2], (z + reach - s.a[2]) / d[2]);
+            t0 = p.min(q).clamp(0.0, 1.0);
+            t1 = p.max(q).clamp(0.0, 1.0);
+        }
+        let (ax, ay) = (s.a[0] + t0 * d[0], s.a[1] + t0 * d[1]);
+        let (bx, by) = (s.a[0] + t1 * d[0], s.a[1] + t1 * d[1]);
+        let half = 0.5 * (bx - ax).hypot(by - ay) + reach;
+        let [rows, columns] = self.window(0.5 * (ax + bx), 0.5 * (ay + by), half);
+        let peak = |r: f32| (1.5 * r / (self.edge + 0.15)).min(1.0);
+        for row in rows {
+            for column in columns.clone() {
+                let i = row * nx + column;
+                if scratch.cover[i] <= 0.0 {
+                    continue;
+                }
+                let [x, y] = self.frame.reference(column as f32, row as f32);
+                let q = [x - s.a[0], y - s.a[1], z - s.a[2]];
+                let t = ((q[0] * d[0] + q[1] * d[1] + q[2] * d[2]) * inverse).clamp(0.0, 1.0);
+                let e = [q[0] - t * d[0], q[1] - t * d[1], q[2] - t * d[2]];
+                let away = (e[0] * e[0] + e[1] * e[1] + e[2] * e[2]).sqrt();
+                let radius = lerp(s.ra, s.rb, t);
+                let inside = radius - away;
+                if inside > -self.edge {
+                    let share = peak(radius) * smooth(-self.edge, self.edge, inside);
+                    scratch.lung[i] = f(scratch.lung[i], share, [inside, radius]);
+                }
+            }
+        }
+    }
+
+    /// Blur, noise and rounding.
+    fn finish(&self, k: usize, z: f32, scratch: &mut Scratch, ct: &mut [f32]) {
+        let config = &self.anatomy.config;
+        let s = &config.scanner;
+        let [_, ny, nx] = self.shape;
+        let mean = &mut scratch.mean;
+        if let Some(blur) = &self.blur {
+            blur.apply(mean, nx, &mut scratch.work[0]);
+        }
+        if let Some(sharp) = &self.sharp {
+            let copy = &mut scratch.noise;
+            copy.clear();
+            copy.extend_from_slice(mean);
+            sharp.apply(copy, nx, &mut scratch.work[0]);
+            let gain = s.sharpening as f32;
+            for (m, c) in mean.iter_mut().zip(copy.iter()) {
+                *m += gain * (*m - c);
+            }
+        }
+        let seed = mix(config.seed ^ mix(k as u64 + 77));
+        let shoulders = smooth(66.0, 112.0, z);
+        if s.streaks > 0.0 && shoulders > 0.0 {
+            let sd = (s.streaks * s.noise_hu) as f32 * 0.3 * shoulders;
+            streaks(mean, nx, sd, &mut Random::new(seed, 5));
+        }
+        self.grain
+            .fill(seed, &mut scratch.noise, ny * nx, nx, &mut scratch.work);
+        let size = 0.85 + 0.55 * shoulders + 0.2 * smooth(-40.0, -110.0, z);
+        let sd = s.noise_hu as f32 * size;
+        let (mx, my) = (0.5 * (nx as f32 - 1.0), 0.5 * (ny as f32 - 1.0));
+        let rim = (mx + 0.5).min(my + 0.5);
+        for row in 0..ny {
+            for column in 0..nx {
+                let i = row * nx + column;
+                if let Some(padding) = s.padding_hu
+                    && (column as f32 - mx).hypot(row as f32 - my) > rim
+                {
+                    ct[i] = padding as f32;
+                    continue;
+                }
+                let r = self.polar[i].0 / 115.0;
+                let local = sd * (0.55 + 0.55 / (1.0 + r * r));
+                ct[i] = (mean[i] + local * scratch.noise[i])
+                    .round()
+                    .clamp(-1024.0, 3071.0);
+            }
+        }
+    }
+}
