@@ -379,8 +379,8 @@ fn blocks(isa: Isa, co: usize) -> Vec<(usize, usize)> {
 
 /// A pointer that tasks share; each writes its own part.
 #[derive(Clone, Copy)]
-struct Pointer(*mut f32);
-// SAFETY: tasks write disjoint positions (see `Work::run`).
+pub(crate) struct Pointer(pub *mut f32);
+// SAFETY: whoever shares one makes tasks write disjoint positions, and says why at the write.
 unsafe impl Send for Pointer {}
 // SAFETY: as above.
 unsafe impl Sync for Pointer {}

@@ -13,6 +13,7 @@
 
 mod conv;
 mod error;
+mod norm;
 mod pack;
 mod plane;
 pub mod reference;
@@ -22,5 +23,6 @@ mod weight;
 
 pub use conv::Conv;
 pub use error::{Error, ErrorKind, Result};
+pub use norm::{NormAct, NormGrads, Statistics, statistics};
 pub use simd::{Isa, available, isa};
 pub use weight::bias_grad;
