@@ -23,11 +23,11 @@ impl Noise {
     /// Smoothly interpolated value at `(x, y, z)` in lattice steps.
     #[inline]
     pub fn at(&self, x: f32, y: f32, z: f32) -> f32 {
-        let (fx, fy, fz) = (x.floor(), y.floor(), z.floor());
         let s = |t: f32| t * t * (3.0 - 2.0 * t);
-        let (u, v, w) = (s(x - fx), s(y - fy), s(z - fz));
-        let wrap = |f: f32| (f as i32 as usize) & (SIDE - 1);
-        let (x0, y0, z0) = (wrap(fx), wrap(fy), wrap(fz));
+        let ((ix, u), (iy, v), (iz, w)) = (split(x), split(y), split(z));
+        let (u, v, w) = (s(u), s(v), s(w));
+        let wrap = |i: i32| (i as usize) & (SIDE - 1);
+        let (x0, y0, z0) = (wrap(ix), wrap(iy), wrap(iz));
         let (x1, y1, z1) = (
             (x0 + 1) & (SIDE - 1),
             (y0 + 1) & (SIDE - 1),
@@ -99,10 +99,9 @@ impl Lobules {
     /// Wall density in [0, 1] at a point in millimetres (nearest sample, x-linear).
     #[inline]
     pub fn at(&self, x: f32, y: f32, z: f32) -> f32 {
-        let wrap = |v: f32| ((v / CELL_STEP).floor() as i32 as usize) & (CELLS - 1);
-        let fx = x / CELL_STEP;
-        let t = fx - fx.floor();
-        let x0 = (fx.floor() as i32 as usize) & (CELLS - 1);
+        let wrap = |v: f32| (split(v / CELL_STEP).0 as usize) & (CELLS - 1);
+        let (i, t) = split(x / CELL_STEP);
+        let x0 = (i as usize) & (CELLS - 1);
         let base = (wrap(z) * CELLS + wrap(y)) * CELLS;
         lerp(
             self.walls[base + x0],
@@ -110,6 +109,14 @@ impl Lobules {
             t,
         )
     }
+}
+
+/// Floor and fraction; `floor` is a call where the target has no instruction for it.
+#[inline]
+fn split(x: f32) -> (i32, f32) {
+    let towards_zero = x as i32;
+    let i = towards_zero - i32::from((towards_zero as f32) > x);
+    (i, x - i as f32)
 }
 
 #[inline]

@@ -139,7 +139,7 @@ fn base(seed: u64, class: Diagnosis, matrix: usize) -> PhantomConfig {
     let wide = 2.0 * (171.0 + patient.fat_mm) * patient.scale[2];
     let field = (wide * r.uniform(0.94, 1.12)).clamp(300.0, 420.0);
     let pixel = field / matrix as f64;
-    let (top, bottom) = (r.uniform(146.0, 166.0), r.uniform(-186.0, -160.0));
+    let (top, bottom) = (r.uniform(146.0, 166.0), r.uniform(-194.0, -172.0));
     let slices = ((top - bottom) * patient.scale[0] / spacing).round() as usize;
     let half = 0.5 * pixel * (matrix as f64 - 1.0);
     let origin_mm = [
@@ -333,7 +333,7 @@ impl<'a, 'b> Placer<'a, 'b> {
         };
         let lower = r.uniform(0.6, 2.2);
         let spread = r.uniform(0.75, 1.35) * (0.7 + 1.3 * target.sqrt());
-        let glass = r.uniform(-660.0, -500.0);
+        let glass = r.uniform(-645.0, -475.0);
         let consolidating = r.chance(0.55);
         let paving = if r.chance(0.6) {
             r.uniform(0.25, 0.9)

@@ -10,7 +10,7 @@ impl Section<'_> {
         let f = &self.anatomy.form;
         let side = smooth(-34.0, 34.0, x);
         let top = lerp(f.dome[0], f.dome[1], side) + f.rise;
-        let (cx, cy) = (lerp(-60.0, 64.0, side), -8.0);
+        let (cx, cy) = (lerp(-60.0, 64.0, side), -18.0);
         let lateral = if side < 0.5 { cx - x } else { x - cx };
         let u = if lateral > 0.0 {
             lateral / 70.0
@@ -19,9 +19,9 @@ impl Section<'_> {
         };
         let fall_u = if lateral > 0.0 { 58.0 } else { 12.0 };
         let (v, fall_v) = if y > cy {
-            ((y - cy) / 96.0, 84.0)
+            ((y - cy) / 106.0, 100.0)
         } else {
-            ((cy - y) / 86.0, 34.0)
+            ((cy - y) / 80.0, 32.0)
         };
         let flat = |t: f32| t * t * (0.55 + 0.45 * t * t);
         let steep = |t: f32| t * (1.1 + 1.8 * t * t);

@@ -155,7 +155,9 @@ impl<'a> Section<'a> {
             }
             inner
         };
-        hu = self.paint_tubes(x, y, hu, edge);
+        if site.mediastinum > -2.0 {
+            hu = self.paint_tubes(x, y, hu, edge);
+        }
         self.paint_spine(x, y, hu, edge)
     }
 
@@ -166,7 +168,7 @@ impl<'a> Section<'a> {
             return -1000.0;
         }
         let n = &self.anatomy.noise;
-        let fat = -104.0 + 14.0 * n.rough(x / 11.0, y / 11.0, self.z / 11.0);
+        let fat = -104.0 + 14.0 * n.at(x / 8.0, y / 8.0, self.z / 8.0);
         let mut hu = if radius > s.muscle[bin] - edge {
             let gland = s.gland[bin];
             let mut outside = fat;
@@ -186,7 +188,7 @@ impl<'a> Section<'a> {
             fat
         };
         if radius < s.muscle[bin] + edge {
-            let m = n.rough(x / 9.0, y / 9.0, self.z / 26.0);
+            let m = n.at(x / 7.0, y / 7.0, self.z / 26.0);
             // Layers run along the trunk's surface.
             let turn = bin as f32 * (9.0 / shell::BINS as f32);
             let layer = (radius - s.pleura[bin]) / 10.0;
