@@ -1,0 +1,135 @@
+//! Self-contained HTML pages: one for a finding, one that lists many.
+
+use crate::svg::data_uri;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use multirnet_anatomy::ZoneInvolvement;
+use multirnet_infer::{Finding, NOTICE};
+use multirnet_volume::Diagnosis;
+
+const STYLE: &str = "\
+:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:1180px;padding:1rem}\
+h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.15rem;margin-top:1.6rem}.notice{border:2px solid #b35c00;padding:.5rem .8rem;border-radius:4px;font-weight:600}\
+img{max-width:100%;height:auto}table{border-collapse:collapse;margin:.6rem 0}th,td{border-bottom:1px solid #8886;padding:.3rem .8rem;text-align:right}\
+th:first-child,td:first-child{text-align:left}.warn li{color:#b35c00}dt{font-weight:600}dd{margin:0 0 .4rem 1rem;overflow-wrap:anywhere}.wide{overflow-x:auto}";
+
+/// One scan in an index.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Name shown for the scan.
+    pub name: String,
+    /// Address of its page, relative to the index.
+    pub href: String,
+    /// Its finding, or why there is none.
+    pub result: Result<Box<Finding>, String>,
+    /// What is known to be true of it (class and lesion volume in ml), for phantoms.
+    pub truth: Option<(Diagnosis, f64)>,
+}
+
+fn shell(title: &str, body: &Markup) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body { (body) }
+        }
+    }
+    .into_string()
+}
+
+/// A page for one finding with its overview picture (PNG bytes) embedded.
+pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> String {
+    let involvement = &finding.involvement;
+    let alt = format!(
+        "Axial, coronal and sagittal planes of {name} with lesion outlines; most probable class {}",
+        finding.diagnosis
+    );
+    let rows = [&involvement.both, &involvement.right, &involvement.left]
+        .into_iter()
+        .chain(&involvement.zones);
+    let body = html! {
+        h1 { "Pneumonia CT finding: " (name) }
+        p.notice { (finding.notice) }
+        @if !finding.warnings.is_empty() {
+            ul.warn { @for w in &finding.warnings { li { "Warning: " (w) } } }
+        }
+        img src=(data_uri(overview_png)) alt=(alt);
+        h2 { "Class probabilities" }
+        table {
+            tr { th { "Class" } th { "Probability" } }
+            @for class in Diagnosis::ALL {
+                tr { td { (class.label()) } td { (percent(finding.probabilities.to_array()[class.index()])) } }
+            }
+        }
+        h2 { "Involvement" }
+        p { "Severity score " b { (involvement.severity_score) } " of 24 (six zones, 0 to 4 each: none, under 25 %, under 50 %, under 75 %, more)." }
+        div.wide { table {
+            tr { th { "Region" } th { "Lung, ml" } th { "Lesion, ml" } th { "Share" } th { "Score" } }
+            @for zone in rows { (zone_row(zone)) }
+        } }
+        h2 { "How it was made" }
+        dl {
+            dt { "Scan" } dd { (finding.source.path) " (" (finding.source.format) ", SHA-256 " code { (finding.source.content_sha256) } ")" }
+            dt { "Model" } dd { (finding.provenance.model) ": " (finding.provenance.trained_on) " (SHA-256 " code { (finding.provenance.model_sha256) } ")" }
+            dt { "Program" } dd { "multirnet " (finding.provenance.version) ", options SHA-256 " code { (finding.provenance.config_sha256) } ", " (finding.provenance.windows) " network windows" }
+            dt { "Time" } dd { @for t in &finding.timings { (t.stage) " " (format!("{:.2} s", t.seconds)) "; " } }
+        }
+    };
+    shell(&format!("multirnet: {name}"), &body)
+}
+
+/// A page that lists scans with their findings.
+pub fn index_page(title: &str, introduction: &str, entries: &[Entry]) -> String {
+    let with_truth = entries.iter().any(|e| e.truth.is_some());
+    let body = html! {
+        h1 { (title) }
+        p.notice { (NOTICE) }
+        p { (introduction) }
+        div.wide { table {
+            tr {
+                th { "Scan" } th { "Most probable class" } th { "Probability" } th { "Lesion, ml" } th { "Involved" } th { "Severity" }
+                @if with_truth { th { "True class" } th { "True lesion, ml" } }
+            }
+            @for entry in entries {
+                tr {
+                    @match &entry.result {
+                        Ok(f) => {
+                            td { a href=(entry.href) { (entry.name) } }
+                            td { (f.diagnosis.label()) }
+                            td { (percent(f.probabilities.to_array()[f.diagnosis.index()])) }
+                            td { (format!("{:.0}", f.involvement.both.lesion_ml)) }
+                            td { (percent(f.involvement.both.fraction)) }
+                            td { (f.involvement.severity_score) " / 24" }
+                        }
+                        Err(reason) => { td { (entry.name) } td colspan="5" { "failed: " (reason) } }
+                    }
+                    @if with_truth {
+                        @if let Some((class, ml)) = entry.truth { td { (class.label()) } td { (format!("{ml:.0}")) } }
+                        @else { td {} td {} }
+                    }
+                }
+            }
+        } }
+    };
+    shell(title, &body)
+}
+
+fn zone_row(zone: &ZoneInvolvement) -> Markup {
+    html! {
+        tr {
+            td { (zone.name.replace('_', " ")) }
+            td { (format!("{:.0}", zone.lung_ml)) }
+            td { (format!("{:.1}", zone.lesion_ml)) }
+            td { (percent(zone.fraction)) }
+            td { (zone.score) }
+        }
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.1} %", 100.0 * fraction)
+}

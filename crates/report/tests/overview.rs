@@ -1,0 +1,196 @@
+//! The overview and the pages of a made-up finding.
+
+use multirnet_anatomy::{Involvement, involvement};
+use multirnet_infer::{
+    Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,
+};
+use multirnet_report::{Entry, Overview, finding_page, index_page, overview_png, overview_svg};
+use multirnet_volume::{Axis, Diagnosis, Geometry, Orientation, Volume};
+
+/// Two ellipsoid lungs in a soft-tissue block with a dense ball in the left lower lung.
+fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
+    let grid = Geometry::axial([40, 60, 80], [5.0, 5.0, 5.0]).unwrap();
+    let ball = |[z, y, x]: [usize; 3], c: [f64; 3], r: [f64; 3]| {
+        let d = [z as f64 - c[0], y as f64 - c[1], x as f64 - c[2]];
+        (0..3).map(|k| (d[k] / r[k]).powi(2)).sum::<f64>() <= 1.0
+    };
+    let lung = |p| {
+        if ball(p, [20.0, 30.0, 22.0], [16.0, 18.0, 12.0]) {
+            1
+        } else {
+            2 * u8::from(ball(p, [20.0, 30.0, 58.0], [16.0, 18.0, 12.0]))
+        }
+    };
+    let lesion = |p| u8::from(ball(p, [12.0, 36.0, 58.0], [5.0, 5.0, 5.0]));
+    let lungs = Volume::from_fn(grid, lung).reorient(orientation);
+    let lesions = Volume::from_fn(grid, lesion).reorient(orientation);
+    let ct = Volume::from_fn(grid, |p| match (lung(p), lesion(p)) {
+        (0, _) => 40.0,
+        (_, 0) => -850.0,
+        _ => -100.0,
+    })
+    .reorient(orientation);
+    let probability = lesions.map(f32::from);
+    let heatmap = Some(probability.map(|v| v * 0.9));
+    let measures: Involvement = involvement(&lungs, &lesions).unwrap();
+    let finding = Finding {
+        schema: SCHEMA,
+        notice: NOTICE.into(),
+        source: Source {
+            path: "somewhere/<b>scan & co</b>.nii.gz".into(),
+            format: "nifti".into(),
+            ..Source::default()
+        },
+        geometry: *ct.geometry(),
+        diagnosis: Diagnosis::Cap,
+        probabilities: Probabilities::from_array([0.05, 0.9, 0.05]),
+        involvement: measures,
+        warnings: vec!["slices are 5 mm apart".into()],
+        timings: vec![Timing {
+            stage: "read".into(),
+            seconds: 1.25,
+        }],
+        provenance: Provenance {
+            version: "0.0.0".into(),
+            model: "test".into(),
+            model_sha256: "00".into(),
+            trained_on: "nothing at all".into(),
+            config_sha256: "11".into(),
+            config: serde_json::json!({}),
+            windows: 3,
+        },
+    };
+    let maps = Maps {
+        lungs,
+        lesions,
+        probability,
+        heatmap,
+    };
+    (ct, Prediction { finding, maps })
+}
+
+fn size_of_png(png: &[u8]) -> (u32, u32) {
+    let reader = png::Decoder::new(std::io::Cursor::new(png))
+        .read_info()
+        .unwrap();
+    (reader.info().width, reader.info().height)
+}
+
+#[test]
+fn the_overview_says_what_was_found() {
+    let (scan, prediction) = scene(Orientation::CANONICAL);
+    let overview = Overview {
+        scan: &scan,
+        prediction: &prediction,
+    };
+    let svg = overview_svg(&overview).unwrap();
+    for text in [
+        "CAP",
+        "90.0 %",
+        "For research use only",
+        "nothing at all",
+        "slices are 5 mm apart",
+        "50 mm",
+        "of 24",
+    ] {
+        assert!(svg.contains(text), "{text} is missing");
+    }
+    assert!(
+        !svg.contains("<b>scan"),
+        "a file name reached the markup unescaped"
+    );
+    assert_eq!(size_of_png(&overview_png(&overview).unwrap()), (1600, 1180));
+}
+
+#[test]
+fn the_axis_order_of_the_scan_does_not_change_the_pictures() {
+    let plain = scene(Orientation::CANONICAL);
+    let turned = scene(Orientation::new([Axis::Right, Axis::Inferior, Axis::Anterior]).unwrap());
+    let png = |(scan, prediction): &(Volume<f32>, Prediction)| {
+        overview_png(&Overview { scan, prediction }).unwrap()
+    };
+    let decode = |bytes: Vec<u8>| {
+        let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
+            .read_info()
+            .unwrap();
+        let mut pixels = vec![0u8; reader.output_buffer_size().unwrap()];
+        reader.next_frame(&mut pixels).unwrap();
+        pixels
+    };
+    let (a, b) = (decode(png(&plain)), decode(png(&turned)));
+    let differing = a
+        .iter()
+        .zip(&b)
+        .filter(|(p, q)| p.abs_diff(**q) > 8)
+        .count();
+    assert!(
+        differing < a.len() / 500,
+        "{differing} of {} samples differ",
+        a.len()
+    );
+}
+
+#[test]
+fn a_scan_without_lesion_or_heat_is_drawn() {
+    let (scan, mut prediction) = scene(Orientation::CANONICAL);
+    prediction.maps.lesions.data_mut().fill(0);
+    prediction.maps.heatmap = None;
+    let svg = overview_svg(&Overview {
+        scan: &scan,
+        prediction: &prediction,
+    })
+    .unwrap();
+    assert!(svg.contains("no class activation was computed"));
+    prediction.maps.lungs.data_mut().fill(0);
+    assert!(
+        overview_svg(&Overview {
+            scan: &scan,
+            prediction: &prediction
+        })
+        .is_ok()
+    );
+}
+
+#[test]
+fn maps_of_another_grid_are_refused() {
+    let (scan, mut prediction) = scene(Orientation::CANONICAL);
+    let smaller = Geometry::axial([10, 10, 10], [5.0; 3]).unwrap();
+    prediction.maps.lesions = Volume::filled(0, smaller);
+    let error = overview_png(&Overview {
+        scan: &scan,
+        prediction: &prediction,
+    })
+    .unwrap_err();
+    assert_eq!(error.kind(), multirnet_report::ErrorKind::Mismatch);
+}
+
+#[test]
+fn pages_hold_the_numbers_and_escape_names() {
+    let (_, prediction) = scene(Orientation::CANONICAL);
+    let page = finding_page("<i>x</i>", &prediction.finding, b"not a picture");
+    assert!(
+        page.contains("&lt;i&gt;x&lt;/i&gt;")
+            && page.contains("For research use only")
+            && page.contains("right upper")
+    );
+    let entries = [
+        Entry {
+            name: "good".into(),
+            href: "good/report.html".into(),
+            result: Ok(Box::new(prediction.finding)),
+            truth: Some((Diagnosis::Cap, 12.0)),
+        },
+        Entry {
+            name: "bad".into(),
+            href: String::new(),
+            result: Err("no lungs".into()),
+            truth: None,
+        },
+    ];
+    let index = index_page("Title", "Intro", &entries);
+    assert!(
+        index.contains("good/report.html")
+            && index.contains("failed: no lungs")
+            && index.contains("True class")
+    );
+}
