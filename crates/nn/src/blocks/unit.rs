@@ -63,7 +63,7 @@ impl Unit {
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.act.forward(self.norm.forward(self.conv.forward(x)))
+        self.norm.forward_act(self.conv.forward(x), None, &self.act)
     }
 
     /// Applies the block with `residual` added before the PReLU.
@@ -72,7 +72,7 @@ impl Unit {
     ///
     /// - `residual`: the output's, or with one channel, which is then added to every channel
     pub fn forward_residual(&self, x: Tensor<5>, residual: Tensor<5>) -> Tensor<5> {
-        let y = self.norm.forward(self.conv.forward(x));
-        self.act.forward(y + residual)
+        let y = self.conv.forward(x);
+        self.norm.forward_act(y, Some(residual), &self.act)
     }
 }

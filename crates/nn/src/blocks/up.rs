@@ -53,6 +53,6 @@ impl Up {
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, 2d, 2h, 2w]`
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.act.forward(self.norm.forward(self.conv.forward(x)))
+        self.norm.forward_act(self.conv.forward(x), None, &self.act)
     }
 }

@@ -1,9 +1,10 @@
 //! Normalisation of the chosen kind.
 
 use crate::config::Norm;
+use crate::ops::norm_act::{Parameters, batch_norm_act, norm_act};
 use burn::module::Module;
 use burn::nn::{
-    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig,
+    BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig, PRelu,
 };
 use burn::tensor::{Device, Tensor};
 
@@ -72,4 +73,59 @@ impl NormLayer {
             Self::Group(norm) => norm.forward(x),
         }
     }
+
+    /// Applies the layer, adds `residual` and applies `act`, in one operation where the norm
+    /// allows it.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, channels, d, h, w]`
+    /// - `residual`: the same, or with one channel, which is then added to every channel
+    pub fn forward_act(&self, x: Tensor<5>, residual: Option<Tensor<5>>, act: &PRelu) -> Tensor<5> {
+        match self {
+            Self::Batch(norm) if act.alpha.dims() == norm.gamma.dims() => {
+                batch_act(norm, x, residual, act)
+            }
+            _ => {
+                let y = self.forward(x);
+                act.forward(match residual {
+                    Some(residual) => y + residual,
+                    None => y,
+                })
+            }
+        }
+    }
+}
+
+/// As burn's [`BatchNorm`], with its rule for when the batch's statistics serve.
+fn batch_act(
+    norm: &BatchNorm,
+    x: Tensor<5>,
+    residual: Option<Tensor<5>>,
+    act: &PRelu,
+) -> Tensor<5> {
+    let device = x.device();
+    let parameters = Parameters {
+        gamma: norm.gamma.val(),
+        beta: norm.beta.val(),
+        slope: act.alpha.val(),
+        epsilon: norm.epsilon,
+    };
+    if !(device.is_autodiff() && norm.training.is_enabled()) {
+        let running = [&norm.running_mean, &norm.running_var];
+        let statistics = running.map(|state| state.value().to_device(&device));
+        return norm_act(x, parameters, statistics, residual);
+    }
+    let result = batch_norm_act(x, parameters, residual);
+    for (state, batch) in [
+        (&norm.running_mean, result.mean),
+        (&norm.running_var, result.variance),
+    ] {
+        let kept = state
+            .value_sync()
+            .to_device(&device)
+            .mul_scalar(1.0 - norm.momentum);
+        state.update((kept + batch.detach().mul_scalar(norm.momentum)).detach());
+    }
+    result.output
 }

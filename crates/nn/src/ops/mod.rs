@@ -2,3 +2,4 @@
 
 pub mod conv;
 mod flex;
+pub mod norm_act;
