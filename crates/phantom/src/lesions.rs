@@ -40,7 +40,7 @@ impl Opacity {
             softness: l.softness as f32,
             core: l.core as f32,
             phase: l.phase as f32,
-            grain: (0.55 * mean).clamp(5.0, 16.0),
+            grain: (0.5 * mean).clamp(5.0, 26.0),
             ground_glass: l.ground_glass_hu as f32,
             consolidation: l.consolidation_hu as f32,
             paving: l.paving as f32,
@@ -67,7 +67,7 @@ impl Opacity {
         let mut core = 0.0;
         if self.core > 0.0 {
             let m = noise.rough(x * g * 1.4, y * g * 1.4 + self.phase, z * g * 1.4);
-            let within = self.core - q + 1.2 * self.roughness * m + 0.3 * self.roughness * n;
+            let within = self.core - q + self.roughness * (0.85 * m + 0.3 * n);
             let edge = 0.5 * self.softness.max(0.06);
             core = smooth(-edge, edge, within);
             opacity = opacity.max(core);
@@ -79,7 +79,7 @@ impl Opacity {
             let share = if here == lobe {
                 smooth(-0.8, 0.8, distance)
             } else {
-                smooth(-0.8, 0.8, -distance)
+                0.98 * smooth(-0.8, 0.8, -distance)
             };
             opacity *= share;
             core *= share;

@@ -61,6 +61,10 @@ struct Stage<'a> {
     anatomy: &'a Anatomy,
     frame: Frame,
     polar: Vec<(f32, u16)>,
+    /// Points `(x, y, radius, bin)` where the great surfaces are evaluated, row by row.
+    nodes: Vec<(f32, f32, f32, u16)>,
+    /// Nodes in a row.
+    row: usize,
     segments: Vec<Segment>,
     opacities: Vec<Opacity>,
     nodules: Vec<([f32; 3], f32, f32)>,
@@ -176,13 +180,23 @@ impl<'a> Stage<'a> {
                 polar.push((x.hypot(y), bin_of(x, y) as u16));
             }
         }
+        let pixel = frame.step[0].min(frame.step[1]);
+        // The great surfaces are smooth: their distances are taken on a coarse grid.
+        let stride = ((2.9 / pixel) as usize).clamp(1, 6);
+        let row = (nx - 1) / stride + 2;
+        let mut nodes = Vec::new();
+        for r in 0..(ny - 1) / stride + 2 {
+            for c in 0..row {
+                let [x, y] = frame.reference((c * stride) as f32, (r * stride) as f32);
+                nodes.push((x, y, x.hypot(y), bin_of(x, y) as u16));
+            }
+        }
         let atlas = Atlas::new(anatomy);
         let couch = s.couch.then(|| {
             let back = atlas.section(0.0).skin(crate::anatomy::BINS / 2);
             let depth = back * frame.scale[1] + s.couch_gap_mm as f32;
             [frame.position[0], frame.position[1] + depth]
         });
-        let pixel = frame.step[0].min(frame.step[1]);
         let point = |v: &[f64; 3]| [v[2] as f32, v[1] as f32, v[0] as f32];
         Self {
             segments: grow(&atlas, config.seed, p.vessels as f32),
@@ -211,7 +225,9 @@ impl<'a> Stage<'a> {
                 .then(|| Kernel::gaussian((1.1 / pixel).max(0.6)))
                 .flatten(),
             grain: Grain::new(s.grain_mm as f32 / pixel),
-            stride: ((2.9 / pixel) as usize).clamp(1, 6),
+            stride,
+            nodes,
+            row,
             edge: (0.55 * pixel).max(0.35),
             samples: match s.thickness_mm {
                 t if t <= 1.3 => 1,
@@ -291,21 +307,13 @@ impl<'a> Stage<'a> {
             plane.clear();
             plane.resize(ny * nx, 0.0);
         }
-        // The great surfaces are smooth: their distances are taken on a coarse grid.
-        let stride = self.stride;
-        let width = (nx - 1) / stride + 2;
-        let height = (ny - 1) / stride + 2;
+        let (stride, width) = (self.stride, self.row);
         scratch.sites.clear();
-        for row in 0..height {
-            for column in 0..width {
-                let [x, y] = self
-                    .frame
-                    .reference((column * stride) as f32, (row * stride) as f32);
-                scratch
-                    .sites
-                    .push(section.site(x, y, x.hypot(y), bin_of(x, y)));
-            }
-        }
+        scratch.sites.extend(
+            self.nodes
+                .iter()
+                .map(|&(x, y, radius, bin)| section.site(x, y, radius, usize::from(bin))),
+        );
         let inverse = 1.0 / stride as f32;
         let mut any = false;
         for row in 0..ny {
@@ -459,7 +467,7 @@ impl<'a> Stage<'a> {
             self.capsule(s, z, scratch, |hu, share, inside| {
                 let radius = inside[1];
                 let wall = lerp(hu, hu.max(-20.0), share * smooth(0.6, 1.8, radius));
-                let thickness = 0.35 + 0.16 * radius;
+                let thickness = 0.25 + 0.14 * radius;
                 let lumen = smooth(-edge, edge, inside[0] - thickness);
                 lerp(wall, -980.0, lumen * (1.6 * radius / (edge + 0.6)).min(1.0))
             });

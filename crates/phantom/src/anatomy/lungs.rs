@@ -4,6 +4,9 @@ use super::{Section, Site};
 use crate::Lobe;
 use crate::noise::{lerp, smooth, soft_min};
 
+/// Stands for "nowhere near".
+const FAR: f32 = 500.0;
+
 impl Section<'_> {
     /// Height of the diaphragm and its slope's length factor at `(x, y)`.
     fn dome(&self, x: f32, y: f32) -> (f32, f32) {
@@ -39,6 +42,8 @@ impl Section<'_> {
             mediastinum: -100.0,
             diaphragm: 100.0,
             lung: cage,
+            oblique: FAR,
+            minor: FAR,
         };
         if cage < -8.0 {
             return site;
@@ -67,6 +72,7 @@ impl Section<'_> {
                 * smooth(14.0, 0.0, lung);
         }
         site.lung = lung;
+        (site.oblique, site.minor) = self.fissures(x, y);
         site
     }
 
@@ -89,31 +95,32 @@ impl Section<'_> {
         self.anatomy.form.effusion[usize::from(x > 0.0)][2]
     }
 
-    /// The lobe at a point, the distance to the nearest fissure of it.
-    pub fn lobe(&self, x: f32, y: f32) -> (Lobe, f32) {
+    /// Heights above the oblique and the horizontal fissure.
+    fn fissures(&self, x: f32, y: f32) -> (f32, f32) {
         let f = &self.anatomy.form;
         let n = &self.anatomy.noise;
         let left = x > 0.0;
         let wave = 6.0 * n.rough(x / 45.0, y / 45.0, self.z / 45.0);
         let shift = f.fissure[usize::from(left)];
         let lateral = 0.10 * (x.abs() - 70.0);
-        let above = (self.z - (1.18 * y - 34.0 + shift + lateral + wave + 0.6 * f.rise)) / 1.55;
+        let oblique = (self.z - (1.18 * y - 34.0 + shift + lateral + wave + 0.6 * f.rise)) / 1.55;
         if left {
-            return if above > 0.0 {
-                (Lobe::LeftUpper, above)
-            } else {
-                (Lobe::LeftLower, -above)
-            };
+            return (oblique, FAR);
         }
-        if above < 0.0 {
-            return (Lobe::RightLower, -above);
-        }
-        let minor =
-            self.z - (6.0 + 0.6 * f.fissure[2] + 0.9 * wave - 0.10 * (x + 70.0) + 0.4 * f.rise);
-        if minor > 0.0 {
-            (Lobe::RightUpper, above.min(minor))
-        } else {
-            (Lobe::RightMiddle, above.min(-minor))
+        let rest = 6.0 + 0.6 * f.fissure[2] + 0.9 * wave;
+        let minor = self.z - (rest - 0.10 * (x + 70.0) + 0.4 * f.rise);
+        (oblique, minor)
+    }
+
+    /// The lobe at a point of a lung, and the distance to the nearest fissure of it.
+    pub fn lobe(&self, x: f32, y: f32) -> (Lobe, f32) {
+        let (oblique, minor) = self.fissures(x, y);
+        match (x > 0.0, oblique > 0.0, minor > 0.0) {
+            (true, true, _) => (Lobe::LeftUpper, oblique),
+            (true, false, _) => (Lobe::LeftLower, -oblique),
+            (false, false, _) => (Lobe::RightLower, -oblique),
+            (false, true, true) => (Lobe::RightUpper, oblique.min(minor)),
+            (false, true, false) => (Lobe::RightMiddle, oblique.min(-minor)),
         }
     }
 }

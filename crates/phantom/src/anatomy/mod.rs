@@ -95,6 +95,10 @@ pub(crate) struct Site {
     pub diaphragm: f32,
     /// Within a lung.
     pub lung: f32,
+    /// Above the oblique fissure.
+    pub oblique: f32,
+    /// Above the horizontal fissure; far from it in the left lung.
+    pub minor: f32,
 }
 
 impl Site {
@@ -113,6 +117,8 @@ impl Site {
             mediastinum: mix(|s| s.mediastinum),
             diaphragm: mix(|s| s.diaphragm),
             lung: mix(|s| s.lung),
+            oblique: mix(|s| s.oblique),
+            minor: mix(|s| s.minor),
         }
     }
 }

@@ -27,7 +27,11 @@ impl Section<'_> {
         }
         let fissures = p.fissures as f32;
         if fissures > 0.0 && site.lung > 1.0 {
-            let (_, distance) = self.lobe(x, y);
+            let distance = if site.oblique > 0.0 {
+                site.oblique.min(site.minor.abs())
+            } else {
+                -site.oblique
+            };
             let width = 0.5 + edge;
             if distance < width {
                 let gap = smooth(-0.35, 0.1, n.at(x / 33.0, y / 33.0 + 9.0, z / 33.0));

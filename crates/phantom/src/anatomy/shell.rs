@@ -98,7 +98,7 @@ impl Shell {
             let warp = a.noise.rough(2.2 * s + 10.0, 2.2 * c + 4.0, z / 55.0);
             let (rib, kind) = skeleton::rib(turn, z);
             let bulge = 0.8 * (1.0 - smooth(3.0, 9.0, rib.abs()));
-            let gutter = 13.0 * bell(turn, 0.19, 0.085);
+            let gutter = 10.0 * bell(turn, 0.19, 0.11);
             let pleura = ellipse + 3.2 * warp + gutter - bulge;
             let wavy = 1.0 + 0.22 * a.noise.at(3.1 * s + 20.0, 3.1 * c, z / 40.0);
             let mut muscle = 3.0

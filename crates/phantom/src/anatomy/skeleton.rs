@@ -119,7 +119,7 @@ impl Section<'_> {
         if dy < 0.0 {
             return body;
         }
-        body.max(17.0 + 0.16 * dy - dx.abs())
+        body.max(15.5 + 0.14 * dy - dx.abs())
     }
 
     /// Vertebra or disc over `hu`.
