@@ -96,8 +96,8 @@ pub struct Source {
 /// Time that one stage took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Stage name: `read` (added by whoever read the file), `hash`, `prepare` (or its parts `gate`,
-    /// `lungs`, `resample`), `global`, `windows`, `explain`, `restore`, `measure`.
+    /// Stage name: `read` (added by whoever read the file), `hash`, `lungs`, `prepare`, `global`,
+    /// `windows`, `explain`, `restore`, `measure`.
     pub stage: String,
     /// Wall-clock seconds.
     pub seconds: f64,

@@ -1,11 +1,39 @@
-//! Scan in, finding out.
+//! Scan in, finding out: a [`Predictor`] holds a model and turns a scan into a [`Prediction`], a
+//! [`Finding`] with its [`Maps`].
+//!
+//! Two views of a scan go through the network: the *global* view (the lung box in one coarse
+//! window) and *fine* windows at the working spacing. [`Pipeline`] says which are used and how
+//! they are joined:
+//!
+//! | | lesion probability | class probabilities | Grad-CAM |
+//! |---|---|---|---|
+//! | `global` | global view | global view | global view |
+//! | `windows` | windows over both lungs | lesion-mass-weighted mean of the windows' (plain mean without lesion) | windows, overlap-added |
+//! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 5 mm into the global view's elsewhere | mean of the global view's and the windows' (`aggregation`; without lesion the global view's) | global view |
+//!
+//! Windows overlap and are added with Gaussian weights ([`Stitcher`]). A window's lesion mass is
+//! the sum of its probabilities at or above the threshold within the lungs. Maps are brought back
+//! to the scan's own grid by linear interpolation in world coordinates, set to 0 outside the lung
+//! mask (`restrict_to_lungs`), and thresholded there, so that the lesion mask and the probability
+//! map agree voxel by voxel.
+//!
+//! Everything here is a choice of this project: the paper does not say how a scan is taken apart
+//! and put together again.
 
 mod digest;
 mod error;
 mod finding;
 mod grid;
+mod memory;
+mod model;
+mod network;
 mod options;
+mod pipeline;
+mod predictor;
+mod restore;
 mod stitch;
+#[cfg(test)]
+mod testing;
 mod windows;
 
 pub use digest::{content_sha256, sha256};
@@ -13,6 +41,10 @@ pub use error::{Error, ErrorKind, Result};
 pub use finding::{
     Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,
 };
+pub use memory::{MemoryPhase, MemoryPlan};
+pub use model::{ModelCard, ModelInput};
+pub use network::{BurnNetwork, Cams, Network, WindowOutput};
 pub use options::{DeviceChoice, Pipeline, PredictOptions};
+pub use predictor::{Predictor, Stage};
 pub use stitch::Stitcher;
 pub use windows::plan_windows;

@@ -109,7 +109,6 @@ fn gaussian(n: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::windows::plan_windows;
-    use proptest::prelude::*;
 
     fn cut(field: &Volume<f32>, start: [i64; 3], shape: [usize; 3]) -> Vec<f32> {
         let at = |i: i64, n: usize| i.clamp(0, n as i64 - 1) as usize;
@@ -165,15 +164,14 @@ mod tests {
         assert_eq!(covered.at([3, 3, 3]), 0.0);
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(60))]
-        #[test]
-        fn constant_and_ramp_come_back_exactly(
-            shape in prop::array::uniform3(1usize..40),
-            window in prop::array::uniform3(2usize..20),
-            overlap in 0.0..0.9f64,
-            slope in prop::array::uniform3(-2.0f32..2.0),
-        ) {
+    #[test]
+    fn constant_and_ramp_come_back_exactly() {
+        let mut draw = crate::testing::Draw(2);
+        for _ in 0..60 {
+            let shape: [usize; 3] = std::array::from_fn(|_| draw.within(1, 40));
+            let window: [usize; 3] = std::array::from_fn(|_| draw.within(2, 20));
+            let overlap = draw.within(0, 90) as f64 / 100.0;
+            let slope: [f32; 3] = std::array::from_fn(|_| draw.within(0, 400) as f32 / 100.0 - 2.0);
             let geometry = Geometry::axial(shape, [1.0; 3]).unwrap();
             let ramp = Volume::from_fn(geometry, |[z, y, x]| {
                 10.0 + slope[0] * z as f32 + slope[1] * y as f32 + slope[2] * x as f32
@@ -187,10 +185,14 @@ mod tests {
                 stitcher.add(start, &maps);
             }
             let (maps, covered) = stitcher.finish().unwrap();
-            prop_assert!(covered.data().iter().all(|&c| c == 1.0));
+            assert!(covered.data().iter().all(|&c| c == 1.0));
             for (map, want) in maps.iter().zip([&ramp, &constant]) {
                 for (a, b) in map.data().iter().zip(want.data()) {
-                    prop_assert!((a - b).abs() <= 2e-6 * b.abs().max(1.0) * 8.0, "{a} {b}");
+                    let close = (a - b).abs() <= 2e-5 * b.abs().max(1.0);
+                    assert!(
+                        close,
+                        "{a} {b}: {window:?} in {shape:?} at overlap {overlap}"
+                    );
                 }
             }
         }

@@ -1,0 +1,238 @@
+//! What the pipelines need of a network, and MultiR-Net as such a network.
+
+use crate::{Error, ErrorKind, Result};
+use burn::tensor::{Device, Tensor, TensorData};
+use multirnet_nn::{MultiRNet, MultiRNetConfig};
+
+/// What a network says about one window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WindowOutput {
+    /// Lesion probabilities, `[K, d, h, w]` flattened.
+    pub lesion: Vec<f32>,
+    /// Class probabilities in the order of [`multirnet_volume::Diagnosis`].
+    pub probabilities: [f64; 3],
+    /// Grad-CAM of each class, `[d', h', w']` flattened, if it was asked for.
+    pub cams: Option<Cams>,
+}
+
+/// Grad-CAM maps of one window, not normalised: `ReLU(Σ_k α_k A_k)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cams {
+    /// Their grid `(z, y, x)`, which covers the window's extent.
+    pub shape: [usize; 3],
+    /// One map per class.
+    pub maps: [Vec<f32>; 3],
+}
+
+/// A network that segments and classifies windows.
+///
+/// [`BurnNetwork`] is the one that is shipped; tests and other engines bring their own.
+pub trait Network: Send + Sync {
+    /// Lesion channels K: 1 (lesion) or 2 (ground glass, consolidation).
+    fn lesion_channels(&self) -> usize;
+
+    /// Runs `windows.len() / (d · h · w)` windows of `shape` voxels, values in `[0, 1]`, one after
+    /// the other in `windows`; one output each, with Grad-CAM if `explain`. A window's output must
+    /// not depend on the others.
+    ///
+    /// # Errors
+    /// `Model` if the network cannot take such windows.
+    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>>;
+
+    /// Bytes that one pass over `batch` windows of `shape` voxels takes at its peak, weights
+    /// included: an estimate for the memory plan.
+    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64;
+
+    /// Its configuration, for provenance.
+    fn describe(&self) -> serde_json::Value;
+}
+
+/// MultiR-Net on a burn device.
+#[derive(Debug)]
+pub struct BurnNetwork {
+    net: MultiRNet,
+    device: Device,
+    parameters: u64,
+}
+
+impl BurnNetwork {
+    /// Wraps a net that lies on `device` (without autodiff).
+    ///
+    /// # Errors
+    /// `Model` if the net has no classification subnet: a finding needs one.
+    pub fn new(net: MultiRNet, device: Device) -> Result<Self> {
+        if !net.config().classification {
+            return Err(Error::new(
+                ErrorKind::Model,
+                "the model has no classification subnet, so it cannot make a finding",
+            )
+            .hint("use a model that was trained with `classification = true`"));
+        }
+        let parameters = burn::module::Module::num_params(&net) as u64;
+        Ok(Self {
+            net,
+            device,
+            parameters,
+        })
+    }
+
+    /// The net's configuration.
+    pub fn config(&self) -> &MultiRNetConfig {
+        self.net.config()
+    }
+}
+
+impl Network for BurnNetwork {
+    fn lesion_channels(&self) -> usize {
+        self.net.config().lesion_channels
+    }
+
+    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
+        MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let size: usize = shape.iter().product();
+        let n = windows.len() / size;
+        if n == 0 || n * size != windows.len() {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("{} values are no windows of {shape:?}", windows.len()),
+            ));
+        }
+        let [d, h, w] = shape;
+        let data = TensorData::new(windows.to_vec(), [n, 1, d, h, w]);
+        let output = self.net.forward(Tensor::<5>::from_data(data, &self.device));
+        let logits = output
+            .class_logits(self.net.config().class_from)
+            .ok_or_else(|| Error::new(ErrorKind::Model, "the model gives no class"))?;
+        let logits = values(logits)?;
+        let mut cams = Vec::new();
+        for class in (0..3).filter(|_| explain) {
+            if let Some(cam) = self.net.explain(&output, Some(class)) {
+                let [_, _, d, h, w] = cam.map.dims();
+                cams.push(([d, h, w], values(cam.map)?));
+            }
+        }
+        let lesion = values(output.lesion())?;
+        let of = |all: &[f32], i: usize| all[i * all.len() / n..(i + 1) * all.len() / n].to_vec();
+        Ok((0..n)
+            .map(|i| WindowOutput {
+                lesion: of(&lesion, i),
+                probabilities: softmax([0, 1, 2].map(|c| f64::from(logits[3 * i + c]))),
+                cams: (cams.len() == 3).then(|| Cams {
+                    shape: cams[0].0,
+                    maps: [0, 1, 2].map(|c| of(&cams[c].1, i)),
+                }),
+            })
+            .collect())
+    }
+
+    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+        // Live at the net's widest place, its last decoder block, in maps of the first level's
+        // width: skip, up, their concatenation (two), input and output of a convolution and
+        // kernel scratch; deeper levels add a seventh at most. Checked against measured peaks.
+        const LIVE: u64 = 9;
+        let voxels: u64 = shape.iter().map(|&s| s as u64).product();
+        let width = self.net.config().channels[0].max(self.net.config().class_channels[0]) as u64;
+        4 * (voxels * batch as u64 * width * LIVE + 2 * self.parameters)
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        serde_json::to_value(self.net.config()).unwrap_or_default()
+    }
+}
+
+fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_to_vec::<f32>()
+        .map_err(|e| Error::new(ErrorKind::Model, format!("the network's output: {e:?}")))
+}
+
+fn softmax(logits: [f64; 3]) -> [f64; 3] {
+    let top = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
+    let e = logits.map(|l| (l - top).exp());
+    let sum: f64 = e.iter().sum();
+    e.map(|v| v / sum)
+}
+
+/// Refuses values that no trained network gives.
+pub(crate) fn check_output(output: &WindowOutput) -> Result<()> {
+    let probability = |p: f64| (0.0..=1.0 + 1e-6).contains(&p);
+    let good = output.lesion.iter().all(|p| probability(f64::from(*p)))
+        && output.probabilities.into_iter().all(probability)
+        && output
+            .cams
+            .as_ref()
+            .is_none_or(|c| c.maps.iter().flatten().all(|v| v.is_finite()));
+    if good {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Model,
+        "the model's output holds values that are no probabilities (not a number or out of range)",
+    )
+    .hint("the training diverged or the file is damaged: use another model"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn softmax_is_stable_and_sums_to_one() {
+        let p = softmax([1000.0, 1000.0, -1000.0]);
+        assert_eq!(p, [0.5, 0.5, 0.0]);
+        assert!(softmax([f64::NAN, 0.0, 0.0]).iter().any(|v| v.is_nan()));
+    }
+
+    #[test]
+    fn windows_do_not_depend_on_the_batch_and_cams_come_on_demand() {
+        let device = Device::flex();
+        device.seed(3);
+        let config = MultiRNetConfig {
+            channels: [2, 2, 4, 4, 4],
+            class_channels: [2, 2, 4, 4, 4, 4],
+            iterations: 1,
+            ..MultiRNetConfig::small()
+        };
+        let network = BurnNetwork::new(config.init(&device), device).unwrap();
+        let shape = [16, 32, 32];
+        let size = 16 * 32 * 32;
+        let windows: Vec<f32> = (0..2 * size)
+            .map(|i| (i * 37 % 101) as f32 / 100.0)
+            .collect();
+        let both = network.run(&windows, shape, true).unwrap();
+        let one = network.run(&windows[size..], shape, true).unwrap();
+        assert_eq!(both.len(), 2);
+        assert_eq!(both[0].lesion.len(), size);
+        let close = |a: &[f32], b: &[f32]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+        };
+        assert!(close(&both[1].lesion, &one[0].lesion));
+        let cams = both[1].cams.as_ref().unwrap();
+        assert_eq!(cams.shape, [1, 2, 2]);
+        for (a, b) in cams.maps.iter().zip(&one[0].cams.as_ref().unwrap().maps) {
+            assert!(close(a, b));
+        }
+        assert!((one[0].probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        check_output(&one[0]).unwrap();
+        assert!(
+            network.run(&windows, shape, false).unwrap()[0]
+                .cams
+                .is_none()
+        );
+        let error = network.run(&windows, [16, 32, 30], false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+    }
+
+    #[test]
+    fn a_net_without_classes_is_refused() {
+        let device = Device::flex();
+        let config = MultiRNetConfig {
+            classification: false,
+            ..MultiRNetConfig::small()
+        };
+        let error = BurnNetwork::new(config.init(&device), device).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+    }
+}

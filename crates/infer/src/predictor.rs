@@ -1,0 +1,367 @@
+//! Scan in, finding out.
+
+use crate::grid::{dilate, radius_voxels};
+use crate::pipeline::{self, Watch, Working};
+use crate::restore::{NativeBox, onto};
+use crate::{
+    BurnNetwork, DeviceChoice, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard, ModelInput,
+    NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source,
+    content_sha256, sha256,
+};
+use multirnet_anatomy::{Intensity, Prepared, involvement, prepare, segment_lungs};
+use multirnet_volume::{Geometry, Volume};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// What a prediction is doing; told to the caller when it begins, windows also as they are done.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Nothing yet; this is the memory that it will take.
+    Plan(MemoryPlan),
+    /// Computing the scan's digest.
+    Hash,
+    /// Finding the lungs.
+    Lungs,
+    /// Checking the scan and cutting out the network's views.
+    Prepare,
+    /// The network looks at the whole chest.
+    Global,
+    /// The network looks at windows.
+    Windows {
+        /// Windows that are done.
+        done: usize,
+        /// Windows in all.
+        total: usize,
+    },
+    /// Putting the heat map together.
+    Explain,
+    /// Bringing the maps back to the scan's own grid.
+    Restore,
+    /// Measuring the involvement of the lungs.
+    Measure,
+}
+
+impl Stage {
+    /// Machine name, as in [`crate::Timing::stage`].
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Hash => "hash",
+            Self::Lungs => "lungs",
+            Self::Prepare => "prepare",
+            Self::Global => "global",
+            Self::Windows { .. } => "windows",
+            Self::Explain => "explain",
+            Self::Restore => "restore",
+            Self::Measure => "measure",
+        }
+    }
+}
+
+/// A model, loaded once, that analyses scans.
+///
+/// It is `Send + Sync`: several threads may call [`Predictor::predict`] at the same time. They
+/// share the processor, so this pays for the reading of files more than for the network.
+pub struct Predictor {
+    network: Box<dyn Network>,
+    card: ModelCard,
+    digest: String,
+}
+
+impl std::fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Predictor")
+            .field("card", &self.card)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Predictor {
+    /// Loads a packaged model or a bare weights file.
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read, `Model` if it is corrupt or no model.
+    pub fn load(path: &Path, device: DeviceChoice) -> Result<Self> {
+        let io = |e: std::io::Error| {
+            Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
+                .hint("check the path and its permissions")
+                .at(path)
+        };
+        let size = std::fs::metadata(path).map_err(io)?.len();
+        if size > multirnet_nn::weights::MAX_FILE_BYTES {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("the file has {size} bytes, too many for a model"),
+            )
+            .hint("give a weights file written by `multirnet train`")
+            .at(path));
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        Self::from_bytes(&path.display().to_string(), &bytes, device)
+    }
+
+    /// Loads a model from a file's bytes; `name` is for messages and the name of a model that
+    /// carries no card.
+    ///
+    /// # Errors
+    /// `Model` if the bytes are corrupt or no model.
+    pub fn from_bytes(name: &str, bytes: &[u8], device: DeviceChoice) -> Result<Self> {
+        let digest = sha256(bytes);
+        let device = device.device();
+        // First, because it explains best what is wrong with a file.
+        let net = multirnet_nn::weights::from_bytes(name, bytes, &device)
+            .map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let card = ModelCard::read(name, bytes)?.unwrap_or_else(|| ModelCard::unknown(name));
+        let network = BurnNetwork::new(net, device).map_err(|e| e.at(Path::new(name)))?;
+        Ok(Self::with_network(Box::new(network), card, digest))
+    }
+
+    /// Any network as a predictor, for tests and other engines; `digest` identifies its weights.
+    pub fn with_network(network: Box<dyn Network>, card: ModelCard, digest: String) -> Self {
+        Self {
+            network,
+            card,
+            digest,
+        }
+    }
+
+    /// What the model is.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// SHA-256 of the model file, hexadecimal.
+    pub fn model_digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The network's configuration.
+    pub fn config(&self) -> serde_json::Value {
+        self.network.describe()
+    }
+
+    /// The default options with the views that the model has been trained with.
+    pub fn options(&self) -> PredictOptions {
+        let mut options = PredictOptions::default();
+        if let Some(input) = &self.card.input {
+            options.prepare = input.apply(options.prepare);
+        }
+        options
+    }
+
+    /// The memory that a prediction would take at most.
+    pub fn plan(&self, scan: &Geometry, lungs_given: bool, options: &PredictOptions) -> MemoryPlan {
+        MemoryPlan::new(scan, lungs_given, self.network.as_ref(), options)
+    }
+
+    /// Analyses a scan. `lungs`, if given, replaces the segmentation of the lungs (1 right,
+    /// 2 left, on the scan's grid). `source` says where the scan came from; its digests are
+    /// computed here when it has none. `progress` is told of every stage.
+    ///
+    /// # Errors
+    /// `Options` for a field out of range, `Memory` for a plan over its limit, `Scan` for what
+    /// the input gate refuses, `Model` for a network that gives values that are no numbers.
+    pub fn predict(
+        &self,
+        scan: &Volume<f32>,
+        lungs: Option<&Volume<u8>>,
+        mut source: Source,
+        options: &PredictOptions,
+        progress: &mut dyn FnMut(Stage),
+    ) -> Result<Prediction> {
+        options.validate()?;
+        let plan = self.plan(scan.geometry(), lungs.is_some(), options);
+        progress(Stage::Plan(plan.clone()));
+        plan.check()?;
+        let mut timings = Vec::new();
+        let mut watch = Watch {
+            progress,
+            timings: &mut timings,
+        };
+
+        watch.time(Stage::Hash, |_| {
+            if source.content_sha256.is_empty() {
+                source.content_sha256 = content_sha256(scan);
+            }
+            if source.lungs_sha256.is_none() {
+                source.lungs_sha256 = lungs.map(content_sha256);
+            }
+        });
+        let prepared = prepare_timed(scan, lungs, options, &mut watch)?;
+        let working = pipeline::run(self.network.as_ref(), &prepared, options, &mut watch)?;
+
+        let mut warnings = source.warnings.clone();
+        warnings.extend(prepared.report.warnings.iter().cloned());
+        warnings.extend(self.input_warning(options));
+        warnings.extend(working.warnings.iter().cloned());
+        let top = working.probabilities.top();
+        let best = working.probabilities.to_array()[top.index()];
+        if best < 0.5 {
+            warnings.push(format!(
+                "The most probable class, {top}, has a probability of only {best:.2}."
+            ));
+        }
+
+        let windows = working.windows;
+        let probabilities = working.probabilities;
+        let (maps, block) = watch.time(Stage::Restore, |_| {
+            restore(scan.geometry(), prepared, working, options, &mut warnings)
+        })?;
+        let involvement = watch.time(Stage::Measure, |_| -> Result<_> {
+            // The block holds both lungs, and measuring it gives what measuring the scan would.
+            Ok(involvement(
+                &block.cut(&maps.lungs)?,
+                &block.cut(&maps.lesions)?,
+            )?)
+        })?;
+        tracing::debug!(windows, ?timings, "scan analysed");
+        Ok(Prediction {
+            finding: Finding {
+                schema: SCHEMA,
+                notice: NOTICE.to_owned(),
+                source,
+                geometry: *scan.geometry(),
+                diagnosis: top,
+                probabilities,
+                involvement,
+                warnings,
+                provenance: self.provenance(options, windows)?,
+                timings,
+            },
+            maps,
+        })
+    }
+
+    fn input_warning(&self, options: &PredictOptions) -> Option<String> {
+        let trained = self.card.input.as_ref()?;
+        (*trained != ModelInput::from(&options.prepare)).then(|| {
+            "The scan was prepared in another way than the scans that the model has been trained \
+             with (HU window, spacing, margin or coarse shape)."
+                .to_owned()
+        })
+    }
+
+    fn provenance(&self, options: &PredictOptions, windows: usize) -> Result<Provenance> {
+        let json = |e: serde_json::Error| {
+            Error::new(ErrorKind::Options, format!("the options as JSON: {e}"))
+        };
+        let config = serde_json::to_value(options).map_err(json)?;
+        Ok(Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.card.name.clone(),
+            model_sha256: self.digest.clone(),
+            trained_on: self.card.trained_on.clone(),
+            config_sha256: sha256(&serde_json::to_vec(&config).map_err(json)?),
+            config,
+            windows,
+        })
+    }
+}
+
+/// [`prepare`], with the lungs' time told apart.
+fn prepare_timed(
+    scan: &Volume<f32>,
+    lungs: Option<&Volume<u8>>,
+    options: &PredictOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Prepared> {
+    let config = &options.prepare;
+    let found = match (lungs, config.intensity) {
+        (None, Intensity::Hu) => {
+            // The gate's cheap part goes first: the search for lungs expects what it lets through.
+            let found = watch.time(Stage::Lungs, |_| {
+                multirnet_anatomy::check_scan(scan, &config.gate)?;
+                segment_lungs(scan, &config.lungs)
+            })?;
+            Some(found)
+        }
+        _ => None,
+    };
+    Ok(watch.time(Stage::Prepare, |_| {
+        prepare(scan, found.as_ref().or(lungs), config)
+    })?)
+}
+
+/// Maps on the scan's own grid, and the block of it outside which they are 0.
+fn restore(
+    scan: &Geometry,
+    prepared: Prepared,
+    working: Working,
+    options: &PredictOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(Maps, NativeBox)> {
+    let block = NativeBox::around(scan, prepared.global.geometry())?.ok_or_else(|| {
+        Error::new(ErrorKind::Scan, "the lung box lies outside the scan")
+            .hint("check the lung mask that was given")
+    })?;
+    let mut channels: Vec<Volume<f32>> =
+        working.lesion.iter().map(|map| onto(map, &block)).collect();
+    let mut allowed = block.cut(&prepared.lungs)?;
+    if options.restrict_to_lungs && options.lung_margin_mm > 0.0 {
+        let spacing = prepared.local.geometry().spacing_mm();
+        let grown = dilate(
+            &prepared.local_lungs,
+            radius_voxels(spacing, options.lung_margin_mm),
+        )
+        .resample_nearest(block.geometry(), 0);
+        for (a, g) in allowed.data_mut().iter_mut().zip(grown.data()) {
+            *a |= g;
+        }
+    }
+    if options.restrict_to_lungs {
+        for map in &mut channels {
+            map.data_mut()
+                .par_iter_mut()
+                .zip(allowed.data().par_iter())
+                .filter(|(_, lung)| **lung == 0)
+                .for_each(|(p, _)| *p = 0.0);
+        }
+    }
+    drop(allowed);
+    let mut channels = channels.into_iter();
+    let mut probability = channels
+        .next()
+        .ok_or_else(|| Error::new(ErrorKind::Model, "the model has no lesion channel"))?;
+    let mut labels = label(&probability, options.threshold);
+    for (map, value) in channels.zip(2u8..) {
+        // Of channels above the threshold the more probable one names the voxel.
+        for ((p, l), &q) in probability
+            .data_mut()
+            .iter_mut()
+            .zip(labels.data_mut())
+            .zip(map.data())
+        {
+            if q > *p {
+                *p = q;
+                *l = if q >= options.threshold { value } else { 0 };
+            }
+        }
+    }
+    let heatmap = working.heat.map(|map| {
+        let mut heat = onto(&map, &block);
+        let top = heat.data().par_iter().copied().reduce(|| 0.0, f32::max);
+        if top > 0.0 {
+            heat.data_mut().par_iter_mut().for_each(|v| *v /= top);
+        } else {
+            warnings.push(
+                "The heat map is empty: no part of the picture alone speaks for the predicted \
+                 class."
+                    .to_owned(),
+            );
+        }
+        block.paste(&heat, 0.0)
+    });
+    let maps = Maps {
+        lesions: block.paste(&labels, 0),
+        probability: block.paste(&probability, 0.0),
+        heatmap,
+        lungs: prepared.lungs,
+    };
+    Ok((maps, block))
+}
+
+fn label(probability: &Volume<f32>, threshold: f32) -> Volume<u8> {
+    probability.map(|p| u8::from(p >= threshold))
+}

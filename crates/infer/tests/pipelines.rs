@@ -1,0 +1,381 @@
+//! What the pipelines make of the network's answers.
+
+mod common;
+
+use common::{case, grid, options, predict, predictor, seeing};
+use multirnet_infer::{
+    ErrorKind, Finding, NOTICE, Pipeline, PredictOptions, Prediction, SCHEMA, Source, Stage,
+    WindowOutput, content_sha256,
+};
+use multirnet_volume::{Diagnosis, Orientation};
+
+fn with(pipeline: Pipeline) -> PredictOptions {
+    PredictOptions {
+        pipeline,
+        ..options()
+    }
+}
+
+fn sick() -> common::Case {
+    case(grid(Orientation::CANONICAL), true)
+}
+
+fn close(a: [f64; 3], b: [f64; 3]) -> bool {
+    a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9)
+}
+
+#[test]
+fn cascade_spends_windows_on_lesions_and_thorough_on_the_lungs() {
+    let predictor = seeing();
+    let count = |options: &PredictOptions, sick: bool| {
+        let case = case(grid(Orientation::CANONICAL), sick);
+        predict(&predictor, &case, options)
+            .finding
+            .provenance
+            .windows
+    };
+    let cascade = with(Pipeline::Cascade);
+    let thorough = PredictOptions {
+        thorough: true,
+        ..cascade.clone()
+    };
+    assert_eq!(count(&cascade, false), 1);
+    let (few, all) = (count(&cascade, true), count(&with(Pipeline::Windows), true));
+    assert!(few > 1 && few < all, "{few} {all}");
+    assert!(count(&thorough, true) > few);
+    assert!(count(&thorough, false) > 1);
+    assert_eq!(count(&with(Pipeline::Global), true), 1);
+    let dense = PredictOptions {
+        overlap: 0.7,
+        ..with(Pipeline::Windows)
+    };
+    assert!(count(&dense, true) > all);
+}
+
+#[test]
+fn classes_are_joined_as_documented() {
+    // Global view: CAP. Windows with a lesion: COVID-19. Windows without: normal.
+    let predictor = predictor(1, |window, shape| {
+        let lesion: Vec<f32> = window
+            .iter()
+            .map(|&v| if v > 0.4 { 0.9 } else { 0.1 })
+            .collect();
+        let any = lesion.iter().any(|&p| p > 0.5);
+        let probabilities = match (shape == [16, 32, 48], any) {
+            (true, _) => [0.2, 0.7, 0.1],
+            (_, true) => [0.0, 0.2, 0.8],
+            (_, false) => [1.0, 0.0, 0.0],
+        };
+        WindowOutput {
+            lesion,
+            probabilities,
+            cams: None,
+        }
+    });
+    let classes = |options: &PredictOptions, sick: bool| {
+        let case = case(grid(Orientation::CANONICAL), sick);
+        predict(&predictor, &case, options).finding
+    };
+    let finding = classes(&with(Pipeline::Global), true);
+    assert!(close(finding.probabilities.to_array(), [0.2, 0.7, 0.1]));
+    assert_eq!(finding.diagnosis, Diagnosis::Cap);
+    let finding = classes(&with(Pipeline::Windows), true);
+    assert!(close(finding.probabilities.to_array(), [0.0, 0.2, 0.8]));
+    let finding = classes(&with(Pipeline::Windows), false);
+    assert!(close(finding.probabilities.to_array(), [1.0, 0.0, 0.0]));
+    let finding = classes(&with(Pipeline::Cascade), true);
+    assert!(close(finding.probabilities.to_array(), [0.1, 0.45, 0.45]));
+    let text = finding.warnings.join("\n");
+    assert!(text.contains("uncertain") && text.contains("CAP") && text.contains("COVID-19"));
+    assert!(text.contains("only 0.45"), "{text}");
+    let options = PredictOptions {
+        aggregation: 1.0,
+        ..with(Pipeline::Cascade)
+    };
+    let finding = classes(&options, true);
+    assert!(close(finding.probabilities.to_array(), [0.0, 0.2, 0.8]));
+    let finding = classes(&options, false);
+    assert!(
+        close(finding.probabilities.to_array(), [0.2, 0.7, 0.1]),
+        "no lesion: global only"
+    );
+}
+
+#[test]
+fn a_scan_without_lesion_has_empty_maps() {
+    for pipeline in Pipeline::ALL {
+        let case = case(grid(Orientation::CANONICAL), false);
+        let Prediction { finding, maps } = predict(&seeing(), &case, &with(pipeline));
+        assert!(maps.lesions.data().iter().all(|&v| v == 0));
+        assert_eq!(finding.diagnosis, Diagnosis::Normal);
+        assert_eq!(finding.involvement.severity_score, 0);
+        assert_eq!(finding.involvement.both.lesion_ml, 0.0);
+        assert!(finding.involvement.both.lung_ml > 1000.0);
+        // Class 0's map is 0 in this network.
+        assert!(maps.heatmap.unwrap().data().iter().all(|&v| v == 0.0));
+        assert!(
+            finding
+                .warnings
+                .iter()
+                .any(|w| w.contains("heat map is empty"))
+        );
+    }
+}
+
+#[test]
+fn lesions_outside_the_lungs_are_kept_only_on_demand() {
+    // Everything is lesion, but nothing outside the lungs is one.
+    let predictor = predictor(1, |window, _| WindowOutput {
+        lesion: vec![0.9; window.len()],
+        probabilities: [0.0, 0.0, 1.0],
+        cams: None,
+    });
+    let case = sick();
+    let maps = predict(&predictor, &case, &options()).maps;
+    for ((l, p), lung) in maps
+        .lesions
+        .data()
+        .iter()
+        .zip(maps.probability.data())
+        .zip(case.lungs.data())
+    {
+        assert_eq!(*l, u8::from(*lung != 0));
+        assert_eq!(*p > 0.0, *lung != 0);
+    }
+    let count = |options: PredictOptions| {
+        let finding = predict(&predictor, &case, &options);
+        finding
+            .maps
+            .lesions
+            .data()
+            .iter()
+            .filter(|v| **v != 0)
+            .count()
+    };
+    let strict = count(options());
+    let margin = count(PredictOptions {
+        lung_margin_mm: 3.0,
+        ..options()
+    });
+    let free = count(PredictOptions {
+        restrict_to_lungs: false,
+        ..options()
+    });
+    assert!(strict < margin && margin < free, "{strict} {margin} {free}");
+}
+
+#[test]
+fn two_channels_become_two_labels() {
+    let predictor = predictor(2, |window, _| {
+        let ggo = window.iter().map(|&v| if v > 0.4 { 0.6 } else { 0.1 });
+        let dense = window.iter().map(|&v| if v > 0.6 { 0.9 } else { 0.0 });
+        WindowOutput {
+            lesion: ggo.chain(dense).collect(),
+            probabilities: [0.0, 1.0, 0.0],
+            cams: None,
+        }
+    });
+    let mut case = sick();
+    let mut want = case.lesions.clone();
+    for (i, v) in case.scan.data_mut().iter_mut().enumerate() {
+        if *v == common::LESION {
+            *v = if i % 80 < 60 { 0.5 } else { 0.7 };
+            want.data_mut()[i] = if i % 80 < 60 { 1 } else { 2 };
+        }
+    }
+    for pipeline in [Pipeline::Windows, Pipeline::Cascade] {
+        let maps = predict(&predictor, &case, &with(pipeline)).maps;
+        assert_eq!(maps.lesions.data(), want.data());
+        assert!(want.data().contains(&1) && want.data().contains(&2));
+        let p = maps.probability.data()[want.data().iter().position(|&v| v == 2).unwrap()];
+        assert!((p - 0.9).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_batch_or_thread() {
+    let predictor = seeing();
+    let case = sick();
+    let one = predict(&predictor, &case, &options());
+    let two = predict(
+        &predictor,
+        &case,
+        &PredictOptions {
+            batch: 3,
+            ..options()
+        },
+    );
+    assert_eq!(one.maps.probability, two.maps.probability);
+    std::thread::scope(|scope| {
+        let run = || predict(&predictor, &case, &options());
+        for handle in [scope.spawn(run), scope.spawn(run)] {
+            let other = handle.join().unwrap();
+            assert_eq!(one.maps.probability, other.maps.probability);
+            assert_eq!(one.maps.heatmap, other.maps.heatmap);
+            assert_eq!(one.finding.probabilities, other.finding.probabilities);
+        }
+    });
+}
+
+#[test]
+fn a_network_that_gives_no_numbers_is_refused() {
+    for bad in [f32::NAN, f32::INFINITY, -0.5, 1.5] {
+        for pipeline in Pipeline::ALL {
+            let predictor = predictor(1, move |window, _| {
+                let mut lesion = vec![0.5; window.len()];
+                lesion[7] = bad;
+                WindowOutput {
+                    lesion,
+                    probabilities: [1.0, 0.0, 0.0],
+                    cams: None,
+                }
+            });
+            let case = sick();
+            let error = predictor
+                .predict(
+                    &case.scan,
+                    Some(&case.lungs),
+                    Source::default(),
+                    &with(pipeline),
+                    &mut |_| {},
+                )
+                .unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Model);
+            assert!(error.to_string().contains("another model"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn the_finding_tells_its_origin_and_survives_json() {
+    let case = sick();
+    let source = Source {
+        path: "scan.nii.gz".to_owned(),
+        format: "nifti".to_owned(),
+        warnings: vec!["It was read with one eye closed.".to_owned()],
+        ..Source::default()
+    };
+    let mut stages = Vec::new();
+    let options = with(Pipeline::Cascade);
+    let prediction = seeing()
+        .predict(&case.scan, Some(&case.lungs), source, &options, &mut |s| {
+            stages.push(s.name());
+        })
+        .unwrap();
+    stages.dedup();
+    assert_eq!(
+        stages,
+        [
+            "plan", "hash", "prepare", "global", "windows", "restore", "measure"
+        ]
+    );
+    let finding = prediction.finding;
+    let timed: Vec<&str> = finding.timings.iter().map(|t| t.stage.as_str()).collect();
+    assert_eq!(timed, stages[1..]);
+    assert_eq!(finding.schema, SCHEMA);
+    assert_eq!(finding.notice, NOTICE);
+    assert_eq!(finding.source.content_sha256, content_sha256(&case.scan));
+    assert_eq!(
+        finding.source.lungs_sha256,
+        Some(content_sha256(&case.lungs))
+    );
+    assert!(finding.warnings[0].contains("one eye"));
+    assert_eq!(finding.provenance.model, "fake");
+    assert_eq!(finding.provenance.version, env!("CARGO_PKG_VERSION"));
+    let used: PredictOptions = serde_json::from_value(finding.provenance.config.clone()).unwrap();
+    assert_eq!(used, options);
+
+    let text = serde_json::to_string_pretty(&finding).unwrap();
+    let back: Finding = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string_pretty(&back).unwrap(), text);
+    for key in [
+        "schema",
+        "notice",
+        "diagnosis",
+        "probabilities",
+        "involvement",
+        "provenance",
+    ] {
+        assert!(text.contains(&format!("\"{key}\"")), "{key}");
+    }
+
+    let other = PredictOptions {
+        threshold: 0.4,
+        ..options
+    };
+    let second = predict(&seeing(), &case, &other).finding.provenance;
+    assert_ne!(second.config_sha256, finding.provenance.config_sha256);
+}
+
+#[test]
+fn memory_is_planned_told_and_limited() {
+    let predictor = seeing();
+    let geometry = grid(Orientation::CANONICAL);
+    let plan = predictor.plan(&geometry, false, &options());
+    let voxels = geometry.len() as u64;
+    // The scan, its lung mask, and the three maps.
+    assert!(plan.peak() > voxels * (4 + 1 + 4 + 4 + 1));
+    let without = PredictOptions {
+        explain: false,
+        ..options()
+    };
+    let restore = |o: &PredictOptions| predictor.plan(&geometry, false, o).phases[2].bytes();
+    assert_eq!(restore(&options()) - restore(&without), 4 * voxels);
+    let network = |batch| {
+        let options = PredictOptions {
+            batch,
+            ..with(Pipeline::Windows)
+        };
+        predictor.plan(&geometry, false, &options).phases[1].bytes()
+    };
+    assert_eq!(network(3) - network(2), 16 * 32 * 32 * 4);
+    assert!(plan.to_string().contains("restore"), "{plan}");
+
+    let tight = PredictOptions {
+        memory_limit_mib: Some(1),
+        ..options()
+    };
+    let case = sick();
+    let mut told = Vec::new();
+    let error = predictor
+        .predict(&case.scan, None, Source::default(), &tight, &mut |s| {
+            told.push(s)
+        })
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Memory);
+    assert!(error.to_string().contains("limit is 1 MiB"), "{error}");
+    assert!(matches!(told.as_slice(), [Stage::Plan(_)]));
+    let wide = PredictOptions {
+        memory_limit_mib: Some(4096),
+        ..options()
+    };
+    predict(&predictor, &case, &wide);
+}
+
+#[test]
+fn what_cannot_be_analysed_is_refused() {
+    let predictor = seeing();
+    let case = sick();
+    let kind = |lungs, options: &PredictOptions| {
+        predictor
+            .predict(&case.scan, lungs, Source::default(), options, &mut |_| {})
+            .unwrap_err()
+            .kind()
+    };
+    let other = common::case(grid(Orientation::all()[5]), true);
+    assert_eq!(kind(Some(&other.lungs), &options()), ErrorKind::Scan);
+    assert_eq!(
+        kind(Some(&case.lungs.map(|_| 0)), &options()),
+        ErrorKind::Scan
+    );
+    assert_eq!(
+        kind(None, &options()),
+        ErrorKind::Scan,
+        "grey values without lung mask"
+    );
+    let bad = PredictOptions {
+        overlap: 2.0,
+        ..options()
+    };
+    assert_eq!(kind(Some(&case.lungs), &bad), ErrorKind::Options);
+}
