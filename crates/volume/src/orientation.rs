@@ -1,5 +1,6 @@
 //! Axis orientations and reorientation.
 
+use crate::volume::blank;
 use crate::{Geometry, Volume, Voxel};
 use rayon::prelude::*;
 
@@ -193,7 +194,7 @@ impl<T: Voxel> Volume<T> {
             i * stride[source]
         };
         let xs: Vec<usize> = (0..nx).map(|x| offset(2, x)).collect();
-        let mut data = vec![self.data()[0]; geometry.len()];
+        let mut data = blank(geometry.len());
         let source = self.data();
         data.par_chunks_mut(TILE * ny * nx)
             .enumerate()

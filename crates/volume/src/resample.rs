@@ -5,6 +5,7 @@
 //! source is reoriented, positions and weights are tabulated per axis. Oblique grids take the
 //! general path. Both use the same [`Tap`], so they agree to rounding.
 
+use crate::volume::blank;
 use crate::{Geometry, Volume, Voxel};
 use rayon::prelude::*;
 
@@ -181,7 +182,7 @@ impl<T: Voxel> Volume<T> {
         }
         let [_, ny, nx] = target.shape();
         let [_, sy, sx] = self.shape();
-        let mut data = vec![outside; target.len()];
+        let mut data = blank(target.len());
         let needed = tables.needed.clone();
         data.par_chunks_mut(nx)
             .enumerate()
@@ -189,6 +190,7 @@ impl<T: Voxel> Volume<T> {
             .for_each_init(
                 || vec![0.0f32; needed.len()],
                 |blend, (row, out)| {
+                    out.fill(outside);
                     let (Some(z), Some(y)) = (tables.z[row / ny], tables.y[row % ny]) else {
                         return;
                     };
@@ -231,11 +233,12 @@ impl<T: Voxel> Volume<T> {
     ) -> Volume<U> {
         let [_, ny, nx] = target.shape();
         let [_, sy, sx] = self.shape();
-        let mut data = vec![outside; target.len()];
+        let mut data = blank(target.len());
         data.par_chunks_mut(nx)
             .enumerate()
             .with_min_len(ROWS)
             .for_each(|(row, out)| {
+                out.fill(outside);
                 let (Some(z), Some(y)) = (tables.z[row / ny], tables.y[row % ny]) else {
                     return;
                 };
@@ -274,11 +277,12 @@ impl<T: Voxel> Volume<T> {
     ) -> Volume<U> {
         let [_, ny, nx] = target.shape();
         let shape = self.shape();
-        let mut data = vec![outside; target.len()];
+        let mut data = blank(target.len());
         data.par_chunks_mut(nx)
             .enumerate()
             .with_min_len(ROWS)
             .for_each(|(row, out)| {
+                out.fill(outside);
                 let start = map.row(row / ny, row % ny);
                 for (i, out) in out.iter_mut().enumerate() {
                     let tap = |s: usize| Tap::new(start[s] + map.step[2][s] * i as f64, shape[s]);

@@ -185,3 +185,8 @@ impl<T: Voxel> Volume<T> {
         ))
     }
 }
+
+/// Zeros that the system hands out: pages are first touched by the threads that fill them.
+pub(crate) fn blank<T: Voxel>(len: usize) -> Vec<T> {
+    vec![T::from_f64(0.0); len]
+}

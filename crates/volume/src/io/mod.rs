@@ -96,7 +96,12 @@ pub fn read_labels(path: &Path) -> Result<Volume<u8>> {
     let volume = read(path)?;
     // Scaling in the file may leave rounding.
     let is_label = |v: f32| (-0.5..255.5).contains(&v) && (v - v.round()).abs() < 1e-3;
-    let wrong = volume.data().par_iter().position_first(|&v| !is_label(v));
+    let chunk = 1 << 16;
+    let wrong = volume.data().par_chunks(chunk).enumerate();
+    let wrong = wrong.find_map_first(|(i, values)| {
+        let position = values.iter().position(|&v| !is_label(v))?;
+        Some(i * chunk + position)
+    });
     if let Some(position) = wrong {
         let [_, ny, nx] = volume.shape();
         let index = [position / (ny * nx), position / nx % ny, position % nx];

@@ -25,8 +25,10 @@ use std::path::Path;
 /// Bytes of the header.
 pub(super) const HEADER: usize = 348;
 
-/// Transforms that place a corner of the grid further apart than this disagree.
-const AGREE_MM: f64 = 0.1;
+/// Transforms that place a corner of the grid further apart than this disagree. Not less: a
+/// quaternion near a half turn, stored without its first part as 32-bit numbers, is only good to
+/// 6e-4 radians.
+const AGREE_MM: f64 = 1.0;
 
 /// Row-major 3 × 4 matrix from `(i, j, k, 1)` to RAS in the file's unit.
 type Affine = [[f64; 4]; 3];

@@ -6,6 +6,9 @@ use std::str::FromStr;
 /// Bytes after which a text header is taken not to end.
 pub(super) const MAX_HEADER: u64 = 1 << 20;
 
+/// More voxels than this are refused: 8 GiB as `f32`, far beyond any chest CT.
+const MAX_VOXELS: u64 = 1 << 31;
+
 /// The `count` numbers in the value of a header's `field`.
 pub(super) fn numbers<T: FromStr>(field: &str, value: &str, count: usize) -> Result<Vec<T>> {
     let numbers: Vec<T> = value
@@ -37,6 +40,14 @@ pub(super) fn volume_shape(sizes: &[usize]) -> Result<[usize; 3]> {
         return Err(malformed(format!(
             "the volume has no voxels: its size is {sizes:?} (x, y, z)"
         )));
+    }
+    let count = sizes.iter().try_fold(1u64, |n, &s| n.checked_mul(s as u64));
+    if count.is_none_or(|n| n > MAX_VOXELS) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("a size of {sizes:?} (x, y, z) is more than {MAX_VOXELS} voxels"),
+        )
+        .hint("crop the scan to the chest"));
     }
     match sizes {
         [x, y, z, rest @ ..] if rest.iter().all(|&n| n == 1) => Ok([*z, *y, *x]),
@@ -94,6 +105,8 @@ mod tests {
             (&[], ErrorKind::Unsupported),
             (&[5, 6, 8, 2], ErrorKind::Unsupported),
             (&[5, 0, 8], ErrorKind::Malformed),
+            (&[2048, 2048, 513], ErrorKind::Unsupported),
+            (&[usize::MAX; 3], ErrorKind::Unsupported),
         ] {
             assert_eq!(volume_shape(sizes).unwrap_err().kind(), kind);
         }
