@@ -1,0 +1,404 @@
+//! The outer structure of a DICOM file: file meta, transfer syntax, and where the pixel data lie.
+//!
+//! Every length is checked against the bytes that are there before the general parser sees the
+//! data set, because that parser allocates what a length asks for: a flipped bit would otherwise
+//! cost gigabytes.
+
+use crate::{Error, ErrorKind, Result};
+use std::borrow::Cow;
+use std::io::Read;
+use std::ops::Range;
+
+const IMPLICIT_LITTLE: &str = "1.2.840.10008.1.2";
+const EXPLICIT_LITTLE: &str = "1.2.840.10008.1.2.1";
+const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
+const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+const UNDEFINED: u32 = u32::MAX;
+const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
+const ITEM: (u16, u16) = (0xFFFE, 0xE000);
+const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
+const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
+/// Sequences nest a few levels in practice; a bound keeps hostile files from exhausting the stack.
+const MAX_DEPTH: usize = 32;
+
+/// How the data set's elements are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Encoding {
+    pub explicit: bool,
+    pub big_endian: bool,
+}
+
+/// Where the pixel data lie, in offsets into the data set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PixelElement {
+    /// Plain values.
+    Native(Range<usize>),
+    /// Compressed: offsets of the frames (may be empty) and the fragments.
+    Encapsulated {
+        offsets: Vec<u32>,
+        fragments: Vec<Range<usize>>,
+    },
+}
+
+/// A DICOM file taken apart, lengths checked.
+#[derive(Debug)]
+pub(crate) struct Container<'a> {
+    pub syntax: String,
+    pub encoding: Encoding,
+    /// The data set without file meta, inflated where it was deflated.
+    pub dataset: Cow<'a, [u8]>,
+    /// End of what comes before the pixel data.
+    pub header_end: usize,
+    pub pixels: Option<PixelElement>,
+}
+
+/// Whether the first bytes of a file (at least 132 where it has them) look like DICOM.
+pub(crate) fn looks_like_dicom(head: &[u8]) -> bool {
+    start_of_meta(head).is_some() || bare_encoding(head).is_some()
+}
+
+/// Offset of the file meta group behind preamble and magic code, either of which may be missing.
+fn start_of_meta(head: &[u8]) -> Option<usize> {
+    if head.get(128..132) == Some(b"DICM") {
+        Some(132)
+    } else if head.starts_with(b"DICM") {
+        Some(4)
+    } else if head.starts_with(&[2, 0, 0, 0, b'U', b'L']) {
+        Some(0)
+    } else {
+        None
+    }
+}
+
+/// Encoding of a data set without file meta, as very old software writes it.
+fn bare_encoding(head: &[u8]) -> Option<Encoding> {
+    let [8, 0, element, 0, a, b, c, d] = *head.first_chunk::<8>()? else {
+        return None;
+    };
+    let explicit = matches!(
+        &[a, b],
+        b"UL" | b"CS" | b"UI" | b"DA" | b"TM" | b"SH" | b"LO"
+    );
+    let length = u32::from_le_bytes([a, b, c, d]);
+    // The first element is a group length, a character set, an image type, a UID or a date.
+    let known = matches!(element, 0x00 | 0x01 | 0x05 | 0x08 | 0x12..=0x18 | 0x20);
+    (known && (explicit || length < 256)).then_some(Encoding {
+        explicit,
+        big_endian: false,
+    })
+}
+
+impl<'a> Container<'a> {
+    /// Takes `bytes` apart; deflated data sets are inflated up to `limit` bytes.
+    pub fn parse(bytes: &'a [u8], limit: u64) -> Result<Self> {
+        let (syntax, dataset) = match start_of_meta(bytes) {
+            Some(start) => {
+                let (syntax, end) = read_meta(bytes, start)?;
+                (syntax, &bytes[end..])
+            }
+            None => match bare_encoding(bytes) {
+                Some(e) if e.explicit => (EXPLICIT_LITTLE.to_owned(), bytes),
+                Some(_) => (IMPLICIT_LITTLE.to_owned(), bytes),
+                None => return Err(Error::new(ErrorKind::NotDicom, "this is not a DICOM file")),
+            },
+        };
+        let dataset = if syntax == DEFLATED {
+            Cow::Owned(inflate(dataset, limit)?)
+        } else {
+            Cow::Borrowed(dataset)
+        };
+        let encoding = Encoding {
+            explicit: syntax != IMPLICIT_LITTLE,
+            big_endian: syntax == EXPLICIT_BIG,
+        };
+        let (header_end, pixels) = Walk {
+            bytes: &dataset,
+            encoding,
+        }
+        .top()?;
+        Ok(Self {
+            syntax,
+            encoding,
+            header_end,
+            pixels,
+            dataset,
+        })
+    }
+}
+
+fn inflate(data: &[u8], limit: u64) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    flate2::read::DeflateDecoder::new(data)
+        .take(limit + 1)
+        .read_to_end(&mut out)
+        .map_err(|e| malformed(format!("the deflated data set cannot be inflated: {e}")))?;
+    if out.len() as u64 > limit {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the deflated data set inflates to more than {limit} bytes"),
+        ));
+    }
+    Ok(out)
+}
+
+/// Transfer syntax and end of the file meta group (always explicit little endian).
+fn read_meta(bytes: &[u8], start: usize) -> Result<(String, usize)> {
+    let walk = Walk {
+        bytes,
+        encoding: Encoding {
+            explicit: true,
+            big_endian: false,
+        },
+    };
+    let (mut at, mut syntax) = (start, None);
+    while bytes.get(at..at + 2) == Some(&[2, 0]) {
+        let element = walk.element(at)?;
+        let end = walk.defined_end(&element)?;
+        if element.tag == (2, 0x10) {
+            let value = String::from_utf8_lossy(&bytes[element.value..end]);
+            syntax = Some(value.trim_matches(['\0', ' ']).to_owned());
+        }
+        at = end;
+    }
+    match syntax {
+        Some(syntax) if !syntax.is_empty() => Ok((syntax, at)),
+        _ => Err(malformed(
+            "the file meta information names no transfer syntax (0002,0010)",
+        )),
+    }
+}
+
+fn malformed(reason: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Malformed, reason)
+        .hint("the file is damaged or was not copied completely; fetch it again")
+}
+
+struct Element {
+    tag: (u16, u16),
+    /// Written as unknown (UN), whose content of undefined length is implicit VR.
+    unknown: bool,
+    sequence: bool,
+    length: u32,
+    value: usize,
+}
+
+struct Walk<'a> {
+    bytes: &'a [u8],
+    encoding: Encoding,
+}
+
+impl Walk<'_> {
+    fn take<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
+        self.bytes
+            .get(at..)
+            .and_then(|rest| rest.first_chunk::<N>())
+            .copied()
+            .ok_or_else(|| malformed(format!("the file ends inside an element (byte {at})")))
+    }
+
+    fn u16(&self, at: usize) -> Result<u16> {
+        let b = self.take::<2>(at)?;
+        Ok(if self.encoding.big_endian {
+            u16::from_be_bytes(b)
+        } else {
+            u16::from_le_bytes(b)
+        })
+    }
+
+    fn u32(&self, at: usize) -> Result<u32> {
+        let b = self.take::<4>(at)?;
+        Ok(if self.encoding.big_endian {
+            u32::from_be_bytes(b)
+        } else {
+            u32::from_le_bytes(b)
+        })
+    }
+
+    fn element(&self, at: usize) -> Result<Element> {
+        let tag = (self.u16(at)?, self.u16(at + 2)?);
+        if tag.0 == 0xFFFE || !self.encoding.explicit {
+            return Ok(Element {
+                tag,
+                unknown: false,
+                sequence: false,
+                length: self.u32(at + 4)?,
+                value: at + 8,
+            });
+        }
+        let vr = self.take::<2>(at + 4)?;
+        let long = matches!(
+            &vr,
+            b"OB"
+                | b"OD"
+                | b"OF"
+                | b"OL"
+                | b"OV"
+                | b"OW"
+                | b"SQ"
+                | b"SV"
+                | b"UC"
+                | b"UN"
+                | b"UR"
+                | b"UT"
+                | b"UV"
+        );
+        if !long && !vr.iter().all(u8::is_ascii_uppercase) {
+            return Err(malformed(format!(
+                "the element ({:04X},{:04X}) at byte {at} has no valid type",
+                tag.0, tag.1
+            )));
+        }
+        let (length, value) = if long {
+            (self.u32(at + 8)?, at + 12)
+        } else {
+            (u32::from(self.u16(at + 6)?), at + 8)
+        };
+        Ok(Element {
+            tag,
+            unknown: &vr == b"UN",
+            sequence: &vr == b"SQ",
+            length,
+            value,
+        })
+    }
+
+    /// End of an element of defined length, checked to lie in the file.
+    fn defined_end(&self, element: &Element) -> Result<usize> {
+        let end = element.value.saturating_add(element.length as usize);
+        if element.length == UNDEFINED || end > self.bytes.len() {
+            let (group, number) = element.tag;
+            return Err(malformed(format!(
+                "the file is truncated: element ({group:04X},{number:04X}) needs {} bytes, {} are left",
+                element.length,
+                self.bytes.len() - element.value.min(self.bytes.len())
+            )));
+        }
+        Ok(end)
+    }
+
+    fn top(&self) -> Result<(usize, Option<PixelElement>)> {
+        let mut at = 0;
+        while at < self.bytes.len() {
+            // Trailing zeros after the last element are common padding.
+            if self.bytes[at..].iter().take(8).all(|&b| b == 0) {
+                return Ok((at, None));
+            }
+            let element = self.element(at)?;
+            if element.tag == PIXEL_DATA {
+                let pixels = if element.length == UNDEFINED {
+                    self.fragments(element.value)?
+                } else {
+                    PixelElement::Native(element.value..self.defined_end(&element)?)
+                };
+                return Ok((at, Some(pixels)));
+            }
+            if element.tag > PIXEL_DATA {
+                return Ok((at, None));
+            }
+            at = self.skip(&element, 0)?;
+        }
+        Ok((at, None))
+    }
+
+    /// End of an element of any kind; the lengths inside sequences are checked too.
+    fn skip(&self, element: &Element, depth: usize) -> Result<usize> {
+        if depth >= MAX_DEPTH {
+            return Err(malformed("sequences are nested too deeply"));
+        }
+        let (bytes, end) = if element.length == UNDEFINED {
+            (self.bytes, None)
+        } else {
+            let end = self.defined_end(element)?;
+            let starts_item = self.bytes[element.value..end].starts_with(&self.item_bytes());
+            // Without explicit types, a value that starts with an item is a sequence.
+            if !(element.sequence || !self.encoding.explicit && starts_item) {
+                return Ok(end);
+            }
+            (&self.bytes[..end], Some(end))
+        };
+        let inner = Walk {
+            bytes,
+            encoding: Encoding {
+                explicit: self.encoding.explicit && !element.unknown,
+                ..self.encoding
+            },
+        };
+        inner.skip_items(element.value, end, depth)
+    }
+
+    fn item_bytes(&self) -> [u8; 4] {
+        if self.encoding.big_endian {
+            [0xFF, 0xFE, 0xE0, 0x00]
+        } else {
+            [0xFE, 0xFF, 0x00, 0xE0]
+        }
+    }
+
+    fn skip_items(&self, mut at: usize, end: Option<usize>, depth: usize) -> Result<usize> {
+        while end.is_none_or(|end| at < end) {
+            let item = self.element(at)?;
+            at = match item.tag {
+                SEQUENCE_END => return Ok(end.unwrap_or(item.value)),
+                ITEM if item.length != UNDEFINED => {
+                    let end = self.defined_end(&item)?;
+                    let inner = Walk {
+                        bytes: &self.bytes[..end],
+                        encoding: self.encoding,
+                    };
+                    let mut at = item.value;
+                    while at < end {
+                        at = inner.skip(&inner.element(at)?, depth + 1)?;
+                    }
+                    end
+                }
+                ITEM => {
+                    let mut at = item.value;
+                    loop {
+                        let element = self.element(at)?;
+                        if element.tag == ITEM_END {
+                            break element.value;
+                        }
+                        at = self.skip(&element, depth + 1)?;
+                    }
+                }
+                _ => return Err(malformed(format!("a sequence is broken at byte {at}"))),
+            };
+        }
+        Ok(at)
+    }
+
+    fn fragments(&self, mut at: usize) -> Result<PixelElement> {
+        let mut items = Vec::new();
+        loop {
+            // Some writers leave out the delimiter at the very end of the file.
+            if at == self.bytes.len() && items.len() > 1 {
+                break;
+            }
+            let item = self.element(at)?;
+            match item.tag {
+                SEQUENCE_END => break,
+                ITEM => {
+                    let end = self.defined_end(&item)?;
+                    items.push(item.value..end);
+                    at = end;
+                }
+                _ => {
+                    return Err(malformed(format!(
+                        "the compressed pixel data are broken at byte {at}"
+                    )));
+                }
+            }
+        }
+        let mut items = items.into_iter();
+        let offsets = items.next().map_or_else(Vec::new, |table| {
+            self.bytes[table]
+                .chunks_exact(4)
+                .map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]]))
+                .collect()
+        });
+        Ok(PixelElement::Encapsulated {
+            offsets,
+            fragments: items.collect(),
+        })
+    }
+}
