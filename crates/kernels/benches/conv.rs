@@ -1,23 +1,39 @@
 //! Times the kernels on the network's shapes: `cargo bench -p multirnet-kernels [filter]`.
 //!
-//! Prints the median time and the rate (border products counted) of the forward pass, the input
-//! gradient and the weight gradient.
+//! Prints for the forward pass, the input gradient and the weight gradient the median time and
+//! two rates in GFLOP/s (border products counted): by that time, and by processor time, which
+//! says more on a busy machine.
 
 use std::time::Instant;
 
 use multirnet_kernels::{Conv, isa};
 
-fn median(mut f: impl FnMut()) -> f64 {
+/// Processor seconds of this process so far (Linux; elsewhere wall seconds).
+fn processor(start: Instant) -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split(' ').collect();
+    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
+    // Fields 14 and 15 of proc(5), in hundredths of a second.
+    match (ticks(12), ticks(13)) {
+        (Some(user), Some(system)) => (user + system) / 100.0,
+        _ => start.elapsed().as_secs_f64(),
+    }
+}
+
+/// Median wall time and mean processor time of a call.
+fn measure(mut f: impl FnMut()) -> [f64; 2] {
     f();
     let begin = Instant::now();
+    let busy = processor(begin);
     let mut times = Vec::new();
-    while times.len() < 5 || (begin.elapsed().as_secs_f64() < 0.3 && times.len() < 50) {
+    while times.len() < 3 || processor(begin) - busy < 0.3 {
         let start = Instant::now();
         f();
         times.push(start.elapsed().as_secs_f64());
     }
+    let busy = (processor(begin) - busy) / times.len() as f64;
     times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+    [times[times.len() / 2], busy]
 }
 
 fn main() {
@@ -46,7 +62,7 @@ fn main() {
     ];
     println!("{:?}, {} threads", isa(), rayon::current_num_threads());
     println!(
-        "{:22} {:>16} {:>16} {:>16}",
+        "{:22} {:>20} {:>20} {:>20}",
         "", "forward", "input gradient", "weight gradient"
     );
     for (name, batch, channels, input, kernel, stride, padding) in shapes {
@@ -60,16 +76,18 @@ fn main() {
         let w = vec![0.1; conv.weight_len()];
         let g = vec![0.2; conv.output_len()];
         let times = [
-            median(|| drop(conv.forward(&x, &w, None))),
-            median(|| drop(conv.input_grad(&g, &w))),
-            median(|| drop(conv.weight_grad(&x, &g))),
+            measure(|| drop(conv.forward(&x, &w, None))),
+            measure(|| drop(conv.input_grad(&g, &w))),
+            measure(|| drop(conv.weight_grad(&x, &g))),
         ];
         print!("{name:22}");
-        for t in times {
+        let rate = conv.flops() as f64 / 1e9;
+        for [wall, busy] in times {
             print!(
-                " {:7.2} ms {:4.0} G",
-                t * 1e3,
-                conv.flops() as f64 / t / 1e9
+                " {:7.2} ms {:4.0} {:4.0}",
+                wall * 1e3,
+                rate / wall,
+                rate / busy
             );
         }
         println!();

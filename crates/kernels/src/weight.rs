@@ -89,6 +89,7 @@ impl Conv {
                         .enumerate()
                         .for_each(|(b, dw)| {
                             let oc = dw.len() / (ci * taps.len());
+                            let mut vectors = Scratch::take(taps.len() * 2 * BLOCK * WIDEST);
                             // SAFETY: the processor has `isa`; the slices keep within `x` and
                             // `g` as asserted above, and `dw` has oc · ci · taps floats.
                             unsafe {
@@ -104,6 +105,7 @@ impl Conv {
                                     oc,
                                     &taps,
                                     dw.as_mut_ptr(),
+                                    &mut vectors,
                                 );
                             }
                         });
@@ -129,13 +131,74 @@ struct Slice {
     g: usize,
 }
 
-/// `OC` output channels times `IC` input channels times `T` taps, summed in registers.
+/// Positions of one run of the register tile: four channels of gradients and two of input, with
+/// the rows that the taps reach, stay in the L1 cache while all taps pass over them.
+const RUN: usize = 768;
+
+/// Lanes of the widest instruction set.
+const WIDEST: usize = 16;
+
+/// `OC` output channels times `IC` input channels times `T` taps over `line` positions; adds to
+/// the vectors at `sums`.
 ///
 /// # Safety
-/// As [`sums`].
+/// `line` is a multiple of the lanes; `x` (at every tap and channel) and `g` (at every channel)
+/// have `line` readable floats, `sums` `IC · T · OC` vectors.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn tile<S: Simd, const OC: usize, const IC: usize, const T: usize>(
+    x: *const f32,
+    x_channel: usize,
+    g: *const f32,
+    g_channel: usize,
+    line: usize,
+    taps: &[usize],
+    sums: *mut f32,
+) {
+    // SAFETY: offsets stay within what the caller promises.
+    unsafe {
+        let at = |c: usize, t: usize, o: usize| sums.add(((c * T + t) * OC + o) * S::LANES);
+        let mut acc = [[[S::zero(); OC]; T]; IC];
+        for (c, acc) in acc.iter_mut().enumerate() {
+            for (t, acc) in acc.iter_mut().enumerate() {
+                for (o, a) in acc.iter_mut().enumerate() {
+                    *a = S::load(at(c, t, o));
+                }
+            }
+        }
+        let mut p = 0;
+        while p < line {
+            let mut gv = [S::zero(); OC];
+            for (o, v) in gv.iter_mut().enumerate() {
+                *v = S::load(g.add(o * g_channel + p));
+            }
+            for (c, acc) in acc.iter_mut().enumerate() {
+                for (t, acc) in acc.iter_mut().enumerate() {
+                    let xv = S::load(x.add(c * x_channel + *taps.get_unchecked(t) + p));
+                    for (a, v) in acc.iter_mut().zip(gv) {
+                        *a = S::fma(xv, v, *a);
+                    }
+                }
+            }
+            p += S::LANES;
+        }
+        for (c, acc) in acc.iter().enumerate() {
+            for (t, acc) in acc.iter().enumerate() {
+                for (o, a) in acc.iter().enumerate() {
+                    S::store(at(c, t, o), *a);
+                }
+            }
+        }
+    }
+}
+
+/// All taps of `OC` output channels times `IC` input channels.
+///
+/// # Safety
+/// As [`sums`], for these channels.
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn block<S: Simd, const OC: usize, const IC: usize>(
     x: *const f32,
     x_channel: usize,
     g: *const f32,
@@ -145,37 +208,59 @@ unsafe fn tile<S: Simd, const OC: usize, const IC: usize, const T: usize>(
     taps: &[usize],
     dw: *mut f32,
     dw_channel: usize,
-    all_taps: usize,
+    vectors: &mut [f32],
 ) {
-    // SAFETY: offsets stay within what the caller promises.
-    unsafe {
-        let mut acc = [[[S::zero(); OC]; T]; IC];
-        for slice in slices {
-            let (xs, gs) = (x.add(slice.x), g.add(slice.g));
-            let mut p = 0;
-            while p < line {
-                let mut gv = [S::zero(); OC];
-                for (o, v) in gv.iter_mut().enumerate() {
-                    *v = S::load(gs.add(o * g_channel + p));
-                }
-                for (c, acc) in acc.iter_mut().enumerate() {
-                    for (t, acc) in acc.iter_mut().enumerate() {
-                        let xv = S::load(xs.add(c * x_channel + *taps.get_unchecked(t) + p));
-                        for (a, v) in acc.iter_mut().zip(gv) {
-                            *a = S::fma(xv, v, *a);
+    let per_tap = IC * OC * S::LANES;
+    let vectors = &mut vectors[..taps.len() * per_tap];
+    vectors.fill(0.0);
+    let acc = vectors.as_mut_ptr();
+    for slice in slices {
+        let mut p = 0;
+        while p < line {
+            let run = (line - p).min(RUN);
+            let mut t = 0;
+            while t < taps.len() {
+                // SAFETY: runs and taps split what the caller promises; `acc` holds a vector for
+                // every product of taps and channels.
+                unsafe {
+                    let (x, g) = (x.add(slice.x + p), g.add(slice.g + p));
+                    let acc = acc.add(t * per_tap);
+                    let taps = &taps[t..];
+                    t += match taps.len() {
+                        1 => {
+                            tile::<S, OC, IC, 1>(x, x_channel, g, g_channel, run, taps, acc);
+                            1
                         }
+                        2 => {
+                            tile::<S, OC, IC, 2>(x, x_channel, g, g_channel, run, taps, acc);
+                            2
+                        }
+                        _ => {
+                            tile::<S, OC, IC, 3>(x, x_channel, g, g_channel, run, taps, acc);
+                            3
+                        }
+                    };
+                }
+            }
+            p += run;
+        }
+    }
+    let mut t = 0;
+    while t < taps.len() {
+        let n = (taps.len() - t).min(3);
+        for k in 0..n {
+            for c in 0..IC {
+                for o in 0..OC {
+                    // SAFETY: within `acc` as above, in the order of `tile`; `dw` has a place for
+                    // every product.
+                    unsafe {
+                        let from = acc.add(t * per_tap + ((c * n + k) * OC + o) * S::LANES);
+                        *dw.add(o * dw_channel + c * taps.len() + t + k) = S::sum(S::load(from));
                     }
                 }
-                p += S::LANES;
             }
         }
-        for (c, acc) in acc.iter().enumerate() {
-            for (t, acc) in acc.iter().enumerate() {
-                for (o, a) in acc.iter().enumerate() {
-                    *dw.add(o * dw_channel + c * all_taps + t) = S::sum(*a);
-                }
-            }
-        }
+        t += n;
     }
 }
 
@@ -192,12 +277,13 @@ unsafe fn sums_generic<S: Simd>(
     oc: usize,
     taps: &[usize],
     dw: *mut f32,
+    vectors: &mut [f32],
 ) {
     let nt = taps.len();
     let mut o = 0;
     while o < oc {
         let left = oc - o;
-        let block = if left >= 4 && S::CHANNELS == 8 {
+        let height = if left >= 4 && S::CHANNELS == 8 {
             4
         } else if left >= 2 {
             2
@@ -207,53 +293,36 @@ unsafe fn sums_generic<S: Simd>(
         let mut c = 0;
         while c < ci {
             let pair = if ci - c >= 2 { 2 } else { 1 };
-            let mut t = 0;
-            while t < nt {
-                let run = (nt - t).min(3);
-                macro_rules! call {
-                    ($oc:literal, $ic:literal, $t:literal) => {
-                        // SAFETY: channels o.., c.. and taps t.. are within the caller's counts.
-                        unsafe {
-                            tile::<S, $oc, $ic, $t>(
-                                x.add(c * x_channel),
-                                x_channel,
-                                g.add(o * g_channel),
-                                g_channel,
-                                slices,
-                                line,
-                                &taps[t..t + $t],
-                                dw.add((o * ci + c) * nt + t),
-                                ci * nt,
-                                nt,
-                            )
-                        }
-                    };
-                }
-                match (block, pair, run) {
-                    (4, 2, 3) => call!(4, 2, 3),
-                    (4, 2, 2) => call!(4, 2, 2),
-                    (4, 2, _) => call!(4, 2, 1),
-                    (4, _, 3) => call!(4, 1, 3),
-                    (4, _, 2) => call!(4, 1, 2),
-                    (4, _, _) => call!(4, 1, 1),
-                    (2, 2, 3) => call!(2, 2, 3),
-                    (2, 2, 2) => call!(2, 2, 2),
-                    (2, 2, _) => call!(2, 2, 1),
-                    (2, _, 3) => call!(2, 1, 3),
-                    (2, _, 2) => call!(2, 1, 2),
-                    (2, _, _) => call!(2, 1, 1),
-                    (_, 2, 3) => call!(1, 2, 3),
-                    (_, 2, 2) => call!(1, 2, 2),
-                    (_, 2, _) => call!(1, 2, 1),
-                    (_, _, 3) => call!(1, 1, 3),
-                    (_, _, 2) => call!(1, 1, 2),
-                    (_, _, _) => call!(1, 1, 1),
-                }
-                t += run;
+            macro_rules! call {
+                ($oc:literal, $ic:literal) => {
+                    // SAFETY: channels o.. and c.. are within the caller's counts.
+                    unsafe {
+                        block::<S, $oc, $ic>(
+                            x.add(c * x_channel),
+                            x_channel,
+                            g.add(o * g_channel),
+                            g_channel,
+                            slices,
+                            line,
+                            taps,
+                            dw.add((o * ci + c) * nt),
+                            ci * nt,
+                            vectors,
+                        )
+                    }
+                };
+            }
+            match (height, pair) {
+                (4, 2) => call!(4, 2),
+                (4, _) => call!(4, 1),
+                (2, 2) => call!(2, 2),
+                (2, _) => call!(2, 1),
+                (_, 2) => call!(1, 2),
+                (_, _) => call!(1, 1),
             }
             c += pair;
         }
-        o += block;
+        o += height;
     }
 }
 
@@ -262,7 +331,8 @@ dispatch! {
     ///
     /// # Safety
     /// The processor has `isa`; `line` is a multiple of 16; for every slice `x` and `g` have
-    /// `line` floats at these offsets; `dw` has `oc · ci · taps.len()` writable floats.
+    /// `line` floats at these offsets; `dw` has `oc · ci · taps.len()` writable floats. `vectors`
+    /// (working memory) holding `taps.len() · 2 · BLOCK · WIDEST` floats is checked.
     unsafe fn sums = sums_generic(
         x: *const f32,
         x_channel: usize,
@@ -274,6 +344,7 @@ dispatch! {
         oc: usize,
         taps: &[usize],
         dw: *mut f32,
+        vectors: &mut [f32],
     )
 }
 
