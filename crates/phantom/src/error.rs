@@ -21,7 +21,7 @@ pub struct Error {
     reason: String,
     hint: Option<String>,
     #[source]
-    source: Option<multirnet_volume::Error>,
+    source: Option<Box<multirnet_volume::Error>>,
 }
 
 fn suffix(hint: &Option<String>) -> String {
@@ -59,7 +59,7 @@ impl From<multirnet_volume::Error> for Error {
             kind: ErrorKind::Geometry,
             reason: format!("the phantom's grid is unusable: {source}"),
             hint: None,
-            source: Some(source),
+            source: Some(Box::new(source)),
         }
     }
 }

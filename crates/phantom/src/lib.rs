@@ -20,8 +20,11 @@
 mod anatomy;
 mod config;
 mod error;
+mod frame;
 mod lesions;
 mod noise;
+mod paint;
+mod place;
 mod random;
 mod render;
 mod sample;

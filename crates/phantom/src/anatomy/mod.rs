@@ -20,7 +20,8 @@ use skeleton::Spine;
 pub(crate) struct Anatomy {
     pub config: PhantomConfig,
     pub noise: Noise,
-    pub lobules: Lobules,
+    /// Only where a lesion shows them.
+    pub lobules: Option<Lobules>,
     tubes: Vec<Tube>,
     form: Form,
 }
@@ -44,7 +45,11 @@ impl Anatomy {
     pub fn new(config: &PhantomConfig) -> Self {
         let mut random = Random::new(config.seed, 1);
         let noise = Noise::new(&mut random);
-        let lobules = Lobules::new(&mut random);
+        let lobules = config
+            .lesions
+            .iter()
+            .any(|l| l.paving > 0.0)
+            .then(|| Lobules::new(&mut random));
         let mut random = Random::new(config.seed, 2);
         let mut vary = |mean: f64, sd: f64| random.normal(mean, sd) as f32;
         let p = &config.patient;
