@@ -8,6 +8,9 @@ use std::time::Instant;
 
 use multirnet_kernels::{Conv, isa};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Processor seconds of this process so far (Linux; elsewhere wall seconds).
 fn processor(start: Instant) -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();

@@ -285,9 +285,11 @@ impl Conv {
                     .enumerate()
                     .filter(|(_, t)| (0..3).all(|a| t[a] % s == f[a]))
                     .collect();
-                let names: Vec<usize> = taps.iter().map(|t| t.0).collect();
+                // Last tap first: memory is walked forward.
+                let names: Vec<usize> = taps.iter().rev().map(|t| t.0).collect();
                 let offsets: Vec<usize> = taps
                     .iter()
+                    .rev()
                     .map(|(_, t)| grid.tap([0, 1, 2].map(|a| first(f[a]) + front - t[a] / s)))
                     .collect();
                 let packed =
