@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | `global` | global view | global view | global view |
 //! | `windows` | windows over both lungs | lesion-mass-weighted mean of the windows' (plain mean without lesion) | windows, overlap-added |
-//! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 5 mm into the global view's elsewhere | mean of the global view's and the windows' (`aggregation`; without lesion the global view's) | global view |
+//! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 10 mm into the global view's elsewhere | mean of the global view's and the windows' (`aggregation`; without lesion the global view's) | global view |
 //!
 //! Windows overlap and are added with Gaussian weights ([`Stitcher`]). A window's lesion mass is
 //! the sum of its probabilities at or above the threshold within the lungs. Maps are brought back

@@ -9,7 +9,7 @@ use multirnet_volume::{Diagnosis, Geometry, Volume};
 use std::time::Instant;
 
 /// Width in millimetres over which fine windows fade into the coarse map at their outer border.
-const FADE_MM: f64 = 5.0;
+const FADE_MM: f64 = 10.0;
 
 /// A scan's result before it goes back to the scan's own grid.
 #[derive(Debug)]
@@ -108,13 +108,16 @@ fn cascade(
         grid,
     )?;
     let spacing = grid.spacing_mm();
-    let region = dilate(&suspect, radius_voxels(spacing, options.dilation_mm));
+    let reach = radius_voxels(spacing, options.dilation_mm);
+    let region = dilate(&suspect, reach);
     let mut starts = plan_windows(&region, options.window_shape, options.overlap);
-    let fade = radius_voxels(spacing, FADE_MM.min(options.dilation_mm));
+    // The fade takes two of these, and must end before the suspected lesions begin.
+    let most = radius_voxels(spacing, FADE_MM / 2.0);
+    let fade: [usize; 3] = std::array::from_fn(|a| most[a].min(reach[a] / 2));
     if options.thorough {
         // Wide enough that no lung voxel lies where windows fade.
         let covered = cover(&grid, &starts, options.window_shape);
-        let mut rest = dilate(&prepared.local_lungs, fade);
+        let mut rest = dilate(&prepared.local_lungs, fade.map(|r| 2 * r));
         for (r, c) in rest.data_mut().iter_mut().zip(covered.data()) {
             *r &= 1 - c;
         }
@@ -124,8 +127,7 @@ fn cascade(
     let mut warnings = Vec::new();
     if !starts.is_empty() {
         let fine = run_windows(network, prepared, &starts, options, watch)?;
-        // Half of a box around a border voxel is covered: fade from 0 there to 1 inside.
-        let share = blur(&fine.covered, fade);
+        let share = shares(&fine.covered, fade);
         for (coarse, fine) in lesion.iter_mut().zip(&fine.lesion) {
             for ((c, f), s) in coarse
                 .data_mut()
@@ -133,7 +135,6 @@ fn cascade(
                 .zip(fine.data())
                 .zip(share.data())
             {
-                let s = (2.0 * s - 1.0).clamp(0.0, 1.0);
                 *c += s * (f - *c);
             }
         }
@@ -317,6 +318,15 @@ fn lesion_mass(lesion: &[f32], lungs: &[u8], threshold: f32) -> f64 {
         .sum()
 }
 
+/// Share of the fine map in the joined map: 0 outside `covered` (0 or 1), 1 from `2 · fade` voxels
+/// inside its border on, in between a ramp. The volume's own border is none of those.
+fn shares(covered: &Volume<f32>, fade: [usize; 3]) -> Volume<f32> {
+    // No voxel of the eroded cover lies within `fade` of an uncovered one, so that the blur ends
+    // at the cover's border, also in its concave corners.
+    let outside = dilate(&covered.map(|c| u8::from(c == 0.0)), fade);
+    blur(&outside.map(|o| f32::from(1 - o)), fade)
+}
+
 /// 1 within any window, else 0.
 fn cover(grid: &Geometry, starts: &[[i64; 3]], shape: [usize; 3]) -> Volume<u8> {
     let mut covered = Volume::filled(0u8, *grid);
@@ -343,6 +353,25 @@ mod tests {
         ];
         let mass = lesion_mass(&lesion, &[1, 2, 1, 0], 0.65);
         assert!((mass - (0.9 + 0.8 + 0.7)).abs() < 1e-6, "{mass}");
+    }
+
+    #[test]
+    fn shares_fade_inside_the_cover_only() {
+        let grid = Geometry::axial([1, 20, 20], [1.0; 3]).unwrap();
+        // An L whose concave corner is at (10, 10).
+        let covered = Volume::from_fn(grid, |[_, y, x]| f32::from(y < 10 || x < 10));
+        let share = shares(&covered, [0, 2, 2]);
+        for (s, c) in share.data().iter().zip(covered.data()) {
+            assert!(*c == 1.0 || *s == 0.0);
+        }
+        assert_eq!(
+            share.at([0, 0, 19]),
+            1.0,
+            "the volume's border is no border"
+        );
+        assert_eq!(share.at([0, 5, 19]), 1.0);
+        let ramp: Vec<f32> = (5..11).map(|y| share.at([0, y, 19])).collect();
+        assert_eq!(ramp, [1.0, 0.8, 0.6, 0.4, 0.2, 0.0]);
     }
 
     #[test]
