@@ -1,2 +1,113 @@
-//! The multirnet command.
-fn main() {}
+//! The `multirnet` command: arguments in, calls to the crates, progress out.
+//!
+//! Standard output carries data, standard error messages; `--json` makes the data JSON.
+
+mod commands;
+mod failure;
+mod model;
+mod output;
+mod predicting;
+mod scan;
+mod scores;
+
+use clap::{Parser, Subcommand};
+use failure::{EXIT_CODES, Exit, Outcome};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Reads chest CT scans, segments pneumonia lesions, tells COVID-19, community-acquired pneumonia
+/// (CAP) and normal apart, shows why, and measures how much of each lung is involved.
+///
+/// For research use only. Not a medical device.
+#[derive(Parser)]
+#[command(name = "multirnet", version, after_help = EXIT_CODES, propagate_version = true)]
+struct Arguments {
+    /// Print results as JSON on standard output
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// Say more on standard error (-v, -vv); RUST_LOG is honoured too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+
+    /// Worker threads (default: one per core)
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(commands::demo::Demo),
+    Phantom(commands::phantom::Phantom),
+    Inspect(commands::inspect::Inspect),
+    Prepare(commands::prepare::Prepare),
+    Train(commands::train::Train),
+    Evaluate(commands::evaluate::Evaluate),
+    Predict(commands::predict::Predict),
+    Explain(commands::explain::Explain),
+    Info(commands::info::Info),
+}
+
+/// What every command may need to know of the global arguments.
+#[derive(Clone, Copy)]
+pub struct Context {
+    /// Results go to standard output as JSON.
+    pub json: bool,
+}
+
+fn run(arguments: Arguments) -> Outcome {
+    let context = Context {
+        json: arguments.json,
+    };
+    match arguments.command {
+        Command::Demo(c) => c.run(context),
+        Command::Phantom(c) => c.run(context),
+        Command::Inspect(c) => c.run(context),
+        Command::Prepare(c) => c.run(context),
+        Command::Train(c) => c.run(context),
+        Command::Evaluate(c) => c.run(context),
+        Command::Predict(c) => c.run(context),
+        Command::Explain(c) => c.run(context),
+        Command::Info(c) => c.run(context),
+    }
+}
+
+fn start_logging(verbose: u8) {
+    let default = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging(arguments.verbose);
+    if let Some(threads) = arguments.threads {
+        // Fails only if a pool exists already, which nothing before this line makes.
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.into())
+            .build_global();
+    }
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("multirnet: {failure}");
+            if failure.exit == Exit::Internal {
+                eprintln!(
+                    "multirnet: this is a fault of the program; please report it with the line above"
+                );
+            }
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}

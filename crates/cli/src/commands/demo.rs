@@ -1,0 +1,113 @@
+//! `multirnet demo`: the whole way on three synthetic scans.
+
+use super::phantom::{make, scan_seed};
+use crate::failure::Outcome;
+use crate::model::ModelArguments;
+use crate::predicting::{Row, analyse, spinner, table, write};
+use crate::scan::Scan;
+use crate::{Context, output};
+use multirnet_infer::{NOTICE, Source};
+use multirnet_metrics::Overlap;
+use multirnet_report::{Entry, index_page};
+use multirnet_volume::{Diagnosis, io};
+use std::path::PathBuf;
+
+/// Seed of the demo's phantoms: a cohort that no model of this project is trained on.
+const DEMO_COHORT: u64 = 0xDE30;
+
+/// Make three synthetic scans, analyse them with the packaged model, and write pages and pictures
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  multirnet demo\n  multirnet demo -o somewhere --matrix 512")]
+pub struct Demo {
+    /// Folder for the results
+    #[arg(short, long, value_name = "OUT", default_value = "out/demo")]
+    out: PathBuf,
+
+    /// Voxels of the phantoms along x and y
+    #[arg(long, default_value_t = 384, value_parser = clap::value_parser!(u16).range(128..=512))]
+    matrix: u16,
+
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Demo {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        eprintln!("{NOTICE}");
+        eprintln!(
+            "The three scans are synthetic phantoms, and the packaged model has seen phantoms only."
+        );
+        let predictor = self.model.load()?;
+        let options = predictor.options();
+        let (mut rows, mut entries) = (vec![], vec![]);
+        for class in Diagnosis::ALL {
+            let name = format!("phantom-{}", class.name());
+            let bar = spinner(&name);
+            bar.set_message("making the phantom");
+            let (_, made) = make(
+                scan_seed(DEMO_COHORT, class, 0),
+                class,
+                usize::from(self.matrix),
+            )?;
+            let out = self.out.join(&name);
+            let truth_ml = made.lesions.data().iter().filter(|v| **v != 0).count() as f64
+                * made.lesions.geometry().voxel_mm3()
+                / 1000.0;
+            let (row, exit) = Row::of(&name, || {
+                let source = Source {
+                    path: format!("{name} (synthetic phantom)"),
+                    format: "memory".into(),
+                    ..Source::default()
+                };
+                let scan = Scan {
+                    volume: made.ct,
+                    source,
+                    series: vec![],
+                };
+                let prediction = analyse(&predictor, &scan, None, &options, &bar)?;
+                bar.set_message("writing");
+                write(&scan.volume, &prediction, &name, &out)?;
+                io::write_nifti(
+                    &out.join("ct.nii.gz"),
+                    &scan.volume.map(|hu| hu.round() as i16),
+                )
+                .and_then(|()| io::write_nifti(&out.join("truth.nii.gz"), &made.lesions))
+                .map_err(crate::failure::Failure::output)?;
+                if let Some(dice) = Overlap::of(&made.lesions, &prediction.maps.lesions)
+                    .ok()
+                    .and_then(|o| o.dice())
+                {
+                    bar.suspend(|| {
+                        eprintln!("{name}: lesion Dice with the phantom's truth {dice:.3}")
+                    });
+                }
+                Ok(prediction.finding)
+            });
+            bar.finish_and_clear();
+            if let (Some(exit), Err(reason)) = (exit, &row.result) {
+                return Err(crate::failure::Failure::new(exit, reason));
+            }
+            entries.push(Entry {
+                href: format!("{name}/report.html"),
+                name,
+                result: row.result.clone(),
+                truth: Some((class, truth_ml)),
+            });
+            rows.push(row);
+        }
+        let introduction = "Three synthetic phantoms (drawn by a program, not patients), analysed by the packaged model, \
+                            which was trained on phantoms only. They show that the machinery works and say nothing about patients.";
+        let index = self.out.join("index.html");
+        output::write_file(
+            &index,
+            index_page("multirnet demo", introduction, &entries).as_bytes(),
+        )?;
+        if context.json {
+            let list: Vec<_> = rows.iter().filter_map(|r| r.result.as_ref().ok()).collect();
+            return output::print(&output::to_json(&list)?);
+        }
+        output::print(&table(&rows))?;
+        output::print(&format!("pages: {}\n", index.display()))
+    }
+}

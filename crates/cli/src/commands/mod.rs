@@ -1,0 +1,11 @@
+//! One command a file: its arguments and what it does with them.
+
+pub mod demo;
+pub mod evaluate;
+pub mod explain;
+pub mod info;
+pub mod inspect;
+pub mod phantom;
+pub mod predict;
+pub mod prepare;
+pub mod train;

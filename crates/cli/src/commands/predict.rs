@@ -1,0 +1,179 @@
+//! `multirnet predict`: scans in, folders of results out.
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::model::ModelArguments;
+use crate::predicting::{PredictArguments, Row, analyse, spinner, table, write};
+use crate::scan::{self, ReadArguments};
+use crate::{Context, output};
+use multirnet_infer::{NOTICE, PredictOptions, Predictor};
+use multirnet_volume::Volume;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Find, measure and classify lesions in chest CT scans
+///
+/// Writes for each scan: lungs.nii.gz (1 right, 2 left), lesions.nii.gz, probability.nii.gz,
+/// heatmap.nii.gz, finding.json, overview.png and report.html. With one scan they go to OUT itself,
+/// with several to one folder each.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  multirnet predict study/ -o result\n  multirnet predict *.nii.gz -o results --jobs 2\n  multirnet predict study.zip --series 2 --allow-irregular -o result"
+)]
+pub struct Predict {
+    /// Scans: DICOM folder, file or zip; .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd
+    #[arg(required = true, value_name = "SCAN")]
+    scans: Vec<PathBuf>,
+
+    /// Folder for the results
+    #[arg(short, long, value_name = "OUT")]
+    out: PathBuf,
+
+    /// Scans worked on at the same time; memory grows with it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+
+    /// Leave out the heat map
+    #[arg(long)]
+    no_heatmap: bool,
+
+    #[command(flatten)]
+    predict: PredictArguments,
+
+    #[command(flatten)]
+    read: ReadArguments,
+
+    #[command(flatten)]
+    model: ModelArguments,
+}
+
+impl Predict {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        let predictor = self.model.load()?;
+        let mut options = self.predict.options(&predictor)?;
+        options.explain &= !self.no_heatmap;
+        let lungs = self.predict.lungs()?;
+        if lungs.is_some() && self.scans.len() > 1 {
+            return Err(Failure::new(Exit::Usage, "--lungs goes with a single scan"));
+        }
+        eprintln!("{NOTICE} Model: {}", predictor.card().trained_on);
+        let names = scan::names(&self.scans);
+        let work = |i: usize| {
+            let out = if self.scans.len() == 1 {
+                self.out.clone()
+            } else {
+                self.out.join(&names[i])
+            };
+            Row::of(&names[i], || {
+                self.one(
+                    &predictor,
+                    &self.scans[i],
+                    &names[i],
+                    lungs.as_ref(),
+                    &options,
+                    &out,
+                )
+            })
+        };
+        let results = in_parallel(self.scans.len(), usize::from(self.jobs), work);
+        let failures: Vec<Exit> = results.iter().filter_map(|r| r.1).collect();
+        let rows: Vec<Row> = results.into_iter().map(|r| r.0).collect();
+        if context.json {
+            let list: Vec<_> = rows
+                .iter()
+                .map(|r| match &r.result {
+                    Ok(f) => {
+                        json!({ "scan": r.name, "seconds": r.elapsed.as_secs_f64(), "finding": f })
+                    }
+                    Err(e) => {
+                        json!({ "scan": r.name, "seconds": r.elapsed.as_secs_f64(), "error": e })
+                    }
+                })
+                .collect();
+            output::print(&output::to_json(&list)?)?;
+        } else {
+            output::print(&table(&rows))?;
+        }
+        match failures.as_slice() {
+            [] => Ok(()),
+            // One scan, one reason: the table has named it already, the code tells a script.
+            all if all.len() == rows.len() => Err(Failure::new(
+                all[0],
+                format!("{} of {} scans failed", all.len(), rows.len()),
+            )),
+            some => Err(Failure::new(
+                Exit::Partial,
+                format!("{} of {} scans failed", some.len(), rows.len()),
+            )),
+        }
+    }
+
+    fn one(
+        &self,
+        predictor: &Predictor,
+        path: &Path,
+        name: &str,
+        lungs: Option<&Volume<u8>>,
+        options: &PredictOptions,
+        out: &Path,
+    ) -> Outcome<multirnet_infer::Finding> {
+        let bar = spinner(name);
+        let start = std::time::Instant::now();
+        bar.set_message("reading");
+        let scan = scan::read(path, &self.read)?;
+        let read_seconds = start.elapsed().as_secs_f64();
+        let mut prediction = analyse(predictor, &scan, lungs, options, &bar)?;
+        prediction.finding.timings.insert(
+            0,
+            multirnet_infer::Timing {
+                stage: "read".into(),
+                seconds: read_seconds,
+            },
+        );
+        bar.set_message("writing");
+        write(&scan.volume, &prediction, name, out)?;
+        bar.finish_and_clear();
+        Ok(prediction.finding)
+    }
+}
+
+/// Calls `work` for `0..count` on at most `jobs` threads; results in order.
+fn in_parallel<T: Send>(count: usize, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<Option<T>>> = Mutex::new((0..count).map(|_| None).collect());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.min(count) {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, Ordering::Relaxed);
+                    if i >= count {
+                        break;
+                    }
+                    let result = work(i);
+                    if let Ok(mut all) = results.lock() {
+                        all[i] = Some(result);
+                    }
+                }
+            });
+        }
+    });
+    results
+        .into_inner()
+        .unwrap_or_default()
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_keep_the_order() {
+        assert_eq!(in_parallel(7, 3, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
+        assert!(in_parallel(0, 3, |i| i).is_empty());
+    }
+}

@@ -1,0 +1,128 @@
+//! `multirnet prepare`: from folders to a manifest, from a manifest to checked, prepared scans.
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::{Context, output, scan};
+use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_train::{Cache, Cohort, Entry, TrainConfig, manifest};
+use multirnet_volume::Diagnosis;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+/// Make a cohort manifest from folders, or check and preprocess the scans of a manifest
+///
+/// A folder holds one subfolder per class (normal, cap, covid19) with the scans and, beside each
+/// NAME.nii.gz, its lesion mask NAME_mask.nii.gz (or _seg, _label).
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  multirnet prepare hospital/ -o cohort.csv\n  multirnet prepare cohort.csv --cache cache"
+)]
+pub struct Prepare {
+    /// A folder of class folders, or a manifest (CSV or TOML)
+    #[arg(value_name = "FOLDER|MANIFEST")]
+    input: PathBuf,
+
+    /// Manifest to write (from a folder)
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Preprocess every scan into this folder, which `train` can use
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+
+    /// Training configuration whose [prepare] table is used
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Scans prepared at the same time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
+}
+
+impl Prepare {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        let cohort = if self.input.is_dir() {
+            let cohort = manifest::from_folders(&self.input).map_err(Failure::input)?;
+            if self.out.is_none() && self.cache.is_none() {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "say where the manifest goes (-o) or the prepared scans (--cache)",
+                ));
+            }
+            cohort
+        } else {
+            Cohort::read(&self.input).map_err(Failure::input)?
+        };
+        if let Some(out) = &self.out {
+            cohort.write(out).map_err(Failure::output)?;
+        }
+        let [normal, cap, covid19] = cohort.class_counts();
+        let failed = match &self.cache {
+            None => vec![],
+            Some(cache) => self.preprocess(&cohort, cache)?,
+        };
+        if context.json {
+            let value = json!({
+                "scans": cohort.cases.len(), "normal": normal, "cap": cap, "covid19": covid19,
+                "manifest": self.out, "cache": self.cache,
+                "failed": failed.iter().map(|(scan, reason)| json!({ "scan": scan, "reason": reason })).collect::<Vec<_>>(),
+            });
+            output::print(&output::to_json(&value)?)?;
+        } else {
+            let counts = Diagnosis::ALL.iter().zip([normal, cap, covid19]);
+            let counts: Vec<String> = counts.map(|(c, n)| format!("{n} {c}")).collect();
+            output::print(&format!(
+                "{} scans: {}\n",
+                cohort.cases.len(),
+                counts.join(", ")
+            ))?;
+            for (_, reason) in &failed {
+                output::print(&format!("refused: {reason}\n"))?;
+            }
+        }
+        match failed.len() {
+            0 => Ok(()),
+            n if n == cohort.cases.len() => Err(Failure::input("no scan could be prepared")),
+            n => Err(Failure::new(
+                Exit::Partial,
+                format!("{n} of {} scans refused", cohort.cases.len()),
+            )),
+        }
+    }
+
+    fn preprocess(&self, cohort: &Cohort, folder: &Path) -> Outcome<Vec<(String, String)>> {
+        let config = match &self.config {
+            Some(path) => TrainConfig::read(path).map_err(Failure::input)?,
+            None => TrainConfig::default(),
+        };
+        let cache = Cache::new(folder, &config.prepare, 0, &scan::read_volume);
+        let bar = ProgressBar::new(cohort.cases.len() as u64);
+        if let Ok(style) =
+            ProgressStyle::with_template("preparing {bar:30} {pos}/{len} (left: {eta})")
+        {
+            bar.set_style(style);
+        }
+        let mut progress = |_: usize, result: &multirnet_train::Result<Entry>| {
+            if let Ok(entry) = result {
+                for warning in &entry.warnings {
+                    tracing::info!("{warning}");
+                }
+            }
+            bar.inc(1);
+        };
+        let results = cache.ensure_all(
+            cohort,
+            usize::from(self.jobs),
+            &mut progress,
+            &AtomicBool::new(false),
+        );
+        bar.finish_and_clear();
+        let failed = cohort.cases.iter().zip(results);
+        Ok(failed
+            .filter_map(|(case, result)| {
+                Some((case.scan.display().to_string(), result.err()?.to_string()))
+            })
+            .collect())
+    }
+}

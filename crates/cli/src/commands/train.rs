@@ -1,0 +1,308 @@
+//! `multirnet train`: from a cohort to a model.
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::{Context, output, scan};
+use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_infer::{DeviceChoice, ModelCard, ModelInput};
+use multirnet_nn::weights::{self, Dtype};
+use multirnet_report::{curves_png, read_log};
+use multirnet_train::{
+    Cohort, EpochRecord, Event, Options, Split, StopReason, Summary, TrainConfig,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Train a model on a cohort
+///
+/// The run's folder gets config.toml, split.csv, log.csv, steps.csv, curves.png, checkpoints/, and
+/// at the end model.safetensors (the weights with the lowest validation loss and their card).
+/// Ctrl-C saves and stops; --resume goes on to the same weights.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  multirnet train cohort.csv --config configs/train/default.toml -o runs/mine\n  multirnet train cohort.csv -o runs/fold0 --fold 0\n  multirnet train cohort.csv -o runs/mine --resume"
+)]
+pub struct Train {
+    /// Cohort manifest (CSV or TOML)
+    manifest: PathBuf,
+
+    /// Training configuration (TOML); with --resume the run's own by default
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Folder of the run
+    #[arg(short, long, value_name = "RUN")]
+    out: PathBuf,
+
+    /// Cross-validation: train on all folds but this one (from 0); without it, a 70/30 split
+    #[arg(long, value_name = "K")]
+    fold: Option<usize>,
+
+    /// Train and validate on all scans and hold none out for a test
+    #[arg(long, conflicts_with = "fold")]
+    all: bool,
+
+    /// Go on with the run in RUN
+    #[arg(long)]
+    resume: bool,
+
+    /// Folder of prepared scans, which runs may share (default: RUN/cache)
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+
+    /// Stop after this many minutes of training (overrides the configuration)
+    #[arg(long, value_name = "MIN")]
+    max_minutes: Option<f64>,
+
+    /// A sentence for the model's card: what the cohort is
+    #[arg(long, value_name = "TEXT")]
+    trained_on: Option<String>,
+}
+
+impl Train {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        let mut config = self.config()?;
+        if self.max_minutes.is_some() {
+            config.run.max_minutes = self.max_minutes;
+        }
+        if self.all {
+            config.split.test_fraction = 0.0;
+        }
+        let cohort = Cohort::read(&self.manifest).map_err(Failure::input)?;
+        let split = match self.fold {
+            Some(fold) => Split::cross_validation(&cohort, &config.split, fold),
+            None => Split::stratified(&cohort, &config.split),
+        }
+        .map_err(Failure::input)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let raised = stop.clone();
+        ctrlc::set_handler(move || {
+            if raised.swap(true, Ordering::Relaxed) {
+                std::process::exit(Exit::Stopped as i32);
+            }
+            eprintln!("\nstopping after this step and saving (press Ctrl-C again to end at once)");
+        })
+        .map_err(|e| Failure::new(Exit::Internal, format!("cannot watch for Ctrl-C: {e}")))?;
+        let cache = self.cache.clone().unwrap_or_else(|| self.out.join("cache"));
+        let options = Options {
+            out: &self.out,
+            cache: &cache,
+            read: &scan::read_volume,
+            device: DeviceChoice::Cpu.device(),
+            resume: self.resume,
+            prepare_jobs: 2,
+        };
+        let mut progress = Progress::new(&self.out);
+        let summary = multirnet_train::train(
+            &config,
+            &cohort,
+            &split,
+            &options,
+            &mut |e: &Event| progress.event(e),
+            &stop,
+        )
+        .map_err(Failure::input)?;
+        progress.bar.finish_and_clear();
+        draw_curves(&self.out)?;
+        let model = self.package(&config, &cohort, &summary)?;
+        if context.json {
+            output::print(&output::to_json(&summary)?)?;
+        } else {
+            output::print(&describe(&summary, &model))?;
+        }
+        if summary.reason == StopReason::Interrupted {
+            return Err(Failure::new(
+                Exit::Stopped,
+                format!("stopped; go on with --resume -o {}", self.out.display()),
+            ));
+        }
+        Ok(())
+    }
+
+    fn config(&self) -> Outcome<TrainConfig> {
+        let own = self.out.join("config.toml");
+        match &self.config {
+            Some(path) => TrainConfig::read(path),
+            None if self.resume && own.exists() => TrainConfig::read(&own),
+            None => Ok(TrainConfig::default()),
+        }
+        .map_err(Failure::input)
+    }
+
+    /// The best weights in 16 bits with a card.
+    fn package(
+        &self,
+        config: &TrainConfig,
+        cohort: &Cohort,
+        summary: &Summary,
+    ) -> Outcome<PathBuf> {
+        let path = self.out.join("model.safetensors");
+        let source = if summary.best_weights.exists() {
+            &summary.best_weights
+        } else {
+            &summary.last_weights
+        };
+        let net = weights::load(source, &DeviceChoice::Cpu.device()).map_err(Failure::input)?;
+        let name = scan::stem(&self.out);
+        let [normal, cap, covid19] = cohort.class_counts();
+        let card = ModelCard {
+            name: name.clone(),
+            trained_on: self.trained_on.clone().unwrap_or_else(|| {
+                format!(
+                    "{} with {normal} normal, {cap} CAP and {covid19} COVID-19 scans.",
+                    scan::stem(&self.manifest)
+                )
+            }),
+            version: env!("CARGO_PKG_VERSION").into(),
+            input: Some(ModelInput::from(&config.prepare)),
+        };
+        let bytes = weights::to_bytes(&net, Dtype::F16).map_err(Failure::input)?;
+        let bytes = card
+            .package(&name, &bytes)
+            .map_err(|e| Failure::new(Exit::Internal, e))?;
+        output::write_file(&path, &bytes)?;
+        Ok(path)
+    }
+}
+
+/// Draws the run's curves from its log; a run without a full epoch has none yet.
+fn draw_curves(run: &Path) -> Outcome {
+    let internal = |e: multirnet_report::Error| Failure::new(Exit::Internal, e);
+    let log = run.join("log.csv");
+    let curves = read_log(&log, |c| {
+        matches!(c, "train_loss" | "val_loss" | "val_dice" | "val_accuracy")
+    })
+    .map_err(Failure::input)?;
+    let title = format!("Training of {}", scan::stem(run));
+    let png = curves_png(&title, "epoch", "loss, Dice, accuracy", &curves).map_err(internal)?;
+    output::write_file(&run.join("curves.png"), &png)
+}
+
+fn describe(s: &Summary, model: &Path) -> String {
+    let best = s.best_loss.map_or_else(
+        || "none".into(),
+        |l| format!("{l:.4} in epoch {}", s.best_epoch),
+    );
+    format!(
+        "stopped because      {}\nepochs, steps        {}, {}\nbest validation loss {best}\nminutes              {:.1} (waiting for windows {:.1} s, \
+         computing {:.1} s, validating {:.1} s)\nmodel                {}\n",
+        match s.reason {
+            StopReason::Epochs => "all epochs are done",
+            StopReason::Patience => "the validation loss no longer falls",
+            StopReason::Time => "its time is up",
+            StopReason::Interrupted => "it was interrupted",
+        },
+        s.epochs,
+        s.steps,
+        s.minutes,
+        s.wait_seconds,
+        s.compute_seconds,
+        s.validation_seconds,
+        model.display()
+    )
+}
+
+/// What the terminal shows of a training.
+struct Progress {
+    bar: ProgressBar,
+    run: PathBuf,
+}
+
+impl Progress {
+    fn new(run: &Path) -> Self {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            run: run.to_owned(),
+        }
+    }
+
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Prepared {
+                done,
+                total,
+                name,
+                error,
+                warnings,
+            } => {
+                self.bar.set_length(*total as u64);
+                self.bar.set_position(*done as u64);
+                self.bar.set_message(format!("preparing {name}"));
+                if let Some(error) = error {
+                    self.bar.suspend(|| eprintln!("multirnet: {error}"));
+                }
+                for warning in warnings {
+                    tracing::info!("{name}: {warning}");
+                }
+            }
+            Event::Started {
+                parameters,
+                train,
+                validation,
+                steps,
+                done,
+                ..
+            } => {
+                self.bar.set_length(*steps);
+                self.bar.set_position(*done);
+                self.bar.suspend(|| {
+                    eprintln!(
+                        "{parameters} parameters; {train} scans to train, {validation} to validate"
+                    )
+                });
+            }
+            Event::Step {
+                record,
+                epoch,
+                seconds_left,
+            } => {
+                self.bar.set_position(record.step);
+                let left = Duration::from_secs(seconds_left.clamp(0.0, 1e9) as u64);
+                self.bar.set_message(format!(
+                    "epoch {epoch}, loss {:.4}, {:.2} s a step, left: {}",
+                    record.losses.total,
+                    record.compute_seconds + record.wait_seconds,
+                    indicatif::HumanDuration(left)
+                ));
+            }
+            Event::Validating { done, total } => {
+                self.bar.set_message(format!("validating {done}/{total}"))
+            }
+            Event::Epoch(record) => {
+                self.bar.suspend(|| eprintln!("{}", epoch_line(record)));
+                // Curves while it runs; failing to draw them is no reason to stop a training.
+                if let Err(failure) = draw_curves(&self.run) {
+                    tracing::debug!("{failure}");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn epoch_line(r: &EpochRecord) -> String {
+    let mut line = format!(
+        "epoch {:>4}, step {:>6}, {:>6.1} min: train loss {:.4}",
+        r.epoch, r.step, r.minutes, r.train.total
+    );
+    if let Some(v) = &r.validation {
+        let share =
+            |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{:.1} %", 100.0 * v));
+        line += &format!(
+            ", validation loss {:.4}, window Dice {}, window accuracy {} (whole chest: {}, {}){}",
+            v.losses.total,
+            share(v.dice),
+            share(v.accuracy),
+            share(v.dice_global),
+            share(v.accuracy_global),
+            if r.best { ", best" } else { "" }
+        );
+    }
+    line
+}

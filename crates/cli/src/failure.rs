@@ -1,0 +1,63 @@
+//! Errors as the user meets them: a message, and the exit code that scripts rely on.
+
+use std::fmt;
+
+/// Why the program ends, as its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The program's own fault.
+    Internal = 1,
+    /// The command line is wrong (clap's own code).
+    Usage = 2,
+    /// An input (scan, mask, manifest, model, configuration, checkpoint) cannot be used.
+    Input = 3,
+    /// Some of several scans failed; the others have their results.
+    Partial = 4,
+    /// A result could not be written.
+    Output = 5,
+    /// Stopped by Ctrl-C or a termination signal after saving.
+    Stopped = 130,
+}
+
+/// Text for `--help`: what the codes mean.
+pub const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 internal error; 2 wrong command line; 3 unusable input (scan, mask, manifest, \
+model, configuration, checkpoint); 4 some of several scans failed; 5 a result could not be written; \
+130 stopped by Ctrl-C after saving.";
+
+/// A message for the user with an exit code.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    message: String,
+}
+
+/// Result of a command.
+pub type Outcome<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure with its exit code.
+    pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self {
+            exit,
+            message: message.to_string(),
+        }
+    }
+
+    /// An unusable input.
+    pub fn input(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Input, message)
+    }
+
+    /// A result that could not be written.
+    pub fn output(message: impl fmt::Display) -> Self {
+        Self::new(Exit::Output, message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}

@@ -1,0 +1,153 @@
+//! Writing results: whole or not at all.
+
+use crate::failure::{Failure, Outcome};
+use serde::Serialize;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A folder of results that appears only when it is complete: files are written to a temporary
+/// folder beside it, and moved in by [`Staged::publish`]. Dropped before that, nothing is left.
+pub struct Staged {
+    target: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Staged {
+    /// Prepares to write to `target`, which is made if it does not exist.
+    pub fn new(target: &Path) -> Outcome<Self> {
+        let parent = match target.parent() {
+            Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        make_dir(&parent)?;
+        if target.exists() && !target.is_dir() {
+            return Err(Failure::output(format!(
+                "{}: is not a folder (choose another -o/--out)",
+                target.display()
+            )));
+        }
+        let dir = tempfile::Builder::new()
+            .prefix(".multirnet-partial-")
+            .tempdir_in(&parent)
+            .map_err(|e| failed(&parent, "create a folder in", &e))?;
+        Ok(Self {
+            target: target.to_owned(),
+            dir,
+        })
+    }
+
+    /// Where to write the file `name` for now.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file of bytes.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Outcome {
+        let path = self.path(name);
+        fs::write(&path, bytes).map_err(|e| failed(&self.target.join(name), "write", &e))
+    }
+
+    /// Writes a value as indented JSON.
+    pub fn write_json(&self, name: &str, value: &impl Serialize) -> Outcome {
+        self.write(name, to_json(value)?.as_bytes())
+    }
+
+    /// Moves everything to the target; files of the same names are replaced.
+    pub fn publish(self) -> Outcome {
+        make_dir(&self.target)?;
+        let entries =
+            fs::read_dir(self.dir.path()).map_err(|e| failed(self.dir.path(), "list", &e))?;
+        for entry in entries {
+            let entry = entry.map_err(|e| failed(self.dir.path(), "list", &e))?;
+            let to = self.target.join(entry.file_name());
+            fs::rename(entry.path(), &to).map_err(|e| failed(&to, "write", &e))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes one file through a temporary name.
+pub fn write_file(path: &Path, bytes: &[u8]) -> Outcome {
+    let parent = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    make_dir(parent)?;
+    let fail = |e: &std::io::Error| failed(path, "write", e);
+    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(|e| fail(&e))?;
+    file.write_all(bytes).map_err(|e| fail(&e))?;
+    file.persist(path).map_err(|e| fail(&e.error))?;
+    Ok(())
+}
+
+/// A value as indented JSON with a final newline.
+pub fn to_json(value: &impl Serialize) -> Outcome<String> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|e| {
+            Failure::new(
+                crate::failure::Exit::Internal,
+                format!("cannot write JSON: {e}"),
+            )
+        })
+}
+
+/// Prints data to stdout; a closed pipe is no error.
+pub fn print(text: &str) -> Outcome {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::output(format!(
+            "cannot write to standard output: {e}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder and its parents.
+pub fn make_dir(path: &Path) -> Outcome {
+    fs::create_dir_all(path).map_err(|e| failed(path, "create", &e))
+}
+
+fn failed(path: &Path, doing: &str, error: &std::io::Error) -> Failure {
+    let hint = match error.kind() {
+        std::io::ErrorKind::StorageFull => {
+            " (free some space and run again; nothing half written is left)"
+        }
+        std::io::ErrorKind::PermissionDenied => " (choose a folder you may write to)",
+        _ => "",
+    };
+    Failure::output(format!("{}: cannot {doing}: {error}{hint}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_appear_only_when_published() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("out");
+        let staged = Staged::new(&target).unwrap();
+        staged.write("a.txt", b"a").unwrap();
+        assert!(!target.exists());
+        drop(staged);
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+
+        let staged = Staged::new(&target).unwrap();
+        staged.write("a.txt", b"b").unwrap();
+        staged.publish().unwrap();
+        assert_eq!(fs::read(target.join("a.txt")).unwrap(), b"b");
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("out");
+        fs::write(&target, b"").unwrap();
+        let Err(failure) = Staged::new(&target) else {
+            panic!("a file was taken for a folder")
+        };
+        assert!(failure.to_string().contains("out: is not a folder"));
+    }
+}

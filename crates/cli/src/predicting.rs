@@ -1,0 +1,212 @@
+//! From a scan to its folder of results; shared by `predict`, `explain` and `demo`.
+
+use crate::failure::{Exit, Failure, Outcome};
+use crate::output::Staged;
+use crate::scan::Scan;
+use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_anatomy::Intensity;
+use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage};
+use multirnet_report::{Overview, finding_page, overview_png};
+use multirnet_volume::{Volume, io};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How scans are analysed.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct PredictArguments {
+    /// Options file (TOML); the flags below override it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Which views the network sees: cascade, windows or global
+    #[arg(long, value_name = "NAME", value_parser = pipeline)]
+    pub pipeline: Option<Pipeline>,
+
+    /// With cascade, also look closely at lung that the coarse view finds clear
+    #[arg(long)]
+    pub thorough: bool,
+
+    /// Probability from which on a voxel is lesion (default 0.5)
+    #[arg(long, value_name = "P")]
+    pub threshold: Option<f32>,
+
+    /// Share of a window that neighbours have in common (0 to 0.9)
+    #[arg(long, value_name = "SHARE")]
+    pub overlap: Option<f64>,
+
+    /// Values are 0..1 or 0..255 and not HU (8-bit stacks); needs --lungs
+    #[arg(long)]
+    pub unit_intensity: bool,
+
+    /// Lung mask to use instead of finding the lungs (1 right, 2 left), on the scan's grid
+    #[arg(long, value_name = "FILE")]
+    pub lungs: Option<PathBuf>,
+
+    /// Refuse to start when more memory than this is planned, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<u64>,
+}
+
+fn pipeline(text: &str) -> Result<Pipeline, String> {
+    text.parse()
+        .map_err(|e: multirnet_infer::Error| e.to_string())
+}
+
+impl PredictArguments {
+    /// The options that the model, the file and the flags give.
+    pub fn options(&self, predictor: &Predictor) -> Outcome<PredictOptions> {
+        let mut options = match &self.config {
+            None => predictor.options(),
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| {
+                    Failure::input(format!("{}: cannot read the options: {e}", path.display()))
+                })?;
+                toml::from_str(&text).map_err(|e| {
+                    Failure::input(format!("{}: {}", path.display(), e.to_string().trim_end()))
+                })?
+            }
+        };
+        options.thorough |= self.thorough;
+        if let Some(p) = self.pipeline {
+            options.pipeline = p;
+        }
+        if let Some(t) = self.threshold {
+            options.threshold = t;
+        }
+        if let Some(o) = self.overlap {
+            options.overlap = o;
+        }
+        if self.memory_limit.is_some() {
+            options.memory_limit_mib = self.memory_limit;
+        }
+        if self.unit_intensity {
+            options.prepare.intensity = Intensity::Unit;
+        }
+        options
+            .validate()
+            .map_err(|e| Failure::new(Exit::Usage, e))?;
+        Ok(options)
+    }
+
+    /// The lung mask, if one is given.
+    pub fn lungs(&self) -> Outcome<Option<Volume<u8>>> {
+        self.lungs
+            .as_deref()
+            .map(io::read_labels)
+            .transpose()
+            .map_err(Failure::input)
+    }
+}
+
+/// A line that shows what is being done; silent where standard error is not a terminal.
+pub fn spinner(name: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_prefix(name.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} ({elapsed})") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// Analyses a scan and adds the time that reading took.
+pub fn analyse(
+    predictor: &Predictor,
+    scan: &Scan,
+    lungs: Option<&Volume<u8>>,
+    options: &PredictOptions,
+    bar: &ProgressBar,
+) -> Outcome<Prediction> {
+    let at = |e: multirnet_infer::Error| Failure::input(format!("{}: {e}", scan.source.path));
+    predictor
+        .predict(
+            &scan.volume,
+            lungs,
+            scan.source.clone(),
+            options,
+            &mut |stage| match stage {
+                Stage::Plan(plan) => bar.suspend(|| eprintln!("{}: {plan}", bar.prefix())),
+                Stage::Windows { done, total } => {
+                    bar.set_message(format!("window {done} of {total}"))
+                }
+                other => bar.set_message(other.name()),
+            },
+        )
+        .map_err(at)
+}
+
+/// Writes a scan's results to `out`, all or none.
+pub fn write(scan: &Volume<f32>, prediction: &Prediction, name: &str, out: &Path) -> Outcome {
+    let staged = Staged::new(out)?;
+    let maps = &prediction.maps;
+    let output = |e: multirnet_volume::Error| Failure::output(e);
+    io::write_nifti(&staged.path("lungs.nii.gz"), &maps.lungs).map_err(output)?;
+    io::write_nifti(&staged.path("lesions.nii.gz"), &maps.lesions).map_err(output)?;
+    io::write_nifti(&staged.path("probability.nii.gz"), &maps.probability).map_err(output)?;
+    if let Some(heatmap) = &maps.heatmap {
+        io::write_nifti(&staged.path("heatmap.nii.gz"), heatmap).map_err(output)?;
+    }
+    staged.write_json("finding.json", &prediction.finding)?;
+    let overview = overview_png(&Overview { scan, prediction })
+        .map_err(|e| Failure::new(Exit::Internal, format!("{name}: {e}")))?;
+    staged.write("overview.png", &overview)?;
+    staged.write(
+        "report.html",
+        finding_page(name, &prediction.finding, &overview).as_bytes(),
+    )?;
+    staged.publish()
+}
+
+/// One line of the table at the end.
+pub struct Row {
+    /// The scan's name.
+    pub name: String,
+    /// Its finding, or why there is none.
+    pub result: Result<Box<Finding>, String>,
+    /// Wall-clock time from reading to writing.
+    pub elapsed: Duration,
+}
+
+impl Row {
+    /// Runs `work` and keeps its result and time.
+    pub fn of(name: &str, work: impl FnOnce() -> Outcome<Finding>) -> (Self, Option<Exit>) {
+        let start = Instant::now();
+        let result = work();
+        let exit = result.as_ref().err().map(|f| f.exit);
+        let row = Self {
+            name: name.to_owned(),
+            result: result.map(Box::new).map_err(|f| f.to_string()),
+            elapsed: start.elapsed(),
+        };
+        (row, exit)
+    }
+}
+
+/// The table at the end, for people.
+pub fn table(rows: &[Row]) -> String {
+    let width = rows
+        .iter()
+        .map(|r| r.name.chars().count())
+        .max()
+        .unwrap_or(4)
+        .max(4);
+    let mut text = format!(
+        "{:<width$}  {:<9} {:>6} {:>10} {:>9} {:>9} {:>8}\n",
+        "scan", "class", "prob.", "lesion ml", "involved", "severity", "seconds"
+    );
+    for row in rows {
+        let seconds = row.elapsed.as_secs_f64();
+        text += &match &row.result {
+            Ok(f) => format!(
+                "{:<width$}  {:<9} {:>5.1}% {:>10.1} {:>8.1}% {:>6}/24 {seconds:>8.1}\n",
+                row.name,
+                f.diagnosis.label(),
+                100.0 * f.probabilities.to_array()[f.diagnosis.index()],
+                f.involvement.both.lesion_ml,
+                100.0 * f.involvement.both.fraction,
+                f.involvement.severity_score,
+            ),
+            Err(reason) => format!("{:<width$}  failed: {reason}\n", row.name),
+        };
+    }
+    text
+}
