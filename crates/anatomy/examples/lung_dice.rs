@@ -1,6 +1,7 @@
 //! Compares the lung mask of a scan with a reference mask.
 //!
-//! `lung_dice SCAN [REFERENCE RIGHT LEFT [LESION]] [--out MASK.nii.gz]`: the reference's labels of
+//! `lung_dice SCAN [REFERENCE RIGHT LEFT [LESION]] [--out MASK.nii.gz] [--closing MM]
+//! [--border HU]`: the reference's labels of
 //! the right lung, the left lung and, if any, of lesions (comma-separated lists). Prints the Dice
 //! per lung with the lesion voxels left out, the Dice of both lungs together with the lesions
 //! counted as lung, and the time.
@@ -13,16 +14,26 @@ use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
-    let out = args.iter().position(|a| a == "--out").map(|i| {
-        let pair: Vec<String> = args.drain(i..(i + 2).min(args.len())).collect();
-        pair.last().cloned().unwrap_or_default()
-    });
+    let mut option = |name: &str| {
+        args.iter().position(|a| a == name).map(|i| {
+            let pair: Vec<String> = args.drain(i..(i + 2).min(args.len())).collect();
+            pair.last().cloned().unwrap_or_default()
+        })
+    };
+    let out = option("--out");
+    let mut config = LungConfig::default();
+    if let Some(text) = option("--closing") {
+        config.closing_mm = text.parse()?;
+    }
+    if let Some(text) = option("--border") {
+        config.border_hu = text.parse()?;
+    }
     let Some(path) = args.first() else {
         return Err("usage: lung_dice SCAN [REFERENCE RIGHT LEFT [LESION]] [--out MASK]".into());
     };
     let scan = io::read(Path::new(path))?;
     let start = Instant::now();
-    let lungs = segment_lungs(&scan, &LungConfig::default())?;
+    let lungs = segment_lungs(&scan, &config)?;
     let seconds = start.elapsed().as_secs_f64();
     let ml = scan.geometry().voxel_mm3() / 1000.0;
     let volume = |label: u8| lungs.data().iter().filter(|&&v| v == label).count() as f64 * ml;

@@ -12,6 +12,7 @@ mod fill;
 mod refine;
 mod sides;
 
+use crate::morphology::bounds;
 use crate::{Error, ErrorKind, Result};
 use multirnet_volume::{Orientation, Volume};
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LungConfig {
-    /// Voxels below this are air or aerated lung.
+    /// Below this a region is air or aerated lung.
     pub air_hu: f64,
+    /// Voxels below this at the border of an aerated region still belong to the lung.
+    pub border_hu: f64,
     /// What is lung is decided on a grid of about this spacing, in millimetres.
     pub coarse_mm: f64,
     /// Radius in millimetres of the closing that takes vessels and lesions in.
@@ -32,6 +35,7 @@ impl Default for LungConfig {
     fn default() -> Self {
         Self {
             air_hu: -350.0,
+            border_hu: -200.0,
             coarse_mm: 2.0,
             closing_mm: 12.0,
         }
@@ -43,6 +47,12 @@ impl LungConfig {
         let bad = |reason: String| Err(Error::new(ErrorKind::Config, reason));
         if !(-900.0..=-100.0).contains(&self.air_hu) {
             return bad(format!("air_hu {} is not within -900 to -100", self.air_hu));
+        }
+        if !(self.air_hu..=0.0).contains(&self.border_hu) {
+            return bad(format!(
+                "border_hu {} is not within air_hu to 0",
+                self.border_hu
+            ));
         }
         if !(1.0..=5.0).contains(&self.coarse_mm) {
             return bad(format!("coarse_mm {} is not within 1 to 5", self.coarse_mm));
@@ -70,17 +80,30 @@ pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u
     let (small, factor) = coarse::shrink(scan, config.coarse_mm)?;
     let hu = small.reorient(Orientation::CANONICAL);
     let body = body::body(&hu);
+    let whole = hu.shape();
+    let (low, high) = bounds(&body).ok_or_else(no_lungs)?;
+    let shape = std::array::from_fn(|a| high[a] - low[a] + 1);
+    let (hu, body) = (hu.crop(low, shape)?, body.crop(low, shape)?);
     let air = body::air_within(&hu, &body, config.air_hu as f32);
     let airways = airways::airways(&hu, &air, &body);
     let aerated = sides::lungs(&hu, &air, &airways, &body).ok_or_else(no_lungs)?;
     let lungs = fill::fill(&hu, &aerated, &airways, config.closing_mm);
     let back = small.geometry().orientation();
-    let cells = refine::Cells {
-        lungs: lungs.reorient(back),
-        aerated: aerated.reorient(back),
-        airways: airways.reorient(back),
+    let start = low.map(|v| -(v as i64));
+    let restore = |mask: Volume<u8>| -> Result<Volume<u8>> {
+        Ok(mask.window(start, whole, 0)?.reorient(back))
     };
-    Ok(refine::refine(scan, &cells, factor, config.air_hu as f32))
+    let cells = refine::Cells {
+        lungs: restore(lungs)?,
+        aerated: restore(aerated)?,
+        airways: restore(airways)?,
+    };
+    Ok(refine::refine(
+        scan,
+        &cells,
+        factor,
+        config.border_hu as f32,
+    ))
 }
 
 fn no_lungs() -> Error {

@@ -32,7 +32,7 @@ pub(super) fn refine(
     scan: &Volume<f32>,
     cells: &Cells,
     factor: [usize; 3],
-    air_hu: f32,
+    border_hu: f32,
 ) -> Volume<u8> {
     let kinds = classify(cells);
     let [_, ny, nx] = scan.shape();
@@ -55,7 +55,7 @@ pub(super) fn refine(
                         Cell::Border { label, dense } => {
                             for i in from..to {
                                 let x = i - y * nx;
-                                if hu[i] < air_hu
+                                if hu[i] < border_hu
                                     || interpolate(&cells.lungs, label, [z, y, x], factor)
                                         >= if dense { 0.5 } else { 0.8 }
                                 {

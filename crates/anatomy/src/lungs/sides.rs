@@ -2,8 +2,8 @@
 
 use super::airways::middle_columns;
 use crate::components::{Connectivity, components};
-use crate::distance::distance_to_background;
-use crate::morphology::{bounds, dilate};
+use crate::distance::{distance_to_background, squared_distance};
+use crate::morphology::bounds;
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
 
@@ -11,26 +11,76 @@ use multirnet_volume::Volume;
 const SMALLEST_ML: f64 = 0.3;
 /// Smallest aerated part that counts as a lung by itself, in millilitres.
 const LUNG_ML: f64 = 60.0;
-/// A part at least this large is lung even if it is as empty as gas (emphysema).
-const LARGE_ML: f64 = 800.0;
-/// Gas in the bowel is emptier than this nearly throughout; lung tissue is not.
-const GAS_HU: f32 = -965.0;
-/// A smaller part belongs to a lung if it lies within this distance of it, in millimetres.
-const NEAR_MM: f64 = 20.0;
+/// A part this large relative to the largest is a lung whatever its density (emphysema).
+const LUNG_SHARE: f64 = 0.15;
+/// A smaller part belongs to a lung if it lies within this distance of it, in millimetres: above
+/// the lungs' base, and at their base, where stomach and bowel are neighbours.
+const NEAR_MM: [f64; 2] = [20.0, 8.0];
 /// A part that reaches over the middle with more than this share is taken for both lungs joined.
 const BOTH_SHARE: f64 = 0.12;
+/// Width of a histogram's bins, which start at −1024 HU.
+const BIN_HU: f32 = 4.0;
 
 /// What is known of one part of the air.
 #[derive(Clone, Default)]
 struct Part {
     voxels: usize,
-    /// Voxels as empty as gas.
-    gas: usize,
     /// Voxels on the patient's left of the middle.
     left: usize,
     /// Sums of the z index and of the distance from the middle (positive to the left), in voxels.
     z: f64,
     off: f64,
+}
+
+impl Part {
+    fn left_share(&self) -> f64 {
+        self.left as f64 / self.voxels as f64
+    }
+
+    fn straddles(&self) -> bool {
+        let share = self.left_share();
+        share.min(1.0 - share) > BOTH_SHARE
+    }
+
+    fn side(&self) -> u8 {
+        if self.left_share() > 0.5 { LEFT } else { RIGHT }
+    }
+}
+
+/// All parts of the air with what is needed to judge them.
+struct Air<'a> {
+    labels: &'a Volume<u32>,
+    parts: Vec<Part>,
+    /// Values of the parts that are large enough to be looked at, sorted into bins.
+    histograms: Vec<Option<Box<[u32; 256]>>>,
+    ml: f64,
+}
+
+impl Air<'_> {
+    fn size_ml(&self, part: usize) -> f64 {
+        self.parts[part].voxels as f64 * self.ml
+    }
+
+    /// The bin below which `share` of the part's voxels lie.
+    fn quantile(&self, part: usize, share: f64) -> usize {
+        let Some(bins) = &self.histograms[part] else {
+            return 0;
+        };
+        let limit = (share * self.parts[part].voxels as f64) as u32;
+        let mut sum = 0;
+        bins.iter()
+            .position(|n| {
+                sum += n;
+                sum > limit
+            })
+            .unwrap_or(255)
+    }
+
+    /// Gas in the bowel is emptier than nearly all of the lung, by whatever the scanner reads for
+    /// air; what lung there is apart from the main part is denser, since a lesion parts it.
+    fn gassy(&self, part: usize, lung: usize) -> bool {
+        self.quantile(part, 0.10) < self.quantile(lung, 0.02)
+    }
 }
 
 /// The aerated lungs: 1 right, 2 left; `None` if there are none.
@@ -49,78 +99,99 @@ pub(super) fn lungs(
     let middle = smooth_middle(&open, body);
     let [sz, sy, sx] = hu.geometry().spacing_mm();
     let ml = sz * sy * sx / 1000.0;
-    let parts = measure(found.labels.data(), found.sizes.len(), hu, &middle);
-
-    let size = |p: &Part| p.voxels as f64 * ml;
-    let gassy = |p: &Part| 10 * p.gas >= p.voxels;
-    let main: Vec<usize> = (0..parts.len())
-        .filter(|&i| {
-            size(&parts[i]) >= LUNG_ML && (!gassy(&parts[i]) || size(&parts[i]) >= LARGE_ML)
-        })
-        .collect();
-    let largest = main
+    let parts = measure(found.labels.data(), found.sizes.len(), hu.shape(), middle);
+    let mut histograms: Vec<Option<Box<[u32; 256]>>> = parts
         .iter()
-        .copied()
-        .max_by(|&a, &b| parts[a].voxels.cmp(&parts[b].voxels))?;
-    let mut side = vec![0u8; parts.len() + 1];
-    let mut joined = Vec::new();
-    for &i in &main {
-        let part = &parts[i];
-        let share = part.left as f64 / part.voxels as f64;
-        if share.min(1.0 - share) > BOTH_SHARE && size(part) > 2.0 * LUNG_ML {
-            joined.push(i as u32 + 1);
+        .map(|p| (p.voxels as f64 * ml >= SMALLEST_ML).then(|| Box::new([0; 256])))
+        .collect();
+    for (&n, &v) in found.labels.data().iter().zip(hu.data()) {
+        if n != 0
+            && let Some(bins) = &mut histograms[n as usize - 1]
+        {
+            bins[bin(v)] += 1;
         }
-        side[i + 1] = if share > 0.5 { LEFT } else { RIGHT };
+    }
+    let air = Air {
+        labels: &found.labels,
+        parts,
+        histograms,
+        ml,
+    };
+
+    let largest = (0..air.parts.len()).max_by_key(|&i| air.parts[i].voxels)?;
+    if air.size_ml(largest) < LUNG_ML {
+        return None;
+    }
+    let base = base_plane(&found.labels, largest);
+    let is_main = |&i: &usize| {
+        let part = &air.parts[i];
+        let high = part.z / part.voxels as f64 > base;
+        i == largest
+            || air.size_ml(i) >= LUNG_SHARE * air.size_ml(largest)
+            || (air.size_ml(i) >= LUNG_ML && high && !air.gassy(i, largest))
+    };
+    let main: Vec<usize> = (0..air.parts.len()).filter(is_main).collect();
+    let mut side = vec![0u8; air.parts.len() + 1];
+    for &i in &main {
+        side[i + 1] = air.parts[i].side();
     }
     let mut out = found.labels.map(|n| side[n as usize]);
-    for &label in &joined {
-        split(hu, found.labels.data(), label, &middle, &mut out);
+    for &i in &main {
+        if air.parts[i].straddles() && air.size_ml(i) > 2.0 * LUNG_ML {
+            split(hu, found.labels.data(), i as u32 + 1, middle, &mut out);
+        }
     }
-
-    add_small(&mut out, &found.labels, &parts, &main, largest, [ml, sx]);
+    add_small(&mut out, &air, &main, largest, base);
     Some(out)
 }
 
+fn bin(hu: f32) -> usize {
+    (((hu + 1024.0) / BIN_HU).max(0.0) as usize).min(255)
+}
+
+/// The plane below which the lung `label` has less than half of its largest cross section.
+fn base_plane(labels: &Volume<u32>, part: usize) -> f64 {
+    let label = part as u32 + 1;
+    let areas: Vec<usize> = (0..labels.shape()[0])
+        .map(|z| labels.plane(z).iter().filter(|&&n| n == label).count())
+        .collect();
+    let most = areas.iter().copied().max().unwrap_or(0);
+    areas.iter().position(|&a| 2 * a >= most).unwrap_or(0) as f64
+}
+
 /// Adds the smaller parts that lie near a lung on their side and are not bowel or gullet.
-fn add_small(
-    out: &mut Volume<u8>,
-    labels: &Volume<u32>,
-    parts: &[Part],
-    main: &[usize],
-    largest: usize,
-    [ml, sx]: [f64; 2],
-) {
-    let lung_z = parts[largest].z / parts[largest].voxels as f64;
-    let candidate: Vec<u8> = std::iter::once(0)
-        .chain(parts.iter().enumerate().map(|(i, p)| {
+fn add_small(out: &mut Volume<u8>, air: &Air<'_>, main: &[usize], largest: usize, base: f64) {
+    let lung_z = air.parts[largest].z / air.parts[largest].voxels as f64;
+    let sx = out.geometry().spacing_mm()[2];
+    // Per part: its side (0: not a candidate) and whether it lies at the lungs' base.
+    let candidate: Vec<(u8, usize)> = std::iter::once((0, 0))
+        .chain(air.parts.iter().enumerate().map(|(i, p)| {
             let n = p.voxels as f64;
             let off_mm = (p.off / n * sx).abs();
-            let above = p.z / n > lung_z;
-            let gassy = 10 * p.gas >= p.voxels;
-            let fits = n * ml >= SMALLEST_ML
-                && (!gassy || (above && off_mm > 40.0))
+            // No bowel lies beside the upper lungs, so what is empty there is emphysema.
+            let upper = p.z / n > lung_z && off_mm > 40.0;
+            let fits = air.histograms[i].is_some()
+                && !main.contains(&i)
                 && off_mm > 15.0
-                && !main.contains(&i);
-            match fits {
-                false => 0,
-                true if p.off > 0.0 => LEFT,
-                true => RIGHT,
-            }
+                && (upper || !air.gassy(i, largest));
+            let low = usize::from(p.z / n <= base);
+            (if fits { p.side() } else { 0 }, low)
         }))
         .collect();
-    if candidate.iter().all(|&c| c == 0) {
-        return;
-    }
     for side in [RIGHT, LEFT] {
-        let near = dilate(&out.map(|v| u8::from(v == side)), NEAR_MM);
-        let mut inside = vec![0usize; parts.len() + 1];
-        for (&n, &m) in labels.data().iter().zip(near.data()) {
-            inside[n as usize] += usize::from(m != 0);
+        if candidate.iter().all(|c| c.0 != side) {
+            continue;
+        }
+        let reach = squared_distance(&out.map(|v| u8::from(v == side)), |v| v != 0);
+        let mut inside = vec![0usize; candidate.len()];
+        for (&n, &d) in air.labels.data().iter().zip(reach.data()) {
+            let limit = NEAR_MM[candidate[n as usize].1];
+            inside[n as usize] += usize::from(f64::from(d) <= limit * limit);
         }
         let take: Vec<bool> = (0..candidate.len())
-            .map(|n| n > 0 && candidate[n] == side && 2 * inside[n] >= parts[n - 1].voxels)
+            .map(|n| n > 0 && candidate[n].0 == side && 2 * inside[n] >= air.parts[n - 1].voxels)
             .collect();
-        for (o, &n) in out.data_mut().iter_mut().zip(labels.data()) {
+        for (o, &n) in out.data_mut().iter_mut().zip(air.labels.data()) {
             if take[n as usize] {
                 *o = side;
             }
@@ -150,15 +221,14 @@ fn smooth_middle(air: &Volume<u8>, body: &Volume<u8>) -> f64 {
     }
 }
 
-fn measure(labels: &[u32], count: usize, hu: &Volume<f32>, &middle: &f64) -> Vec<Part> {
-    let [_, ny, nx] = hu.shape();
+fn measure(labels: &[u32], count: usize, shape: [usize; 3], middle: f64) -> Vec<Part> {
+    let [_, ny, nx] = shape;
     let mut parts = vec![Part::default(); count];
-    for (i, (&label, &v)) in labels.iter().zip(hu.data()).enumerate() {
+    for (i, &label) in labels.iter().enumerate() {
         if label != 0 {
             let part = &mut parts[label as usize - 1];
             let off = (i % nx) as f64 - middle;
             part.voxels += 1;
-            part.gas += usize::from(v < GAS_HU);
             part.left += usize::from(off > 0.0);
             part.off += off;
             part.z += (i / (ny * nx)) as f64;
@@ -169,7 +239,7 @@ fn measure(labels: &[u32], count: usize, hu: &Volume<f32>, &middle: &f64) -> Vec
 
 /// Divides the part `label`, which holds both lungs, along its densest or narrowest seam: cores
 /// from an erosion that parts the sides, grown back from the emptiest voxels to the densest.
-fn split(hu: &Volume<f32>, labels: &[u32], label: u32, middle: &f64, out: &mut Volume<u8>) {
+fn split(hu: &Volume<f32>, labels: &[u32], label: u32, middle: f64, out: &mut Volume<u8>) {
     let mut whole = out.map(|_| 0u8);
     for (w, &n) in whole.data_mut().iter_mut().zip(labels) {
         *w = u8::from(n == label);
@@ -190,7 +260,7 @@ fn split(hu: &Volume<f32>, labels: &[u32], label: u32, middle: &f64, out: &mut V
     let voxels = part.data().iter().filter(|&&v| v != 0).count();
     let Some(mut seeds) = (1..=15).find_map(|step| {
         let core = depth.map(|d| u8::from(d > 1.5 * step as f32));
-        cores(&core, &density, middle, voxels)
+        cores(&core, middle, voxels)
     }) else {
         return;
     };
@@ -207,14 +277,9 @@ fn split(hu: &Volume<f32>, labels: &[u32], label: u32, middle: &f64, out: &mut V
 }
 
 /// Cores labelled by side, `None` while a large one reaches over the middle or a side has none.
-fn cores(
-    core: &Volume<u8>,
-    density: &Volume<f32>,
-    middle: f64,
-    voxels: usize,
-) -> Option<Volume<u8>> {
+fn cores(core: &Volume<u8>, middle: f64, voxels: usize) -> Option<Volume<u8>> {
     let found = components(core, Connectivity::Faces);
-    let parts = measure(found.labels.data(), found.sizes.len(), density, &middle);
+    let parts = measure(found.labels.data(), found.sizes.len(), core.shape(), middle);
     let mut side = vec![0u8; parts.len() + 1];
     let mut most = [0usize; 2];
     for (i, part) in parts
@@ -222,12 +287,11 @@ fn cores(
         .enumerate()
         .filter(|(_, p)| 200 * p.voxels >= voxels)
     {
-        let share = part.left as f64 / part.voxels as f64;
-        if share.min(1.0 - share) > BOTH_SHARE {
+        if part.straddles() {
             return None;
         }
-        let left = usize::from(share > 0.5);
-        side[i + 1] = [RIGHT, LEFT][left];
+        side[i + 1] = part.side();
+        let left = usize::from(part.side() == LEFT);
         most[left] = most[left].max(part.voxels);
     }
     (most[0].min(most[1]) * 50 > voxels).then(|| found.labels.map(|n| side[n as usize]))

@@ -1,0 +1,173 @@
+//! Are the values Hounsfield units of a body with air in and around it?
+
+use crate::{Error, ErrorKind, Result};
+use multirnet_volume::Volume;
+use rayon::prelude::*;
+
+/// Air and aerated lung lie below this.
+const AIR_HU: f32 = -700.0;
+/// Fat, muscle, blood and organs lie between these.
+const TISSUE_HU: [f32; 2] = [-200.0, 250.0];
+/// Fewest voxels of air and of tissue, as shares of all.
+const LEAST: f64 = 0.005;
+/// No CT number lies beyond, metal and padding included.
+const LIMITS: [f32; 2] = [-32_768.0, 65_535.0];
+/// More than 1 % of the voxels above this is not a CT in Hounsfield units.
+const BRIGHT_HU: f32 = 3100.0;
+
+/// Counts over all voxels.
+#[derive(Clone, Copy)]
+struct Census {
+    low: f32,
+    high: f32,
+    nan: usize,
+    infinite: usize,
+    whole: bool,
+    air: usize,
+    tissue: usize,
+    bright: usize,
+    /// Where tissue lies if 1024 was not subtracted.
+    raised_tissue: usize,
+}
+
+impl Census {
+    const EMPTY: Self = Self {
+        low: f32::INFINITY,
+        high: f32::NEG_INFINITY,
+        nan: 0,
+        infinite: 0,
+        whole: true,
+        air: 0,
+        tissue: 0,
+        bright: 0,
+        raised_tissue: 0,
+    };
+
+    fn of(values: &[f32]) -> Self {
+        let mut c = Self::EMPTY;
+        for &v in values {
+            if !v.is_finite() {
+                c.nan += usize::from(v.is_nan());
+                c.infinite += usize::from(v.is_infinite());
+                continue;
+            }
+            c.low = c.low.min(v);
+            c.high = c.high.max(v);
+            c.whole &= v.fract() == 0.0;
+            c.air += usize::from(v < AIR_HU);
+            c.tissue += usize::from(v > TISSUE_HU[0] && v < TISSUE_HU[1]);
+            c.bright += usize::from(v > BRIGHT_HU);
+            c.raised_tissue += usize::from(v > 850.0 && v < 1250.0);
+        }
+        c
+    }
+
+    fn join(self, other: Self) -> Self {
+        Self {
+            low: self.low.min(other.low),
+            high: self.high.max(other.high),
+            nan: self.nan + other.nan,
+            infinite: self.infinite + other.infinite,
+            whole: self.whole && other.whole,
+            air: self.air + other.air,
+            tissue: self.tissue + other.tissue,
+            bright: self.bright + other.bright,
+            raised_tissue: self.raised_tissue + other.raised_tissue,
+        }
+    }
+}
+
+/// Refuses what is not a CT in Hounsfield units; returns the smallest and the largest value.
+pub(super) fn check(scan: &Volume<f32>) -> Result<[f64; 2]> {
+    let census = scan
+        .data()
+        .par_chunks(1 << 16)
+        .map(Census::of)
+        .reduce(|| Census::EMPTY, Census::join);
+    let total = scan.data().len();
+    let refuse =
+        |reason: String, hint: &str| Err(Error::new(ErrorKind::Intensity, reason).hint(hint));
+    if census.nan + census.infinite > 0 {
+        return refuse(
+            format!(
+                "{} of {total} values are not numbers and {} are infinite",
+                census.nan, census.infinite
+            ),
+            "convert the scan anew from its DICOM series; padding should be -1024",
+        );
+    }
+    let (low, high) = (census.low, census.high);
+    if low == high {
+        return refuse(
+            format!("all {total} values are {low}: the scan is empty"),
+            "check that the file holds the image and not an empty mask",
+        );
+    }
+    if low >= -1.5 && high <= 1.5 {
+        return refuse(
+            format!("the values run from {low} to {high}: they were scaled, not Hounsfield units"),
+            "give the CT in Hounsfield units, or state that its intensity is \"unit\" and give a \
+             lung mask",
+        );
+    }
+    if census.whole && low >= 0.0 && high <= 255.0 {
+        return refuse(
+            format!(
+                "the values are whole numbers from {low} to {high}: an 8-bit image of one grey \
+                 window, or a mask, not Hounsfield units"
+            ),
+            "give the CT in Hounsfield units, or state that its intensity is \"unit\" and give a \
+             lung mask",
+        );
+    }
+    if low < LIMITS[0] || high > LIMITS[1] {
+        return refuse(
+            format!("the values run from {low} to {high}, beyond what a CT can hold"),
+            "check slope and intercept in the file's header",
+        );
+    }
+    let share = |n: usize| n as f64 / total as f64;
+    if share(census.air) < LEAST {
+        if low > -100.0 && share(census.raised_tissue) > 0.05 {
+            return refuse(
+                format!(
+                    "no value lies near air (-1000 HU) and {:.0} % lie around 1000 to 1100: the \
+                     values run from {low} to {high} and look as if 1024 had not been subtracted",
+                    100.0 * share(census.raised_tissue)
+                ),
+                "apply the DICOM rescale slope and intercept (usually 1 and -1024)",
+            );
+        }
+        return refuse(
+            format!(
+                "{:.2} % of the values lie below {AIR_HU} HU, a chest CT has more air than that \
+                 (the values run from {low} to {high})",
+                100.0 * share(census.air)
+            ),
+            "check that this is a CT in Hounsfield units and that it was not clipped to a soft \
+             tissue window",
+        );
+    }
+    if share(census.tissue) < LEAST {
+        return refuse(
+            format!(
+                "{:.2} % of the values lie between {} and {} HU, a chest CT has more soft tissue \
+                 than that (the values run from {low} to {high})",
+                100.0 * share(census.tissue),
+                TISSUE_HU[0],
+                TISSUE_HU[1]
+            ),
+            "check slope and intercept in the file's header",
+        );
+    }
+    if share(census.bright) > 0.01 {
+        return refuse(
+            format!(
+                "{:.1} % of the values lie above {BRIGHT_HU} HU, denser than bone",
+                100.0 * share(census.bright)
+            ),
+            "check slope and intercept in the file's header",
+        );
+    }
+    Ok([f64::from(low), f64::from(high)])
+}
