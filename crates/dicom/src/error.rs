@@ -71,6 +71,11 @@ pub(crate) fn name_some(files: &[String]) -> String {
     }
 }
 
+/// A count with the phrase for one or for several.
+pub(crate) fn counted(n: usize, one: &str, several: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { several })
+}
+
 impl Error {
     /// A new error of `kind` for `reason`.
     pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
@@ -127,6 +132,11 @@ impl Error {
     /// The error's kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What is wrong, without path, files and remedy.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 
     /// The file or folder that the error concerns.

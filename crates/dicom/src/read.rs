@@ -1,5 +1,6 @@
 //! From a path to a scan.
 
+use crate::error::{counted, name_some};
 use crate::header::{self, Header};
 use crate::repair::Plan;
 use crate::series::{self, Series, SeriesInfo};
@@ -84,7 +85,12 @@ fn find(path: &Path) -> Result<Found> {
     let others = collection.others + before - headers.len();
     if others > 0 && collection.single.is_none() {
         notes.push(format!(
-            "{others} files that are no DICOM images were skipped"
+            "{} skipped",
+            counted(
+                others,
+                "file that is no DICOM image was",
+                "files that are no DICOM images were"
+            )
         ));
     }
     if headers.is_empty() {
@@ -95,7 +101,7 @@ fn find(path: &Path) -> Result<Found> {
     }
     let damaged = damaged
         .into_iter()
-        .map(|(name, error)| (name, error.to_string()))
+        .map(|(name, error)| (name, error.reason().to_owned()))
         .chain(collection.unreadable.iter().cloned())
         .collect();
     Ok(Found {
@@ -189,14 +195,11 @@ fn report_damaged(
     };
     let files: Vec<String> = damaged.iter().map(|(name, _)| name.clone()).collect();
     let found = format!(
-        "{} files cannot be read ({reason}) and may be slices of the series",
-        files.len()
+        "{} cannot be read ({reason}) and may belong to the series",
+        counted(files.len(), "file", "files")
     );
     if options.allow_irregular {
-        warnings.push(format!(
-            "{found}: {}; they are left out",
-            crate::error::name_some(&files)
-        ));
+        warnings.push(format!("{found}: {}; they are left out", name_some(&files)));
         return Ok(());
     }
     Err(Error::new(ErrorKind::Malformed, found)
@@ -244,18 +247,19 @@ fn check_series(
     if let Some((_, reason)) = series.deficient.first() {
         let files = names(&series.deficient);
         let found = format!(
-            "{} files of the series are no usable slices ({reason})",
-            files.len()
+            "{} ({reason})",
+            counted(
+                files.len(),
+                "file of the series is no usable slice",
+                "files of the series are no usable slices"
+            )
         );
         if !options.allow_irregular {
             return Err(Error::new(ErrorKind::Irregular, found)
                 .files(files)
                 .hint("with --allow-irregular they are left out"));
         }
-        warnings.push(format!(
-            "{found}: {}; they are left out",
-            crate::error::name_some(&files)
-        ));
+        warnings.push(format!("{found}: {}; they are left out", name_some(&files)));
     }
     if series.slices.len() < MIN_SLICES {
         return Err(stack::too_few(series.slices.len())
@@ -263,9 +267,13 @@ fn check_series(
     }
     if let Some((_, reason)) = series.foreign.first() {
         notes.push(format!(
-            "{} files of the series were skipped ({reason}): {}",
-            series.foreign.len(),
-            crate::error::name_some(&names(&series.foreign))
+            "{} skipped ({reason}): {}",
+            counted(
+                series.foreign.len(),
+                "file of the series was",
+                "files of the series were"
+            ),
+            name_some(&names(&series.foreign))
         ));
     }
     if !series.info.orientation.ends_with("axial") && series.info.orientation != "mixed" {
@@ -298,13 +306,15 @@ fn warn_of_values(members: &[&Header], padded_tissue: usize, warnings: &mut Vec<
     let lossy = count(|h| h.lossy);
     if lossy > 0 {
         warnings.push(format!(
-            "{lossy} slices were compressed with loss, so their values are not exact"
+            "{} compressed with loss, so the values are not exact",
+            counted(lossy, "slice was", "slices were")
         ));
     }
     let assumed = count(|h| h.rescale_assumed);
     if assumed > 0 {
         warnings.push(format!(
-            "{assumed} slices give no rescale slope and intercept; their values are taken as Hounsfield units"
+            "{} no rescale slope and intercept; the values are taken as Hounsfield units",
+            counted(assumed, "slice gives", "slices give")
         ));
     }
     if let Some(h) = members
@@ -318,7 +328,8 @@ fn warn_of_values(members: &[&Header], padded_tissue: usize, warnings: &mut Vec<
     }
     if padded_tissue > 0 {
         warnings.push(format!(
-            "{padded_tissue} voxels hold the pixel padding value, which lies in the range of tissue; they are set to {AIR_HU} HU"
+            "{} the pixel padding value, which lies in the range of tissue, and became {AIR_HU} HU",
+            counted(padded_tissue, "voxel has", "voxels have")
         ));
     }
 }

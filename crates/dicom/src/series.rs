@@ -277,8 +277,10 @@ fn listing(series: &[Series]) -> Vec<String> {
                 s.info.reason.clone()
             };
             format!(
-                "{} \"{}\" ({} files): {reason}",
-                s.info.number, s.info.description, s.info.files
+                "{} \"{}\" ({}): {reason}",
+                s.info.number,
+                s.info.description,
+                crate::error::counted(s.info.files, "file", "files")
             )
         })
         .collect()

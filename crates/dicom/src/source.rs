@@ -241,6 +241,7 @@ impl Collection {
         }
         let reason = match self.others {
             0 => "there are no files here".to_owned(),
+            1 => "the only file here is not DICOM".to_owned(),
             n => format!("none of the {n} files here is DICOM"),
         };
         Err(Error::new(ErrorKind::NotDicom, reason)

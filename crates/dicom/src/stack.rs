@@ -1,5 +1,6 @@
 //! Slices in space: sorted along their normal, and checked to make up one regular grid.
 
+use crate::error::counted;
 use crate::{Error, ErrorKind, Result};
 
 /// Slices nearer to each other than this lie at the same place.
@@ -119,23 +120,31 @@ impl Judge {
     }
 }
 
-/// Arranges at least two slices as a stack.
+/// Arranges slices as a stack.
 ///
 /// # Errors
 /// `Irregular` with the offending files for mixed grids, several slices at one place, sideways
-/// shifts, missing slices and non-uniform distances, unless `allow`.
+/// shifts, missing slices and non-uniform distances, unless `allow`; `Unsupported` for fewer than
+/// three slices.
 pub(crate) fn arrange(slices: &[Slice], allow: bool) -> Result<Stack> {
     let mut judge = Judge {
         allow,
         warnings: Vec::new(),
     };
+    if slices.len() < crate::MIN_SLICES {
+        return Err(too_few(slices.len()).files(names(slices)));
+    }
     let mut groups = groups(slices);
     if groups.len() > 1 {
         judge.irregular(
             format!(
-                "the slices have {} different orientations, sizes or pixel spacings; {} slices differ from the other {}",
+                "the slices have {} different orientations, sizes or pixel spacings; {} from the other {}",
                 groups.len(),
-                slices.len() - groups[0].len(),
+                counted(
+                    slices.len() - groups[0].len(),
+                    "slice differs",
+                    "slices differ"
+                ),
                 groups[0].len()
             ),
             names(groups[1..].iter().flatten()),
@@ -175,9 +184,8 @@ pub(crate) fn too_few(count: usize) -> Error {
     Error::new(
         ErrorKind::Unsupported,
         format!(
-            "{count} slice{} make{} no volume, at least {} are needed",
-            if count == 1 { "" } else { "s" },
-            if count == 1 { "s" } else { "" },
+            "{}, at least {} are needed",
+            counted(count, "slice makes no volume", "slices make no volume"),
             crate::MIN_SLICES
         ),
     )
@@ -204,16 +212,16 @@ fn drop_duplicates(slices: Vec<Slice>, normal: [f64; 3], judge: &mut Judge) -> R
     }
     if !dropped.is_empty() {
         let what = if copies == dropped.len() {
-            "they are copies of the same images"
+            "copies of the same images"
         } else if by_acquisition {
-            "they belong to different acquisitions, so the series holds several volumes"
+            "different acquisitions, so the series holds several volumes"
         } else {
             "the series holds several volumes (time points or reconstructions) or stray copies"
         };
         judge.irregular(
             format!(
-                "{} slices lie where another slice lies already; {what}",
-                dropped.len()
+                "{} where another slice lies already; {what}",
+                counted(dropped.len(), "slice lies", "slices lie")
             ),
             names(&dropped),
             "the first slice at each place is kept, in the order of acquisition and instance number",
@@ -267,7 +275,11 @@ fn sideways(
             .map(|(slice, _)| slice)
             .collect();
         judge.irregular(
-            format!("{} slices are shifted sideways", moved.len()),
+            counted(
+                moved.len(),
+                "slice is shifted sideways",
+                "slices are shifted sideways",
+            ),
             names(moved),
             "the slices are shifted to a straight grid by linear interpolation",
         )?;
@@ -315,7 +327,10 @@ fn distances(slices: &[Slice], at_mm: &[f64], judge: &mut Judge) -> Result<(f64,
         )?;
     } else if missing > 0 {
         judge.irregular(
-            format!("{missing} slices are missing (usual distance {typical:.2} mm)"),
+            format!(
+                "{} (usual distance {typical:.2} mm)",
+                counted(missing, "slice is missing", "slices are missing")
+            ),
             holes,
             &mend,
         )?;
