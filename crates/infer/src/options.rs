@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
+use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 
 /// Which views of a scan the network sees.
@@ -84,6 +85,9 @@ pub struct PredictOptions {
     pub lung_margin_mm: f64,
     /// Makes the Grad-CAM heat map.
     pub explain: bool,
+    /// The class whose Grad-CAM that is; unset: the most probable one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explain_class: Option<Diagnosis>,
     /// Preparation of the scan; must be what the model has been trained with.
     pub prepare: PrepareConfig,
     /// Refuses to start when more memory than this is planned, in MiB.
@@ -105,6 +109,7 @@ impl Default for PredictOptions {
             restrict_to_lungs: true,
             lung_margin_mm: 0.0,
             explain: true,
+            explain_class: None,
             prepare: PrepareConfig::default(),
             memory_limit_mib: None,
         }

@@ -59,7 +59,7 @@ pub(crate) fn run(
             let coarse = watch.time(Stage::Global, |_| Coarse::run(network, prepared, options))?;
             let probabilities = Probabilities::from_array(coarse.probabilities);
             Ok(Working {
-                heat: coarse.heat(probabilities.top())?,
+                heat: coarse.heat(explained(options, probabilities))?,
                 lesion: coarse.lesion,
                 probabilities,
                 windows: 1,
@@ -72,7 +72,12 @@ pub(crate) fn run(
             let mean = fine.class.weighted().unwrap_or_else(|| fine.class.plain());
             let probabilities = Probabilities::from_array(mean);
             let heat = watch.time(Stage::Explain, |_| {
-                fine.heat(&prepared.local, &starts, options, probabilities.top())
+                fine.heat(
+                    &prepared.local,
+                    &starts,
+                    options,
+                    explained(options, probabilities),
+                )
             })?;
             Ok(Working {
                 lesion: fine.lesion,
@@ -158,10 +163,15 @@ fn cascade(
     Ok(Working {
         lesion,
         probabilities,
-        heat: coarse.heat(probabilities.top())?,
+        heat: coarse.heat(explained(options, probabilities))?,
         windows: 1 + starts.len(),
         warnings,
     })
+}
+
+/// The class that the heat map is of.
+fn explained(options: &PredictOptions, probabilities: Probabilities) -> Diagnosis {
+    options.explain_class.unwrap_or(probabilities.top())
 }
 
 /// The network's view of the whole chest.

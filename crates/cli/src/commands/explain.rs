@@ -64,7 +64,7 @@ impl Explain {
         let predictor = self.model.load()?;
         let mut options = self.predict.options(&predictor)?;
         options.explain = true;
-        // options.explain_class = self.class;
+        options.explain_class = self.class;
         let lungs = self.predict.lungs()?;
         let name = scan::stem(&self.scan);
         let bar = spinner(&name);
