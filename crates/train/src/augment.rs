@@ -1,0 +1,244 @@
+//! Variation of windows (ours: the paper does not describe its augmentation).
+//!
+//! Flip, rotation and scale are joined into one resampling of the scan around the window's centre,
+//! so that rotated corners show what really lies there; intensity follows.
+
+use crate::random::{normal, symmetric, unit};
+use crate::{Error, ErrorKind, Result};
+use rand_pcg::Pcg64Mcg;
+use serde::{Deserialize, Serialize};
+
+/// How windows are varied. Each part is drawn for each window by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AugmentConfig {
+    /// Probability of a mirror image, left for right.
+    pub flip: f64,
+    /// Probability of a rotation and scale.
+    pub affine: f64,
+    /// Largest angle about the body's axis, degrees.
+    pub rotation_degrees: f64,
+    /// Largest angle about the two other axes, degrees.
+    pub tilt_degrees: f64,
+    /// Largest relative change of size.
+    pub scale: f64,
+    /// Probability of a change of intensity (contrast, brightness and noise).
+    pub intensity: f64,
+    /// Largest relative change of contrast.
+    pub contrast: f64,
+    /// Largest shift of brightness, in units of the window (0.05 = 70 HU).
+    pub brightness: f64,
+    /// Largest standard deviation of noise, in units of the window.
+    pub noise: f64,
+}
+
+impl Default for AugmentConfig {
+    fn default() -> Self {
+        Self {
+            flip: 0.5,
+            affine: 0.5,
+            rotation_degrees: 10.0,
+            tilt_degrees: 4.0,
+            scale: 0.1,
+            intensity: 0.7,
+            contrast: 0.1,
+            brightness: 0.03,
+            noise: 0.03,
+        }
+    }
+}
+
+impl AugmentConfig {
+    /// No variation at all.
+    pub fn none() -> Self {
+        Self {
+            flip: 0.0,
+            affine: 0.0,
+            intensity: 0.0,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let share = |x: f64| (0.0..=1.0).contains(&x);
+        let checks = [
+            ("flip", share(self.flip), "from 0 to 1"),
+            ("affine", share(self.affine), "from 0 to 1"),
+            ("intensity", share(self.intensity), "from 0 to 1"),
+            (
+                "rotation_degrees",
+                (0.0..=180.0).contains(&self.rotation_degrees),
+                "from 0 to 180",
+            ),
+            (
+                "tilt_degrees",
+                (0.0..=45.0).contains(&self.tilt_degrees),
+                "from 0 to 45",
+            ),
+            ("scale", (0.0..=0.5).contains(&self.scale), "from 0 to 0.5"),
+            (
+                "contrast",
+                (0.0..=0.9).contains(&self.contrast),
+                "from 0 to 0.9",
+            ),
+            ("brightness", share(self.brightness), "from 0 to 1"),
+            ("noise", share(self.noise), "from 0 to 1"),
+        ];
+        match checks.iter().find(|c| !c.1) {
+            None => Ok(()),
+            Some((key, _, rule)) => Err(Error::new(
+                ErrorKind::Config,
+                format!("augment.{key} is out of range"),
+            )
+            .hint(format!("it must be {rule}"))),
+        }
+    }
+
+    /// Draws a map from a window's voxels to the scan's, for voxels of `spacing_mm` `(z, y, x)`.
+    pub(crate) fn draw_affine(&self, rng: &mut Pcg64Mcg, spacing_mm: [f64; 3]) -> Affine {
+        let flip = unit(rng) < self.flip;
+        let moved = unit(rng) < self.affine;
+        // Drawn in any case: one part switched off does not change the others' draws.
+        let angles = [
+            symmetric(rng, self.rotation_degrees),
+            symmetric(rng, self.tilt_degrees),
+            symmetric(rng, self.tilt_degrees),
+        ];
+        let size = 1.0 + symmetric(rng, self.scale);
+        if !moved {
+            return Affine::mirror(flip);
+        }
+        let mut m = rotation(angles.map(f64::to_radians));
+        for (row, line) in m.iter_mut().enumerate() {
+            for (column, value) in line.iter_mut().enumerate() {
+                *value *= spacing_mm[column] / (spacing_mm[row] * size);
+                if flip && column == 2 {
+                    *value = -*value;
+                }
+            }
+        }
+        Affine { matrix: m }
+    }
+
+    /// Draws and applies a change of intensity.
+    pub(crate) fn vary_intensity(&self, rng: &mut Pcg64Mcg, image: &mut [f32]) {
+        if unit(rng) >= self.intensity {
+            return;
+        }
+        let contrast = (1.0 + symmetric(rng, self.contrast)) as f32;
+        let brightness = symmetric(rng, self.brightness) as f32;
+        let noise = (unit(rng) * self.noise) as f32;
+        for v in image {
+            *v = ((*v - 0.5) * contrast + 0.5 + brightness + noise * normal(rng)).clamp(0.0, 1.0);
+        }
+    }
+}
+
+/// A linear map of offsets from a window's centre, in voxels `(z, y, x)`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Affine {
+    pub matrix: [[f64; 3]; 3],
+}
+
+impl Affine {
+    /// The identity, or the mirror image in x.
+    pub fn mirror(flip: bool) -> Self {
+        let x = if flip { -1.0 } else { 1.0 };
+        Self {
+            matrix: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, x]],
+        }
+    }
+
+    /// Whether no interpolation is needed; then, whether x is mirrored.
+    pub fn as_mirror(&self) -> Option<bool> {
+        [false, true]
+            .into_iter()
+            .find(|&flip| *self == Self::mirror(flip))
+    }
+}
+
+/// Rotation about z, then y, then x (axes ordered z, y, x), angles in radians.
+fn rotation(angles: [f64; 3]) -> [[f64; 3]; 3] {
+    let about = |axis: usize, angle: f64| {
+        let (a, b) = ((axis + 1) % 3, (axis + 2) % 3);
+        let mut m = [[0.0; 3]; 3];
+        m[axis][axis] = 1.0;
+        m[a][a] = angle.cos();
+        m[b][b] = angle.cos();
+        m[a][b] = -angle.sin();
+        m[b][a] = angle.sin();
+        m
+    };
+    let times = |p: [[f64; 3]; 3], q: [[f64; 3]; 3]| -> [[f64; 3]; 3] {
+        std::array::from_fn(|r| std::array::from_fn(|c| (0..3).map(|k| p[r][k] * q[k][c]).sum()))
+    };
+    times(
+        about(2, angles[2]),
+        times(about(1, angles[1]), about(0, angles[0])),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::keyed;
+
+    #[test]
+    fn rotations_keep_lengths_in_millimetres() {
+        let config = AugmentConfig {
+            flip: 1.0,
+            affine: 1.0,
+            scale: 0.0,
+            ..AugmentConfig::default()
+        };
+        let spacing = [2.5, 1.5, 1.0];
+        let m = config.draw_affine(&mut keyed(&[1]), spacing).matrix;
+        // Columns in millimetres are orthonormal.
+        let mm = |r: usize, c: usize| m[r][c] * spacing[r] / spacing[c];
+        for a in 0..3 {
+            for b in 0..3 {
+                let dot: f64 = (0..3).map(|r| mm(r, a) * mm(r, b)).sum();
+                assert!((dot - f64::from(u8::from(a == b))).abs() < 1e-12);
+            }
+        }
+        assert!(m[2][2] < 0.0 && m[1][1] > 0.0, "x is mirrored: {m:?}");
+    }
+
+    #[test]
+    fn switched_off_means_identity() {
+        let config = AugmentConfig::none();
+        for seed in 0..50 {
+            let mut rng = keyed(&[seed]);
+            assert_eq!(
+                config.draw_affine(&mut rng, [1.0; 3]).as_mirror(),
+                Some(false)
+            );
+            let mut image = [0.25, 0.5];
+            config.vary_intensity(&mut rng, &mut image);
+            assert_eq!(image, [0.25, 0.5]);
+        }
+    }
+
+    #[test]
+    fn intensity_stays_in_range_and_changes() {
+        let config = AugmentConfig {
+            intensity: 1.0,
+            noise: 0.2,
+            ..AugmentConfig::default()
+        };
+        let mut image = vec![0.0f32, 0.5, 1.0];
+        config.vary_intensity(&mut keyed(&[5]), &mut image);
+        assert!(image.iter().all(|v| (0.0..=1.0).contains(v)));
+        assert_ne!(image, [0.0, 0.5, 1.0]);
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        let config = AugmentConfig {
+            scale: 2.0,
+            ..AugmentConfig::default()
+        };
+        let e = config.validate().unwrap_err();
+        assert!(e.to_string().contains("augment.scale"), "{e}");
+    }
+}

@@ -1,0 +1,201 @@
+//! From windows to tensors, and from the net's output to quick scores.
+
+use crate::log::{MeanLosses, ValidationRecord};
+use crate::window::{ViewKind, Window};
+use crate::{Error, ErrorKind, Result};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use multirnet_nn::{Losses, Output};
+
+/// A batch on a device.
+pub(crate) struct Batch {
+    /// `[b, 1, d, h, w]`.
+    pub image: Tensor<5>,
+    /// `[b, K, d, h, w]`, 0 or 1.
+    pub lesion: Tensor<5>,
+    /// `[b]`.
+    pub classes: Tensor<1, Int>,
+}
+
+impl Batch {
+    pub fn new(windows: &[Window], shape: [usize; 3], channels: usize, device: &Device) -> Self {
+        let [d, h, w] = shape;
+        let b = windows.len();
+        let image: Vec<f32> = windows
+            .iter()
+            .flat_map(|v| v.image.iter().copied())
+            .collect();
+        let mut lesion = Vec::with_capacity(b * channels * d * h * w);
+        for window in windows {
+            for channel in 0..channels {
+                let is = |l: u8| l != 0 && (channels == 1 || usize::from(l) == channel + 1);
+                lesion.extend(window.labels.iter().map(|&l| f32::from(u8::from(is(l)))));
+            }
+        }
+        let classes: Vec<i64> = windows.iter().map(|v| v.class as i64).collect();
+        Self {
+            image: Tensor::from_data(TensorData::new(image, [b, 1, d, h, w]), device),
+            lesion: Tensor::from_data(TensorData::new(lesion, [b, channels, d, h, w]), device),
+            classes: Tensor::from_data(TensorData::new(classes, [b]), device),
+        }
+    }
+}
+
+/// The three losses as numbers, fetched at once.
+pub(crate) fn numbers(losses: &Losses) -> Result<MeanLosses> {
+    let all = Tensor::cat(
+        vec![
+            losses.total.clone(),
+            losses.segmentation.clone(),
+            losses.classification.clone(),
+        ],
+        0,
+    );
+    let values = floats(all.detach())?;
+    Ok(MeanLosses {
+        total: f64::from(values[0]),
+        segmentation: f64::from(values[1]),
+        classification: f64::from(values[2]),
+    })
+}
+
+fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .to_vec::<f32>()
+        .map_err(|e| Error::new(ErrorKind::Diverged, format!("unreadable tensor: {e:?}")))
+}
+
+/// Quick scores of windows, summed batch by batch.
+#[derive(Default)]
+pub(crate) struct Scores {
+    windows: usize,
+    losses: [f64; 3],
+    /// Sum and count of Dice and of right classes, over all windows and over global ones.
+    dice: [Mean; 2],
+    right: [Mean; 2],
+}
+
+#[derive(Default)]
+struct Mean {
+    sum: f64,
+    n: usize,
+}
+
+impl Mean {
+    fn add(&mut self, value: f64) {
+        self.sum += value;
+        self.n += 1;
+    }
+
+    fn get(&self) -> Option<f64> {
+        (self.n > 0).then(|| self.sum / self.n as f64)
+    }
+}
+
+impl Scores {
+    pub fn add(
+        &mut self,
+        windows: &[Window],
+        losses: &MeanLosses,
+        output: &Output,
+        from: multirnet_nn::ClassFrom,
+    ) -> Result<()> {
+        let b = windows.len();
+        self.windows += b;
+        let parts = [losses.total, losses.segmentation, losses.classification];
+        for (sum, part) in self.losses.iter_mut().zip(parts) {
+            *sum += part * b as f64;
+        }
+        let lesion = output.lesion();
+        let [_, channels, d, h, w] = lesion.dims();
+        let probability = floats(lesion)?;
+        let logits = output.class_logits(from).map(floats).transpose()?;
+        let voxels = d * h * w;
+        for (k, window) in windows.iter().enumerate() {
+            let groups = if window.kind == ViewKind::Global {
+                2
+            } else {
+                1
+            };
+            let p = &probability[k * channels * voxels..(k + 1) * channels * voxels];
+            if let Some(dice) = window_dice(p, &window.labels) {
+                self.dice.iter_mut().take(groups).for_each(|m| m.add(dice));
+            }
+            if let Some(logits) = &logits {
+                let own = &logits[3 * k..3 * k + 3];
+                let best = (0..3)
+                    .max_by(|&i, &j| own[i].total_cmp(&own[j]))
+                    .unwrap_or(0);
+                let right = f64::from(u8::from(best == window.class));
+                self.right
+                    .iter_mut()
+                    .take(groups)
+                    .for_each(|m| m.add(right));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn record(&self) -> ValidationRecord {
+        let n = self.windows.max(1) as f64;
+        ValidationRecord {
+            losses: MeanLosses {
+                total: self.losses[0] / n,
+                segmentation: self.losses[1] / n,
+                classification: self.losses[2] / n,
+            },
+            dice: self.dice[0].get(),
+            dice_global: self.dice[1].get(),
+            accuracy: self.right[0].get(),
+            accuracy_global: self.right[1].get(),
+        }
+    }
+}
+
+/// Dice of a window at threshold 0.5, any lesion channel against any label; `None` if it truly has
+/// no lesion.
+fn window_dice(probability: &[f32], labels: &[u8]) -> Option<f64> {
+    let n = labels.len();
+    let (mut both, mut sum, mut truth) = (0u64, 0u64, 0u64);
+    for (i, &label) in labels.iter().enumerate() {
+        let p = probability.iter().skip(i).step_by(n).any(|&p| p >= 0.5);
+        let t = label != 0;
+        both += u64::from(p && t);
+        truth += u64::from(t);
+        sum += u64::from(p) + u64::from(t);
+    }
+    (truth > 0).then(|| 2.0 * both as f64 / sum as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dice_of_windows_by_hand() {
+        // Two channels over four voxels.
+        let p = [0.9, 0.1, 0.1, 0.6, 0.2, 0.2, 0.8, 0.1];
+        assert_eq!(window_dice(&p, &[1, 0, 2, 0]), Some(0.8));
+        assert_eq!(window_dice(&p[..4], &[1, 0, 0, 1]), Some(1.0));
+        assert_eq!(window_dice(&p[..4], &[0; 4]), None);
+    }
+
+    #[test]
+    fn labels_become_channels() {
+        let window = Window {
+            image: vec![0.5; 4],
+            labels: vec![0, 1, 2, 3],
+            class: 2,
+            kind: ViewKind::Local,
+            case: 0,
+        };
+        let device = Device::flex();
+        let channels = |k: usize| {
+            let batch = Batch::new(std::slice::from_ref(&window), [1, 2, 2], k, &device);
+            floats(batch.lesion).unwrap()
+        };
+        assert_eq!(channels(1), [0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(channels(2), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+    }
+}

@@ -1,0 +1,285 @@
+//! Prepared cases on disk, and a bounded number of them in memory.
+//!
+//! An entry `KEY.case` is: the magic bytes; the length of a JSON header as u64; the header; the
+//! arrays of the local and then the global view (image as u16, lesions and lungs as u8); the
+//! SHA-256 of all that. Numbers are little-endian. KEY is the SHA-256 of the case's files, of the
+//! manifest's options for it, and of the preparation's configuration, so that an entry is never
+//! stale; an entry that does not agree with its digest is made again.
+
+use crate::files::{digest_parts, digest_path, write_atomic};
+use crate::load::{PreparedCase, Reader, View, load_case};
+use crate::{Case, Cohort, Error, ErrorKind, Result};
+use multirnet_anatomy::PrepareConfig;
+use multirnet_volume::{Geometry, Volume};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const MAGIC: &[u8; 8] = b"MRNCASE1";
+/// Part of every key: raised when the format or the preparation's code changes its outcome.
+const VERSION: &str = "multirnet case 1";
+const MAX_HEADER: usize = 1 << 20;
+
+/// What an entry says of its case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The entry's key.
+    pub key: String,
+    /// SHA-256 of the scan's values.
+    pub content: String,
+    /// Lesion voxels of the local view.
+    pub lesion_voxels: usize,
+    /// Highest lesion label.
+    pub highest_label: u8,
+    /// Lesion volume as the local view shows it, ml.
+    pub lesion_ml: f64,
+    /// What the input gate warned of.
+    pub warnings: Vec<String>,
+    local: Geometry,
+    global: Geometry,
+}
+
+impl Entry {
+    /// Grid of the local view.
+    pub fn local(&self) -> &Geometry {
+        &self.local
+    }
+}
+
+/// Prepared cases of one configuration.
+pub struct Cache<'a> {
+    folder: PathBuf,
+    config: PrepareConfig,
+    read: &'a Reader<'a>,
+    limit: usize,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    cases: HashMap<String, (Arc<PreparedCase>, u64)>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl<'a> Cache<'a> {
+    /// A cache in `folder` that holds at most about `memory_mib` in memory.
+    pub fn new(
+        folder: &Path,
+        config: &PrepareConfig,
+        memory_mib: usize,
+        read: &'a Reader<'a>,
+    ) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            config: config.clone(),
+            read,
+            limit: memory_mib << 20,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// The key of `case`: reads its files once.
+    ///
+    /// # Errors
+    /// `Io` if a file cannot be read.
+    pub fn key(&self, case: &Case) -> Result<String> {
+        let file = |p: Option<&PathBuf>| p.map_or(Ok(String::new()), |p| digest_path(p));
+        let parts = [
+            file(Some(&case.scan))?,
+            file(case.mask.as_ref())?,
+            file(case.lungs.as_ref())?,
+        ];
+        let options = format!(
+            "{:?} {:?} {:?} {:?}",
+            case.intensity, case.mask_values, case.lungs_values, case.class
+        );
+        let config = serde_json::to_string(&self.config)
+            .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
+        let parts = parts.iter().map(String::as_bytes);
+        let rest = [VERSION.as_bytes(), options.as_bytes(), config.as_bytes()];
+        Ok(digest_parts(parts.chain(rest)))
+    }
+
+    /// Makes sure that `case` has a sound entry, and returns it.
+    ///
+    /// # Errors
+    /// As [`load_case`], and `Io` if the entry cannot be written.
+    pub fn ensure(&self, case: &Case) -> Result<Entry> {
+        let key = self.key(case)?;
+        if let Ok((entry, _)) = self.read_entry(&key) {
+            return Ok(entry);
+        }
+        self.build(case, &key).map(|(entry, _)| entry)
+    }
+
+    /// Prepares all cases, `jobs` at a time; one that fails does not stop the rest. `progress` is
+    /// told of each finished case; raising `stop` ends early, and cases not reached report so.
+    pub fn ensure_all(
+        &self,
+        cohort: &Cohort,
+        jobs: usize,
+        progress: &mut (dyn FnMut(usize, &Result<Entry>) + Send),
+        stop: &AtomicBool,
+    ) -> Vec<Result<Entry>> {
+        let next = AtomicUsize::new(0);
+        let n = cohort.cases.len();
+        let results: Mutex<Vec<Option<Result<Entry>>>> = Mutex::new((0..n).map(|_| None).collect());
+        let progress = Mutex::new(progress);
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, n.max(1)) {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(case) = cohort.cases.get(i) else {
+                            break;
+                        };
+                        let result = self.ensure(case).map_err(|e| e.at(&case.scan));
+                        lock(&progress)(i, &result);
+                        lock(&results)[i] = Some(result);
+                    }
+                });
+            }
+        });
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stopped = || Err(Error::new(ErrorKind::Scan, "stopped before this scan"));
+        results
+            .into_iter()
+            .map(|r| r.unwrap_or_else(stopped))
+            .collect()
+    }
+
+    /// The prepared case of `key`, from memory, from disk, or made again if its entry is corrupt.
+    ///
+    /// # Errors
+    /// As [`Cache::ensure`].
+    pub fn get(&self, case: &Case, key: &str) -> Result<Arc<PreparedCase>> {
+        {
+            let mut memory = lock(&self.memory);
+            memory.clock += 1;
+            let clock = memory.clock;
+            if let Some((found, used)) = memory.cases.get_mut(key) {
+                *used = clock;
+                return Ok(found.clone());
+            }
+        }
+        // Read outside of the lock: other threads go on meanwhile.
+        let prepared = match self.read_entry(key) {
+            Ok((_, prepared)) => prepared,
+            Err(_) => self.build(case, key)?.1,
+        };
+        let prepared = Arc::new(prepared);
+        let mut memory = lock(&self.memory);
+        let clock = memory.clock;
+        memory.bytes += prepared.bytes();
+        if let Some((old, _)) = memory
+            .cases
+            .insert(key.to_owned(), (prepared.clone(), clock))
+        {
+            memory.bytes -= old.bytes();
+        }
+        while memory.bytes > self.limit && memory.cases.len() > 1 {
+            let oldest = memory.cases.iter().filter(|(k, _)| *k != key);
+            let Some(oldest) = oldest.min_by_key(|(_, (_, used))| *used) else {
+                break;
+            };
+            let oldest = oldest.0.clone();
+            if let Some((gone, _)) = memory.cases.remove(&oldest) {
+                memory.bytes -= gone.bytes();
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Bytes of prepared cases held in memory.
+    pub fn memory_bytes(&self) -> usize {
+        lock(&self.memory).bytes
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.case"))
+    }
+
+    fn build(&self, case: &Case, key: &str) -> Result<(Entry, PreparedCase)> {
+        let prepared = load_case(case, &self.config, self.read)?;
+        let local = &prepared.local;
+        let entry = Entry {
+            key: key.to_owned(),
+            content: prepared.content.clone(),
+            lesion_voxels: local.lesion_voxels.len(),
+            highest_label: local.lesions.data().iter().copied().max().unwrap_or(0),
+            lesion_ml: local.lesion_voxels.len() as f64 * local.lesions.geometry().voxel_mm3()
+                / 1000.0,
+            warnings: prepared.warnings.clone(),
+            local: *local.image.geometry(),
+            global: *prepared.global.image.geometry(),
+        };
+        write_atomic(&self.path(key), &encode(&entry, &prepared)?)?;
+        Ok((entry, prepared))
+    }
+
+    fn read_entry(&self, key: &str) -> Result<(Entry, PreparedCase)> {
+        let path = self.path(key);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+        decode(&bytes)
+            .filter(|(entry, _)| entry.key == key)
+            .ok_or_else(|| Error::new(ErrorKind::Malformed, "the cache entry is corrupt").at(&path))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
+    let header =
+        serde_json::to_vec(entry).map_err(|e| Error::new(ErrorKind::Malformed, e.to_string()))?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for view in [&prepared.local, &prepared.global] {
+        bytes.extend(view.image.data().iter().flat_map(|v| v.to_le_bytes()));
+        bytes.extend(view.lesions.data());
+        bytes.extend(view.lungs.data());
+    }
+    let digest = Sha256::digest(&bytes);
+    bytes.extend(digest.as_slice());
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Option<(Entry, PreparedCase)> {
+    let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
+    if Sha256::digest(body).as_slice() != digest {
+        return None;
+    }
+    let rest = body.strip_prefix(MAGIC)?;
+    let (length, rest) = rest.split_at_checked(8)?;
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (header, mut rest) = rest.split_at_checked(length.min(MAX_HEADER))?;
+    let entry: Entry = serde_json::from_slice(header).ok()?;
+    let mut view = |grid: Geometry| {
+        let n = grid.len();
+        let mut take = |n: usize| {
+            let (part, left) = rest.split_at_checked(n)?;
+            rest = left;
+            Some(part)
+        };
+        let image = take(n.checked_mul(2)?)?
+            .chunks_exact(2)
+            .map(|b| u16::from_le_bytes([b[0], b[1]]))
+            .collect();
+        let lesions = Volume::new(take(n)?.to_vec(), grid).ok()?;
+        let lungs = Volume::new(take(n)?.to_vec(), grid).ok()?;
+        View::new(Volume::new(image, grid).ok()?, lesions, lungs).ok()
+    };
+    let prepared = PreparedCase {
+        local: view(entry.local)?,
+        global: view(entry.global)?,
+        content: entry.content.clone(),
+        warnings: entry.warnings.clone(),
+    };
+    rest.is_empty().then_some((entry, prepared))
+}

@@ -1,0 +1,173 @@
+//! Checkpoints.
+//!
+//! In `checkpoints/` of a run lie `best.safetensors` and `last.safetensors` (weights, for use) and
+//! `last.state` (all that an exact continuation needs): the magic bytes; the length of a TOML
+//! header as u64; the header (position, configuration, training scans); the weights and the
+//! optimiser's state as burn's own records in full precision; the SHA-256 of all that. Numbers
+//! are little-endian. Each file is written whole or not at all.
+
+use crate::files::write_atomic;
+use crate::{Error, ErrorKind, Result};
+use burn::module::Module;
+use burn::optim::{ModuleOptimizer, OptimizerRecord};
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use multirnet_nn::MultiRNet;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+
+const MAGIC: &[u8; 8] = b"MRNTRST1";
+
+/// Where a run stands. Windows and dropout are keyed by the seed and the step, so the step is all
+/// that random numbers need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Position {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// Steps done in the current epoch.
+    pub step_in_epoch: u64,
+    /// Sums of the losses over those steps: total, segmentation, classification.
+    pub sums: [f64; 3],
+    /// Lowest validation loss.
+    pub best_loss: f64,
+    /// The epoch that reached it, from 1; 0 for none.
+    pub best_epoch: u64,
+    /// Validations since.
+    pub stale: u64,
+    /// Seconds of training in all parts of the run.
+    pub seconds: f64,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self {
+            step: 0,
+            epoch: 0,
+            step_in_epoch: 0,
+            sums: [0.0; 3],
+            best_loss: f64::INFINITY,
+            best_epoch: 0,
+            stale: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    weights_bytes: u64,
+    optimiser_bytes: u64,
+    scans: Vec<String>,
+    position: Position,
+    config: crate::TrainConfig,
+}
+
+/// A state as read from a file.
+pub(crate) struct State {
+    pub position: Position,
+    pub config: crate::TrainConfig,
+    /// Content digests of the training scans, then of the validation scans.
+    pub scans: Vec<String>,
+    weights: Bytes,
+    optimiser: Bytes,
+    path: PathBuf,
+}
+
+/// Writes the state.
+pub(crate) fn save(
+    path: &Path,
+    position: &Position,
+    config: &crate::TrainConfig,
+    scans: &[String],
+    net: &MultiRNet,
+    optimiser: &ModuleOptimizer,
+) -> Result<()> {
+    let fail =
+        |e: String| Error::new(ErrorKind::Io, format!("cannot save the state: {e}")).at(path);
+    // `valid` brings running statistics up to date: they lag by one batch otherwise.
+    let weights = net.valid().into_record().into_bytes();
+    let weights = weights.map_err(|e| fail(e.to_string()))?;
+    let optimiser = optimiser.into_bytes().map_err(|e| fail(e.to_string()))?;
+    let header = toml::to_string(&Header {
+        weights_bytes: weights.len() as u64,
+        optimiser_bytes: optimiser.len() as u64,
+        scans: scans.to_vec(),
+        position: position.clone(),
+        config: config.clone(),
+    })
+    .map_err(|e| fail(e.to_string()))?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend_from_slice(&weights);
+    bytes.extend_from_slice(&optimiser);
+    let digest = Sha256::digest(&bytes);
+    bytes.extend(digest.as_slice());
+    write_atomic(path, &bytes)
+}
+
+/// Reads a state.
+///
+/// # Errors
+/// `Io`; `Malformed` if the file is truncated or corrupt.
+pub(crate) fn load(path: &Path) -> Result<State> {
+    let bytes = std::fs::read(path).map_err(|e| {
+        Error::io(path, "read the checkpoint", &e).hint("start a new run to train from scratch")
+    })?;
+    decode(&bytes, path).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Malformed,
+            "the checkpoint is truncated or corrupt",
+        )
+        .at(path)
+        .hint("restore it from a copy, or start a new run in another folder")
+    })
+}
+
+fn decode(bytes: &[u8], path: &Path) -> Option<State> {
+    let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
+    if Sha256::digest(body).as_slice() != digest {
+        return None;
+    }
+    let (length, rest) = body.strip_prefix(MAGIC)?.split_at_checked(8)?;
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (header, rest) = rest.split_at_checked(length)?;
+    let header: Header = toml::from_str(std::str::from_utf8(header).ok()?).ok()?;
+    let split = usize::try_from(header.weights_bytes).ok()?;
+    let (weights, optimiser) = rest.split_at_checked(split)?;
+    (optimiser.len() as u64 == header.optimiser_bytes).then(|| State {
+        position: header.position,
+        config: header.config,
+        scans: header.scans,
+        weights: Bytes::from_bytes_vec(weights.to_vec()),
+        optimiser: Bytes::from_bytes_vec(optimiser.to_vec()),
+        path: path.to_owned(),
+    })
+}
+
+impl State {
+    /// Puts the saved weights into `net` and the saved moments into `optimiser`.
+    pub fn restore(
+        self,
+        net: MultiRNet,
+        optimiser: ModuleOptimizer,
+    ) -> Result<(MultiRNet, ModuleOptimizer)> {
+        let fail = |e: String| {
+            Error::new(
+                ErrorKind::Malformed,
+                format!("the checkpoint does not fit the network: {e}"),
+            )
+            .at(&self.path)
+        };
+        let record = ModuleRecord::from_bytes(self.weights).map_err(|e| fail(e.to_string()))?;
+        let net = net
+            .try_load_record(record)
+            .map_err(|e| fail(e.to_string()))?;
+        let record =
+            OptimizerRecord::from_bytes(self.optimiser).map_err(|e| fail(e.to_string()))?;
+        Ok((net, optimiser.load_record(record)))
+    }
+}

@@ -1,0 +1,399 @@
+//! The training configuration.
+//!
+//! TOML with the tables below; unknown keys are refused; what is left out has its default. The
+//! table `[model]` may name a `preset` (`base`, `small`, `vnet5`) whose fields its other keys
+//! replace. Every default says whether it is the paper's or ours.
+
+use crate::augment::AugmentConfig;
+use crate::split::SplitConfig;
+use crate::{Error, ErrorKind, Result};
+use multirnet_anatomy::PrepareConfig;
+use multirnet_nn::{LossConfig, MultiRNetConfig};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that decides the outcome of a training, and the run's limits.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// The network.
+    pub model: MultiRNetConfig,
+    /// The loss.
+    pub loss: LossConfig,
+    /// How scans are prepared.
+    pub prepare: PrepareConfig,
+    /// How the cohort is divided.
+    pub split: SplitConfig,
+    /// Which windows are drawn.
+    pub sampling: SamplingConfig,
+    /// How windows are varied.
+    pub augment: AugmentConfig,
+    /// The optimiser.
+    pub optimiser: OptimiserConfig,
+    /// The windows that decide about stopping.
+    pub validation: ValidationConfig,
+    /// Length and limits of the run.
+    pub run: RunConfig,
+}
+
+/// Which windows are drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplingConfig {
+    /// Shape of a window `(z, y, x)` in voxels (paper: 32 × 96 × 96).
+    pub window: [usize; 3],
+    /// Windows in a batch (paper: 4).
+    pub batch: usize,
+    /// Share of windows that are global views, the rest local (ours).
+    pub global_share: f64,
+    /// Share of local windows of a scan with lesions that are centred on a lesion voxel; the rest
+    /// are centred on a lung voxel (ours).
+    pub lesion_share: f64,
+    /// Windows drawn from each scan in an epoch (ours); not used with `steps_per_epoch`.
+    pub windows_per_scan: usize,
+    /// Steps in an epoch; default: enough for `windows_per_scan` of every scan.
+    pub steps_per_epoch: Option<usize>,
+    /// Whether scans of rare classes are drawn more often, so that classes come equally often
+    /// (ours).
+    pub balance_classes: bool,
+}
+
+impl Default for SamplingConfig {
+    fn default() -> Self {
+        Self {
+            window: [32, 96, 96],
+            batch: 4,
+            global_share: 0.5,
+            lesion_share: 2.0 / 3.0,
+            windows_per_scan: 4,
+            steps_per_epoch: None,
+            balance_classes: true,
+        }
+    }
+}
+
+/// How the learning rate goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// It stays (paper).
+    #[default]
+    Constant,
+    /// Half a cosine down to `final_learning_rate` over `run.epochs` (ours).
+    Cosine,
+    /// Half a cosine over `run.max_minutes`, for runs with a fixed time (ours). It follows the
+    /// clock, so two such runs do not give the same weights.
+    CosineTime,
+}
+
+/// Adam.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimiserConfig {
+    /// Learning rate (paper: 3e-4).
+    pub learning_rate: f64,
+    /// Decay rates of the two moments (paper: 0.9, 0.999).
+    pub betas: [f32; 2],
+    /// Added to the root of the second moment (ours).
+    pub epsilon: f32,
+    /// How the learning rate goes on.
+    pub schedule: Schedule,
+    /// Steps over which the learning rate rises from 0 at the start (ours: none).
+    pub warmup_steps: usize,
+    /// Learning rate at the end of a cosine.
+    pub final_learning_rate: f64,
+    /// Gradients with a larger norm over all weights are scaled down to it (ours: off).
+    pub clip_norm: Option<f64>,
+}
+
+impl Default for OptimiserConfig {
+    fn default() -> Self {
+        Self {
+            learning_rate: 3e-4,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
+            final_learning_rate: 1e-6,
+            clip_norm: None,
+        }
+    }
+}
+
+/// The fixed windows on which the validation loss is computed (ours).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ValidationConfig {
+    /// Local windows of each validation scan, besides its global view.
+    pub local_windows: usize,
+    /// No more windows than this; scans are thinned out evenly.
+    pub max_windows: usize,
+    /// Windows in a batch.
+    pub batch: usize,
+    /// Epochs from one validation to the next.
+    pub every_epochs: usize,
+}
+
+impl Default for ValidationConfig {
+    fn default() -> Self {
+        Self {
+            local_windows: 3,
+            max_windows: 240,
+            batch: 4,
+            every_epochs: 1,
+        }
+    }
+}
+
+/// Length and limits of a run. Only `seed` and, with a cosine, `epochs` (or `max_minutes`) change
+/// the outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Seed of the weights, the windows and the dropout.
+    pub seed: u64,
+    /// Epochs at most.
+    pub epochs: usize,
+    /// Validations without improvement after which training stops (paper: 100 epochs).
+    pub patience: usize,
+    /// Minutes of training after which it saves and stops, over all parts of a resumed run.
+    pub max_minutes: Option<f64>,
+    /// Minutes between checkpoints within an epoch.
+    pub checkpoint_minutes: f64,
+    /// Threads that make windows; 0 chooses half of the cores, at most 4.
+    pub workers: usize,
+    /// Batches made in advance; bounds the memory for windows.
+    pub prefetch: usize,
+    /// Memory for prepared scans, MiB.
+    pub cache_mib: usize,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            epochs: 1000,
+            patience: 100,
+            max_minutes: None,
+            checkpoint_minutes: 10.0,
+            workers: 0,
+            prefetch: 4,
+            cache_mib: 4096,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Reads and checks a TOML file.
+    ///
+    /// # Errors
+    /// `Io`; `Config` with line, key and remedy.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::io(path, "read the configuration", &e))?;
+        Self::parse(&text).map_err(|e| e.at(path))
+    }
+
+    /// Parses and checks TOML.
+    ///
+    /// # Errors
+    /// `Config` with line, key and remedy.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = |e: toml::de::Error| {
+            let line = e.span().map(|s| {
+                let before = &text.as_bytes()[..s.start.min(text.len())];
+                before.iter().filter(|b| **b == b'\n').count() as u64 + 1
+            });
+            let error = Error::new(ErrorKind::Config, e.message().to_owned())
+                .hint("the documentation of training lists every key");
+            line.map_or(Error::new(ErrorKind::Config, e.message().to_owned()), |l| {
+                error.line(l)
+            })
+        };
+        let mut table: toml::Table = toml::from_str(text).map_err(bad)?;
+        let preset = table
+            .get_mut("model")
+            .and_then(toml::Value::as_table_mut)
+            .and_then(|m| m.remove("preset"));
+        let config: Self = match preset {
+            // Spans, and with them line numbers, survive only without the detour over a table.
+            None => toml::from_str(text).map_err(bad)?,
+            Some(preset) => {
+                apply_preset(&mut table, &preset)?;
+                table.try_into().map_err(|e: toml::de::Error| {
+                    Error::new(ErrorKind::Config, e.to_string().trim().replace('\n', " "))
+                })?
+            }
+        };
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The complete configuration as TOML.
+    ///
+    /// # Errors
+    /// `Config` if a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::new(ErrorKind::Config, e.to_string()))
+    }
+
+    /// Checks ranges and contradictions.
+    ///
+    /// # Errors
+    /// `Config`, naming the key.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |reason: String| Error::new(ErrorKind::Config, reason);
+        self.model.validate().map_err(|e| bad(e.to_string()))?;
+        self.loss.validate().map_err(|e| bad(e.to_string()))?;
+        MultiRNetConfig::check_window(self.sampling.window)
+            .map_err(|e| bad(format!("sampling.window: {e}")))?;
+        if self.prepare.global_shape != self.sampling.window {
+            return Err(bad(format!(
+                "prepare.global_shape {:?} and sampling.window {:?} differ",
+                self.prepare.global_shape, self.sampling.window
+            ))
+            .hint("both views share batches, so they have the same shape"));
+        }
+        self.augment.validate()?;
+        let (s, o, v, r) = (&self.sampling, &self.optimiser, &self.validation, &self.run);
+        let share = |x: f64| (0.0..=1.0).contains(&x);
+        let rate = |x: f64| x.is_finite() && x >= 0.0;
+        let count = |x: usize| x >= 1;
+        let minutes = |x: f64| x > 0.0 && !x.is_nan();
+        let checks = [
+            ("sampling.batch", count(s.batch), "at least 1"),
+            (
+                "sampling.global_share",
+                share(s.global_share),
+                "from 0 to 1",
+            ),
+            (
+                "sampling.lesion_share",
+                share(s.lesion_share),
+                "from 0 to 1",
+            ),
+            (
+                "sampling.windows_per_scan",
+                count(s.windows_per_scan),
+                "at least 1",
+            ),
+            (
+                "sampling.steps_per_epoch",
+                s.steps_per_epoch.is_none_or(count),
+                "at least 1",
+            ),
+            (
+                "optimiser.learning_rate",
+                rate(o.learning_rate),
+                "0 or more",
+            ),
+            (
+                "optimiser.final_learning_rate",
+                rate(o.final_learning_rate),
+                "0 or more",
+            ),
+            (
+                "optimiser.betas",
+                o.betas.iter().all(|b| (0.0..1.0).contains(b)),
+                "from 0 to below 1",
+            ),
+            ("optimiser.epsilon", o.epsilon > 0.0, "above 0"),
+            (
+                "optimiser.clip_norm",
+                o.clip_norm.is_none_or(|c| c > 0.0),
+                "above 0",
+            ),
+            ("validation.batch", count(v.batch), "at least 1"),
+            ("validation.max_windows", count(v.max_windows), "at least 1"),
+            (
+                "validation.every_epochs",
+                count(v.every_epochs),
+                "at least 1",
+            ),
+            ("run.epochs", count(r.epochs), "at least 1"),
+            ("run.patience", count(r.patience), "at least 1"),
+            (
+                "run.max_minutes",
+                r.max_minutes.is_none_or(minutes),
+                "above 0",
+            ),
+            (
+                "run.checkpoint_minutes",
+                minutes(r.checkpoint_minutes),
+                "above 0",
+            ),
+            ("run.prefetch", count(r.prefetch), "at least 1"),
+            ("run.workers", r.workers <= 256, "at most 256"),
+        ];
+        if let Some((key, _, rule)) = checks.iter().find(|c| !c.1) {
+            return Err(bad(format!("{key} is out of range")).hint(format!("it must be {rule}")));
+        }
+        if o.schedule == Schedule::CosineTime && r.max_minutes.is_none() {
+            return Err(
+                bad("optimiser.schedule cosine-time needs run.max_minutes".into())
+                    .hint("set run.max_minutes, or choose cosine"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Keys that differ from `other` and change a run's outcome, with both values.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let outcome = |c: &Self| -> toml::Table {
+            let mut c = c.clone();
+            let free = RunConfig::default();
+            let keep = c.optimiser.schedule;
+            c.run = RunConfig {
+                seed: c.run.seed,
+                epochs: if keep == Schedule::Cosine {
+                    c.run.epochs
+                } else {
+                    free.epochs
+                },
+                max_minutes: c.run.max_minutes.filter(|_| keep == Schedule::CosineTime),
+                ..free
+            };
+            toml::Table::try_from(&c).unwrap_or_default()
+        };
+        let mut list = Vec::new();
+        compare("", &outcome(self), &outcome(other), &mut list);
+        list
+    }
+}
+
+fn compare(prefix: &str, a: &toml::Table, b: &toml::Table, list: &mut Vec<String>) {
+    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    for key in keys {
+        let name = format!("{prefix}{key}");
+        match (a.get(key), b.get(key)) {
+            (Some(toml::Value::Table(x)), Some(toml::Value::Table(y))) => {
+                compare(&format!("{name}."), x, y, list);
+            }
+            (x, y) if x == y => {}
+            (x, y) => {
+                let show = |v: Option<&toml::Value>| {
+                    v.map_or_else(|| "none".to_owned(), ToString::to_string)
+                };
+                list.push(format!("{name} was {} and is {}", show(x), show(y)));
+            }
+        }
+    }
+}
+
+fn apply_preset(table: &mut toml::Table, preset: &toml::Value) -> Result<()> {
+    let name = preset.as_str().unwrap_or_default();
+    let base = MultiRNetConfig::preset(name).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Config,
+            format!("model.preset {preset} is unknown"),
+        )
+        .hint(format!("known: {}", MultiRNetConfig::PRESETS.join(", ")))
+    })?;
+    let mut model =
+        toml::Table::try_from(base).map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
+    if let Some(toml::Value::Table(given)) = table.remove("model") {
+        model.extend(given);
+    }
+    table.insert("model".into(), toml::Value::Table(model));
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Manifests as TOML: one `[[case]]` table for each scan.
+
+use super::{COLUMNS, Row};
+use crate::{Error, ErrorKind, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    case: Vec<toml::Spanned<BTreeMap<String, toml::Value>>>,
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
+    let malformed = |line: u64, reason: String| Error::new(ErrorKind::Malformed, reason).line(line);
+    let line_of = |offset: usize| {
+        let before = &text.as_bytes()[..offset.min(text.len())];
+        before.iter().filter(|b| **b == b'\n').count() as u64 + 1
+    };
+    let document: Document = toml::from_str(text).map_err(|e| {
+        malformed(
+            e.span().map_or(1, |s| line_of(s.start)),
+            e.message().to_owned(),
+        )
+        .hint("a TOML manifest is a list of [[case]] tables")
+    })?;
+    document
+        .case
+        .into_iter()
+        .map(|table| {
+            let line = line_of(table.span().start);
+            let mut row = Row {
+                line,
+                ..Row::default()
+            };
+            for (name, value) in table.into_inner() {
+                let column = COLUMNS.iter().position(|c| *c == name).ok_or_else(|| {
+                    malformed(line, format!("unknown key {name:?}"))
+                        .hint(format!("known keys: {}", COLUMNS.join(", ")))
+                })?;
+                row.cells[column] = cell(&value).ok_or_else(|| {
+                    malformed(line, format!("the value of {name:?} has the wrong type"))
+                        .hint("write a text, a whole number, or a list of whole numbers")
+                })?;
+            }
+            Ok(row)
+        })
+        .collect()
+}
+
+fn cell(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(s) => Some(s.clone()),
+        toml::Value::Integer(i) => Some(i.to_string()),
+        toml::Value::Array(list) => {
+            let parts: Option<Vec<_>> = list
+                .iter()
+                .map(|v| v.as_integer().map(|i| i.to_string()))
+                .collect();
+            parts.map(|p| p.join(";"))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn print(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        text.push_str("[[case]]\n");
+        for (name, value) in COLUMNS.iter().zip(&row.cells) {
+            if !value.is_empty() {
+                let value = match *name {
+                    "fold" => value.clone(),
+                    _ => toml::Value::String(value.clone()).to_string(),
+                };
+                text.push_str(&format!("{name} = {value}\n"));
+            }
+        }
+        text.push('\n');
+    }
+    text
+}

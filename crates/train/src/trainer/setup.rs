@@ -1,0 +1,168 @@
+//! What must hold before a training may begin.
+
+use super::Options;
+use crate::cache::{Cache, Entry};
+use crate::checkpoint::{self, State};
+use crate::config::TrainConfig;
+use crate::observer::{Event, Observer};
+use crate::split::{Side, Split};
+use crate::{Cohort, Error, ErrorKind, Result, files};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// The state to go on from, or none for a new run.
+pub(super) fn open(
+    config: &TrainConfig,
+    checkpoints: &Path,
+    resume: bool,
+) -> Result<Option<State>> {
+    let path = checkpoints.join("last.state");
+    if !resume {
+        if path.exists() {
+            return Err(
+                Error::new(ErrorKind::Resume, "the folder holds a run already")
+                    .at(&path)
+                    .hint("resume it, or choose another folder"),
+            );
+        }
+        return Ok(None);
+    }
+    let state = checkpoint::load(&path)?;
+    let changes = state.config.differences(config);
+    if !changes.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Resume,
+            format!("the configuration changed: {}", changes.join("; ")),
+        )
+        .at(&path)
+        .hint("undo the change, or start a new run"));
+    }
+    Ok(Some(state))
+}
+
+/// Prepares the scans of all sides but test, which training does not touch.
+pub(super) fn prepare(
+    cohort: &Cohort,
+    split: &Split,
+    cache: &Cache,
+    options: &Options,
+    observer: &mut dyn Observer,
+    stop: &AtomicBool,
+) -> Result<Vec<Option<Entry>>> {
+    let used: Vec<usize> = (0..cohort.cases.len())
+        .filter(|&i| split.sides[i] != Side::Test)
+        .collect();
+    let part = Cohort {
+        cases: used.iter().map(|&i| cohort.cases[i].clone()).collect(),
+    };
+    let mut done = 0;
+    let total = part.cases.len();
+    let mut progress = |i: usize, result: &Result<Entry>| {
+        done += 1;
+        observer.event(&Event::Prepared {
+            done,
+            total,
+            name: part.cases[i].name(),
+            error: result.as_ref().err().map(ToString::to_string),
+            warnings: result
+                .as_ref()
+                .map_or_else(|_| vec![], |e| e.warnings.clone()),
+        });
+    };
+    let results = cache.ensure_all(&part, options.prepare_jobs, &mut progress, stop);
+    let mut entries = vec![None; cohort.cases.len()];
+    let mut failures = Vec::new();
+    for (&i, result) in used.iter().zip(results) {
+        match result {
+            Ok(entry) => entries[i] = Some(entry),
+            Err(e) => failures.push(e),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(entries);
+    }
+    let shown: Vec<String> = failures.iter().take(5).map(ToString::to_string).collect();
+    let n = failures.len();
+    let more = if n > 5 {
+        format!("; and {} more", n - 5)
+    } else {
+        String::new()
+    };
+    Err(Error::new(
+        ErrorKind::Scan,
+        format!(
+            "{n} of {total} scans cannot be prepared: {}{more}",
+            shown.join("; ")
+        ),
+    )
+    .hint("mend them or remove their lines from the manifest"))
+}
+
+/// Digests of what the scans show, training side first, each side sorted.
+pub(super) fn content_digests(split: &Split, entries: &[Option<Entry>]) -> Vec<String> {
+    let of = |side: Side| {
+        let found = split
+            .on(side)
+            .into_iter()
+            .filter_map(|i| entries[i].as_ref());
+        let mut list: Vec<String> = found.map(|e| e.content.clone()).collect();
+        list.sort();
+        list
+    };
+    [
+        of(Side::Train),
+        vec!["validation".to_owned()],
+        of(Side::Validation),
+    ]
+    .concat()
+}
+
+pub(super) fn check_scans(
+    config: &TrainConfig,
+    cohort: &Cohort,
+    split: &Split,
+    entries: &[Option<Entry>],
+    state: Option<&State>,
+) -> Result<()> {
+    // Test scans are compared by file only: they were not prepared.
+    let digests = entries
+        .iter()
+        .zip(&cohort.cases)
+        .map(|(e, case)| match e {
+            Some(entry) => Ok(entry.content.clone()),
+            None => Ok(format!("file {}", files::digest_path(&case.scan)?)),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    split.check(cohort, Some(&digests))?;
+    let files = cohort
+        .cases
+        .iter()
+        .map(|c| files::digest_path(&c.scan))
+        .collect::<Result<Vec<_>>>()?;
+    split.check(cohort, Some(&files))?;
+    if config.model.lesion_channels > 1 {
+        for (entry, case) in entries.iter().zip(&cohort.cases) {
+            let highest = entry.as_ref().map_or(0, |e| e.highest_label);
+            if usize::from(highest) > config.model.lesion_channels {
+                return Err(Error::new(
+                    ErrorKind::Scan,
+                    format!(
+                        "the mask has label {highest}, but the network {} lesion channels",
+                        config.model.lesion_channels
+                    ),
+                )
+                .at(case.mask.as_deref().unwrap_or(&case.scan))
+                .hint("name the values in the column mask_values, e.g. 1;2"));
+            }
+        }
+    }
+    let now = content_digests(split, entries);
+    if state.is_some_and(|s| s.scans != now) {
+        return Err(Error::new(
+            ErrorKind::Resume,
+            "the training or validation scans changed since the checkpoint",
+        )
+        .hint("use the manifest, split and fold of the run, or start a new run"));
+    }
+    Ok(())
+}
