@@ -1,6 +1,6 @@
 //! Statistics of a small cohort, and the time that one phantom takes.
 //!
-//! `cargo run --release -p multirnet-phantom --example phantom_cohort -- [PER_CLASS] [MATRIX]`
+//! `cargo run --release -p multirnet-phantom --example phantom_cohort -- [PER_CLASS] [MATRIX] [SLICES]`
 //! prints one tab-separated line a phantom; set `RAYON_NUM_THREADS=1` for times on one core.
 
 use multirnet_phantom::PhantomConfig;
@@ -18,7 +18,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for class in Diagnosis::ALL {
         for seed in 0..per_class {
             let start = std::time::Instant::now();
-            let config = PhantomConfig::sample(seed, class, matrix);
+            let mut config = PhantomConfig::sample(seed, class, matrix);
+            if let Some(&slices) = numbers.get(2) {
+                config = config.with_slices(slices)?;
+            }
             let sampled = start.elapsed().as_secs_f64();
             let phantom = config.generate()?;
             let took = start.elapsed().as_secs_f64();

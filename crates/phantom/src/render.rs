@@ -152,7 +152,7 @@ impl<'a> Stage<'a> {
         }
         let pixel = frame.step[0].min(frame.step[1]);
         // The great surfaces are smooth: their distances are taken on a coarse grid.
-        let stride = ((2.9 / pixel) as usize).clamp(1, 6);
+        let stride = ((4.3 / pixel) as usize).clamp(1, 6);
         let row = (nx - 1) / stride + 2;
         let mut nodes = Vec::new();
         for r in 0..(ny - 1) / stride + 2 {

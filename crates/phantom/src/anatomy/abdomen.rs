@@ -14,9 +14,11 @@ impl Section<'_> {
         let mut hu = -102.0 + 14.0 * soft;
         // Stomach: its gas lies in front of a level, as the patient lies on the back.
         let (sx, sy, sz) = (x - 58.0, y + 12.0, z + 118.0);
-        let stomach = 44.0
-            - (1.05 * sx * sx + 1.0 * sy * sy + 0.9 * sz * sz).sqrt()
-            - 13.0 * n.rough(x / 44.0, y / 44.0, z / 44.0);
+        // Far from an organ its irregular outline needs no evaluation.
+        let mut stomach = 44.0 - (1.05 * sx * sx + 1.0 * sy * sy + 0.9 * sz * sz).sqrt();
+        if stomach > -13.5 {
+            stomach -= 13.0 * n.rough(x / 44.0, y / 44.0, z / 44.0);
+        }
         if stomach > 0.0 {
             hu = 42.0;
             if stomach > 3.0 {
@@ -27,18 +29,24 @@ impl Section<'_> {
             }
         }
         let (px, py, pz) = (x - 92.0, y - 40.0, z + 122.0);
-        let spleen = 40.0
-            - (1.3 * px * px + 0.9 * py * py + 0.62 * pz * pz).sqrt()
-            - 3.0 * n.rough(x / 30.0, y / 30.0, z / 30.0);
+        let mut spleen = 40.0 - (1.3 * px * px + 0.9 * py * py + 0.62 * pz * pz).sqrt();
+        if spleen > -4.5 {
+            spleen -= 3.0 * n.rough(x / 30.0, y / 30.0, z / 30.0);
+        }
         hu = lerp(hu, 50.0 + 3.0 * soft, smooth(-0.8, 0.8, spleen));
         // Liver: all of the right, and a tongue in front of the stomach.
-        let border = 6.0 + 34.0 * smooth(0.0, -70.0, y) + 10.0 * n.rough(y / 30.0, z / 30.0, 4.4);
+        let mut border = 6.0 + 34.0 * smooth(0.0, -70.0, y);
+        if (x - border).abs() < 12.0 {
+            border += 10.0 * n.rough(y / 30.0, z / 30.0, 4.4);
+        }
         let liver = (border - x)
             .min(under - 2.0)
             .min(62.0 - 0.30 * (x + 60.0).max(0.0) - y + 26.0);
-        let vein = n.at(x / 19.0, y / 19.0, z / 19.0).abs();
-        let parenchyma = 58.0 + 3.0 * soft - 14.0 * (1.0 - smooth(0.02, 0.07, vein));
-        hu = lerp(hu, parenchyma, smooth(-0.8, 0.8, liver));
+        if liver > -0.8 {
+            let vein = n.at(x / 19.0, y / 19.0, z / 19.0).abs();
+            let parenchyma = 58.0 + 3.0 * soft - 14.0 * (1.0 - smooth(0.02, 0.07, vein));
+            hu = lerp(hu, parenchyma, smooth(-0.8, 0.8, liver));
+        }
         // The diaphragm itself, and a little fat below it away from the liver.
         lerp(46.0, hu, smooth(1.6, 3.0, under))
     }

@@ -269,7 +269,7 @@ impl Section<'_> {
     }
 
     /// HU between the lungs before tubes are painted.
-    pub(super) fn mediastinal(&self, x: f32, y: f32, _site: &super::Site) -> f32 {
+    pub(super) fn mediastinal(&self, x: f32, y: f32) -> f32 {
         let n = &self.anatomy.noise;
         let z = self.z;
         let lumps = n.rough(x / 8.0, y / 8.0, z / 8.0);

@@ -157,7 +157,7 @@ impl<'a> Section<'a> {
             let mut inner = if site.diaphragm < 0.0 && site.mediastinum < 12.0 {
                 self.abdomen(x, y, site)
             } else {
-                self.mediastinal(x, y, site)
+                self.mediastinal(x, y)
             };
             inner = self.fluid(x, y, site, inner);
             if site.cage < edge {
@@ -179,25 +179,18 @@ impl<'a> Section<'a> {
             return -1000.0;
         }
         let n = &self.anatomy.noise;
-        let fat = -104.0 + 14.0 * n.at(x / 8.0, y / 8.0, self.z / 8.0);
-        let mut hu = if radius > s.muscle[bin] - edge {
+        let mut hu = -104.0;
+        if radius > s.muscle[bin] - edge {
+            hu += 14.0 * n.at(x / 8.0, y / 8.0, self.z / 8.0);
             let gland = s.gland[bin];
-            let mut outside = fat;
-            if gland > 0.0 {
+            if gland > 0.02 {
                 let g = n.rough(x / 17.0 + 5.0, y / 17.0, self.z / 17.0);
-                outside = lerp(
-                    fat,
-                    32.0,
-                    gland
-                        * smooth(0.05, 0.35, g)
-                        * smooth(4.0, 12.0, s.skin[bin] - radius)
-                        * smooth(0.0, 6.0, radius - s.muscle[bin]),
-                );
+                let share = smooth(0.05, 0.35, g)
+                    * smooth(4.0, 12.0, s.skin[bin] - radius)
+                    * smooth(0.0, 6.0, radius - s.muscle[bin]);
+                hu = lerp(hu, 32.0, gland * share);
             }
-            outside
-        } else {
-            fat
-        };
+        }
         if radius < s.muscle[bin] + edge {
             let m = n.at(x / 7.0, y / 7.0, self.z / 26.0);
             // Layers run along the trunk's surface.

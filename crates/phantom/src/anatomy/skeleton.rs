@@ -14,6 +14,8 @@ pub(super) enum RibKind {
 /// Signed height in mm from the nearest rib at `turn` (0 back, 1 front) of the cage.
 pub(super) fn rib(turn: f32, z: f32) -> (f32, RibKind) {
     let mut best = (f32::MAX, RibKind::None);
+    let slope = std::f32::consts::FRAC_PI_2 / 0.8;
+    let axis = 0.5 * (turn.min(0.8) * slope).sin() + 0.5 * turn / 0.8;
     for k in 0..12 {
         let end = [
             0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.95, 0.9, 0.85, 0.5, 0.36,
@@ -23,8 +25,6 @@ pub(super) fn rib(turn: f32, z: f32) -> (f32, RibKind) {
         }
         let k = k as f32;
         let fall = 62.0 + 13.0 * k.min(5.0);
-        let slope = std::f32::consts::FRAC_PI_2 / 0.8;
-        let axis = 0.5 * (turn.min(0.8) * slope).sin() + 0.5 * turn / 0.8;
         let mut height = 122.0 - 23.0 * k - fall * axis;
         let (bone_end, lift) = (0.74 - 0.012 * k, 6.0 * (k - 2.0).max(0.0));
         if turn > bone_end {
