@@ -126,7 +126,11 @@ impl LossConfig {
                 .iter()
                 .map(|pass| self.segmentation(pass.lesion.clone(), lesion.clone())),
         );
-        let logits: Option<Vec<_>> = output.passes.iter().map(|p| p.class_logits.clone()).collect();
+        let logits: Option<Vec<_>> = output
+            .passes
+            .iter()
+            .map(|p| p.class_logits.clone())
+            .collect();
         match logits {
             None => Losses {
                 total: segmentation.clone(),
@@ -164,8 +168,7 @@ impl LossConfig {
         let fp = p.sum_dim(1) - tp.clone();
         let ratio = |hit: Tensor<2>, miss: Tensor<2>| {
             let hit = hit.add_scalar(SMOOTH);
-            let loss = (hit.clone() / (hit + miss)).neg().add_scalar(1.0);
-            loss
+            (hit.clone() / (hit + miss)).neg().add_scalar(1.0)
         };
         let tversky = |tp, fn_: Tensor<2>, fp: Tensor<2>| {
             ratio(tp, fn_.mul_scalar(self.alpha) + fp.mul_scalar(self.beta))
@@ -195,8 +198,8 @@ impl LossConfig {
         match self.class_weights {
             None => log_p.mean().neg(),
             Some(weights) => {
-                let weights = Tensor::<1>::from_data(weights.map(|w| w as f32), &device)
-                    .select(0, classes);
+                let weights =
+                    Tensor::<1>::from_data(weights.map(|w| w as f32), &device).select(0, classes);
                 (log_p * weights.clone()).sum().neg() / weights.sum()
             }
         }
@@ -216,5 +219,206 @@ fn to_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     match x.dtype() {
         DType::F32 => x,
         _ => x.cast(FloatDType::F32),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nets::Pass;
+    use burn::tensor::Device;
+
+    // TP = 1.2, FN = 0.2 + 0.6 = 0.8, FP = 0.1 + 0.2 = 0.3
+    const P: [f32; 4] = [0.8, 0.4, 0.1, 0.2];
+    const G: [f32; 4] = [1.0, 1.0, 0.0, 0.0];
+    // 1 − (2·1.2 + 1) / (2·1.2 + 0.8 + 0.3 + 1) = 1 − 3.4 / 4.5
+    const DICE: f32 = 0.244_444_44;
+    // 1 − (1.2 + 1) / (1.2 + 0.7·0.8 + 0.3·0.3 + 1) = 1 − 2.2 / 2.85
+    const TVERSKY: f32 = 0.228_070_18;
+    // 0.22807018^0.9 = exp(0.9 · −1.4781018)
+    const FOCAL: f32 = 0.264_400_2;
+    // ln(e² + e + 1) − 2 and ln 3
+    const CE: [f32; 2] = [0.407_605_96, 1.098_612_3];
+
+    fn map(values: [f32; 4]) -> Tensor<5> {
+        Tensor::<1>::from_floats(values, &Device::flex()).reshape([1, 1, 1, 2, 2])
+    }
+
+    fn output(lesions: &[[f32; 4]], logits: Option<[f32; 3]>) -> Output {
+        let logits = logits.map(|l| Tensor::<2>::from_floats([l], &Device::flex()));
+        let pass = |l: &[f32; 4]| Pass {
+            lesion: map(*l),
+            class_logits: logits.clone(),
+            class_features: None,
+        };
+        Output {
+            passes: lesions.iter().map(pass).collect(),
+        }
+    }
+
+    fn classes<const N: usize>(classes: [i64; N]) -> Tensor<1, Int> {
+        Tensor::from_data(classes, &Device::flex())
+    }
+
+    fn segmentation(config: &LossConfig) -> f32 {
+        config.segmentation(map(P), map(G)).into_scalar()
+    }
+
+    #[track_caller]
+    fn close(got: f32, want: f32) {
+        assert!((got - want).abs() < 2e-6, "got {got}, want {want}");
+    }
+
+    fn of(segmentation_loss: SegmentationLoss) -> LossConfig {
+        LossConfig {
+            segmentation_loss,
+            ..LossConfig::default()
+        }
+    }
+
+    #[test]
+    fn segmentation_losses_by_hand() {
+        close(segmentation(&of(SegmentationLoss::Dice)), DICE);
+        close(segmentation(&of(SegmentationLoss::Tversky)), TVERSKY);
+        close(segmentation(&of(SegmentationLoss::FocalTversky)), FOCAL);
+    }
+
+    #[test]
+    fn alpha_weighs_misses_and_beta_false_alarms() {
+        let tversky = |alpha, beta| {
+            segmentation(&LossConfig {
+                alpha,
+                beta,
+                ..of(SegmentationLoss::Tversky)
+            })
+        };
+        // 1 − 2.2 / (2.2 + 0.8α + 0.3β)
+        close(tversky(0.3, 0.7), 1.0 - 2.2 / 2.65);
+        close(tversky(1.0, 0.0), 1.0 - 2.2 / 3.0);
+        close(tversky(0.0, 1.0), 1.0 - 2.2 / 2.5);
+    }
+
+    #[test]
+    fn exponent_changes_the_focal_loss_and_gamma_is_its_inverse() {
+        let loss = |config: LossConfig| segmentation(&config);
+        close(LossConfig::from_gamma(2.0).exponent as f32, 0.5);
+        close(loss(LossConfig::from_gamma(2.0)), TVERSKY.sqrt());
+        close(loss(LossConfig::from_gamma(1.0)), TVERSKY);
+    }
+
+    #[test]
+    fn perfect_and_empty_masks_have_a_finite_loss_and_slope() {
+        let device = Device::flex().autodiff();
+        let truth = Tensor::<5>::from_data(map(G).into_data(), &device);
+        let p = truth.clone().require_grad();
+        let loss = LossConfig::default().segmentation(p.clone(), truth);
+        close(loss.clone().into_scalar(), FLOOR.powf(0.9) as f32);
+        let grads = loss.backward();
+        let slope = p.grad(&grads).unwrap();
+        assert!(slope.into_data().iter::<f32>().all(f32::is_finite));
+
+        let empty = LossConfig::default().segmentation(map([0.0; 4]), map([0.0; 4]));
+        close(empty.into_scalar(), FLOOR.powf(0.9) as f32);
+    }
+
+    #[test]
+    fn mean_over_windows_and_channels_not_over_their_voxels_together() {
+        let cat = |a, b, dim| Tensor::cat(vec![map(a), map(b)], dim);
+        for dim in [0, 1] {
+            let loss = of(SegmentationLoss::Tversky)
+                .segmentation(cat(P, [0.0; 4], dim), cat(G, [1.0; 4], dim));
+            // The second: TP = 0, FN = 4 → 1 − 1 / (0.7·4 + 1)
+            close(loss.into_scalar(), (TVERSKY + 1.0 - 1.0 / 3.8) / 2.0);
+        }
+    }
+
+    #[test]
+    fn cross_entropy_by_hand_and_class_weights() {
+        let logits =
+            || Tensor::<2>::from_floats([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]], &Device::flex());
+        let loss = |config: &LossConfig| -> f32 {
+            config
+                .classification(logits(), classes([0, 2]))
+                .into_scalar()
+        };
+        close(loss(&LossConfig::default()), (CE[0] + CE[1]) / 2.0);
+        let weighted = LossConfig {
+            class_weights: Some([1.0, 2.0, 3.0]),
+            ..LossConfig::default()
+        };
+        close(loss(&weighted), (CE[0] + 3.0 * CE[1]) / 4.0);
+    }
+
+    #[test]
+    fn total_weighs_the_tasks_and_averages_the_passes() {
+        let output = output(&[P, [0.0; 4]], Some([2.0, 1.0, 0.0]));
+        for weight in [0.0, 0.3, 1.0] {
+            let config = LossConfig {
+                class_weight: f64::from(weight),
+                ..of(SegmentationLoss::Tversky)
+            };
+            let losses = config.forward(&output, map(G), classes([0]));
+            // The second pass: TP = 0, FN = 2 → 1 − 1 / (0.7·2 + 1)
+            let segmentation = (TVERSKY + 1.0 - 1.0 / 2.4) / 2.0;
+            close(losses.segmentation.into_scalar(), segmentation);
+            close(losses.classification.into_scalar(), CE[0]);
+            let total = (1.0 - weight) * segmentation + weight * CE[0];
+            close(losses.total.into_scalar(), total);
+        }
+    }
+
+    #[test]
+    fn without_classification_the_total_is_the_segmentation_loss() {
+        let losses = LossConfig::default().forward(&output(&[P], None), map(G), classes([0]));
+        close(losses.total.into_scalar(), FOCAL);
+        close(losses.classification.into_scalar(), 0.0);
+    }
+
+    #[test]
+    fn fields_out_of_range_are_named() {
+        let good = LossConfig::default;
+        let cases = [
+            (
+                "alpha",
+                LossConfig {
+                    alpha: -0.1,
+                    ..good()
+                },
+            ),
+            (
+                "beta",
+                LossConfig {
+                    beta: f64::NAN,
+                    ..good()
+                },
+            ),
+            (
+                "exponent",
+                LossConfig {
+                    exponent: 0.0,
+                    ..good()
+                },
+            ),
+            (
+                "class_weight",
+                LossConfig {
+                    class_weight: 1.1,
+                    ..good()
+                },
+            ),
+            (
+                "class_weights",
+                LossConfig {
+                    class_weights: Some([1.0, 0.0, 1.0]),
+                    ..good()
+                },
+            ),
+        ];
+        assert!(good().validate().is_ok());
+        for (field, config) in cases {
+            let error = config.validate().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(&format!("`{field}`")), "{error}");
+        }
     }
 }

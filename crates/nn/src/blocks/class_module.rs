@@ -70,6 +70,7 @@ impl ClassModule {
             Some(conv) => conv.forward(x.clone()),
             None => x.clone(),
         };
-        self.second.forward_residual(self.first.forward(x), residual)
+        self.second
+            .forward_residual(self.first.forward(x), residual)
     }
 }

@@ -55,7 +55,13 @@ impl Fusion {
         let mut layers = layers.map(|((head, up), weight)| {
             move |x: Tensor<5>| up.forward(head.forward(x)).mul_scalar(*weight)
         });
-        let sum = layers.next().map_or_else(|| first.clone(), |f| f(first.clone()));
-        sigmoid(rest.into_iter().zip(layers).fold(sum, |sum, (x, f)| sum + f(x)))
+        let sum = layers
+            .next()
+            .map_or_else(|| first.clone(), |f| f(first.clone()));
+        sigmoid(
+            rest.into_iter()
+                .zip(layers)
+                .fold(sum, |sum, (x, f)| sum + f(x)),
+        )
     }
 }

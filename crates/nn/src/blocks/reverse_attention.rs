@@ -25,9 +25,7 @@ impl ReverseAttentionConfig {
     pub fn init(&self, device: &Device) -> ReverseAttention {
         let [skip, deeper] = self.channels;
         ReverseAttention {
-            logit: ConvConfig::new([deeper, 1], 1)
-                .with_bias(true)
-                .init(device),
+            logit: ConvConfig::new([deeper, 1], 1).with_bias(true).init(device),
             unit: UnitConfig::new([skip, skip], 3, self.norm).init(device),
         }
     }

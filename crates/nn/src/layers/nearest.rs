@@ -29,9 +29,9 @@ mod tests {
         assert_eq!(y.dims(), [1, 2, 2, 4, 4]);
         for (c, d, h, w) in [(0, 0, 0, 0), (0, 1, 3, 0), (1, 1, 1, 2), (1, 0, 3, 3)] {
             let at = |t: &Tensor<5>, c, d, h, w| {
-                let t: Tensor<5> =
-                    t.clone()
-                        .slice([0..1, c..c + 1, d..d + 1, h..h + 1, w..w + 1]);
+                let t: Tensor<5> = t
+                    .clone()
+                    .slice([0..1, c..c + 1, d..d + 1, h..h + 1, w..w + 1]);
                 t.into_scalar::<f32>()
             };
             assert_eq!(at(&y, c, d, h, w), at(&x, c, d / 2, h / 2, w / 2));

@@ -88,14 +88,24 @@ impl Classification {
             MaskFeedback::None => x,
         };
         let features = self.modules.iter().fold(z, |z, module| module.forward(z));
-        let pooled = Tensor::cat(vec![pool(features.clone()), pool(deepest)], 1);
-        let logits = self.linear.forward(self.dropout.forward(pooled));
-        (logits, features)
+        (self.head(features.clone(), deepest), features)
+    }
+
+    /// Logits of the last module's features and the segmentation subnet's deepest feature.
+    ///
+    /// # Shapes
+    ///
+    /// - `features`: `[batch, class_channels[5], d', h', w']`
+    /// - `deepest`: `[batch, C_5, d', h', w']`
+    /// - output: `[batch, 3]`
+    pub fn head(&self, features: Tensor<5>, deepest: Tensor<5>) -> Tensor<2> {
+        let pooled = Tensor::cat(vec![pool(features), pool(deepest)], 1);
+        self.linear.forward(self.dropout.forward(pooled))
     }
 }
 
 /// Global average pooling, `[batch, channels, d, h, w]` → `[batch, channels]`.
-pub(crate) fn pool(x: Tensor<5>) -> Tensor<2> {
+fn pool(x: Tensor<5>) -> Tensor<2> {
     let [b, c, d, h, w] = x.dims();
     x.reshape([b, c, d * h * w]).mean_dim(2).reshape([b, c])
 }

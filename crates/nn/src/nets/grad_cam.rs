@@ -48,7 +48,11 @@ impl MultiRNet {
             Some(class) if class < count => vec![class; b],
             Some(_) => return None,
             None => {
-                let chosen = logits.argmax(1).into_data().iter::<i64>().collect::<Vec<_>>();
+                let chosen = logits
+                    .argmax(1)
+                    .into_data()
+                    .iter::<i64>()
+                    .collect::<Vec<_>>();
                 chosen.into_iter().map(|c| c as usize).collect()
             }
         };

@@ -50,8 +50,7 @@ impl SegmentationConfig {
         let block = |from, to, convs| {
             ResidualConfig::new([from, to], convs, self.kernel_size, norm).init(device)
         };
-        let attention =
-            |i: usize| ReverseAttentionConfig::new([c[i], c[i + 1]], norm).init(device);
+        let attention = |i: usize| ReverseAttentionConfig::new([c[i], c[i + 1]], norm).init(device);
         Segmentation {
             encoders: (0..5)
                 .map(|i| block(if i == 0 { 2 } else { c[i] }, c[i], ENCODER_CONVS[i]))
