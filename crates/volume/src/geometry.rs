@@ -7,11 +7,35 @@ use serde::{Deserialize, Serialize};
 ///
 /// Array axes are ordered `(z, y, x)`; world vectors are ordered `(X, Y, Z)`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct Geometry {
     shape: [usize; 3],
     spacing_mm: [f64; 3],
     origin_mm: [f64; 3],
     direction: [[f64; 3]; 3],
+}
+
+/// What is read from JSON and the like before it is checked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    shape: [usize; 3],
+    spacing_mm: [f64; 3],
+    origin_mm: [f64; 3],
+    direction: [[f64; 3]; 3],
+}
+
+impl TryFrom<Parts> for Geometry {
+    type Error = Error;
+
+    fn try_from(parts: Parts) -> Result<Self> {
+        Self::new(
+            parts.shape,
+            parts.spacing_mm,
+            parts.origin_mm,
+            parts.direction,
+        )
+    }
 }
 
 impl Geometry {
@@ -58,7 +82,10 @@ impl Geometry {
                     "the direction {direction:?} is not made of unit vectors"
                 ));
             }
-            axis.iter_mut().for_each(|v| *v /= length);
+            // Rounding is left alone, so that a geometry rebuilt from its parts is the same.
+            if (length - 1.0).abs() > 1e-12 {
+                axis.iter_mut().for_each(|v| *v /= length);
+            }
         }
         if determinant(&unit).abs() < 1e-3 {
             return bad(format!("the direction {direction:?} is singular"));
@@ -275,4 +302,51 @@ fn invert_axes(axes: &[[f64; 3]; 3]) -> [[f64; 3]; 3] {
             (u[0] * v[1] - u[1] * v[0]) / det,
         ]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_deserialised_is_checked() {
+        let direction = [[0.0, 0.6, 0.8], [0.0, 0.8, -0.6], [1.0, 0.0, 0.0]];
+        let geometry = Geometry::new([2, 3, 4], [2.5, 0.7, 0.7], [0.1, 0.2, 0.3], direction);
+        let geometry = geometry.unwrap();
+        let json = serde_json::to_string(&geometry).unwrap();
+        assert_eq!(serde_json::from_str::<Geometry>(&json).unwrap(), geometry);
+        for (from, to) in [("[2,3,4]", "[2,0,4]"), ("2.5", "-2.5"), ("0.6", "0.7")] {
+            assert!(json.contains(from), "{json}");
+            assert!(serde_json::from_str::<Geometry>(&json.replacen(from, to, 1)).is_err());
+        }
+    }
+
+    #[test]
+    fn index_and_world_are_inverse_and_resized_grids_keep_their_extent() {
+        // Sheared, as a tilted gantry makes it.
+        let direction = [[0.0, 0.28, 0.96], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
+        let geometry =
+            Geometry::new([9, 8, 7], [2.5, 0.7, 0.8], [10.0, -20.0, 30.0], direction).unwrap();
+        let index = [1.25, -3.5, 6.0];
+        let back = geometry.world_to_index(geometry.index_to_world(index));
+        assert!((0..3).all(|a| (back[a] - index[a]).abs() < 1e-12));
+        assert!((geometry.voxel_mm3() - 2.5 * 0.7 * 0.8 * 0.96).abs() < 1e-12);
+        let m = geometry.affine_lps();
+        assert!(
+            Geometry::from_affine_lps([9, 8, 7], &m)
+                .unwrap()
+                .matches(&geometry, 1e-9)
+        );
+        let resized = geometry.with_shape([5, 20, 7]).unwrap();
+        for (index, edge) in [
+            (resized.shape().map(|n| n as f64 - 0.5), true),
+            ([-0.5; 3], false),
+        ] {
+            let there = geometry.world_to_index(resized.index_to_world(index));
+            for (there, n) in there.into_iter().zip(geometry.shape()) {
+                let expected = if edge { n as f64 - 0.5 } else { -0.5 };
+                assert!((there - expected).abs() < 1e-9);
+            }
+        }
+    }
 }
