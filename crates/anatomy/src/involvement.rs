@@ -88,3 +88,65 @@ fn score(lesion: u64, lung: u64) -> u8 {
         _ => 4,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_volume::Geometry;
+
+    /// 12 planes of 10 voxels of 100 mm³ a lung: each zone has 40 voxels, 4 ml.
+    fn lungs() -> Volume<u8> {
+        let geometry = Geometry::axial([12, 1, 20], [4.0, 5.0, 5.0]).expect("a valid grid");
+        Volume::from_fn(geometry, |[_, _, x]| if x < 10 { RIGHT } else { LEFT })
+    }
+
+    #[test]
+    fn measured_by_hand() {
+        let lungs = lungs();
+        // Right upper (planes 8..12): 10 of 40, a quarter; right lower (0..4): 9; left middle
+        // (4..8): 30, three quarters; left lower: 20, a half.
+        let lesions = Volume::from_fn(*lungs.geometry(), |[z, _, x]| match (z, x) {
+            (8, ..=9) | (0, ..=8) | (4..=6, 10..) => 1,
+            (..=1, 10..) => 2,
+            _ => 0,
+        });
+        let found = involvement(&lungs, &lesions).expect("one grid");
+        let ml: Vec<f64> = found.zones.iter().map(|z| z.lesion_ml).collect();
+        for (zone, expected) in ml.iter().zip([1.0, 0.0, 0.9, 0.0, 3.0, 2.0]) {
+            assert!((zone - expected).abs() < 1e-12, "{ml:?}");
+        }
+        assert!(found.zones.iter().all(|z| (z.lung_ml - 4.0).abs() < 1e-12));
+        let scores: Vec<u8> = found.zones.iter().map(|z| z.score).collect();
+        assert_eq!(scores, [2, 0, 1, 0, 4, 3]);
+        assert_eq!(found.severity_score, 10);
+        assert!((found.right.fraction - 19.0 / 120.0).abs() < 1e-12);
+        assert!((found.left.fraction - 50.0 / 120.0).abs() < 1e-12);
+        assert!((found.both.lesion_ml - 6.9).abs() < 1e-12);
+        assert!((found.both.lung_ml - 24.0).abs() < 1e-12);
+        assert_eq!(
+            [found.right.score, found.left.score, found.both.score],
+            [1, 2, 2]
+        );
+        let names: Vec<&str> = found.zones.iter().map(|z| z.name.as_str()).collect();
+        assert_eq!(names, ZONE_NAMES);
+    }
+
+    #[test]
+    fn lesions_outside_the_lungs_do_not_count_and_no_lung_is_no_division_by_zero() {
+        let lungs = lungs().map(|v| if v == LEFT { 0 } else { v });
+        let lesions = lungs.map(|v| u8::from(v == 0));
+        let found = involvement(&lungs, &lesions).expect("one grid");
+        assert_eq!(found.both.lesion_ml, 0.0);
+        assert_eq!(found.left.fraction, 0.0);
+        assert_eq!(found.severity_score, 0);
+    }
+
+    #[test]
+    fn another_grid_is_a_mismatch() {
+        let lungs = lungs();
+        let other = Geometry::axial([12, 1, 20], [4.0, 5.0, 6.0]).expect("a valid grid");
+        let lesions = Volume::filled(0, other);
+        let error = involvement(&lungs, &lesions).expect_err("the grids differ");
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+    }
+}

@@ -1,8 +1,10 @@
 //! From a scan to the network's two views of it (SPEC 3).
 
 use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
+use crate::morphology::bounds;
 use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs};
-use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
+use multirnet_volume::{Geometry, Orientation, Volume};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// What a scan's values are.
@@ -121,11 +123,14 @@ pub fn prepare(
     };
 
     let target = lungs.geometry().reoriented(Orientation::CANONICAL);
-    let bounds = bounding_box(&lungs).ok_or_else(|| {
+    let (low, high) = bounds(&lungs).ok_or_else(|| {
         Error::new(ErrorKind::NoLungs, "the lung mask is empty").hint("give a mask that marks lung")
     })?;
     // The box in canonical order, from two opposite corners in world millimetres.
-    let corners = bounds.map(|b| target.world_to_index(scan.geometry().index_to_world(b)));
+    let corners = [low, high].map(|b| {
+        let world = scan.geometry().index_to_world(b.map(|v| v as f64));
+        target.world_to_index(world)
+    });
     let spacing = target.spacing_mm();
     let (mut start, mut shape) = ([0i64; 3], [0usize; 3]);
     for a in 0..3 {
@@ -142,9 +147,9 @@ pub fn prepare(
     let local = image.geometry().with_spacing(config.spacing_mm)?;
     let global = image.geometry().with_shape(config.global_shape)?;
     Ok(Prepared {
-        local: resample(&image, &local),
+        local: image.resample_linear(&local, 0.0),
         local_lungs: mask.resample_nearest(&local, 0),
-        global: resample(&image, &global),
+        global: image.resample_linear(&global, 0.0),
         global_lungs: mask.resample_nearest(&global, 0),
         lungs,
         report,
@@ -232,26 +237,6 @@ fn scaling(scan: &Volume<f32>, config: &PrepareConfig) -> (f32, f32) {
     }
 }
 
-/// First and last index of the voxels that are not 0, per axis.
-fn bounding_box(mask: &Volume<u8>) -> Option<[[f64; 3]; 2]> {
-    let [_, ny, nx] = mask.shape();
-    let (mut low, mut high) = ([usize::MAX; 3], [0; 3]);
-    for (row, line) in mask.data().chunks_exact(nx).enumerate() {
-        let Some(first) = line.iter().position(|&v| v != 0) else {
-            continue;
-        };
-        let last = line.iter().rposition(|&v| v != 0).unwrap_or(first);
-        for (a, (from, to)) in [(row / ny, row / ny), (row % ny, row % ny), (first, last)]
-            .into_iter()
-            .enumerate()
-        {
-            low[a] = low[a].min(from);
-            high[a] = high[a].max(to);
-        }
-    }
-    (low[0] != usize::MAX).then(|| [low.map(|v| v as f64), high.map(|v| v as f64)])
-}
-
 /// The box in canonical order, clipped and scaled: only the box is copied, not the scan.
 fn clipped_window(
     scan: &Volume<f32>,
@@ -285,11 +270,10 @@ fn clipped_window(
         (hu * scale + shift).clamp(0.0, 1.0)
     };
     let mut out = Volume::filled(0.0f32, geometry);
-    rayon::iter::ParallelIterator::for_each(
-        rayon::iter::IndexedParallelIterator::enumerate(
-            rayon::slice::ParallelSliceMut::par_chunks_mut(out.data_mut(), shape[1] * shape[2]),
-        ),
-        |(z, plane)| {
+    out.data_mut()
+        .par_chunks_mut(shape[1] * shape[2])
+        .enumerate()
+        .for_each(|(z, plane)| {
             for (y, line) in plane.chunks_exact_mut(shape[2]).enumerate() {
                 for (x, voxel) in line.iter_mut().enumerate() {
                     let [z, y, x] = [z as i64, y as i64, x as i64];
@@ -298,11 +282,6 @@ fn clipped_window(
                     }));
                 }
             }
-        },
-    );
+        });
     Ok(out)
-}
-
-fn resample<T: Voxel>(image: &Volume<T>, target: &Geometry) -> Volume<f32> {
-    image.resample_linear(target, 0.0)
 }

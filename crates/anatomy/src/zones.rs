@@ -75,3 +75,47 @@ fn for_rows(data: &[u8], [_, ny, nx]: [usize; 3], mut f: impl FnMut(usize, usize
         f(i / ny, i % ny, line);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_volume::{Geometry, Orientation};
+
+    /// A right lung of 9 planes and a left lung of 6 that starts one plane higher.
+    fn lungs() -> Volume<u8> {
+        let geometry = Geometry::axial([12, 1, 4], [2.0, 1.0, 1.0]).expect("a valid grid");
+        Volume::from_fn(geometry, |[z, _, x]| match x {
+            0 if (1..10).contains(&z) => RIGHT,
+            3 if (2..8).contains(&z) => LEFT,
+            _ => 0,
+        })
+    }
+
+    #[test]
+    fn each_lung_has_its_own_thirds() {
+        let found = zones(&lungs());
+        let column = |x: usize| (0..12).map(|z| found.at([z, 0, x])).collect::<Vec<_>>();
+        // Centres of the right lung at 2..=18 mm: the borders lie at 7.33 and 12.67 mm.
+        assert_eq!(column(0), [0, 3, 3, 3, 2, 2, 2, 1, 1, 1, 0, 0]);
+        // Centres of the left lung at 4..=14 mm: the borders lie at 7.33 and 10.67 mm.
+        assert_eq!(column(3), [0, 0, 6, 6, 5, 5, 4, 4, 0, 0, 0, 0]);
+        assert_eq!(column(1), [0; 12]);
+    }
+
+    #[test]
+    fn thirds_follow_the_patient_in_all_orientations() {
+        let lungs = lungs();
+        let reference = zones(&lungs);
+        for orientation in Orientation::all() {
+            let turned = zones(&lungs.reorient(orientation));
+            assert_eq!(turned.reorient(Orientation::CANONICAL), reference);
+        }
+    }
+
+    #[test]
+    fn a_flat_lung_is_its_upper_zone_and_other_labels_are_none() {
+        let geometry = Geometry::axial([1, 1, 3], [2.0, 1.0, 1.0]).expect("a valid grid");
+        let flat = Volume::new(vec![1u8, 2, 7], geometry).expect("three voxels");
+        assert_eq!(zones(&flat).data(), [1, 4, 0]);
+    }
+}

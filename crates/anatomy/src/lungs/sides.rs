@@ -18,6 +18,10 @@ const LUNG_SHARE: f64 = 0.15;
 const NEAR_MM: [f64; 2] = [20.0, 8.0];
 /// A part that reaches over the middle with more than this share is taken for both lungs joined.
 const BOTH_SHARE: f64 = 0.12;
+/// The largest part is gas and no lung if half of it is emptier than this, unless it is as large
+/// as only an emphysematous lung is, in millilitres.
+const GAS_HU: f32 = -945.0;
+const EMPHYSEMA_ML: f64 = 1500.0;
 /// Width of a histogram's bins, which start at −1024 HU.
 const BIN_HU: f32 = 4.0;
 
@@ -118,10 +122,10 @@ pub(super) fn lungs(
         ml,
     };
 
-    let largest = (0..air.parts.len()).max_by_key(|&i| air.parts[i].voxels)?;
-    if air.size_ml(largest) < LUNG_ML {
-        return None;
-    }
+    let largest = (0..air.parts.len())
+        .filter(|&i| air.size_ml(i) >= LUNG_ML)
+        .filter(|&i| air.quantile(i, 0.5) > bin(GAS_HU) || air.size_ml(i) > EMPHYSEMA_ML)
+        .max_by_key(|&i| air.parts[i].voxels)?;
     let base = base_plane(&found.labels, largest);
     let is_main = |&i: &usize| {
         let part = &air.parts[i];
