@@ -62,7 +62,7 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     tensor
         .into_data()
         .convert::<f32>()
-        .to_vec::<f32>()
+        .try_to_vec::<f32>()
         .map_err(|e| Error::new(ErrorKind::Diverged, format!("unreadable tensor: {e:?}")))
 }
 

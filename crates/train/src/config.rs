@@ -204,11 +204,11 @@ impl TrainConfig {
                 let before = &text.as_bytes()[..s.start.min(text.len())];
                 before.iter().filter(|b| **b == b'\n').count() as u64 + 1
             });
-            let error = Error::new(ErrorKind::Config, e.message().to_owned())
-                .hint("the documentation of training lists every key");
-            line.map_or(Error::new(ErrorKind::Config, e.message().to_owned()), |l| {
-                error.line(l)
-            })
+            let error = Error::new(ErrorKind::Config, e.message().to_owned());
+            match line {
+                Some(line) => error.line(line),
+                None => error,
+            }
         };
         let mut table: toml::Table = toml::from_str(text).map_err(bad)?;
         let preset = table
@@ -396,4 +396,90 @@ fn apply_preset(table: &mut toml::Table, preset: &toml::Value) -> Result<()> {
     }
     table.insert("model".into(), toml::Value::Table(model));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn committed_configurations_are_sound() {
+        let paper = TrainConfig::parse(include_str!("../../../configs/train/default.toml"));
+        // What the file spells out are the defaults.
+        let defaults = TrainConfig::default();
+        assert_eq!(defaults.differences(&paper.unwrap()), Vec::<String>::new());
+        let small = include_str!("../../../configs/train/phantom-small.toml");
+        let small = TrainConfig::parse(small).unwrap();
+        assert_eq!(small.model.channels, MultiRNetConfig::small().channels);
+    }
+
+    #[test]
+    fn the_effective_configuration_reads_back_the_same() {
+        let mut config = TrainConfig::parse("[model]\npreset = \"vnet5\"\niterations = 0").unwrap();
+        assert_eq!((config.model.kernel_size, config.model.iterations), (5, 0));
+        config.optimiser.clip_norm = Some(0.1);
+        config.run.max_minutes = Some(1.0 / 3.0);
+        let back = TrainConfig::parse(&config.to_toml().unwrap()).unwrap();
+        assert_eq!(back, config);
+    }
+
+    #[test]
+    fn bad_configurations_are_refused_with_key_and_line() {
+        let table = [
+            ("[run]\nseed = 1\nepoch = 3\n", "line 3", "epoch"),
+            ("[modell]\n", "line 1", "modell"),
+            ("[model]\npreset = \"huge\"\n", "base, small, vnet5", "huge"),
+            ("[model]\npreset = \"small\"\nwidth = 3\n", "width", "width"),
+            ("[sampling]\nbatch = 0\n", "at least 1", "sampling.batch"),
+            (
+                "[sampling]\nwindow = [32, 96, 90]\n",
+                "16",
+                "sampling.window",
+            ),
+            (
+                "[sampling]\nwindow = [16, 96, 96]\n",
+                "same shape",
+                "global_shape",
+            ),
+            (
+                "[optimiser]\nschedule = \"cosine-time\"\n",
+                "max_minutes",
+                "schedule",
+            ),
+            ("[augment]\nscale = 3\n", "0.5", "augment.scale"),
+            ("[run\n", "line 1", ""),
+        ];
+        for (text, first, second) in table {
+            let error = TrainConfig::parse(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            let message = error.to_string();
+            assert!(
+                message.contains(first) && message.contains(second),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn differences_name_keys_and_leave_limits_alone() {
+        let a = TrainConfig::default();
+        let mut b = a.clone();
+        b.run.patience = 3;
+        b.run.epochs = 7;
+        assert!(a.differences(&b).is_empty());
+        b.loss.alpha = 0.5;
+        b.optimiser.clip_norm = Some(1.0);
+        assert_eq!(
+            a.differences(&b),
+            [
+                "loss.alpha was 0.7 and is 0.5",
+                "optimiser.clip_norm was none and is 1.0"
+            ]
+        );
+        let mut c = a.clone();
+        c.optimiser.schedule = Schedule::Cosine;
+        let mut d = c.clone();
+        d.run.epochs = 7;
+        assert_eq!(c.differences(&d).len(), 1, "a cosine depends on its length");
+    }
 }

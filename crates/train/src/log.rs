@@ -4,7 +4,7 @@ use crate::files::write_atomic;
 use crate::{Error, Result};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Mean losses over windows.
@@ -77,7 +77,7 @@ const STEPS: &str =
 pub(crate) struct Log {
     epochs: PathBuf,
     lines: Vec<String>,
-    steps: BufWriter<File>,
+    steps: File,
     steps_path: PathBuf,
 }
 
@@ -98,7 +98,7 @@ impl Log {
         let log = Self {
             epochs,
             lines,
-            steps: BufWriter::new(file),
+            steps: file,
             steps_path,
         };
         log.write_epochs()?;
@@ -107,9 +107,8 @@ impl Log {
 
     pub fn step(&mut self, r: &StepRecord) -> Result<()> {
         let l = &r.losses;
-        writeln!(
-            self.steps,
-            "{},{:.6},{:.6},{:.6},{:e},{:.4},{:.4}",
+        let line = format!(
+            "{},{:.6},{:.6},{:.6},{:e},{:.4},{:.4}\n",
             r.step,
             l.total,
             l.segmentation,
@@ -117,8 +116,9 @@ impl Log {
             r.learning_rate,
             r.wait_seconds,
             r.compute_seconds
-        )
-        .map_err(|e| Error::io(&self.steps_path, "write", &e))
+        );
+        let written = self.steps.write_all(line.as_bytes());
+        written.map_err(|e| Error::io(&self.steps_path, "write", &e))
     }
 
     pub fn epoch(&mut self, r: &EpochRecord) -> Result<()> {
@@ -146,14 +146,7 @@ impl Log {
             optional(v.and_then(|v| v.accuracy_global)),
             u8::from(r.best),
         ));
-        self.write_epochs()?;
-        self.flush()
-    }
-
-    pub fn flush(&mut self) -> Result<()> {
-        self.steps
-            .flush()
-            .map_err(|e| Error::io(&self.steps_path, "write", &e))
+        self.write_epochs()
     }
 
     fn write_epochs(&self) -> Result<()> {

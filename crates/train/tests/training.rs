@@ -3,6 +3,7 @@
 mod common;
 
 use common::{cohort, config, run, turn};
+use multirnet_train::augment::AugmentConfig;
 use multirnet_train::config::Schedule;
 use multirnet_train::{ErrorKind, StopReason};
 use std::fs;
@@ -86,11 +87,12 @@ fn a_few_scans_are_learned_by_heart() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = cohort(folder.path(), 2);
     let mut config = config();
-    config.model.channels = [4, 8, 8, 8, 8];
+    config.model.channels = [8; 5];
+    config.model.iterations = 0;
+    config.augment = AugmentConfig::none();
     config.sampling.batch = 4;
-    config.sampling.steps_per_epoch = Some(30);
+    config.sampling.steps_per_epoch = Some(40);
     config.optimiser.learning_rate = 1e-2;
-    config.run.epochs = 2;
     let summary = run(&config, &cohort, folder.path(), "run", false, None).unwrap();
     assert!(summary.best_epoch > 0 && summary.best_weights.exists());
     let log = fs::read_to_string(folder.path().join("run/steps.csv")).unwrap();
@@ -102,6 +104,25 @@ fn a_few_scans_are_learned_by_heart() {
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let (first, last) = (mean(&losses[..8]), mean(&losses[losses.len() - 8..]));
     assert!(last < 0.6 * first, "loss fell from {first} to {last} only");
+}
+
+#[test]
+fn a_stop_during_validation_ends_the_run_and_resumes_there() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let cohort = cohort(dir, 2);
+    let config = config();
+    run(&config, &cohort, dir, "whole", false, None).unwrap();
+    // After the last step of the first epoch.
+    let part = run(&config, &cohort, dir, "parts", false, Some(4)).unwrap();
+    assert_eq!(
+        (part.reason, part.steps, part.epochs),
+        (StopReason::Interrupted, 4, 0)
+    );
+    let part = run(&config, &cohort, dir, "parts", true, None).unwrap();
+    assert_eq!((part.reason, part.epochs), (StopReason::Epochs, 2));
+    assert_eq!(weights(dir, "whole"), weights(dir, "parts"));
 }
 
 #[test]

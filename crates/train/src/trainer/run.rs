@@ -82,12 +82,22 @@ impl<'a> Run<'a> {
             if self.position.stale >= self.config.run.patience as u64 {
                 return Ok(StopReason::Patience);
             }
+            // Also here: an interrupted validation leaves no step to do.
+            if stop.load(Ordering::Relaxed) {
+                return Ok(StopReason::Interrupted);
+            }
             let mut rate = 0.0;
             while self.position.step_in_epoch < self.steps_per_epoch {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(StopReason::Interrupted);
                 }
                 if self.time_is_over() {
+                    // Weights at the end of a time-bound schedule are the ones wanted, so they
+                    // are validated; otherwise the epoch stays open for an exact continuation.
+                    let timed = self.config.optimiser.schedule == Schedule::CosineTime;
+                    if timed && self.position.step_in_epoch > 0 {
+                        self.finish_epoch(rate, observer, stop)?;
+                    }
                     return Ok(StopReason::Time);
                 }
                 if self.saved.elapsed().as_secs_f64() > self.config.run.checkpoint_minutes * 60.0 {
@@ -168,7 +178,8 @@ impl<'a> Run<'a> {
     ) -> Result<()> {
         let every = self.config.validation.every_epochs as u64;
         let due = (self.position.epoch + 1).is_multiple_of(every)
-            || self.position.epoch + 1 == self.config.run.epochs as u64;
+            || self.position.epoch + 1 == self.config.run.epochs as u64
+            || self.time_is_over();
         let validation = if due && !self.fixed.is_empty() {
             let begin = Instant::now();
             let record = self.validate(observer, stop)?;
@@ -266,7 +277,6 @@ impl<'a> Run<'a> {
     }
 
     fn save(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        self.log.flush()?;
         self.position.seconds = self.earlier_seconds + self.started.elapsed().as_secs_f64();
         let path = self.checkpoints.join("last.safetensors");
         multirnet_nn::weights::save(&path, self.net()?).map_err(nn)?;
