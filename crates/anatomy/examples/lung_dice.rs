@@ -1,7 +1,7 @@
 //! Compares the lung mask of a scan with a reference mask.
 //!
 //! `lung_dice SCAN [REFERENCE RIGHT LEFT [LESION]] [--out MASK.nii.gz] [--closing MM]
-//! [--border HU]`: the reference's labels of
+//! [--border HU] [--mirror true|false]`: the reference's labels of
 //! the right lung, the left lung and, if any, of lesions (comma-separated lists). Prints the Dice
 //! per lung with the lesion voxels left out, the Dice of both lungs together with the lesions
 //! counted as lung, and the time.
@@ -24,6 +24,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = LungConfig::default();
     if let Some(text) = option("--closing") {
         config.closing_mm = text.parse()?;
+    }
+    if let Some(text) = option("--mirror") {
+        config.mirror = text.parse()?;
     }
     if let Some(text) = option("--border") {
         config.border_hu = text.parse()?;

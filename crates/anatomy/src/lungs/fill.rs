@@ -5,12 +5,7 @@ use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
 
 /// Closes each lung and fills its holes. Airways stay out, and no lung takes what the other has.
-pub(super) fn fill(
-    _hu: &Volume<f32>,
-    aerated: &Volume<u8>,
-    airways: &Volume<u8>,
-    closing_mm: f64,
-) -> Volume<u8> {
+pub(super) fn fill(aerated: &Volume<u8>, airways: &Volume<u8>, closing_mm: f64) -> Volume<u8> {
     let mut out = aerated.clone();
     for side in [RIGHT, LEFT] {
         let lung = aerated.map(|v| u8::from(v == side));

@@ -2,14 +2,16 @@
 //!
 //! What is lung is decided on a coarse grid of about 2 mm (`coarse`): the body (`body`), the air
 //! in it without the airways (`airways`), the parts of it that are lungs and their sides
-//! (`sides`), and what belongs to them without being aerated (`fill`). The border is then drawn
+//! (`sides`), and what belongs to them without being aerated (`fill`, `mirror`). The border is then drawn
 //! on the scan's own grid (`refine`).
 
 mod airways;
 mod body;
 mod coarse;
 mod fill;
+mod mirror;
 mod refine;
+mod ribs;
 mod sides;
 
 use crate::morphology::bounds;
@@ -29,6 +31,9 @@ pub struct LungConfig {
     pub coarse_mm: f64,
     /// Radius in millimetres of the closing that takes vessels and lesions in.
     pub closing_mm: f64,
+    /// Whether consolidation without any air is looked for where the other lung, mirrored, has
+    /// lung.
+    pub mirror: bool,
 }
 
 impl Default for LungConfig {
@@ -38,6 +43,7 @@ impl Default for LungConfig {
             border_hu: -200.0,
             coarse_mm: 2.0,
             closing_mm: 12.0,
+            mirror: true,
         }
     }
 }
@@ -86,8 +92,11 @@ pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u
     let (hu, body) = (hu.crop(low, shape)?, body.crop(low, shape)?);
     let air = body::air_within(&hu, &body, config.air_hu as f32);
     let airways = airways::airways(&hu, &air, &body);
-    let aerated = sides::lungs(&hu, &air, &airways, &body).ok_or_else(no_lungs)?;
-    let lungs = fill::fill(&hu, &aerated, &airways, config.closing_mm);
+    let (aerated, middle) = sides::lungs(&hu, &air, &airways, &body).ok_or_else(no_lungs)?;
+    let mut lungs = fill::fill(&aerated, &airways, config.closing_mm);
+    if config.mirror {
+        mirror::add_consolidation(&hu, &mut lungs, &airways, middle);
+    }
     let back = small.geometry().orientation();
     let start = low.map(|v| -(v as i64));
     let restore = |mask: Volume<u8>| -> Result<Volume<u8>> {

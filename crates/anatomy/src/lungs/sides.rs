@@ -87,13 +87,13 @@ impl Air<'_> {
     }
 }
 
-/// The aerated lungs: 1 right, 2 left; `None` if there are none.
+/// The aerated lungs, 1 right, 2 left, and the patient's middle column; `None` without lungs.
 pub(super) fn lungs(
     hu: &Volume<f32>,
     air: &Volume<u8>,
     airways: &Volume<u8>,
     body: &Volume<u8>,
-) -> Option<Volume<u8>> {
+) -> Option<(Volume<u8>, f64)> {
     let mut open = air.clone();
     open.data_mut()
         .iter_mut()
@@ -146,7 +146,7 @@ pub(super) fn lungs(
         }
     }
     add_small(&mut out, &air, &main, largest, base);
-    Some(out)
+    Some((out, middle))
 }
 
 fn bin(hu: f32) -> usize {

@@ -1,0 +1,355 @@
+//! Consolidation that closing cannot reach, found by comparing the two lungs.
+//!
+//! A lobe that holds no air leaves no trace in the aerated mask, but the chest is nearly
+//! symmetric: where the other lung lies, seen in the mirror, there is lung on this side too, unless
+//! heart or liver take its place. Those two are asked about separately.
+
+use super::ribs::RibCage;
+use crate::components::{Connectivity, components};
+use crate::distance::squared_distance;
+use crate::morphology::{dilate, erode};
+use crate::{LEFT, RIGHT};
+use multirnet_volume::Volume;
+use rayon::prelude::*;
+
+/// Bone is denser than this; the midline is found from it.
+const BONE_HU: f32 = 200.0;
+/// Half the width in millimetres of the strip that holds spine and sternum.
+const STRIP_MM: f64 = 35.0;
+/// Nearer to the midline than this is mediastinum, in millimetres: to the right, and to the left,
+/// where the aorta runs down beside the spine.
+const MEDIASTINUM_MM: [f64; 2] = [28.0, 52.0];
+/// Less dense than this is fluid or fat; consolidation lies above.
+const DENSE_HU: f32 = 18.0;
+/// Density is averaged over a box of twice this width, in millimetres.
+const AVERAGE_MM: f64 = 4.0;
+/// How much higher the right dome of the diaphragm may stand than the left, in millimetres.
+const DOME_MM: f64 = 20.0;
+/// Thinner than twice this is asymmetry and not a lesion, in millimetres.
+const CORE_MM: f64 = 7.0;
+/// Less than this is asymmetry too, in millilitres.
+const LEAST_ML: f64 = 25.0;
+/// A region whose sides lie against its own lung by more than this share is a dome of the
+/// diaphragm, around which the lung folds.
+const DOME_SHARE: f64 = 0.8;
+
+/// The symmetry plane `normal · p = offset` in millimetres, `p = (z, y, x)`.
+struct Plane {
+    normal: [f64; 3],
+    offset: f64,
+}
+
+impl Plane {
+    fn distance(&self, p: [f64; 3]) -> f64 {
+        (0..3).map(|a| self.normal[a] * p[a]).sum::<f64>() - self.offset
+    }
+
+    /// Where the plane crosses row `y` at the height of the lungs' middle plane, in millimetres.
+    fn column_mm(&self, lungs: &Volume<u8>, y: f64) -> f64 {
+        let [sz, sy, _] = lungs.geometry().spacing_mm();
+        let z = lungs.shape()[0] as f64 / 2.0;
+        let [nz, ny, nx] = self.normal;
+        (self.offset - nz * z * sz - ny * y * sy) / nx
+    }
+
+    fn mirror(&self, p: [f64; 3]) -> [f64; 3] {
+        let twice = 2.0 * self.distance(p);
+        std::array::from_fn(|a| p[a] - twice * self.normal[a])
+    }
+}
+
+/// Adds to `lungs` what the mirror shows to be lung without air; `middle` is the patient's middle
+/// column.
+pub(super) fn add_consolidation(
+    hu: &Volume<f32>,
+    lungs: &mut Volume<u8>,
+    airways: &Volume<u8>,
+    middle: f64,
+) {
+    let Some(plane) = midline(hu, lungs, middle) else {
+        return;
+    };
+    let found: Vec<Option<Volume<u8>>> = [RIGHT, LEFT]
+        .into_iter()
+        .map(|side| missing(hu, lungs, airways, &plane, side))
+        .collect();
+    for (side, region) in [RIGHT, LEFT].into_iter().zip(found) {
+        let Some(region) = region else { continue };
+        for (l, &r) in lungs.data_mut().iter_mut().zip(region.data()) {
+            if r != 0 && *l == 0 {
+                *l = side;
+            }
+        }
+    }
+}
+
+/// The patient's symmetry plane, fitted to the bone around the middle at the height of the lungs.
+fn midline(hu: &Volume<f32>, lungs: &Volume<u8>, middle: f64) -> Option<Plane> {
+    let [_, ny, nx] = hu.shape();
+    let spacing = hu.geometry().spacing_mm();
+    let strip = (STRIP_MM / spacing[2]) as usize;
+    let from = (middle as usize).saturating_sub(strip);
+    let to = (middle as usize + strip).min(nx - 1);
+    // Normal equations of x = a + b z + c y.
+    let mut m = [[0.0f64; 4]; 3];
+    for z in 0..hu.shape()[0] {
+        if lungs.plane(z).iter().all(|&v| v == 0) {
+            continue;
+        }
+        for y in 0..ny {
+            for x in from..=to {
+                if hu.plane(z)[y * nx + x] > BONE_HU {
+                    let row = [1.0, z as f64 * spacing[0], y as f64 * spacing[1]];
+                    for i in 0..3 {
+                        for j in 0..3 {
+                            m[i][j] += row[i] * row[j];
+                        }
+                        m[i][3] += row[i] * x as f64 * spacing[2];
+                    }
+                }
+            }
+        }
+    }
+    if m[0][0] < 50.0 {
+        return None;
+    }
+    let [a, b, c] = solve(m)?;
+    // Steeper than 25° is no patient's midline but scattered bone.
+    if b.abs() > 0.47 || c.abs() > 0.47 {
+        return None;
+    }
+    let length = (1.0 + b * b + c * c).sqrt();
+    Some(Plane {
+        normal: [-b / length, -c / length, 1.0 / length],
+        offset: a / length,
+    })
+}
+
+/// Solves three linear equations given as rows `[coefficients, right-hand side]`.
+fn solve(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
+    for i in 0..3 {
+        let pivot = (i..3).max_by(|&p, &q| m[p][i].abs().total_cmp(&m[q][i].abs()))?;
+        m.swap(i, pivot);
+        if m[i][i].abs() < 1e-9 {
+            return None;
+        }
+        for r in 0..3 {
+            if r != i {
+                let f = m[r][i] / m[i][i];
+                let row = m[i];
+                m[r].iter_mut().zip(row).for_each(|(v, p)| *v -= f * p);
+            }
+        }
+    }
+    Some(std::array::from_fn(|i| m[i][3] / m[i][i]))
+}
+
+/// What `side` lacks against the mirrored other lung, without what heart and diaphragm explain.
+fn missing(
+    hu: &Volume<f32>,
+    lungs: &Volume<u8>,
+    airways: &Volume<u8>,
+    plane: &Plane,
+    side: u8,
+) -> Option<Volume<u8>> {
+    let other = RIGHT + LEFT - side;
+    let [_, ny, nx] = hu.shape();
+    let spacing = hu.geometry().spacing_mm();
+    let (centre_y, heart_top) = chest_centre(lungs)?;
+    let middle = [centre_y * spacing[1], plane.column_mm(lungs, centre_y)];
+    let ribs = RibCage::find(hu, middle, BONE_HU);
+    let mediastinum = MEDIASTINUM_MM[usize::from(side == LEFT)];
+    let in_other = |p: [f64; 3]| {
+        let q = plane.mirror(p);
+        let mut index = [0; 3];
+        for a in 0..3 {
+            let i = (q[a] / spacing[a]).round();
+            if i < 0.0 || i >= lungs.shape()[a] as f64 {
+                return false;
+            }
+            index[a] = i as usize;
+        }
+        lungs.at(index) == other
+    };
+    let mut lack = lungs.map(|_| 0u8);
+    lack.data_mut()
+        .par_chunks_mut(ny * nx)
+        .enumerate()
+        .for_each(|(z, out)| {
+            for y in 0..ny {
+                // The heart lies to the left, before the middle of the chest.
+                if side == LEFT && (z as f64) < heart_top && (y as f64) < centre_y {
+                    continue;
+                }
+                for x in 0..nx {
+                    let i = y * nx + x;
+                    let at = z * ny * nx + i;
+                    if lungs.data()[at] != 0 || airways.data()[at] != 0 || hu.data()[at] > BONE_HU {
+                        continue;
+                    }
+                    let p = [
+                        z as f64 * spacing[0],
+                        y as f64 * spacing[1],
+                        x as f64 * spacing[2],
+                    ];
+                    let off = plane.distance(p);
+                    let own = if side == LEFT { off } else { -off };
+                    let below = [p[0] - DOME_MM, p[1], p[2]];
+                    out[i] = u8::from(
+                        own > mediastinum
+                            && ribs.holds(z, [p[1], p[2]])
+                            && in_other(p)
+                            && in_other(below),
+                    );
+                }
+            }
+        });
+
+    if erode(&lack, CORE_MM).data().iter().all(|&v| v == 0) {
+        return None;
+    }
+    keep_dense(hu, &mut lack);
+    let core = erode(&lack, CORE_MM);
+    if core.data().iter().all(|&v| v == 0) {
+        return None;
+    }
+    let grown = squared_distance(&core, |v| v != 0);
+    let reach = (1.5 * CORE_MM).powi(2) as f32;
+    let mut region = lack.clone();
+    for (r, &d) in region.data_mut().iter_mut().zip(grown.data()) {
+        *r &= u8::from(d <= reach);
+    }
+    let parts = components(&region, Connectivity::Faces);
+    let ml = spacing.iter().product::<f64>() / 1000.0;
+    let contacts = contacts(&parts.labels, parts.sizes.len(), lungs, side);
+    let kept = parts.select(|n, size| {
+        let [lung, all] = contacts[n as usize - 1];
+        size as f64 * ml >= LEAST_ML && lung > 0 && (lung as f64) < DOME_SHARE * all as f64
+    });
+    if kept.data().iter().all(|&v| v == 0) {
+        return None;
+    }
+    // Closes the seam between the lung and what was found.
+    let mut joined = kept.clone();
+    for (j, &l) in joined.data_mut().iter_mut().zip(lungs.data()) {
+        *j |= u8::from(l == side);
+    }
+    let mut closed = erode(&dilate(&joined, CORE_MM), CORE_MM);
+    for ((c, &l), &v) in closed
+        .data_mut()
+        .iter_mut()
+        .zip(lungs.data())
+        .zip(hu.data())
+    {
+        *c &= u8::from(l == 0 && v <= BONE_HU);
+    }
+    for (c, &a) in closed.data_mut().iter_mut().zip(airways.data()) {
+        *c &= 1 - a.min(1);
+    }
+    Some(closed)
+}
+
+/// Leaves those voxels of `lack` around which it is as dense as consolidation on average.
+fn keep_dense(hu: &Volume<f32>, lack: &mut Volume<u8>) {
+    let shape = hu.shape();
+    let half = hu
+        .geometry()
+        .spacing_mm()
+        .map(|s| (AVERAGE_MM / s).round() as usize);
+    let mut count: Vec<f32> = lack.data().iter().map(|&v| f32::from(v)).collect();
+    let mut sum: Vec<f32> = count.iter().zip(hu.data()).map(|(c, v)| c * v).collect();
+    for axis in 0..3 {
+        box_sum(&mut count, shape, axis, half[axis]);
+        box_sum(&mut sum, shape, axis, half[axis]);
+    }
+    for (l, (&c, &s)) in lack.data_mut().iter_mut().zip(count.iter().zip(&sum)) {
+        *l &= u8::from(s >= DENSE_HU * c);
+    }
+}
+
+/// Replaces each value by the sum over `half` neighbours to either side along `axis`.
+fn box_sum(values: &mut [f32], shape: [usize; 3], axis: usize, half: usize) {
+    let stride: usize = shape[axis + 1..].iter().product();
+    let n = shape[axis];
+    let mut line = vec![0.0f64; n + 1];
+    for outer in values.chunks_exact_mut(n * stride) {
+        for inner in 0..stride {
+            for i in 0..n {
+                line[i + 1] = line[i] + f64::from(outer[i * stride + inner]);
+            }
+            for i in 0..n {
+                let (from, to) = (i.saturating_sub(half), (i + half + 1).min(n));
+                outer[i * stride + inner] = (line[to] - line[from]) as f32;
+            }
+        }
+    }
+}
+
+/// The lungs' middle row, and the plane above which there is no heart: a third from the top.
+fn chest_centre(lungs: &Volume<u8>) -> Option<(f64, f64)> {
+    let [_, ny, nx] = lungs.shape();
+    let (mut sum, mut count) = (0usize, 0usize);
+    let (mut low, mut high) = (usize::MAX, 0);
+    for (i, _) in lungs.data().iter().enumerate().filter(|(_, v)| **v != 0) {
+        let z = i / (ny * nx);
+        sum += i / nx % ny;
+        count += 1;
+        low = low.min(z);
+        high = high.max(z);
+    }
+    let top = high as f64 - high.saturating_sub(low) as f64 / 3.0;
+    (count > 0).then(|| (sum as f64 / count as f64, top))
+}
+
+/// Per region, how many of its faces within the axial planes lie against the lung of `side`, and
+/// how many there are.
+fn contacts(labels: &Volume<u32>, count: usize, lungs: &Volume<u8>, side: u8) -> Vec<[usize; 2]> {
+    let [_, ny, nx] = labels.shape();
+    let mut out = vec![[0; 2]; count];
+    let data = labels.data();
+    for (i, &n) in data.iter().enumerate().filter(|(_, n)| **n != 0) {
+        let (y, x) = (i / nx % ny, i % nx);
+        let around = [
+            (x > 0).then(|| i - 1),
+            (x + 1 < nx).then_some(i + 1),
+            (y > 0).then(|| i - nx),
+            (y + 1 < ny).then_some(i + nx),
+        ];
+        for j in around.into_iter().flatten().filter(|&j| data[j] != n) {
+            let tally = &mut out[n as usize - 1];
+            tally[0] += usize::from(lungs.data()[j] == side);
+            tally[1] += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_image_is_as_far_on_the_other_side() {
+        let plane = Plane {
+            normal: [0.0, 0.6, 0.8],
+            offset: 5.0,
+        };
+        let p = [3.0, 7.0, 11.0];
+        let q = plane.mirror(p);
+        assert!((plane.distance(p) + plane.distance(q)).abs() < 1e-12);
+        let back = plane.mirror(q);
+        assert!((0..3).all(|a| (back[a] - p[a]).abs() < 1e-12));
+    }
+
+    #[test]
+    fn three_equations_are_solved_or_refused() {
+        let found = solve([
+            [0.0, 2.0, 1.0, 7.0],
+            [1.0, 1.0, 0.0, 3.0],
+            [2.0, 0.0, 1.0, 5.0],
+        ]);
+        let [a, b, c] = found.expect("a regular system");
+        assert!((a - 1.0).abs() < 1e-9 && (b - 2.0).abs() < 1e-9 && (c - 3.0).abs() < 1e-9);
+        assert!(solve([[1.0, 2.0, 3.0, 1.0], [2.0, 4.0, 6.0, 1.0], [0.0; 4]]).is_none());
+    }
+}
