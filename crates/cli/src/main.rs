@@ -91,6 +91,7 @@ fn start_logging(verbose: u8) {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    multirnet_kernels::allocator::keep_freed_pages();
     start_logging(arguments.verbose);
     if let Some(threads) = arguments.threads {
         // Fails only if a pool exists already, which nothing before this line makes.

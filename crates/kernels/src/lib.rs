@@ -11,6 +11,8 @@
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "mimalloc")]
+pub mod allocator;
 mod conv;
 mod error;
 mod norm;
