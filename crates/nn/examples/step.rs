@@ -2,7 +2,7 @@
 //! [iterations] [batch] [steps]`. Prints the median of each stage, and the processor time of a
 //! step, which says more on a busy machine.
 
-use burn::optim::{AdamConfig, GradientsParams, Optimizer};
+use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use multirnet_nn::{LossConfig, MultiRNetConfig};
 use std::time::Instant;
@@ -40,7 +40,11 @@ fn main() {
     let device = Device::flex().autodiff();
     let mut net = config.init(&device);
     let mut adam = AdamConfig::new().init();
-    let x = Tensor::<5>::random([batch, 1, 32, 96, 96], Distribution::Uniform(0.0, 1.0), &device);
+    let x = Tensor::<5>::random(
+        [batch, 1, 32, 96, 96],
+        Distribution::Uniform(0.0, 1.0),
+        &device,
+    );
     let lesion = x.clone().greater_elem(0.9).float();
     let classes = Tensor::<1, Int>::zeros([batch], &device);
     let loss = LossConfig::default();
@@ -55,7 +59,12 @@ fn main() {
         net = adam.step(3e-4, net, grads);
         let all = begin.0.elapsed().as_secs_f64();
         if step > 0 {
-            let stages = [forward, backward - forward, all - backward, processor() - begin.1];
+            let stages = [
+                forward,
+                backward - forward,
+                all - backward,
+                processor() - begin.1,
+            ];
             for (times, t) in times.iter_mut().zip(stages) {
                 times.push(t);
             }

@@ -62,7 +62,7 @@ impl MultiRNet {
         let alpha = head
             .weight
             .val()
-            .slice([0..c])
+            .narrow(0, 0, c)
             .select(1, index)
             .transpose()
             .reshape([b, 1, c])

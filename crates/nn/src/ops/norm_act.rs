@@ -380,7 +380,7 @@ pub fn batch_norm_act(
         slope,
         epsilon,
     } = parameters;
-    if x.dtype() != DType::F32.into() {
+    if x.dtype() != DType::F32 {
         let norm = module::batch_norm_train(x, gamma, beta, epsilon);
         return BatchNormAct {
             output: prelu(add(norm.output, residual), slope),
@@ -422,7 +422,7 @@ pub fn norm_act(
         slope,
         epsilon,
     } = parameters;
-    if x.dtype() != DType::F32.into() || x.device().is_autodiff() {
+    if x.dtype() != DType::F32 || x.device().is_autodiff() {
         let y = module::batch_norm(x, gamma, beta, mean, variance, epsilon);
         return prelu(add(y, residual), slope);
     }
