@@ -35,8 +35,11 @@ pub struct MemoryPlan {
 
 /// Largest lung box that is planned for, millimetres `(z, y, x)`.
 const CHEST_MM: [f64; 3] = [400.0, 300.0, 400.0];
-/// Bytes per voxel of the scan that finding the lungs takes besides the mask itself.
-const SEGMENTATION_BYTES: u64 = 8;
+/// Bytes that finding the lungs takes besides the mask: per voxel of the scan, and per voxel of
+/// the coarse grid that it works on. Measured, rounded up.
+const SEGMENTATION_BYTES: [u64; 2] = [8, 24];
+/// The program itself and its threads' stacks.
+const PROGRAM_BYTES: u64 = 24 << 20;
 
 impl MemoryPlan {
     /// For a scan on `scan`, a given lung mask or none, and `network` under `options`.
@@ -74,7 +77,10 @@ impl MemoryPlan {
 
         let mut prepare = vec![scan_part.clone(), lungs_part.clone()];
         if !lungs_given {
-            prepare.push(part("finding the lungs", SEGMENTATION_BYTES * voxels));
+            let mm3 = voxels as f64 * scan.voxel_mm3();
+            let coarse = (mm3 / options.prepare.lungs.coarse_mm.max(0.1).powi(3)) as u64;
+            let [fine, rough] = SEGMENTATION_BYTES;
+            prepare.push(part("finding the lungs", fine * voxels + rough * coarse));
         }
         prepare.push(part("lung box", 5 * boxed));
         prepare.push(views.clone());
@@ -102,15 +108,18 @@ impl MemoryPlan {
             part("working maps", 4 * local * (channels + 1)),
             part("probability", 4 * voxels),
             part("lesion mask", voxels),
-            part("lung zones", 2 * voxels),
-            part("box on the scan's grid", 4 * boxed * channels),
+            // Probabilities, then heat, then zones and masks; not all at the same time.
+            part("box on the scan's grid", boxed * (4 * channels + 4)),
         ];
         if options.explain {
             restore.push(part("heat map", 4 * voxels));
         }
-        let phase = |name: &str, parts| MemoryPhase {
-            name: name.to_owned(),
-            parts,
+        let phase = |name: &str, mut parts: Vec<(String, u64)>| {
+            parts.push(part("program", PROGRAM_BYTES));
+            MemoryPhase {
+                name: name.to_owned(),
+                parts,
+            }
         };
         Self {
             phases: vec![

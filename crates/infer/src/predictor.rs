@@ -271,17 +271,17 @@ fn prepare_timed(
     let found = match (lungs, config.intensity) {
         (None, Intensity::Hu) => {
             // The gate's cheap part goes first: the search for lungs expects what it lets through.
-            let found = watch.time(Stage::Lungs, |_| {
+            let found = watch.time(Stage::Lungs, |_| -> Result<_> {
                 multirnet_anatomy::check_scan(scan, &config.gate)?;
-                segment_lungs(scan, &config.lungs)
+                Ok(segment_lungs(scan, &config.lungs)?)
             })?;
             Some(found)
         }
         _ => None,
     };
-    Ok(watch.time(Stage::Prepare, |_| {
-        prepare(scan, found.as_ref().or(lungs), config)
-    })?)
+    watch.time(Stage::Prepare, |_| {
+        Ok(prepare(scan, found.as_ref().or(lungs), config)?)
+    })
 }
 
 /// Maps on the scan's own grid, and the block of it outside which they are 0.

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_gap_wider_than_a_window_stays_empty() {
-        let wanted = volume([16, 16, 96], |[_, _, x]| x < 8 || x >= 88);
+        let wanted = volume([16, 16, 96], |[_, _, x]| !(8..88).contains(&x));
         let plan = plan_windows(&wanted, [16, 16, 16], 0.0);
         assert_eq!(plan, [[0, 0, 0], [0, 0, 80]]);
     }

@@ -334,7 +334,7 @@ fn memory_is_planned_told_and_limited() {
     let geometry = grid(Orientation::CANONICAL);
     let plan = predictor.plan(&geometry, false, &options());
     let voxels = geometry.len() as u64;
-    // The scan, its lung mask, and the three maps.
+    // The scan, its lung mask, and the three maps are a floor.
     assert!(plan.peak() > voxels * (4 + 1 + 4 + 4 + 1));
     let without = PredictOptions {
         explain: false,
