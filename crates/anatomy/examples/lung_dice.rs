@@ -55,15 +55,32 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         };
         let (right, left, lesion) = (list(2)?, list(3)?, list(4)?);
-        let keep = |t: u8| !lesion.contains(&t);
+        let keep = |_: usize, t: u8| !lesion.contains(&t);
         let r = dice(&lungs, &truth, |l| l == 1, |t| right.contains(&t), keep);
         let l = dice(&lungs, &truth, |l| l == 2, |t| left.contains(&t), keep);
         let is_lung = |t: u8| right.contains(&t) || left.contains(&t) || lesion.contains(&t);
-        let both = dice(&lungs, &truth, |l| l != 0, is_lung, |_| true);
+        let both = dice(&lungs, &truth, |l| l != 0, is_lung, |_, _| true);
         let sides = dice(&lungs, &truth, |l| l == 1, |t| left.contains(&t), keep);
         println!(
             "  Dice right {r:.4}, left {l:.4}, both with lesions {both:.4}, right on left {sides:.4}"
         );
+        // Planes between its first and last in which the reference lacks a lung are its gaps.
+        for (side, labels) in [(1, &right), (2, &left)] {
+            let gaps = gaps(&truth, &lungs, labels, side);
+            if !gaps.is_empty() {
+                let [_, ny, nx] = truth.shape();
+                let d = dice(
+                    &lungs,
+                    &truth,
+                    |l| l == side,
+                    |t| labels.contains(&t),
+                    |i, t| keep(i, t) && !gaps.contains(&(i / (ny * nx))),
+                );
+                println!(
+                    "  the reference lacks lung {side} in the planes {gaps:?}; without them {d:.4}"
+                );
+            }
+        }
     }
     if let Some(out) = out {
         io::write_nifti(Path::new(&out), &lungs)?;
@@ -71,16 +88,32 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Planes in which the reference has next to nothing of a lung that it has before and after.
+fn gaps(truth: &Volume<u8>, lungs: &Volume<u8>, labels: &[u8], side: u8) -> Vec<usize> {
+    let count = |plane: &[u8], f: &dyn Fn(u8) -> bool| plane.iter().filter(|&&v| f(v)).count();
+    let areas: Vec<usize> = (0..truth.shape()[0])
+        .map(|z| count(truth.plane(z), &|v| labels.contains(&v)))
+        .collect();
+    let most = areas.iter().copied().max().unwrap_or(0);
+    let held: Vec<usize> = (0..areas.len()).filter(|&z| areas[z] > most / 20).collect();
+    let (Some(&first), Some(&last)) = (held.first(), held.last()) else {
+        return Vec::new();
+    };
+    (first..=last)
+        .filter(|&z| 20 * areas[z] < count(lungs.plane(z), &|v| v == side))
+        .collect()
+}
+
 fn dice(
     mask: &Volume<u8>,
     truth: &Volume<u8>,
     in_mask: impl Fn(u8) -> bool,
     in_truth: impl Fn(u8) -> bool,
-    keep: impl Fn(u8) -> bool,
+    keep: impl Fn(usize, u8) -> bool,
 ) -> f64 {
     let (mut both, mut sum) = (0u64, 0u64);
-    for (&m, &t) in mask.data().iter().zip(truth.data()) {
-        if keep(t) {
+    for (i, (&m, &t)) in mask.data().iter().zip(truth.data()).enumerate() {
+        if keep(i, t) {
             let (m, t) = (in_mask(m), in_truth(t));
             both += u64::from(m && t);
             sum += u64::from(m) + u64::from(t);

@@ -27,7 +27,7 @@ pub struct Error {
     reason: String,
     hint: Option<String>,
     #[source]
-    source: Option<multirnet_volume::Error>,
+    source: Option<Box<multirnet_volume::Error>>,
 }
 
 fn suffix(hint: &Option<String>) -> String {
@@ -74,7 +74,7 @@ impl From<multirnet_volume::Error> for Error {
             kind,
             reason: error.to_string(),
             hint: None,
-            source: Some(error),
+            source: Some(Box::new(error)),
         }
     }
 }

@@ -127,7 +127,7 @@ fn each_bad_scan_is_refused_with_its_reason() {
         (
             "too small a chest",
             |s| {
-                let half = s.geometry().spacing_mm().map(|v| v * 0.36);
+                let half = s.geometry().spacing_mm().map(|v| v * 0.33);
                 respaced(s, half)
             },
             ErrorKind::NoLungs,

@@ -4,18 +4,32 @@ use super::body::grow_within;
 use crate::components::{Connectivity, components};
 use multirnet_volume::{Geometry, Volume};
 
-/// Denser than this is no airway lumen.
+/// Denser than this is no airway lumen. Lung may be less dense.
 const LUMEN_HU: f32 = -800.0;
+/// The lumen of the bronchi is at most this much denser than the trachea's.
+const BRONCHUS_HU: f32 = 70.0;
+/// What lies around an airway is denser than this for at least these shares: around the trachea,
+/// and around a bronchus. Lung that happens to be emptier than its surroundings has no wall.
+const WALL_HU: f32 = -500.0;
+const WALLED: [f64; 2] = [0.6, 0.3];
+/// Smallest cross section of a bronchus that is followed, in mm²: less is a gap in the lung.
+const BRONCHUS_MM2: f64 = 25.0;
+/// How far below the carina main bronchi are followed, in millimetres.
+const BELOW_CARINA_MM: f64 = 60.0;
 /// Cross section of a trachea in mm²; a smaller region may follow it, as a main bronchus does.
 const TRACHEA_MM2: [f64; 2] = [40.0, 900.0];
 /// Shortest trachea or pair of bronchi that is taken for one, in millimetres.
 const SHORTEST_MM: f64 = 18.0;
+/// Length of the trachea's upper part that shows what its lumen reads, in millimetres.
+const TOP_MM: f64 = 25.0;
 /// How far from the body's middle a trachea may lie, in millimetres.
 const OFF_MIDDLE_MM: f64 = 45.0;
 
 /// A region of lumen within one axial plane.
 struct Region {
     area_mm2: f64,
+    /// Share of the tissue among the voxels around it.
+    walled: f64,
     /// Centre column, in voxels.
     x: f64,
 }
@@ -28,11 +42,40 @@ struct Plane {
 
 /// The lumen of the trachea and the main bronchi with their inner rim, followed plane by plane
 /// from above; empty if there is none. Once a region widens as lung does, it is left.
-pub(super) fn airways(hu: &Volume<f32>, air: &Volume<u8>, body: &Volume<u8>) -> Volume<u8> {
-    let planes = lumen_planes(hu, air);
+///
+/// Also returns what the scanner reads for air, where the trachea shows it.
+pub(super) fn airways(
+    hu: &Volume<f32>,
+    air: &Volume<u8>,
+    body: &Volume<u8>,
+) -> (Volume<u8>, Option<f32>) {
+    let none = || (air.map(|_| 0u8), None);
+    let planes = lumen_planes(hu, air, LUMEN_HU);
+    let Some(trachea) = best_track(&planes, hu.geometry(), body) else {
+        return none();
+    };
+    // Once more with what the trachea's upper part shows the lumen to be, so that lung is not
+    // taken for it.
+    let top = (TOP_MM / hu.geometry().spacing_mm()[0]).ceil() as usize;
+    let upper = paint(&planes, &trachea[..top.clamp(1, trachea.len())], air);
+    let lumen = lumen_hu(hu, &upper);
+    let limit = lumen.map_or(LUMEN_HU, |v| (v + BRONCHUS_HU).min(LUMEN_HU));
+    let planes = lumen_planes(hu, air, limit);
+    let Some(track) = best_track(&planes, hu.geometry(), body) else {
+        return none();
+    };
+    let painted = paint(&planes, &track, air);
+    (grow_within(&grow_within(&painted, air), air), lumen)
+}
+
+/// Regions of lumen per plane, downwards.
+type Track = Vec<(usize, Vec<u32>)>;
+
+/// The track that is most like a trachea, `None` if there is none.
+fn best_track(planes: &[Plane], geometry: &Geometry, body: &Volume<u8>) -> Option<Track> {
     let middle = middle_columns(body);
-    let [sz, _, sx] = hu.geometry().spacing_mm();
-    let mut best: (f64, Vec<(usize, Vec<u32>)>) = (0.0, Vec::new());
+    let [sz, _, sx] = geometry.spacing_mm();
+    let mut best: Option<(f64, Track)> = None;
     let mut seen: Vec<Vec<bool>> = planes
         .iter()
         .map(|p| vec![false; p.regions.len()])
@@ -40,29 +83,49 @@ pub(super) fn airways(hu: &Volume<f32>, air: &Volume<u8>, body: &Volume<u8>) -> 
     for z in (0..planes.len()).rev() {
         for (index, region) in planes[z].regions.iter().enumerate() {
             let off = (region.x - middle[z]).abs() * sx;
-            let is_start = (TRACHEA_MM2[0]..=TRACHEA_MM2[1]).contains(&region.area_mm2);
+            let is_start = (TRACHEA_MM2[0]..=TRACHEA_MM2[1]).contains(&region.area_mm2)
+                && region.walled >= WALLED[0];
             if seen[z][index] || !is_start || off > OFF_MIDDLE_MM {
                 continue;
             }
-            let track = follow(&planes, z, index as u32 + 1, hu.geometry(), &mut seen);
+            let track = follow(planes, z, index as u32 + 1, geometry, &mut seen);
             let length = track.len() as f64 * sz;
             // A gas-filled gullet or bowel may be long too: the middle wins over the length.
             let score = length.min(80.0) - off;
-            if length >= SHORTEST_MM && (best.1.is_empty() || score > best.0) {
-                best = (score, track);
+            if length >= SHORTEST_MM && best.as_ref().is_none_or(|b| score > b.0) {
+                best = Some((score, track));
             }
         }
     }
+    best.map(|b| b.1)
+}
 
+/// The voxels of a track.
+fn paint(planes: &[Plane], track: &[(usize, Vec<u32>)], air: &Volume<u8>) -> Volume<u8> {
     let mut lumen = air.map(|_| 0u8);
-    let plane_len = hu.shape()[1] * hu.shape()[2];
-    for (z, regions) in &best.1 {
+    let plane_len = air.shape()[1] * air.shape()[2];
+    for (z, regions) in track {
         let target = &mut lumen.data_mut()[z * plane_len..(z + 1) * plane_len];
         for (t, label) in target.iter_mut().zip(&planes[*z].labels) {
             *t = u8::from(*label != 0 && regions.contains(label));
         }
     }
-    grow_within(&lumen, air)
+    lumen
+}
+
+/// What the scanner reads for air: the median over part of the airways, `None` if they are
+/// too small to tell.
+fn lumen_hu(hu: &Volume<f32>, airways: &Volume<u8>) -> Option<f32> {
+    let mut values: Vec<f32> = hu
+        .data()
+        .iter()
+        .zip(airways.data())
+        .filter(|(_, a)| **a != 0)
+        .map(|(v, _)| *v)
+        .collect();
+    values.sort_by(f32::total_cmp);
+    // Sharp kernels undershoot in a narrow lumen.
+    (values.len() >= 30).then(|| values[values.len() / 2].max(-1000.0))
 }
 
 /// The regions, plane by plane downwards, that continue the region `label` of plane `z`.
@@ -72,13 +135,14 @@ fn follow(
     label: u32,
     geometry: &Geometry,
     seen: &mut [Vec<bool>],
-) -> Vec<(usize, Vec<u32>)> {
+) -> Track {
     let [_, ny, nx] = geometry.shape();
     let [sz, _, sx] = geometry.spacing_mm();
     // A bronchus runs sideways: about as far per plane as the planes are apart.
     let reach = ((sz / sx).round() as usize).clamp(1, 4);
     let mut widest = planes[z].regions[label as usize - 1].area_mm2;
     let mut track = vec![(z, vec![label])];
+    let mut carina = None;
     seen[z][label as usize - 1] = true;
     for below in (0..z).rev() {
         let current = &track[track.len() - 1].1;
@@ -106,11 +170,17 @@ fn follow(
             .into_iter()
             .filter(|&(n, from)| {
                 let area = plane.regions[n as usize - 1].area_mm2;
-                area <= TRACHEA_MM2[1] && area <= (2.0 * from).max(120.0) && area <= 2.0 * widest
+                let narrow = (2.0 * from).max(120.0).min(2.0 * widest);
+                (BRONCHUS_MM2..=TRACHEA_MM2[1].min(narrow)).contains(&area)
+                    && plane.regions[n as usize - 1].walled >= WALLED[1]
             })
             .map(|(n, _)| n)
             .collect();
-        if next.is_empty() {
+        if next.len() > 1 {
+            carina.get_or_insert(below);
+        }
+        let deep = carina.is_some_and(|c: usize| (c - below) as f64 * sz > BELOW_CARINA_MM);
+        if next.is_empty() || deep {
             break;
         }
         for &n in &next {
@@ -125,7 +195,8 @@ fn follow(
     track
 }
 
-fn lumen_planes(hu: &Volume<f32>, air: &Volume<u8>) -> Vec<Plane> {
+/// The regions of `air` less dense than `limit_hu`, plane by plane.
+fn lumen_planes(hu: &Volume<f32>, air: &Volume<u8>, limit_hu: f32) -> Vec<Plane> {
     let [nz, ny, nx] = hu.shape();
     let [_, sy, sx] = hu.geometry().spacing_mm();
     let grid = hu.geometry().window([0; 3], [1, ny, nx]);
@@ -135,7 +206,7 @@ fn lumen_planes(hu: &Volume<f32>, air: &Volume<u8>) -> Vec<Plane> {
                 .plane(z)
                 .iter()
                 .zip(air.plane(z))
-                .map(|(&v, &a)| u8::from(a != 0 && v < LUMEN_HU))
+                .map(|(&v, &a)| u8::from(a != 0 && v < limit_hu))
                 .collect();
             let Some(mask) = grid.as_ref().ok().and_then(|g| Volume::new(on, *g).ok()) else {
                 return Plane {
@@ -144,19 +215,21 @@ fn lumen_planes(hu: &Volume<f32>, air: &Volume<u8>) -> Vec<Plane> {
                 };
             };
             let found = components(&mask, Connectivity::Faces);
-            let mut sums = vec![[0usize; 2]; found.sizes.len()];
+            let mut sums = vec![0usize; found.sizes.len()];
             for (i, &label) in found.labels.data().iter().enumerate() {
                 if label != 0 {
-                    sums[label as usize - 1][0] += i / nx;
-                    sums[label as usize - 1][1] += i % nx;
+                    sums[label as usize - 1] += i % nx;
                 }
             }
+            let walls = walls(found.labels.data(), hu.plane(z), nx, found.sizes.len());
             let regions = sums
                 .iter()
+                .zip(walls)
                 .zip(&found.sizes)
-                .map(|(sum, &size)| Region {
+                .map(|((&sum, walled), &size)| Region {
                     area_mm2: size as f64 * sy * sx,
-                    x: sum[1] as f64 / size as f64,
+                    walled,
+                    x: sum as f64 / size as f64,
                 })
                 .collect();
             Plane {
@@ -164,6 +237,25 @@ fn lumen_planes(hu: &Volume<f32>, air: &Volume<u8>) -> Vec<Plane> {
                 regions,
             }
         })
+        .collect()
+}
+
+/// Per region, the share of tissue among the voxels two steps outside it.
+fn walls(labels: &[u32], hu: &[f32], nx: usize, count: usize) -> Vec<f64> {
+    let mut tally = vec![[0usize; 2]; count];
+    for (i, &label) in labels.iter().enumerate().filter(|(_, l)| **l != 0) {
+        for step in [2, -2, 2 * nx as isize, -2 * (nx as isize)] {
+            let j = i.wrapping_add_signed(step);
+            if j < labels.len() && labels[j] != label {
+                let tally = &mut tally[label as usize - 1];
+                tally[0] += usize::from(hu[j] > WALL_HU);
+                tally[1] += 1;
+            }
+        }
+    }
+    tally
+        .iter()
+        .map(|&[tissue, all]| tissue as f64 / all.max(1) as f64)
         .collect()
 }
 

@@ -1,12 +1,21 @@
 //! The body with all that it encloses, apart from the couch and the air around it.
 
-use crate::components::{Connectivity, largest};
+use super::average::box_sum;
+use crate::components::{Connectivity, components, largest};
 use crate::morphology::flood_border;
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 
 /// Denser than this is tissue (or couch); fat lies above.
 const SOLID_HU: f32 = -300.0;
+/// Gas in the bowel reads like the airways' lumen, within this.
+const GAS_MARGIN_HU: f32 = 45.0;
+/// Noise of single voxels on a grid that is not averaged.
+const NOISE_HU: f32 = 80.0;
+/// The core of a bubble, a voxel off its edge, has tissue within this, in millimetres.
+const WALL_MM: f64 = 6.0;
+/// The core of a bubble that is worth a look, in millilitres.
+const BUBBLE_ML: f64 = 4.0;
 
 /// The body of a canonical scan: its largest solid part, thin plates such as couch and clothes
 /// taken away, with everything that this part encloses in an axial plane.
@@ -32,6 +41,64 @@ pub(super) fn air_within(hu: &Volume<f32>, body: &Volume<u8>, air_hu: f32) -> Vo
         .zip(body.data())
         .for_each(|(a, &b)| *a &= b);
     air
+}
+
+/// Takes bowel gas out of `air`: below the plane `base`, regions that are as empty as the airways'
+/// lumen throughout, with their rim. Gas right under the diaphragm is otherwise joined to the lung
+/// where slices are thick.
+pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, base: usize) {
+    let shape = hu.shape();
+    let ml = hu.geometry().voxel_mm3() / 1000.0;
+    let planes = (base + 1).min(shape[0]);
+    let below = [planes, shape[1], shape[2]];
+    let mut mean = hu.data()[..below.iter().product()].to_vec();
+    let mut count = vec![1.0; mean.len()];
+    for axis in 0..3 {
+        box_sum(&mut mean, below, axis, 1);
+        box_sum(&mut count, below, axis, 1);
+    }
+    // The mean over a box bears noise and drops the edge.
+    let limit = lumen_hu + GAS_MARGIN_HU;
+    let mut core = air.map(|_| 0u8);
+    for (i, c) in core.data_mut()[..mean.len()].iter_mut().enumerate() {
+        *c = u8::from(air.data()[i] != 0 && mean[i] < limit * count[i]);
+    }
+    let mut gas = hu.map(|v| u8::from(v < limit + NOISE_HU));
+    for (g, &a) in gas.data_mut().iter_mut().zip(air.data()) {
+        *g &= a;
+    }
+    let parts = components(&core, Connectivity::Faces);
+    let bubbles = parts.select(|n, size| {
+        size as f64 * ml >= BUBBLE_ML && {
+            let part = parts.select(|m, _| m == n);
+            !within_air(&part, air)
+        }
+    });
+    if bubbles.data().iter().all(|&v| v == 0) {
+        return;
+    }
+    // Back to the bubble's edge, and over the rim that its wall blurs.
+    let mut grown = grow_within(&grow_within(&bubbles, &gas), &gas);
+    grown = grow_within(&grow_within(&grown, air), air);
+    for (a, &g) in air.data_mut().iter_mut().zip(grown.data()) {
+        *a &= 1 - g;
+    }
+}
+
+/// Whether `part` lies in air that is less empty, as emphysema lies in lung, rather than in a wall.
+fn within_air(part: &Volume<u8>, air: &Volume<u8>) -> bool {
+    let all = part.map(|_| 1);
+    let steps = (WALL_MM / part.geometry().spacing_mm()[2]).round().max(1.0) as usize;
+    let near = (0..steps).fold(part.clone(), |grown, _| grow_within(&grown, &all));
+    let far = grow_within(&near, &all);
+    let (mut shell, mut airy) = (0usize, 0usize);
+    for ((&f, &n), &a) in far.data().iter().zip(near.data()).zip(air.data()) {
+        if f != n {
+            shell += 1;
+            airy += usize::from(a);
+        }
+    }
+    2 * airy > shell
 }
 
 /// The voxels of `mask` all of whose six neighbours lie in it; what is beyond the volume does.

@@ -37,8 +37,9 @@ pub(super) fn shrink(scan: &Volume<f32>, target_mm: f64) -> Result<(Volume<f32>,
                     let sums = &mut plane[y / factor[1] * shape[2]..][..shape[2]];
                     for (sum, block) in sums.iter_mut().zip(line.chunks(factor[2])) {
                         for &v in block {
-                            // max first: NaN becomes air.
-                            *sum += v.max(RANGE_HU[0]).min(RANGE_HU[1]);
+                            // NaN becomes air.
+                            let v = if v.is_nan() { RANGE_HU[0] } else { v };
+                            *sum += v.clamp(RANGE_HU[0], RANGE_HU[1]);
                         }
                     }
                 }

@@ -4,7 +4,11 @@ use crate::morphology::{bounds, close, fill_holes};
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
 
-/// Closes each lung and fills its holes. Airways stay out, and no lung takes what the other has.
+/// Bronchi that a closing of this radius in millimetres bridges run within the lung and belong to
+/// it; main bronchi are wider and lie beside it.
+const BRONCHUS_MM: f64 = 5.0;
+
+/// Closes each lung and fills its holes. Trachea and main bronchi stay out, and no lung takes what the other has.
 pub(super) fn fill(aerated: &Volume<u8>, airways: &Volume<u8>, closing_mm: f64) -> Volume<u8> {
     let mut out = aerated.clone();
     for side in [RIGHT, LEFT] {
@@ -17,13 +21,15 @@ pub(super) fn fill(aerated: &Volume<u8>, airways: &Volume<u8>, closing_mm: f64) 
             continue;
         };
         let filled = fill_holes(&close(&part, closing_mm));
+        let inner = close(&part, BRONCHUS_MM.min(closing_mm));
         let [_, ny, nx] = out.shape();
         let [_, py, px] = filled.shape();
         for (row, line) in filled.data().chunks_exact(px).enumerate() {
             let at = ((row / py + low[0]) * ny + row % py + low[1]) * nx + low[2];
             for (x, &v) in line.iter().enumerate() {
                 let target = &mut out.data_mut()[at + x];
-                if v != 0 && *target == 0 && airways.data()[at + x] == 0 {
+                let inside = inner.data()[row * px + x] != 0;
+                if v != 0 && *target == 0 && (inside || airways.data()[at + x] == 0) {
                     *target = side;
                 }
             }

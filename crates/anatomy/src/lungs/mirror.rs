@@ -4,6 +4,7 @@
 //! symmetric: where the other lung lies, seen in the mirror, there is lung on this side too, unless
 //! heart or liver take its place. Those two are asked about separately.
 
+use super::average::box_sum;
 use super::ribs::RibCage;
 use crate::components::{Connectivity, components};
 use crate::distance::squared_distance;
@@ -18,20 +19,27 @@ const BONE_HU: f32 = 200.0;
 const STRIP_MM: f64 = 35.0;
 /// Nearer to the midline than this is mediastinum, in millimetres: to the right, and to the left,
 /// where the aorta runs down beside the spine.
-const MEDIASTINUM_MM: [f64; 2] = [28.0, 52.0];
-/// Less dense than this is fluid or fat; consolidation lies above.
-const DENSE_HU: f32 = 18.0;
+const MEDIASTINUM_MM: [f64; 2] = [28.0, 40.0];
+/// Pleural fluid lies between these and fat lies below the other; consolidation is denser than
+/// fluid, or less dense where it still holds some air.
+const FLUID_HU: [f32; 2] = [-6.0, 16.0];
+const FAT_HU: f32 = -70.0;
 /// Density is averaged over a box of twice this width, in millimetres.
 const AVERAGE_MM: f64 = 4.0;
-/// How much higher the right dome of the diaphragm may stand than the left, in millimetres.
-const DOME_MM: f64 = 20.0;
+/// How much higher the dome of the diaphragm may stand than on the other side, in millimetres: the
+/// right one, and the left one.
+const DOME_MM: [f64; 2] = [10.0, 0.0];
 /// Thinner than twice this is asymmetry and not a lesion, in millimetres.
 const CORE_MM: f64 = 7.0;
 /// Less than this is asymmetry too, in millilitres.
-const LEAST_ML: f64 = 25.0;
-/// A region whose sides lie against its own lung by more than this share is a dome of the
-/// diaphragm, around which the lung folds.
-const DOME_SHARE: f64 = 0.8;
+const LEAST_ML: f64 = 15.0;
+/// Width of the lung's blurred edge, in millimetres.
+const EDGE_MM: f64 = 5.0;
+/// A region whose sides lie against its own lung by less than this share is no part of it.
+const TOUCH_SHARE: f64 = 0.12;
+/// A region whose sides lie against its own lung by more than this share, and below which there is
+/// lung for less than the second share, is a dome of the diaphragm, around which the lung folds.
+const DOME_SHARES: [f64; 2] = [0.8, 0.4];
 
 /// The symmetry plane `normal · p = offset` in millimetres, `p = (z, y, x)`.
 struct Plane {
@@ -159,6 +167,7 @@ fn missing(
     let middle = [centre_y * spacing[1], plane.column_mm(lungs, centre_y)];
     let ribs = RibCage::find(hu, middle, BONE_HU);
     let mediastinum = MEDIASTINUM_MM[usize::from(side == LEFT)];
+    let dome = DOME_MM[usize::from(side == LEFT)];
     let in_other = |p: [f64; 3]| {
         let q = plane.mirror(p);
         let mut index = [0; 3];
@@ -194,7 +203,7 @@ fn missing(
                     ];
                     let off = plane.distance(p);
                     let own = if side == LEFT { off } else { -off };
-                    let below = [p[0] - DOME_MM, p[1], p[2]];
+                    let below = [p[0] - dome, p[1], p[2]];
                     out[i] = u8::from(
                         own > mediastinum
                             && ribs.holds(z, [p[1], p[2]])
@@ -208,7 +217,7 @@ fn missing(
     if erode(&lack, CORE_MM).data().iter().all(|&v| v == 0) {
         return None;
     }
-    keep_dense(hu, &mut lack);
+    drop_fluid(hu, &mut lack);
     let core = erode(&lack, CORE_MM);
     if core.data().iter().all(|&v| v == 0) {
         return None;
@@ -221,10 +230,15 @@ fn missing(
     }
     let parts = components(&region, Connectivity::Faces);
     let ml = spacing.iter().product::<f64>() / 1000.0;
-    let contacts = contacts(&parts.labels, parts.sizes.len(), lungs, side);
+    // The lung's blurred edge lies between it and the region.
+    let lung = dilate(&lungs.map(|v| u8::from(v == side)), EDGE_MM);
+    let contacts = contacts(&parts.labels, parts.sizes.len(), &lung);
     let kept = parts.select(|n, size| {
-        let [lung, all] = contacts[n as usize - 1];
-        size as f64 * ml >= LEAST_ML && lung > 0 && (lung as f64) < DOME_SHARE * all as f64
+        let c = &contacts[n as usize - 1];
+        let dome = c.lung as f64 > DOME_SHARES[0] * c.sides as f64
+            && (c.above_lung as f64) < DOME_SHARES[1] * size as f64;
+        let touches = c.lung as f64 > TOUCH_SHARE * c.sides as f64;
+        size as f64 * ml >= LEAST_ML && touches && !dome
     });
     if kept.data().iter().all(|&v| v == 0) {
         return None;
@@ -249,8 +263,8 @@ fn missing(
     Some(closed)
 }
 
-/// Leaves those voxels of `lack` around which it is as dense as consolidation on average.
-fn keep_dense(hu: &Volume<f32>, lack: &mut Volume<u8>) {
+/// Takes those voxels out of `lack` around which it is fluid or fat on average.
+fn drop_fluid(hu: &Volume<f32>, lack: &mut Volume<u8>) {
     let shape = hu.shape();
     let half = hu
         .geometry()
@@ -258,30 +272,13 @@ fn keep_dense(hu: &Volume<f32>, lack: &mut Volume<u8>) {
         .map(|s| (AVERAGE_MM / s).round() as usize);
     let mut count: Vec<f32> = lack.data().iter().map(|&v| f32::from(v)).collect();
     let mut sum: Vec<f32> = count.iter().zip(hu.data()).map(|(c, v)| c * v).collect();
-    for axis in 0..3 {
-        box_sum(&mut count, shape, axis, half[axis]);
-        box_sum(&mut sum, shape, axis, half[axis]);
+    for (axis, half) in half.into_iter().enumerate() {
+        box_sum(&mut count, shape, axis, half);
+        box_sum(&mut sum, shape, axis, half);
     }
     for (l, (&c, &s)) in lack.data_mut().iter_mut().zip(count.iter().zip(&sum)) {
-        *l &= u8::from(s >= DENSE_HU * c);
-    }
-}
-
-/// Replaces each value by the sum over `half` neighbours to either side along `axis`.
-fn box_sum(values: &mut [f32], shape: [usize; 3], axis: usize, half: usize) {
-    let stride: usize = shape[axis + 1..].iter().product();
-    let n = shape[axis];
-    let mut line = vec![0.0f64; n + 1];
-    for outer in values.chunks_exact_mut(n * stride) {
-        for inner in 0..stride {
-            for i in 0..n {
-                line[i + 1] = line[i] + f64::from(outer[i * stride + inner]);
-            }
-            for i in 0..n {
-                let (from, to) = (i.saturating_sub(half), (i + half + 1).min(n));
-                outer[i * stride + inner] = (line[to] - line[from]) as f32;
-            }
-        }
+        let fluid = s > FLUID_HU[0] * c && s < FLUID_HU[1] * c;
+        *l &= u8::from(s > FAT_HU * c && !fluid);
     }
 }
 
@@ -301,13 +298,29 @@ fn chest_centre(lungs: &Volume<u8>) -> Option<(f64, f64)> {
     (count > 0).then(|| (sum as f64 / count as f64, top))
 }
 
-/// Per region, how many of its faces within the axial planes lie against the lung of `side`, and
-/// how many there are.
-fn contacts(labels: &Volume<u32>, count: usize, lungs: &Volume<u8>, side: u8) -> Vec<[usize; 2]> {
+/// What a region lies against.
+#[derive(Clone, Default)]
+struct Contacts {
+    /// Faces within the axial planes.
+    sides: usize,
+    /// Those of them against the lung on the region's side.
+    lung: usize,
+    /// Voxels with that lung somewhere below.
+    above_lung: usize,
+}
+
+fn contacts(labels: &Volume<u32>, count: usize, lung: &Volume<u8>) -> Vec<Contacts> {
     let [_, ny, nx] = labels.shape();
-    let mut out = vec![[0; 2]; count];
+    let mut out = vec![Contacts::default(); count];
+    let mut lung_below = vec![false; ny * nx];
     let data = labels.data();
-    for (i, &n) in data.iter().enumerate().filter(|(_, n)| **n != 0) {
+    for (i, &n) in data.iter().enumerate() {
+        lung_below[i % (ny * nx)] |= lung.data()[i] != 0;
+        if n == 0 {
+            continue;
+        }
+        let tally = &mut out[n as usize - 1];
+        tally.above_lung += usize::from(lung_below[i % (ny * nx)]);
         let (y, x) = (i / nx % ny, i % nx);
         let around = [
             (x > 0).then(|| i - 1),
@@ -316,9 +329,8 @@ fn contacts(labels: &Volume<u32>, count: usize, lungs: &Volume<u8>, side: u8) ->
             (y + 1 < ny).then_some(i + nx),
         ];
         for j in around.into_iter().flatten().filter(|&j| data[j] != n) {
-            let tally = &mut out[n as usize - 1];
-            tally[0] += usize::from(lungs.data()[j] == side);
-            tally[1] += 1;
+            tally.sides += 1;
+            tally.lung += usize::from(lung.data()[j] != 0);
         }
     }
     out

@@ -6,6 +6,7 @@
 //! on the scan's own grid (`refine`).
 
 mod airways;
+mod average;
 mod body;
 mod coarse;
 mod fill;
@@ -40,7 +41,7 @@ impl Default for LungConfig {
     fn default() -> Self {
         Self {
             air_hu: -350.0,
-            border_hu: -200.0,
+            border_hu: -250.0,
             coarse_mm: 2.0,
             closing_mm: 12.0,
             mirror: true,
@@ -90,8 +91,12 @@ pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u
     let (low, high) = bounds(&body).ok_or_else(no_lungs)?;
     let shape = std::array::from_fn(|a| high[a] - low[a] + 1);
     let (hu, body) = (hu.crop(low, shape)?, body.crop(low, shape)?);
-    let air = body::air_within(&hu, &body, config.air_hu as f32);
-    let airways = airways::airways(&hu, &air, &body);
+    let mut air = body::air_within(&hu, &body, config.air_hu as f32);
+    let (airways, lumen_hu) = airways::airways(&hu, &air, &body);
+    if let Some(lumen_hu) = lumen_hu {
+        let base = sides::base_plane(&air);
+        body::remove_gas(&hu, &mut air, lumen_hu, base);
+    }
     let (aerated, middle) = sides::lungs(&hu, &air, &airways, &body).ok_or_else(no_lungs)?;
     let mut lungs = fill::fill(&aerated, &airways, config.closing_mm);
     if config.mirror {

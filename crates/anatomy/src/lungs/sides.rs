@@ -126,7 +126,7 @@ pub(super) fn lungs(
         .filter(|&i| air.size_ml(i) >= LUNG_ML)
         .filter(|&i| air.quantile(i, 0.5) > bin(GAS_HU) || air.size_ml(i) > EMPHYSEMA_ML)
         .max_by_key(|&i| air.parts[i].voxels)?;
-    let base = base_plane(&found.labels, largest);
+    let base = base_plane(&found.labels.map(|n| u8::from(n as usize == largest + 1))) as f64;
     let is_main = |&i: &usize| {
         let part = &air.parts[i];
         let high = part.z / part.voxels as f64 > base;
@@ -153,14 +153,13 @@ fn bin(hu: f32) -> usize {
     (((hu + 1024.0) / BIN_HU).max(0.0) as usize).min(255)
 }
 
-/// The plane below which the lung `label` has less than half of its largest cross section.
-fn base_plane(labels: &Volume<u32>, part: usize) -> f64 {
-    let label = part as u32 + 1;
-    let areas: Vec<usize> = (0..labels.shape()[0])
-        .map(|z| labels.plane(z).iter().filter(|&&n| n == label).count())
+/// The plane below which `mask` has less than half of its largest cross section.
+pub(super) fn base_plane(mask: &Volume<u8>) -> usize {
+    let areas: Vec<usize> = (0..mask.shape()[0])
+        .map(|z| mask.plane(z).iter().filter(|&&v| v != 0).count())
         .collect();
     let most = areas.iter().copied().max().unwrap_or(0);
-    areas.iter().position(|&a| 2 * a >= most).unwrap_or(0) as f64
+    areas.iter().position(|&a| 2 * a >= most).unwrap_or(0)
 }
 
 /// Adds the smaller parts that lie near a lung on their side and are not bowel or gullet.
