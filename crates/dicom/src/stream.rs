@@ -226,23 +226,13 @@ impl Walk<'_> {
             });
         }
         let vr = self.take::<2>(at + 4)?;
-        let long = matches!(
-            &vr,
-            b"OB"
-                | b"OD"
-                | b"OF"
-                | b"OL"
-                | b"OV"
-                | b"OW"
-                | b"SQ"
-                | b"SV"
-                | b"UC"
-                | b"UN"
-                | b"UR"
-                | b"UT"
-                | b"UV"
-        );
-        if !long && !vr.iter().all(u8::is_ascii_uppercase) {
+        // The general parser takes unknown types for long ones too (PS3.5, 7.1.2).
+        const SHORT: [&[u8; 2]; 21] = [
+            b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT",
+            b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US",
+        ];
+        let long = !SHORT.contains(&&vr);
+        if long && !vr.iter().all(u8::is_ascii_uppercase) {
             return Err(malformed(format!(
                 "the element ({:04X},{:04X}) at byte {at} has no valid type",
                 tag.0, tag.1

@@ -113,9 +113,13 @@ fn lengths_beyond_the_file_cost_no_memory() {
     let huge = [
         0x29, 0, 0x10, 0x10, b'O', b'B', 0, 0, 0xF0, 0xFF, 0xFF, 0xFF,
     ];
+    // The same with a type that does not exist, whose length the parser takes as 32 bits.
+    let unknown = [
+        0x29, 0, 0x10, 0x10, b'A', b'Y', 4, 0, 0xF0, 0xFF, 0xFF, 0xFF,
+    ];
     let mut nested = Writer::default();
     nested.sequence((0x0029, 0x1011), &[Writer(huge.to_vec())]);
-    for more in [huge.to_vec(), nested.0] {
+    for more in [huge.to_vec(), unknown.to_vec(), nested.0] {
         let mut slices = series(3);
         slices[1].more = Writer(more);
         let error = read_slices(&slices, false).unwrap_err().to_string();
