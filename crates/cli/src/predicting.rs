@@ -117,6 +117,7 @@ pub fn analyse(
     bar: &ProgressBar,
 ) -> Outcome<Prediction> {
     let at = |e: multirnet_infer::Error| Failure::input(format!("{}: {e}", scan.source.path));
+    let name = bar.prefix();
     predictor
         .predict(
             &scan.volume,
@@ -124,7 +125,8 @@ pub fn analyse(
             scan.source.clone(),
             options,
             &mut |stage| match stage {
-                Stage::Plan(plan) => bar.suspend(|| eprintln!("{}: {plan}", bar.prefix())),
+                // Nothing may ask the bar while it is suspended: it holds its own lock.
+                Stage::Plan(plan) => bar.suspend(|| eprintln!("{name}: {plan}")),
                 Stage::Windows { done, total } => {
                     bar.set_message(format!("window {done} of {total}"))
                 }

@@ -2,7 +2,9 @@
 
 use crate::Result;
 use crate::plane::{Plane, View, WorldBox, busiest};
-use crate::svg::{Style, colour, document, line, path, picture, rect, text, to_png};
+use crate::svg::{
+    Style, colour, document, line, path, picture, rect, text, text_on_picture, to_png,
+};
 use maud::{Markup, html};
 use multirnet_anatomy::ZoneInvolvement;
 use multirnet_infer::{Finding, Prediction};
@@ -133,12 +135,13 @@ fn panel(
             (outline(colour::LEFT, 1.2, plane.outline(&maps.lungs, |v| v == 2, x0, y0)?))
         }
         (outline(colour::LESION, 2.0, plane.outline(&maps.lesions, |v| v != 0, x0, y0)?))
-        (text(x0 + 14.0, y0 + h / 2.0, mid, left))
-        (text(x0 + w - 14.0, y0 + h / 2.0, mid, right))
-        (text(x0 + w / 2.0, y0 + 20.0, mid, top))
-        (text(x0 + w / 2.0, y0 + h - 10.0, mid, bottom))
+        (text_on_picture(x0 + 14.0, y0 + h / 2.0, mid, left))
+        (text_on_picture(x0 + w - 14.0, y0 + h / 2.0, mid, right))
+        (text_on_picture(x0 + w / 2.0, y0 + 20.0, mid, top))
+        (text_on_picture(x0 + w / 2.0, y0 + h - 10.0, mid, bottom))
+        (line([x0 + 15.0, y0 + h - 14.0], [x0 + 17.0 + bar_px, y0 + h - 14.0], "#000000", 6.0))
         (line([x0 + 16.0, y0 + h - 14.0], [x0 + 16.0 + bar_px, y0 + h - 14.0], colour::TEXT, 3.0))
-        (text(x0 + 16.0, y0 + h - 22.0, Style::new(12.0), "50 mm"))
+        (text_on_picture(x0 + 16.0, y0 + h - 22.0, Style::new(12.0), "50 mm"))
         (text(x + 12.0, y + most_h as f64 + 20.0, Style::new(15.0), &title))
         (text(x + most_w as f64 - 12.0, y + most_h as f64 + 20.0, Style::new(14.0).faint().anchor("end"),
             &format!("{position} {:.0} mm · window −600 / 1500 HU", centre[view.normal()])))
@@ -149,7 +152,7 @@ fn panel(
 fn blend(grey: u8, value: f32) -> [u8; 3] {
     let value = f64::from(value.clamp(0.0, 1.0));
     let c = colorous::INFERNO.eval_continuous(0.15 + 0.85 * value);
-    let alpha = 0.75 * (value * 1.6).min(1.0);
+    let alpha = 0.6 * (value * 1.4).min(1.0);
     [c.r, c.g, c.b].map(|k| (f64::from(grey) * (1.0 - alpha) + f64::from(k) * alpha).round() as u8)
 }
 

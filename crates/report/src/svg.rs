@@ -61,6 +61,15 @@ pub(crate) fn text(x: f64, y: f64, style: Style, content: &str) -> Markup {
     }
 }
 
+/// As [`text`], with a dark rim that keeps it legible on any picture.
+pub(crate) fn text_on_picture(x: f64, y: f64, style: Style, content: &str) -> Markup {
+    html! {
+        g stroke="#000000" stroke-width="3" stroke-linejoin="round" paint-order="stroke" {
+            (text(x, y, style, content))
+        }
+    }
+}
+
 /// A filled rectangle with rounded corners.
 pub(crate) fn rect(x: f64, y: f64, w: f64, h: f64, fill: &str) -> Markup {
     html! { rect x=(num(x)) y=(num(y)) width=(num(w.max(0.0))) height=(num(h.max(0.0))) rx="3" fill=(fill) {} }
