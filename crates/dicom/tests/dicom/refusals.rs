@@ -9,7 +9,8 @@ fn refused(slices: &[Slice]) -> Error {
 
 #[test]
 fn series_that_are_no_axial_ct() {
-    let cases: [(&str, fn(&mut Slice)); 7] = [
+    type Change = fn(&mut Slice);
+    let cases: [(&str, Change); 7] = [
         ("not CT (modality MR)", |s| s.modality = "MR"),
         ("a colour image", |s| s.samples = 3),
         ("a localizer", |s| {
