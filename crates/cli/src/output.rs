@@ -75,7 +75,11 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Outcome {
         .unwrap_or(Path::new("."));
     make_dir(parent)?;
     let fail = |e: &std::io::Error| failed(path, "write", e);
-    let mut file = tempfile::NamedTempFile::new_in(parent).map_err(|e| fail(&e))?;
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are private; a result is as readable as any other new file.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut file = builder.tempfile_in(parent).map_err(|e| fail(&e))?;
     file.write_all(bytes).map_err(|e| fail(&e))?;
     file.persist(path).map_err(|e| fail(&e.error))?;
     Ok(())
@@ -138,6 +142,18 @@ mod tests {
         staged.publish().unwrap();
         assert_eq!(fs::read(target.join("a.txt")).unwrap(), b"b");
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_written_file_is_as_readable_as_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        let (ours, plain) = (root.path().join("ours"), root.path().join("plain"));
+        write_file(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        assert_eq!(mode(&ours), mode(&plain));
     }
 
     #[test]

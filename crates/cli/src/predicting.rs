@@ -126,7 +126,9 @@ pub fn analyse(
             options,
             &mut |stage| match stage {
                 // Nothing may ask the bar while it is suspended: it holds its own lock.
-                Stage::Plan(plan) => bar.suspend(|| eprintln!("{name}: {plan}")),
+                Stage::Plan(plan) if !name.is_empty() => {
+                    bar.suspend(|| eprintln!("{name}: {plan}"));
+                }
                 Stage::Windows { done, total } => {
                     bar.set_message(format!("window {done} of {total}"))
                 }

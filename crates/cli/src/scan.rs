@@ -82,8 +82,7 @@ pub fn read_volume(path: &Path) -> Result<Volume<f32>, String> {
 pub fn stem(path: &Path) -> String {
     let name = path
         .file_name()
-        .or_else(|| path.components().next_back().map(|c| c.as_os_str()))
-        .map_or_else(|| "scan".into(), |n| n.to_string_lossy().into_owned());
+        .map_or_else(String::new, |n| n.to_string_lossy().into_owned());
     let name = if path.is_dir() {
         name
     } else {
