@@ -114,7 +114,7 @@ fn resample(
         ];
         let first: [f64; 3] =
             std::array::from_fn(|a| centre[a] + (0..3).map(|k| m[a][k] * offset[k]).sum::<f64>());
-        for x in 0..shape[2] {
+        for (x, (voxel, mark)) in line.iter_mut().zip(marks).enumerate() {
             let p: [f64; 3] = std::array::from_fn(|a| first[a] + m[a][2] * x as f64);
             let floor = p.map(f64::floor);
             let [z, y, w] = floor.map(|v| v as i64);
@@ -167,11 +167,11 @@ fn resample(
                 mix(corner[6], corner[7], f[2]),
                 f[1],
             );
-            line[x] = mix(top, low, f[0]) * SCALE;
+            *voxel = mix(top, low, f[0]) * SCALE;
             let near = p.map(|v| (v + 0.5).floor() as i64);
             if (0..3).all(|a| near[a] >= 0 && (near[a] as usize) < size[a]) {
                 let [z, y, w] = near.map(|v| v as usize);
-                marks[x] = truth[(z * size[1] + y) * size[2] + w];
+                *mark = truth[(z * size[1] + y) * size[2] + w];
             }
         }
     }
