@@ -26,7 +26,8 @@ fn run() -> Result<(), String> {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
     let mut take = |name: &str, values: usize| {
         let at = args.iter().position(|a| a == name)?;
-        Some(args.drain(at..at + 1 + values).last().unwrap_or_default())
+        let end = (at + 1 + values).min(args.len());
+        args.drain(at..end).next_back()
     };
     let resume = take("--resume", 0).is_some();
     let fold = take("--fold", 1);
@@ -84,20 +85,16 @@ fn show(event: &Event) {
             record,
             epoch,
             seconds_left,
-        } => {
-            if record.step.is_multiple_of(20) || record.step <= 3 {
-                println!(
-                    "epoch {epoch} step {} loss {:.4} (seg {:.4}, cls {:.4}) wait {:.0} ms, compute {:.0} ms, {:.0} min left",
-                    record.step,
-                    record.losses.total,
-                    record.losses.segmentation,
-                    record.losses.classification,
-                    record.wait_seconds * 1e3,
-                    record.compute_seconds * 1e3,
-                    seconds_left / 60.0
-                );
-            }
-        }
+        } if record.step.is_multiple_of(20) || record.step <= 3 => println!(
+            "epoch {epoch} step {} loss {:.4} (seg {:.4}, cls {:.4}) wait {:.0} ms, compute {:.0} ms, {:.0} min left",
+            record.step,
+            record.losses.total,
+            record.losses.segmentation,
+            record.losses.classification,
+            record.wait_seconds * 1e3,
+            record.compute_seconds * 1e3,
+            seconds_left / 60.0
+        ),
         Event::Epoch(r) => println!("{r:?}"),
         Event::Finished(summary) => println!("{summary:#?}"),
         Event::Started { .. } => println!("{event:?}"),
