@@ -243,7 +243,7 @@ fn a_cohort_becomes_a_model_that_predicts() {
         Path::new("--per-class"),
         Path::new("3"),
         Path::new("--matrix"),
-        Path::new("64"),
+        Path::new("96"),
         Path::new("-o"),
         &cohort,
     ]);
@@ -326,7 +326,7 @@ fn an_interrupted_training_saves_and_goes_on() {
         Path::new("--per-class"),
         Path::new("3"),
         Path::new("--matrix"),
-        Path::new("64"),
+        Path::new("96"),
         Path::new("-o"),
         &cohort,
     ]);

@@ -19,6 +19,9 @@ mod tests {
     fn the_option_is_set() {
         super::keep_freed_pages();
         // SAFETY: reads one number from the table.
-        assert_eq!(unsafe { libmimalloc_sys::mi_option_get(super::PURGE_DELAY) }, -1);
+        assert_eq!(
+            unsafe { libmimalloc_sys::mi_option_get(super::PURGE_DELAY) },
+            -1
+        );
     }
 }

@@ -36,7 +36,7 @@ pub struct Evaluate {
     seed: u64,
 
     /// Voxels of the phantoms along x and y
-    #[arg(long, default_value_t = 256, requires = "phantoms", value_parser = clap::value_parser!(u16).range(64..=512))]
+    #[arg(long, default_value_t = 256, requires = "phantoms", value_parser = clap::value_parser!(u16).range(96..=512))]
     matrix: u16,
 
     /// Only the cases of this fold of the manifest

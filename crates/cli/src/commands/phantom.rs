@@ -42,7 +42,7 @@ struct One {
     seed: u64,
 
     /// Voxels along x and y
-    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(32..=1024))]
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(96..=1024))]
     matrix: u16,
 
     /// Folder for the files
@@ -61,7 +61,7 @@ struct CohortArguments {
     seed: u64,
 
     /// Voxels along x and y
-    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(32..=1024))]
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u16).range(96..=1024))]
     matrix: u16,
 
     /// Folder for the cohort
