@@ -135,8 +135,8 @@ fn volumes_that_are_no_chest_ct() {
     );
     refused(&at("holes.nii.gz", &holes), &["not numbers"]);
     refused(&at("two.nii.gz", &two), &["slices"]);
-    refused(&at("eight-bit.nii.gz", &eight_bit), &["hu"]);
-    refused(&at("shifted.nii.gz", &shifted), &["1024", "hu"]);
+    refused(&at("eight-bit.nii.gz", &eight_bit), &["hounsfield"]);
+    refused(&at("shifted.nii.gz", &shifted), &["1024", "hounsfield"]);
     refused(
         &at("head.nii.gz", &head),
         &["constant", "air", "lung", "value"],

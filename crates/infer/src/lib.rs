@@ -20,6 +20,7 @@
 //! Everything here is a choice of this project: the paper does not say how a scan is taken apart
 //! and put together again.
 
+mod consolidation;
 mod digest;
 mod error;
 mod finding;

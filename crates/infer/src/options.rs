@@ -83,6 +83,9 @@ pub struct PredictOptions {
     /// The lung mask is dilated by this many millimetres before it restricts. With the default 0
     /// every lesion voxel lies in a lung, so that the lesion mask and the measurements agree.
     pub lung_margin_mm: f64,
+    /// Counts thick airless tissue inside the lungs that meets a lesion as lesion, where there are
+    /// fine windows: the network tends to leave the inside of large consolidations out.
+    pub complete_consolidation: bool,
     /// Makes the Grad-CAM heat map.
     pub explain: bool,
     /// The class whose Grad-CAM that is; unset: the most probable one.
@@ -108,6 +111,7 @@ impl Default for PredictOptions {
             aggregation: 0.5,
             restrict_to_lungs: true,
             lung_margin_mm: 0.0,
+            complete_consolidation: true,
             explain: true,
             explain_class: None,
             prepare: PrepareConfig::default(),

@@ -1,5 +1,6 @@
 //! Scan in, finding out.
 
+use crate::consolidation;
 use crate::grid::{dilate, radius_voxels};
 use crate::pipeline::{self, Watch, Working};
 use crate::restore::{NativeBox, onto};
@@ -190,7 +191,10 @@ impl Predictor {
             }
         });
         let prepared = prepare_timed(scan, lungs, options, &mut watch)?;
-        let working = pipeline::run(self.network.as_ref(), &prepared, options, &mut watch)?;
+        let mut working = pipeline::run(self.network.as_ref(), &prepared, options, &mut watch)?;
+        if options.complete_consolidation {
+            consolidation::complete(&mut working.lesion, &prepared, options)?;
+        }
 
         let mut warnings = source.warnings.clone();
         warnings.extend(prepared.report.warnings.iter().cloned());

@@ -74,13 +74,11 @@ impl Demo {
                 )
                 .and_then(|()| io::write_nifti(&out.join("truth.nii.gz"), &made.lesions))
                 .map_err(crate::failure::Failure::output)?;
-                if let Some(dice) = Overlap::of(&made.lesions, &prediction.maps.lesions)
-                    .ok()
-                    .and_then(|o| o.dice())
-                {
-                    bar.suspend(|| {
-                        eprintln!("{name}: lesion Dice with the phantom's truth {dice:.3}")
-                    });
+                let overlap = Overlap::of(&made.lesions, &prediction.maps.lesions);
+                // Dice says nothing about a phantom without lesions.
+                let overlap = overlap.ok().filter(|o| !o.truth_is_empty());
+                if let Some(dice) = overlap.and_then(|o| o.dice()) {
+                    bar.suspend(|| eprintln!("{name}: lesion Dice with the truth {dice:.3}"));
                 }
                 Ok(prediction.finding)
             });

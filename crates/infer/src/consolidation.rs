@@ -1,0 +1,113 @@
+//! Consolidation that the network outlines but leaves hollow.
+//!
+//! Airless lung looks like the chest wall to a network that sees it in a window; what tells them
+//! apart is that it lies in the lung mask. So thick airless tissue inside the lungs that meets a
+//! lesion is counted as lesion. This is a rule of ours, not of the paper, and can be switched off.
+
+use crate::{PredictOptions, Result};
+use multirnet_anatomy::components::{Connectivity, components};
+use multirnet_anatomy::{Intensity, Prepared, morphology};
+use multirnet_volume::Volume;
+
+/// Tissue from this value on holds no air.
+const AIRLESS_HU: f64 = -200.0;
+/// Thinner tissue is a vessel or a wall.
+const RADIUS_MM: f64 = 5.0;
+/// A lesion this far away still meets the tissue.
+const REACH_MM: f64 = 5.0;
+/// Probability that the rule gives; the network's own stays where it is higher.
+const PROBABILITY: f32 = 0.9;
+
+/// Raises the last channel of `lesion` (the only one, or consolidation) where thick airless tissue
+/// in the lungs meets a lesion. Does nothing to maps of the global view, which are too coarse.
+pub(crate) fn complete(
+    lesion: &mut [Volume<f32>],
+    prepared: &Prepared,
+    options: &PredictOptions,
+) -> Result<()> {
+    let local = &prepared.local;
+    let fits = |v: &Volume<f32>| local.geometry().matches(v.geometry(), 1e-3);
+    if options.prepare.intensity != Intensity::Hu || !lesion.iter().all(fits) {
+        return Ok(());
+    }
+    let [low, high] = options.prepare.window_hu;
+    let airless = ((AIRLESS_HU - low) / (high - low)) as f32;
+    let pairs = local.data().iter().zip(prepared.local_lungs.data());
+    let dense = pairs.map(|(&v, &lung)| u8::from(lung != 0 && v >= airless));
+    let dense = Volume::new(dense.collect(), *local.geometry())?;
+    let mut found = Volume::filled(0u8, *local.geometry());
+    for channel in lesion.iter() {
+        for (f, &p) in found.data_mut().iter_mut().zip(channel.data()) {
+            *f |= u8::from(p >= options.threshold);
+        }
+    }
+    let near = morphology::dilate(&found, REACH_MM);
+    let cores = components(&morphology::open(&dense, RADIUS_MM), Connectivity::Faces);
+    let mut meets = vec![false; cores.sizes.len() + 1];
+    for (&core, &n) in cores.labels.data().iter().zip(near.data()) {
+        meets[core as usize] |= n != 0;
+    }
+    let Some(channel) = lesion.last_mut() else {
+        return Ok(());
+    };
+    for (p, &core) in channel.data_mut().iter_mut().zip(cores.labels.data()) {
+        if core != 0 && meets[core as usize] {
+            *p = p.max(PROBABILITY);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_anatomy::GateReport;
+    use multirnet_volume::Geometry;
+
+    /// A lung with two airless balls of 9 voxels across and a thin vessel; only the first ball
+    /// meets the lesion.
+    fn scene() -> (Volume<f32>, Prepared) {
+        let grid = Geometry::axial([24, 24, 48], [2.0; 3]).unwrap();
+        let ball = |p: [usize; 3], x: usize| {
+            (p[0].abs_diff(12).pow(2) + p[1].abs_diff(12).pow(2) + p[2].abs_diff(x).pow(2)) <= 20
+        };
+        let vessel = |p: [usize; 3]| p[0] == 4 && p[1] == 4;
+        let local = Volume::from_fn(grid, |p| {
+            if ball(p, 10) || ball(p, 34) || vessel(p) {
+                0.75
+            } else {
+                0.1
+            }
+        });
+        let lungs = Volume::filled(1u8, grid);
+        let lesion = Volume::from_fn(grid, |p| if p[2] == 5 && p[0] > 8 { 0.8 } else { 0.0 });
+        let prepared = Prepared {
+            lungs: lungs.clone(),
+            global: local.clone(),
+            global_lungs: lungs.clone(),
+            local_lungs: lungs,
+            local,
+            report: GateReport::default(),
+        };
+        (lesion, prepared)
+    }
+
+    #[test]
+    fn thick_airless_tissue_that_meets_a_lesion_is_lesion() {
+        let (lesion, prepared) = scene();
+        let mut maps = [lesion];
+        complete(&mut maps, &prepared, &PredictOptions::default()).unwrap();
+        assert_eq!(maps[0].at([12, 12, 10]), PROBABILITY);
+        assert_eq!(maps[0].at([12, 12, 34]), 0.0);
+        assert_eq!(maps[0].at([4, 4, 10]), 0.0);
+    }
+
+    #[test]
+    fn tissue_outside_the_lungs_stays_out() {
+        let (lesion, mut prepared) = scene();
+        prepared.local_lungs.data_mut().fill(0);
+        let mut maps = [lesion.clone()];
+        complete(&mut maps, &prepared, &PredictOptions::default()).unwrap();
+        assert_eq!(maps[0], lesion);
+    }
+}
