@@ -88,7 +88,7 @@ impl Scores {
             .filter_map(|c| {
                 Some(CaseOverlap {
                     id: c.name.clone(),
-                    overlap: c.overlap.clone()?,
+                    overlap: c.overlap?,
                 })
             })
             .collect();

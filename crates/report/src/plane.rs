@@ -91,9 +91,9 @@ impl WorldBox {
                 }) as f64
             });
             let world = mask.geometry().index_to_world(index);
-            for k in 0..3 {
-                result.min[k] = result.min[k].min(world[k] - margin);
-                result.max[k] = result.max[k].max(world[k] + margin);
+            for (k, at) in world.into_iter().enumerate() {
+                result.min[k] = result.min[k].min(at - margin);
+                result.max[k] = result.max[k].max(at + margin);
             }
         }
         result
