@@ -30,7 +30,7 @@ pub struct Prepare {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 
-    /// Training configuration whose [prepare] table is used
+    /// Training configuration whose table `prepare` is used
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
