@@ -1,6 +1,7 @@
 //! Writing results: whole or not at all.
 
 use crate::failure::{Failure, Outcome};
+use multirnet_volume::io;
 use serde::Serialize;
 use std::fs;
 use std::io::Write as _;
@@ -74,15 +75,7 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Outcome {
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     make_dir(parent)?;
-    let fail = |e: &std::io::Error| failed(path, "write", e);
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are private; a result is as readable as any other new file.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(parent).map_err(|e| fail(&e))?;
-    file.write_all(bytes).map_err(|e| fail(&e))?;
-    file.persist(path).map_err(|e| fail(&e.error))?;
-    Ok(())
+    io::write_atomic(path, |file| file.write_all(bytes)).map_err(Failure::output)
 }
 
 /// A value as indented JSON with a final newline.

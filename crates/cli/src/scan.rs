@@ -29,6 +29,22 @@ pub struct Scan {
     pub series: Vec<SeriesInfo>,
 }
 
+impl Scan {
+    /// A scan that was made and not read; `name` says what it is.
+    pub fn in_memory(name: String, volume: Volume<f32>) -> Self {
+        let source = Source {
+            path: name,
+            format: "memory".into(),
+            ..Source::default()
+        };
+        Self {
+            volume,
+            source,
+            series: vec![],
+        }
+    }
+}
+
 /// Reads a DICOM folder, file or zip, NIfTI, NRRD or MetaImage.
 pub fn read(path: &Path, arguments: &ReadArguments) -> Outcome<Scan> {
     let mut source = Source {

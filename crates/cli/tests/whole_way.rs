@@ -226,6 +226,21 @@ local_windows = 1
 epochs = 2
 "#;
 
+/// Three quick phantoms per class and their manifest.
+fn make_cohort(cohort: &Path) {
+    let output = run([
+        Path::new("phantom"),
+        Path::new("cohort"),
+        Path::new("--per-class"),
+        Path::new("3"),
+        Path::new("--matrix"),
+        Path::new("96"),
+        Path::new("-o"),
+        cohort,
+    ]);
+    expect(&output, 0);
+}
+
 #[test]
 fn a_cohort_becomes_a_model_that_predicts() {
     let dir = tempfile::tempdir().unwrap();
@@ -237,17 +252,7 @@ fn a_cohort_becomes_a_model_that_predicts() {
         at("tiny.toml"),
     );
     fs::write(&config, TINY).unwrap();
-    let output = run([
-        Path::new("phantom"),
-        Path::new("cohort"),
-        Path::new("--per-class"),
-        Path::new("3"),
-        Path::new("--matrix"),
-        Path::new("96"),
-        Path::new("-o"),
-        &cohort,
-    ]);
-    expect(&output, 0);
+    make_cohort(&cohort);
     let args = [
         Path::new("train"),
         &manifest,
@@ -320,17 +325,7 @@ fn an_interrupted_training_saves_and_goes_on() {
     let config = at("tiny.toml");
     fs::write(&config, TINY.replace("epochs = 2", "epochs = 3000")).unwrap();
     let (cohort, manifest, run_dir) = (at("cohort"), at("cohort/cohort.csv"), at("run"));
-    let output = run([
-        Path::new("phantom"),
-        Path::new("cohort"),
-        Path::new("--per-class"),
-        Path::new("3"),
-        Path::new("--matrix"),
-        Path::new("96"),
-        Path::new("-o"),
-        &cohort,
-    ]);
-    expect(&output, 0);
+    make_cohort(&cohort);
     let child = common::multirnet()
         .args([
             Path::new("train"),

@@ -6,7 +6,7 @@ use crate::model::ModelArguments;
 use crate::predicting::{Row, analyse, spinner, table, write};
 use crate::scan::Scan;
 use crate::{Context, output};
-use multirnet_infer::{NOTICE, Source};
+use multirnet_infer::NOTICE;
 use multirnet_metrics::Overlap;
 use multirnet_report::{Entry, index_page};
 use multirnet_volume::{Diagnosis, io};
@@ -55,16 +55,7 @@ impl Demo {
                 * made.lesions.geometry().voxel_mm3()
                 / 1000.0;
             let (row, exit) = Row::of(&name, || {
-                let source = Source {
-                    path: format!("{name} (synthetic phantom)"),
-                    format: "memory".into(),
-                    ..Source::default()
-                };
-                let scan = Scan {
-                    volume: made.ct,
-                    source,
-                    series: vec![],
-                };
+                let scan = Scan::in_memory(format!("{name} (synthetic phantom)"), made.ct);
                 let prediction = analyse(&predictor, &scan, None, &options, &bar)?;
                 bar.set_message("writing");
                 write(&scan.volume, &prediction, &name, &out)?;

@@ -9,7 +9,7 @@ use crate::scan::{self, ReadArguments, Scan};
 use crate::scores::{CaseScore, Scores};
 use crate::{Context, output};
 use indicatif::{ProgressBar, ProgressStyle};
-use multirnet_infer::{PredictOptions, Predictor, Source};
+use multirnet_infer::{PredictOptions, Predictor};
 use multirnet_metrics::EmptyPolicy;
 use multirnet_train::{Case, Cohort, load};
 use multirnet_volume::Diagnosis;
@@ -184,16 +184,7 @@ impl Evaluate {
             class,
             usize::from(self.matrix),
         )?;
-        let source = Source {
-            path: name.to_owned(),
-            format: "memory".into(),
-            ..Source::default()
-        };
-        let scan = Scan {
-            volume: made.ct,
-            source,
-            series: vec![],
-        };
+        let scan = Scan::in_memory(name.to_owned(), made.ct);
         let prediction = analyse(predictor, &scan, None, options, &ProgressBar::hidden())?;
         CaseScore::of(name, class, Some(&made.lesions), &prediction)
     }
