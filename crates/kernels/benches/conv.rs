@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use multirnet_kernels::{Conv, isa};
+use multirnet_kernels::{Algorithm, Conv, isa};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -65,7 +65,7 @@ fn main() {
     ];
     println!("{:?}, {} threads", isa(), rayon::current_num_threads());
     println!(
-        "{:22} {:>20} {:>20} {:>20}",
+        "{:32} {:>20} {:>20} {:>20}",
         "", "forward", "input gradient", "weight gradient"
     );
     for (name, batch, channels, input, kernel, stride, padding) in shapes {
@@ -75,6 +75,25 @@ fn main() {
         let Ok(conv) = Conv::new(batch, channels, input, kernel, stride, padding) else {
             continue;
         };
+        let ways: &[Algorithm] = if (kernel, stride) == (3, 1) {
+            &[
+                Algorithm::Direct,
+                Algorithm::Winograd2,
+                Algorithm::Winograd4,
+                Algorithm::Auto,
+            ]
+        } else {
+            &[Algorithm::Auto]
+        };
+        for &way in ways {
+            let conv = conv.with_algorithm(way);
+            line(&format!("{name} {way:?}"), &conv);
+        }
+    }
+}
+
+fn line(name: &str, conv: &Conv) {
+    {
         let x = vec![0.5; conv.input_len()];
         let w = vec![0.1; conv.weight_len()];
         let g = vec![0.2; conv.output_len()];
@@ -83,7 +102,7 @@ fn main() {
             measure(|| drop(conv.input_grad(&g, &w))),
             measure(|| drop(conv.weight_grad(&x, &g))),
         ];
-        print!("{name:22}");
+        print!("{name:32}");
         let rate = conv.flops() as f64 / 1e9;
         for [wall, busy] in times {
             print!(

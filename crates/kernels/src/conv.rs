@@ -7,6 +7,7 @@ use crate::pack::{Grid, SLACK, pack};
 use crate::plane::plane;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, available, isa};
+use crate::winograd::{Epilogue, Filter, Plan, Source, Target, Tile};
 
 /// Floats of packed input that one pass over images may fill (16 MiB): it stays in the cache.
 const GROUP: usize = 4 << 20;
@@ -33,6 +34,21 @@ pub struct Conv {
     /// Zeros before and after the input on every axis.
     pub padding: usize,
     isa: Isa,
+    algorithm: Algorithm,
+}
+
+/// How a convolution is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// The fastest by the cost model.
+    #[default]
+    Auto,
+    /// As it is defined.
+    Direct,
+    /// Winograd F(2³,3³); direct where the kernel is not 3³ with stride 1 and padding 1.
+    Winograd2,
+    /// Winograd F(2×4²,3³); direct as above.
+    Winograd4,
 }
 
 impl Conv {
@@ -66,6 +82,7 @@ impl Conv {
             stride,
             padding,
             isa: isa(),
+            algorithm: Algorithm::Auto,
         })
     }
 
@@ -76,6 +93,28 @@ impl Conv {
             self.isa = isa;
         }
         self
+    }
+
+    /// The same convolution computed in another way.
+    #[must_use]
+    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// The Winograd plan to use, if that is the way to go, for the given numbers of channels read
+    /// and written; the weight gradient reads both and writes neither.
+    pub(crate) fn winograd(&self, lanes: usize) -> Option<Plan> {
+        if (self.kernel, self.stride, self.padding) != (3, 1, 1) {
+            return None;
+        }
+        let plan = |tile| Plan::new(tile, self.batch, self.input, lanes);
+        match self.algorithm {
+            Algorithm::Direct => None,
+            Algorithm::Winograd2 => Some(plan(Tile::Small)),
+            Algorithm::Winograd4 => Some(plan(Tile::Large)),
+            Algorithm::Auto => None,
+        }
     }
 
     pub(crate) fn isa(&self) -> Isa {
@@ -144,6 +183,16 @@ impl Conv {
             Error::check_len("the bias", bias.len(), self.channels_out)?;
         }
         let (k3, ci) = (self.kernel.pow(3), self.channels_in);
+        if let Some(plan) = self.winograd(self.isa.lanes()) {
+            let filter = Filter::new(self.isa, plan.tile, ci, self.channels_out, |o, c, t| {
+                weights[(o * ci + c) * k3 + t]
+            });
+            let epilogue = Epilogue {
+                bias,
+                ..Epilogue::default()
+            };
+            return Ok(self.by_winograd(&plan, x, &filter, &epilogue));
+        }
         let all: Vec<usize> = (0..k3).collect();
         let packed = self.pack_weights(self.channels_out, ci, &all, |o, c, t| {
             weights[(o * ci + c) * k3 + t]
@@ -222,6 +271,13 @@ impl Conv {
         Error::check_len("the weights", weights.len(), self.weight_len())?;
         let (k, s, pad) = (self.kernel, self.stride, self.padding);
         let (k3, ci, co) = (k.pow(3), self.channels_in, self.channels_out);
+        if let Some(plan) = self.winograd(self.isa.lanes()) {
+            // A convolution with the kernels turned round and the channels' roles changed.
+            let filter = Filter::new(self.isa, plan.tile, co, ci, |o, c, t| {
+                weights[(c * ci + o) * k3 + k3 - 1 - t]
+            });
+            return Ok(self.by_winograd(&plan, g, &filter, &Epilogue::default()));
+        }
         let [d, h, w] = self.input;
         let mut y = Vec::with_capacity(self.input_len());
         let out = Out {
@@ -325,6 +381,31 @@ impl Conv {
         // (zeros where a phase has no tap).
         unsafe { y.set_len(self.input_len()) };
         Ok(y)
+    }
+
+    fn by_winograd(
+        &self,
+        plan: &Plan,
+        x: &[f32],
+        filter: &Filter,
+        epilogue: &Epilogue,
+    ) -> Vec<f32> {
+        let volume: usize = self.input.iter().product();
+        let image = filter.channels_out * volume;
+        let mut y = Vec::with_capacity(self.batch * image);
+        let source = Source {
+            x,
+            image: filter.channels_in * volume,
+        };
+        let target = Target {
+            y: Pointer(y.as_mut_ptr()),
+            len: self.batch * image,
+            image,
+        };
+        plan.forward(self.isa, source, filter, target, epilogue);
+        // SAFETY: the plan's tiles cover every position of every channel and image.
+        unsafe { y.set_len(self.batch * image) };
+        y
     }
 
     /// Weights in the order of use: blocks of output channels, then input channel, tap, channel.

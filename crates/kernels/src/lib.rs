@@ -22,8 +22,9 @@ pub mod reference;
 mod scratch;
 mod simd;
 mod weight;
+mod winograd;
 
-pub use conv::Conv;
+pub use conv::{Algorithm, Conv};
 pub use error::{Error, ErrorKind, Result};
 pub use norm::{NormAct, NormGrads, Statistics, statistics};
 pub use simd::{Isa, available, isa};

@@ -7,18 +7,25 @@ const KEPT: usize = 24;
 static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
 /// A buffer of at least the wanted length with arbitrary (but initialised) content.
+///
+/// It starts at a cache line, so that vectors do not straddle two.
 pub(crate) struct Scratch {
     buffer: Vec<f32>,
+    start: usize,
     len: usize,
 }
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+
 impl Scratch {
     pub(crate) fn take(len: usize) -> Self {
+        let wanted = len + LINE;
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
         // The smallest that is large enough, else the largest, which then grows.
         let pick = (0..pool.len()).min_by_key(|&i| {
             let have = pool[i].len();
-            if have >= len {
+            if have >= wanted {
                 (0, have)
             } else {
                 (1, usize::MAX - have)
@@ -26,11 +33,13 @@ impl Scratch {
         });
         let mut buffer = pick.map(|i| pool.swap_remove(i)).unwrap_or_default();
         drop(pool);
-        if buffer.len() < len {
+        if buffer.len() < wanted {
             buffer = Vec::new(); // freed first: its content is of no use
-            buffer.resize(len, 0.0);
+            buffer.resize(wanted, 0.0);
         }
-        Self { buffer, len }
+        let start = buffer.as_ptr().align_offset(LINE * size_of::<f32>());
+        let start = start.min(LINE);
+        Self { buffer, start, len }
     }
 }
 
@@ -46,12 +55,12 @@ impl Drop for Scratch {
 impl Deref for Scratch {
     type Target = [f32];
     fn deref(&self) -> &[f32] {
-        &self.buffer[..self.len]
+        &self.buffer[self.start..self.start + self.len]
     }
 }
 
 impl DerefMut for Scratch {
     fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.buffer[..self.len]
+        &mut self.buffer[self.start..self.start + self.len]
     }
 }

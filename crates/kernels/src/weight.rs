@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::pack::{Grid, SLACK, pack, pack_rows};
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
+use crate::winograd::Source;
 
 /// Positions of one chunk: four channels of gradients and two of input fit the L2 cache.
 const CHUNK: usize = 10_000;
@@ -28,6 +29,17 @@ impl Conv {
         Error::check_len("the output's gradient", g.len(), self.output_len())?;
         let [d, h, w] = self.output();
         let (ci, co) = (self.channels_in, self.channels_out);
+        if let Some(plan) = self.winograd(16) {
+            let x = Source {
+                x,
+                image: ci * d * h * w,
+            };
+            let g = Source {
+                x: g,
+                image: co * d * h * w,
+            };
+            return Ok(plan.weight_grad(self.isa(), x, ci, g, co));
+        }
         let direct = self.is_direct() && (h * w).is_multiple_of(16);
         let (grid, taps) = if direct {
             let size = [d, 1, h * w];

@@ -1,7 +1,7 @@
 //! The kernels against the naive reference, over odd sizes, channel tails, strides and paddings,
 //! on every instruction set that the processor has.
 
-use multirnet_kernels::{Conv, ErrorKind, available, bias_grad, reference};
+use multirnet_kernels::{Algorithm, Conv, ErrorKind, available, bias_grad, reference};
 
 /// Repeatable values in [-1, 1).
 fn values(n: usize, seed: u64) -> Vec<f32> {
@@ -53,15 +53,32 @@ const CASES: &[Case] = &[
     (1, [2, 2], [7, 8, 9], 3, 3, 1),
     (1, [1, 2], [3, 3, 3], 2, 3, 0),
     (1, [8, 4], [3, 16, 70], 3, 1, 1),
+    (2, [5, 9], [6, 10, 13], 3, 1, 1),
+    (1, [19, 35], [4, 12, 12], 3, 1, 1),
+    (2, [4, 3], [2, 5, 203], 3, 1, 1),
+    (3, [33, 17], [2, 6, 6], 3, 1, 1),
+    (1, [2, 3], [32, 9, 97], 3, 1, 1),
 ];
 
 #[test]
 fn agrees_with_the_reference() {
     for &(batch, channels, input, kernel, stride, padding) in CASES {
-        for isa in available() {
-            let conv = Conv::new(batch, channels, input, kernel, stride, padding)
-                .unwrap()
-                .with_isa(isa);
+        let conv = Conv::new(batch, channels, input, kernel, stride, padding).unwrap();
+        let ways: &[Algorithm] = if (kernel, stride, padding) == (3, 1, 1) {
+            &[
+                Algorithm::Direct,
+                Algorithm::Winograd2,
+                Algorithm::Winograd4,
+                Algorithm::Auto,
+            ]
+        } else {
+            &[Algorithm::Auto]
+        };
+        for (isa, &way) in available()
+            .into_iter()
+            .flat_map(|isa| ways.iter().map(move |w| (isa, w)))
+        {
+            let conv = conv.with_isa(isa).with_algorithm(way);
             let what = format!("{conv:?}");
             let x = values(conv.input_len(), 1);
             let w = values(conv.weight_len(), 2);
@@ -86,7 +103,19 @@ fn agrees_with_the_reference() {
 
 #[test]
 fn results_do_not_depend_on_threads() {
-    let conv = Conv::new(2, [8, 12], [9, 40, 50], 3, 1, 1).unwrap();
+    for way in [
+        Algorithm::Direct,
+        Algorithm::Winograd2,
+        Algorithm::Winograd4,
+    ] {
+        repeats(way);
+    }
+}
+
+fn repeats(way: Algorithm) {
+    let conv = Conv::new(2, [8, 12], [9, 40, 50], 3, 1, 1)
+        .unwrap()
+        .with_algorithm(way);
     let x = values(conv.input_len(), 1);
     let w = values(conv.weight_len(), 2);
     let g = values(conv.output_len(), 3);
@@ -106,7 +135,7 @@ fn results_do_not_depend_on_threads() {
     };
     let one = with(1);
     for threads in [2, 3, 5] {
-        assert!(one == with(threads), "{threads} threads");
+        assert!(one == with(threads), "{way:?}, {threads} threads");
     }
 }
 

@@ -23,6 +23,96 @@ pub(crate) trait Simd: Copy {
     unsafe fn store(p: *mut f32, v: Self::V);
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     unsafe fn sum(v: Self::V) -> f32;
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    /// `x` where it is positive, else `slope · x`.
+    unsafe fn prelu(x: Self::V, slope: Self::V) -> Self::V;
+
+    /// Lanes `from..to`; zeros elsewhere. Floats outside them are not read.
+    #[inline(always)]
+    unsafe fn load_part(p: *const f32, from: usize, to: usize) -> Self::V {
+        let mut buffer = [0f32; 16];
+        for (i, v) in buffer.iter_mut().enumerate().take(to).skip(from) {
+            // SAFETY: the caller gives valid floats for these lanes.
+            *v = unsafe { *p.wrapping_add(i) };
+        }
+        // SAFETY: the buffer holds the widest vector.
+        unsafe { Self::load(buffer.as_ptr()) }
+    }
+
+    /// The first `n` lanes; floats behind them are not written.
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f32, v: Self::V, n: usize) {
+        let mut buffer = [0f32; 16];
+        // SAFETY: the buffer holds the widest vector, the caller gives `n` valid floats.
+        unsafe {
+            Self::store(buffer.as_mut_ptr(), v);
+            p.copy_from_nonoverlapping(buffer.as_ptr(), n);
+        }
+    }
+
+    /// Lanes 1.. of `a` followed by lane 0 of `b`.
+    #[inline(always)]
+    unsafe fn shift(a: Self::V, b: Self::V) -> Self::V {
+        let mut buffer = [0f32; 32];
+        // SAFETY: the buffer holds two of the widest vectors.
+        unsafe {
+            Self::store(buffer.as_mut_ptr(), a);
+            Self::store(buffer.as_mut_ptr().add(Self::LANES), b);
+            Self::load(buffer.as_ptr().add(1))
+        }
+    }
+
+    /// `N` neighbouring vectors as `N` phases: lane `i` of result `k` is float `N·i + k`.
+    #[inline(always)]
+    unsafe fn deinterleave<const N: usize>(x: [Self::V; N]) -> [Self::V; N] {
+        let mut from = [0f32; 64];
+        let mut to = [0f32; 64];
+        // SAFETY: the buffers hold four of the widest vectors, and N is at most 4.
+        unsafe {
+            for (i, v) in x.into_iter().enumerate() {
+                Self::store(from.as_mut_ptr().add(i * Self::LANES), v);
+            }
+            for i in 0..Self::LANES {
+                for k in 0..N {
+                    to[k * Self::LANES + i] = from[i * N + k];
+                }
+            }
+            std::array::from_fn(|k| Self::load(to.as_ptr().add(k * Self::LANES)))
+        }
+    }
+
+    /// The inverse of [`deinterleave`](Self::deinterleave).
+    #[inline(always)]
+    unsafe fn interleave<const N: usize>(x: [Self::V; N]) -> [Self::V; N] {
+        let mut from = [0f32; 64];
+        let mut to = [0f32; 64];
+        // SAFETY: as in `deinterleave`.
+        unsafe {
+            for (i, v) in x.into_iter().enumerate() {
+                Self::store(from.as_mut_ptr().add(i * Self::LANES), v);
+            }
+            for i in 0..Self::LANES {
+                for k in 0..N {
+                    to[i * N + k] = from[k * Self::LANES + i];
+                }
+            }
+            std::array::from_fn(|k| Self::load(to.as_ptr().add(k * Self::LANES)))
+        }
+    }
+
+    /// Transposes blocks of 16 by 16 floats, if the set does it in registers: row `i` of `src` is
+    /// at `i · src_row`, row `j` of `dst` at `j · dst_row`.
+    #[inline(always)]
+    unsafe fn transpose16(src: *const f32, src_row: usize, dst: *mut f32, dst_row: usize) {
+        for i in 0..16 {
+            for j in 0..16 {
+                // SAFETY: the caller gives 16 rows of 16 floats each.
+                unsafe { *dst.add(j * dst_row + i) = *src.add(i * src_row + j) };
+            }
+        }
+    }
 }
 
 /// One float at a time: the tails.
@@ -58,6 +148,22 @@ impl Simd for Scalar {
     #[inline(always)]
     unsafe fn sum(v: f32) -> f32 {
         v
+    }
+    #[inline(always)]
+    unsafe fn add(a: f32, b: f32) -> f32 {
+        a + b
+    }
+    #[inline(always)]
+    unsafe fn sub(a: f32, b: f32) -> f32 {
+        a - b
+    }
+    #[inline(always)]
+    unsafe fn mul(a: f32, b: f32) -> f32 {
+        a * b
+    }
+    #[inline(always)]
+    unsafe fn prelu(x: f32, slope: f32) -> f32 {
+        if x > 0.0 { x } else { slope * x }
     }
 }
 
@@ -96,97 +202,26 @@ impl Simd for Portable {
     unsafe fn sum(v: [f32; 4]) -> f32 {
         (v[0] + v[2]) + (v[1] + v[3])
     }
+    #[inline(always)]
+    unsafe fn add(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] * b[i])
+    }
+    #[inline(always)]
+    unsafe fn prelu(x: [f32; 4], slope: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| if x[i] > 0.0 { x[i] } else { slope[i] * x[i] })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::Simd;
-    use std::arch::x86_64::*;
-
-    /// 512-bit vectors.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Avx512;
-
-    impl Simd for Avx512 {
-        type V = __m512;
-        const LANES: usize = 16;
-        const CHANNELS: usize = 8;
-        #[inline(always)]
-        unsafe fn zero() -> __m512 {
-            // SAFETY: the caller has checked for AVX-512F.
-            unsafe { _mm512_setzero_ps() }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> __m512 {
-            // SAFETY: the caller has checked for AVX-512F.
-            unsafe { _mm512_set1_ps(x) }
-        }
-        #[inline(always)]
-        unsafe fn load(p: *const f32) -> __m512 {
-            // SAFETY: the caller has checked for AVX-512F and gives 16 valid floats.
-            unsafe { _mm512_loadu_ps(p) }
-        }
-        #[inline(always)]
-        unsafe fn store(p: *mut f32, v: __m512) {
-            // SAFETY: the caller has checked for AVX-512F and gives 16 valid floats.
-            unsafe { _mm512_storeu_ps(p, v) }
-        }
-        #[inline(always)]
-        unsafe fn fma(a: __m512, b: __m512, c: __m512) -> __m512 {
-            // SAFETY: the caller has checked for AVX-512F.
-            unsafe { _mm512_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn sum(v: __m512) -> f32 {
-            // SAFETY: the caller has checked for AVX-512F.
-            unsafe { _mm512_reduce_add_ps(v) }
-        }
-    }
-
-    /// 256-bit vectors with fused multiply-add.
-    #[derive(Clone, Copy)]
-    pub(crate) struct Avx2;
-
-    impl Simd for Avx2 {
-        type V = __m256;
-        const LANES: usize = 8;
-        const CHANNELS: usize = 4;
-        #[inline(always)]
-        unsafe fn zero() -> __m256 {
-            // SAFETY: the caller has checked for AVX2.
-            unsafe { _mm256_setzero_ps() }
-        }
-        #[inline(always)]
-        unsafe fn splat(x: f32) -> __m256 {
-            // SAFETY: the caller has checked for AVX2.
-            unsafe { _mm256_set1_ps(x) }
-        }
-        #[inline(always)]
-        unsafe fn load(p: *const f32) -> __m256 {
-            // SAFETY: the caller has checked for AVX2 and gives 8 valid floats.
-            unsafe { _mm256_loadu_ps(p) }
-        }
-        #[inline(always)]
-        unsafe fn store(p: *mut f32, v: __m256) {
-            // SAFETY: the caller has checked for AVX2 and gives 8 valid floats.
-            unsafe { _mm256_storeu_ps(p, v) }
-        }
-        #[inline(always)]
-        unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
-            // SAFETY: the caller has checked for FMA.
-            unsafe { _mm256_fmadd_ps(a, b, c) }
-        }
-        #[inline(always)]
-        unsafe fn sum(v: __m256) -> f32 {
-            // SAFETY: the caller has checked for AVX2.
-            unsafe {
-                let lo = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-                let lo = _mm_add_ps(lo, _mm_movehl_ps(lo, lo));
-                _mm_cvtss_f32(_mm_add_ss(lo, _mm_shuffle_ps::<1>(lo, lo)))
-            }
-        }
-    }
-}
+mod x86;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
@@ -200,6 +235,22 @@ pub enum Isa {
     Avx2,
     /// What the compiler makes of arrays of four floats.
     Portable,
+}
+
+impl Isa {
+    /// Floats of a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Avx512 => 16,
+            Self::Avx2 => 8,
+            Self::Portable => 4,
+        }
+    }
+
+    /// Output channels of a register tile.
+    pub(crate) fn channels(self) -> usize {
+        if self == Self::Avx512 { 8 } else { 4 }
+    }
 }
 
 /// The instruction set in use: the widest one that the processor has.

@@ -1,0 +1,214 @@
+//! Transformed weights.
+
+use super::plan::Tile;
+use super::points::{g, gt};
+use crate::simd::{Isa, Simd, dispatch};
+use rayon::prelude::*;
+
+/// Weights `[channels_out, channels_in, 3, 3, 3]`, transformed and in the order of use:
+/// `[point][block of output channels][input channel][channel of the block]`, zeros for channels
+/// that fill up the last block.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) tile: Tile,
+    pub(crate) channels_in: usize,
+    pub(crate) channels_out: usize,
+    /// Output channels of a block.
+    pub(crate) block: usize,
+    pub(crate) weights: Vec<f32>,
+}
+
+impl Filter {
+    /// Transforms weights that `get(output, input, tap)` gives.
+    pub(crate) fn new(
+        isa: Isa,
+        tile: Tile,
+        channels_in: usize,
+        channels_out: usize,
+        get: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        let block = isa.channels();
+        let blocks = channels_out.div_ceil(block);
+        let points = tile.points();
+        let mut weights = vec![0.0; points * blocks * channels_in * block];
+        let to = crate::conv::Pointer(weights.as_mut_ptr());
+        let point = blocks * channels_in * block;
+        (0..blocks).into_par_iter().for_each(|b| {
+            let mut taps = [0f32; 27 * 16];
+            for c in (0..channels_in).step_by(LINES) {
+                let lines = LINES.min(channels_in - c);
+                taps.fill(0.0);
+                for i in 0..lines {
+                    for o in 0..block.min(channels_out - b * block) {
+                        for t in 0..27 {
+                            taps[t * 16 + i * block + o] = get(b * block + o, c + i, t);
+                        }
+                    }
+                }
+                // SAFETY: the processor has `isa`; block `b`'s place for these input channels is
+                // written by this task alone, `lines · block` floats at each point.
+                unsafe {
+                    let to = { to }.0.add((b * channels_in + c) * block);
+                    transform(isa, tile, taps.as_ptr(), lines * block, to, point);
+                }
+            }
+        });
+        Self {
+            tile,
+            channels_in,
+            channels_out,
+            block,
+            weights,
+        }
+    }
+
+    /// Floats of one point.
+    pub(crate) fn point_floats(&self) -> usize {
+        self.channels_out.div_ceil(self.block) * self.block_floats()
+    }
+
+    /// Floats of one block of output channels at one point.
+    pub(crate) fn block_floats(&self) -> usize {
+        self.channels_in * self.block
+    }
+}
+
+/// Input channels that are transformed together.
+const LINES: usize = 2;
+
+#[inline(always)]
+unsafe fn cube<S: Simd, const M: usize>(taps: *const f32, n: usize, to: *mut f32, point: usize) {
+    let alpha = M + 2;
+    let mut j = 0;
+    // SAFETY: `taps` holds 27 rows of 16 floats, `to` has `n` at every point.
+    unsafe {
+        while j < n {
+            let mut a = [[[S::zero(); 6]; 3]; 3];
+            for (z, a) in a.iter_mut().enumerate() {
+                for (y, a) in a.iter_mut().enumerate() {
+                    let row = taps.add((z * 3 + y) * 3 * 16 + j);
+                    *a = g::<S, M>([S::load(row), S::load(row.add(16)), S::load(row.add(32))]);
+                }
+            }
+            for x in 0..alpha {
+                let mut b = [[S::zero(); 6]; 3];
+                for z in 0..3 {
+                    b[z] = g::<S, M>([a[z][0][x], a[z][1][x], a[z][2][x]]);
+                }
+                for y in 0..alpha {
+                    let c = g::<S, 2>([b[0][y], b[1][y], b[2][y]]);
+                    for (z, c) in c.into_iter().enumerate().take(4) {
+                        let to = to.add(((z * alpha + y) * alpha + x) * point + j);
+                        S::store_part(to, c, S::LANES.min(n - j));
+                    }
+                }
+            }
+            j += S::LANES;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn transform_generic<S: Simd>(
+    tile: Tile,
+    taps: *const f32,
+    n: usize,
+    to: *mut f32,
+    point: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match tile {
+            Tile::Small => cube::<S, 2>(taps, n, to, point),
+            Tile::Large => cube::<S, 4>(taps, n, to, point),
+        }
+    }
+}
+
+dispatch! {
+    /// `G` along three axes of `n` (at most 16) kernels.
+    ///
+    /// # Safety
+    /// The processor has `isa`; `taps` holds `[27][16]` floats; `to` has `n` floats at each point,
+    /// `point` apart.
+    unsafe fn transform = transform_generic(
+        tile: Tile,
+        taps: *const f32,
+        n: usize,
+        to: *mut f32,
+        point: usize,
+    )
+}
+
+#[inline(always)]
+unsafe fn cube_back<S: Simd, const M: usize>(
+    from: *const f32,
+    point: usize,
+    n: usize,
+    taps: *mut f32,
+) {
+    let alpha = M + 2;
+    let mut j = 0;
+    // SAFETY: `from` has `n` floats at every point, `taps` 27 rows of `n`.
+    unsafe {
+        while j < n {
+            let lanes = S::LANES.min(n - j);
+            let mut b = [[[S::zero(); 3]; 3]; 6];
+            for (x, b) in b.iter_mut().enumerate().take(alpha) {
+                let mut c = [[S::zero(); 3]; 6];
+                for (y, c) in c.iter_mut().enumerate().take(alpha) {
+                    let mut d = [S::zero(); 6];
+                    for (z, d) in d.iter_mut().enumerate().take(4) {
+                        let at = ((z * alpha + y) * alpha + x) * point + j;
+                        *d = S::load_part(from.add(at), 0, lanes);
+                    }
+                    *c = gt::<S, 2>(d);
+                }
+                for (z, b) in b.iter_mut().enumerate() {
+                    *b = gt::<S, M>(c.map(|c| c[z]));
+                }
+            }
+            for z in 0..3 {
+                for y in 0..3 {
+                    let row = gt::<S, M>(b.map(|b| b[z][y]));
+                    for (x, v) in row.into_iter().enumerate() {
+                        S::store_part(taps.add(((z * 3 + y) * 3 + x) * n + j), v, lanes);
+                    }
+                }
+            }
+            j += S::LANES;
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn transform_back_generic<S: Simd>(
+    tile: Tile,
+    from: *const f32,
+    point: usize,
+    n: usize,
+    taps: *mut f32,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match tile {
+            Tile::Small => cube_back::<S, 2>(from, point, n, taps),
+            Tile::Large => cube_back::<S, 4>(from, point, n, taps),
+        }
+    }
+}
+
+dispatch! {
+    /// `Gᵀ` along three axes: gradients of `n` kernels, `[27][n]`.
+    ///
+    /// # Safety
+    /// The processor has `isa`; `from` has `n` floats at each point, `point` apart; `taps` has
+    /// `27 · n` writable ones.
+    pub(super) unsafe fn transform_back = transform_back_generic(
+        tile: Tile,
+        from: *const f32,
+        point: usize,
+        n: usize,
+        taps: *mut f32,
+    )
+}

@@ -1,0 +1,215 @@
+//! Products back to outputs, with what follows the convolution.
+
+use super::plan::{Segment, Tile};
+use super::points::at;
+use crate::conv::Pointer;
+use crate::simd::{Simd, dispatch};
+
+/// Where results go: channel `c` of image `n` at `n · image + c · (d·h·w)`.
+#[derive(Clone, Copy)]
+pub(crate) struct Target {
+    pub y: Pointer,
+    pub len: usize,
+    pub image: usize,
+}
+
+/// What is added to each result before the PReLU.
+#[derive(Clone, Copy)]
+pub(crate) struct Residual<'a> {
+    pub x: &'a [f32],
+    pub image: usize,
+    /// 0 if one channel is added to all.
+    pub channel: usize,
+}
+
+/// What follows the convolution: `prelu(result + bias + residual)`.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Epilogue<'a> {
+    pub bias: Option<&'a [f32]>,
+    pub residual: Option<Residual<'a>>,
+    /// PReLU's slope per channel.
+    pub slope: Option<&'a [f32]>,
+}
+
+impl Epilogue<'_> {
+    /// # Panics
+    /// If a slice is too short for these sizes.
+    pub(crate) fn check(&self, batch: usize, channels: usize, volume: usize) {
+        for values in [self.bias, self.slope].into_iter().flatten() {
+            assert_eq!(values.len(), channels);
+        }
+        if let Some(r) = self.residual {
+            assert!((batch - 1) * r.image + (channels - 1) * r.channel + volume <= r.x.len());
+        }
+    }
+
+    /// Applies it to `n` results at `from`, which go to `to`.
+    ///
+    /// # Safety
+    /// The processor has the instruction set of `S`; both have `n` floats; channel and `at` (the
+    /// position in the residual) are within what [`check`](Self::check) was asked for.
+    #[inline(always)]
+    pub(crate) unsafe fn row<S: Simd>(
+        &self,
+        from: *const f32,
+        to: *mut f32,
+        n: usize,
+        channel: usize,
+        residual_at: usize,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let value = |v: Option<&[f32]>, otherwise: f32| match v {
+                Some(v) => *v.get_unchecked(channel),
+                None => otherwise,
+            };
+            let bias = S::splat(value(self.bias, 0.0));
+            let slope = S::splat(value(self.slope, 1.0));
+            let residual = self.residual.map(|r| r.x.as_ptr().add(residual_at));
+            let mut j = 0;
+            while j + S::LANES <= n {
+                let mut v = S::add(S::load(from.add(j)), bias);
+                if let Some(r) = residual {
+                    v = S::add(v, S::load(r.add(j)));
+                }
+                S::store(to.add(j), S::prelu(v, slope));
+                j += S::LANES;
+            }
+            if j < n {
+                let mut v = S::add(S::load_part(from.add(j), 0, n - j), bias);
+                if let Some(r) = residual {
+                    v = S::add(v, S::load_part(r.add(j), 0, n - j));
+                }
+                S::store_part(to.add(j), S::prelu(v, slope), n - j);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn tiles<S: Simd, const M: usize>(
+    m: *const f32,
+    columns: usize,
+    segments: &[Segment],
+    [d, h, w]: [usize; 3],
+    buffer: *mut f32,
+    channel: usize,
+    target: Target,
+    epilogue: &Epilogue,
+) {
+    let alpha = M + 2;
+    // Rows that wait for the transform along x, and whole rows of outputs of the chunk.
+    let waiting = buffer;
+    let row = M * columns;
+    // SAFETY: the buffer has 2 · M · alpha vectors and 2 · M rows of M · columns floats; products
+    // are read at every point and column; outputs are written where they lie in the volume.
+    unsafe {
+        let lines = buffer.add(2 * M * alpha * S::LANES);
+        let mut j = 0;
+        while j < columns {
+            for k in 0..alpha {
+                let mut t = [[S::zero(); 6]; 2];
+                for p in 0..alpha {
+                    let mut x = [S::zero(); 6];
+                    for z in 0..4 {
+                        x[z] = S::load(m.add(((z * alpha + p) * alpha + k) * columns + j));
+                    }
+                    let x = at::<S, 2>(x);
+                    t[0][p] = x[0];
+                    t[1][p] = x[1];
+                }
+                for z in 0..2 {
+                    let y = at::<S, M>(t[z]);
+                    for r in 0..M {
+                        S::store(waiting.add(((z * M + r) * alpha + k) * S::LANES), y[r]);
+                    }
+                }
+            }
+            for r in 0..2 * M {
+                let mut x = [S::zero(); 6];
+                for k in 0..alpha {
+                    x[k] = S::load(waiting.add((r * alpha + k) * S::LANES));
+                }
+                let y = at::<S, M>(x);
+                let to = lines.add(r * row + M * j);
+                if M == 2 {
+                    let y = S::interleave([y[0], y[1]]);
+                    S::store(to, y[0]);
+                    S::store(to.add(S::LANES), y[1]);
+                } else {
+                    let y = S::interleave([y[0], y[1], y[2], y[3]]);
+                    for i in 0..4 {
+                        S::store(to.add(i * S::LANES), y[i]);
+                    }
+                }
+            }
+            j += S::LANES;
+        }
+        let volume = d * h * w;
+        for s in segments {
+            let x = s.x * M;
+            let n = (s.width * M).min(w - x);
+            for z in 0..2.min(d - 2 * s.z) {
+                for y in 0..(s.rows * M).min(h - M * s.y) {
+                    let from = lines.add((z * M + y % M) * row + (s.column + y / M * s.width) * M);
+                    let at = ((2 * s.z + z) * h + M * s.y + y) * w + x;
+                    let to = target
+                        .y
+                        .0
+                        .add(s.image * target.image + channel * volume + at);
+                    let residual = epilogue
+                        .residual
+                        .map_or(0, |r| s.image * r.image + channel * r.channel + at);
+                    epilogue.row::<S>(from, to, n, channel, residual);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::too_many_arguments)]
+unsafe fn output_generic<S: Simd>(
+    tile: Tile,
+    m: *const f32,
+    columns: usize,
+    segments: &[Segment],
+    size: [usize; 3],
+    buffer: *mut f32,
+    channel: usize,
+    target: Target,
+    epilogue: &Epilogue,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match tile {
+            Tile::Small => tiles::<S, 2>(
+                m, columns, segments, size, buffer, channel, target, epilogue,
+            ),
+            Tile::Large => tiles::<S, 4>(
+                m, columns, segments, size, buffer, channel, target, epilogue,
+            ),
+        }
+    }
+}
+
+dispatch! {
+    /// `Aᵀ` of one channel's products of a chunk, and its epilogue.
+    ///
+    /// # Safety
+    /// The processor has `isa`; `m` has `columns` floats at every point; the
+    /// segments lie in the tiles of `size`; `buffer` has `Plan::row_floats` floats; the target's
+    /// and the epilogue's bounds hold for the channel and size; nobody else writes these outputs.
+    pub(super) unsafe fn output = output_generic(
+        tile: Tile,
+        m: *const f32,
+        columns: usize,
+        segments: &[Segment],
+        size: [usize; 3],
+        buffer: *mut f32,
+        channel: usize,
+        target: Target,
+        epilogue: &Epilogue,
+    )
+}

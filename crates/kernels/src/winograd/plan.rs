@@ -1,0 +1,204 @@
+//! Tiles, and the chunks of tiles that are worked on together.
+
+/// Sides of a tile's output; the first axis is always 2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tile {
+    /// 2 × 2 × 2.
+    Small,
+    /// 2 × 4 × 4.
+    Large,
+}
+
+impl Tile {
+    /// Outputs along y and x.
+    pub(crate) fn side(self) -> usize {
+        match self {
+            Self::Small => 2,
+            Self::Large => 4,
+        }
+    }
+
+    /// Transformed points: 64 or 144.
+    pub(crate) fn points(self) -> usize {
+        4 * (self.side() + 2).pow(2)
+    }
+}
+
+/// Vectors of tiles in a chunk, the register tile's width.
+const VECTORS: usize = 3;
+
+/// How the tiles of a convolution are walked.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) tile: Tile,
+    pub(crate) batch: usize,
+    /// Depth, height and width.
+    pub(crate) size: [usize; 3],
+    /// Tiles per axis.
+    pub(crate) tiles: [usize; 3],
+    pub(crate) lanes: usize,
+    /// Tiles of a row that a chunk takes.
+    width: usize,
+    /// Rows of tiles (or parts of one) in a chunk.
+    rows: usize,
+}
+
+/// Rows of tiles of one image and one z.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    pub(crate) image: usize,
+    /// Tile index along z and y.
+    pub(crate) z: usize,
+    pub(crate) y: usize,
+    pub(crate) rows: usize,
+    /// First tile along x and their number.
+    pub(crate) x: usize,
+    pub(crate) width: usize,
+    /// First column in the chunk.
+    pub(crate) column: usize,
+}
+
+/// Tiles whose products fill up to [`VECTORS`] vectors.
+pub(crate) struct Chunk {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) vectors: usize,
+}
+
+impl Plan {
+    pub(crate) fn new(tile: Tile, batch: usize, size: [usize; 3], lanes: usize) -> Self {
+        let m = tile.side();
+        let tiles = [
+            size[0].div_ceil(2),
+            size[1].div_ceil(m),
+            size[2].div_ceil(m),
+        ];
+        let most = VECTORS * lanes;
+        let parts = tiles[2].div_ceil(most);
+        let width = tiles[2].div_ceil(parts);
+        let units = batch * tiles[0] * tiles[1] * parts;
+        let fill = |rows: usize| {
+            let columns = rows * width;
+            columns as f64 / columns.next_multiple_of(lanes) as f64
+        };
+        let rows = if parts > 1 {
+            1
+        } else {
+            // The fullest vectors; of equals the most rows.
+            (1..=(most / width).clamp(1, units))
+                .max_by(|a, b| fill(*a).total_cmp(&fill(*b)))
+                .unwrap_or(1)
+        };
+        Self {
+            tile,
+            batch,
+            size,
+            tiles,
+            lanes,
+            width,
+            rows,
+        }
+    }
+
+    /// Rows of tiles, or parts of rows where a row is wider than a chunk.
+    fn units(&self) -> usize {
+        self.batch * self.tiles[0] * self.tiles[1] * self.parts()
+    }
+
+    fn parts(&self) -> usize {
+        self.tiles[2].div_ceil(self.width)
+    }
+
+    pub(crate) fn chunks(&self) -> usize {
+        self.units().div_ceil(self.rows)
+    }
+
+    /// Columns that all chunks compute, those that fill up vectors included.
+    pub(crate) fn columns(&self) -> usize {
+        let (full, rest) = (self.units() / self.rows, self.units() % self.rows);
+        let columns = |rows: usize| (rows * self.width).next_multiple_of(self.lanes);
+        full * columns(self.rows) + columns(rest)
+    }
+
+    /// Floats that the row buffers of a chunk take.
+    pub(crate) fn row_floats(&self) -> usize {
+        let m = self.tile.side();
+        let line = (self.rows + 1) * self.width + self.lanes;
+        let input = 4 * (m + 2) * m * line;
+        let output = 2 * m * (m + 2) * self.lanes + 2 * m * m * VECTORS * self.lanes;
+        input.max(output)
+    }
+
+    pub(crate) fn chunk(&self, i: usize) -> Chunk {
+        let parts = self.parts();
+        let end = ((i + 1) * self.rows).min(self.units());
+        let mut unit = i * self.rows;
+        let mut segments = Vec::with_capacity(2);
+        let mut column = 0;
+        while unit < end {
+            let (row, part) = (unit / parts, unit % parts);
+            let (slab, y) = (row / self.tiles[1], row % self.tiles[1]);
+            let rows = if parts > 1 {
+                1
+            } else {
+                (end - unit).min(self.tiles[1] - y)
+            };
+            let x = part * self.width;
+            let width = self.width.min(self.tiles[2] - x);
+            segments.push(Segment {
+                image: slab / self.tiles[0],
+                z: slab % self.tiles[0],
+                y,
+                rows,
+                x,
+                width,
+                column,
+            });
+            column += rows * width;
+            unit += rows;
+        }
+        Chunk {
+            segments,
+            vectors: column.div_ceil(self.lanes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cover_every_tile_once() {
+        for (batch, size) in [
+            (1, [32, 96, 96]),
+            (2, [5, 7, 9]),
+            (3, [2, 6, 6]),
+            (1, [4, 12, 12]),
+            (1, [3, 9, 500]),
+            (4, [1, 1, 1]),
+        ] {
+            for tile in [Tile::Small, Tile::Large] {
+                for lanes in [4, 8, 16] {
+                    let plan = Plan::new(tile, batch, size, lanes);
+                    let [nz, ny, nx] = plan.tiles;
+                    let mut seen = vec![0; batch * nz * ny * nx];
+                    let mut columns = 0;
+                    for i in 0..plan.chunks() {
+                        let chunk = plan.chunk(i);
+                        columns += chunk.vectors * lanes;
+                        assert!(chunk.vectors <= VECTORS && chunk.vectors > 0);
+                        for s in chunk.segments {
+                            for y in s.y..s.y + s.rows {
+                                for x in s.x..s.x + s.width {
+                                    seen[((s.image * nz + s.z) * ny + y) * nx + x] += 1;
+                                }
+                            }
+                        }
+                    }
+                    assert!(seen.iter().all(|&n| n == 1), "{plan:?}");
+                    assert!(plan.columns() >= columns, "{plan:?}");
+                }
+            }
+        }
+    }
+}
