@@ -7,7 +7,7 @@ use crate::pack::{Grid, SLACK, pack};
 use crate::plane::plane;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, available, isa};
-use crate::winograd::{Epilogue, Filter, Plan, Source, Target, Tile};
+use crate::winograd::{Epilogue, Filter, Plan, Source, Target, Tile, direct_cycles};
 
 /// Floats of packed input that one pass over images may fill (16 MiB): it stays in the cache.
 const GROUP: usize = 4 << 20;
@@ -102,9 +102,8 @@ impl Conv {
         self
     }
 
-    /// The Winograd plan to use, if that is the way to go, for the given numbers of channels read
-    /// and written; the weight gradient reads both and writes neither.
-    pub(crate) fn winograd(&self, lanes: usize) -> Option<Plan> {
+    /// The Winograd plan for a pass, if that is the way to go; `cycles` says what a plan costs.
+    pub(crate) fn winograd(&self, lanes: usize, cycles: impl Fn(&Plan) -> f64) -> Option<Plan> {
         if (self.kernel, self.stride, self.padding) != (3, 1, 1) {
             return None;
         }
@@ -113,7 +112,18 @@ impl Conv {
             Algorithm::Direct => None,
             Algorithm::Winograd2 => Some(plan(Tile::Small)),
             Algorithm::Winograd4 => Some(plan(Tile::Large)),
-            Algorithm::Auto => None,
+            Algorithm::Auto => {
+                let positions = self.batch * self.input.iter().product::<usize>();
+                let channels = [self.channels_in, self.channels_out];
+                let direct = direct_cycles(positions, self.input[2], channels, self.isa.lanes());
+                [Tile::Small, Tile::Large]
+                    .map(|tile| plan(tile))
+                    .into_iter()
+                    .map(|plan| (cycles(&plan), plan))
+                    .filter(|(cycles, _)| *cycles < direct)
+                    .min_by(|a, b| a.0.total_cmp(&b.0))
+                    .map(|(_, plan)| plan)
+            }
         }
     }
 
@@ -183,7 +193,8 @@ impl Conv {
             Error::check_len("the bias", bias.len(), self.channels_out)?;
         }
         let (k3, ci) = (self.kernel.pow(3), self.channels_in);
-        if let Some(plan) = self.winograd(self.isa.lanes()) {
+        let cycles = |plan: &Plan| plan.forward_cycles(ci, self.channels_out, false);
+        if let Some(plan) = self.winograd(self.isa.lanes(), cycles) {
             let filter = Filter::new(self.isa, plan.tile, ci, self.channels_out, |o, c, t| {
                 weights[(o * ci + c) * k3 + t]
             });
@@ -271,7 +282,8 @@ impl Conv {
         Error::check_len("the weights", weights.len(), self.weight_len())?;
         let (k, s, pad) = (self.kernel, self.stride, self.padding);
         let (k3, ci, co) = (k.pow(3), self.channels_in, self.channels_out);
-        if let Some(plan) = self.winograd(self.isa.lanes()) {
+        let cycles = |plan: &Plan| plan.forward_cycles(co, ci, false);
+        if let Some(plan) = self.winograd(self.isa.lanes(), cycles) {
             // A convolution with the kernels turned round and the channels' roles changed.
             let filter = Filter::new(self.isa, plan.tile, co, ci, |o, c, t| {
                 weights[(c * ci + o) * k3 + k3 - 1 - t]

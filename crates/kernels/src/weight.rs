@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::pack::{Grid, SLACK, pack, pack_rows};
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
-use crate::winograd::Source;
+use crate::winograd::{Plan, Source};
 
 /// Positions of one chunk: four channels of gradients and two of input fit the L2 cache.
 const CHUNK: usize = 10_000;
@@ -29,7 +29,8 @@ impl Conv {
         Error::check_len("the output's gradient", g.len(), self.output_len())?;
         let [d, h, w] = self.output();
         let (ci, co) = (self.channels_in, self.channels_out);
-        if let Some(plan) = self.winograd(16) {
+        let cycles = |plan: &Plan| plan.weight_grad_cycles(ci, co);
+        if let Some(plan) = self.winograd(16, cycles) {
             let x = Source {
                 x,
                 image: ci * d * h * w,

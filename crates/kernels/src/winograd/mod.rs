@@ -21,9 +21,10 @@ mod product;
 mod weight;
 
 pub(crate) use filter::Filter;
-pub(crate) use output::{Epilogue, Residual, Target};
-pub(crate) use plan::{Plan, Tile};
+pub(crate) use output::{Epilogue, Target};
+pub(crate) use plan::{Plan, Tile, direct_cycles};
 
+use crate::conv::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::Isa;
 use rayon::prelude::*;
@@ -61,76 +62,101 @@ impl Plan {
         let group = GROUP
             .next_multiple_of(filter.block)
             .min(co.next_multiple_of(filter.block));
+        let parts = self.parts_of_a_chunk();
         (0..self.chunks()).into_par_iter().for_each(|i| {
             let chunk = self.chunk(i);
             let columns = chunk.vectors * self.lanes;
             let channel = channel_floats(points, columns);
             let mut v = Scratch::take(ci * channel);
             let mut m = Scratch::take(group * channel);
-            let mut rows = Scratch::take(self.row_floats());
-            for segment in &chunk.segments {
-                for c in 0..ci {
-                    // SAFETY: the processor has `isa`; the segment lies in the plan's tiles, the
-                    // channel in the source as asserted; `v` has a row of `columns` for every
-                    // point and channel, `rows` what `row_floats` says.
-                    unsafe {
-                        input::input(
-                            isa,
-                            self.tile,
-                            source
-                                .x
-                                .as_ptr()
-                                .add(segment.image * source.image + c * volume),
-                            self.size,
-                            segment,
-                            rows.as_mut_ptr(),
-                            v.as_mut_ptr().add(c * channel + segment.column),
-                            columns,
-                        );
+            let to = Pointer(v.as_mut_ptr());
+            split(ci, parts, |channels| {
+                let mut rows = Scratch::take(self.row_floats());
+                for s in &chunk.segments {
+                    for c in channels.clone() {
+                        let from = source.x[s.image * source.image + c * volume..].as_ptr();
+                        // SAFETY: the processor has `isa`; the segment lies in the plan's tiles,
+                        // the channel in the source as asserted; `v` has `columns` for every
+                        // point and channel, each written by one task; `rows` is what
+                        // `row_floats` says.
+                        unsafe {
+                            let to = { to }.0.add(c * channel + s.column);
+                            let rows = rows.as_mut_ptr();
+                            input::input(isa, self.tile, from, self.size, s, rows, to, columns);
+                        }
                     }
                 }
-            }
+            });
             for first in (0..co).step_by(group) {
                 let count = group.min(co - first);
-                // SAFETY: `v` is filled above, the filter has the asserted tile and channels, `m`
-                // has a row of `columns` for every point and channel of the group.
-                unsafe {
-                    product::products(
-                        isa,
-                        points,
-                        v.as_ptr(),
-                        ci,
-                        chunk.vectors,
-                        filter
-                            .weights
-                            .as_ptr()
-                            .add(first / filter.block * filter.block_floats()),
-                        filter.point_floats(),
-                        count.div_ceil(filter.block),
-                        m.as_mut_ptr(),
-                        channel,
-                    );
-                }
-                for o in 0..count {
-                    // SAFETY: rows of `m` as above; the target's bounds are asserted, and no
-                    // other task writes this chunk's tiles.
+                let weights = &filter.weights[first / filter.block * filter.block_floats()..];
+                let products = Pointer(m.as_mut_ptr());
+                let v = &*v;
+                split(points, parts, |points| {
+                    let (p, n) = (points.start, points.len());
+                    // SAFETY: `v` is filled above, the filter has the asserted tile and channels,
+                    // `m` has `columns` for every point and channel of the group, each point
+                    // written by one task.
                     unsafe {
-                        output::output(
+                        product::products(
                             isa,
-                            self.tile,
-                            m.as_ptr().add(o * channel),
-                            columns,
-                            &chunk.segments,
-                            self.size,
-                            rows.as_mut_ptr(),
-                            first + o,
-                            target,
-                            epilogue,
+                            n,
+                            v[p * columns..].as_ptr(),
+                            ci,
+                            chunk.vectors,
+                            weights[p * filter.point_floats()..].as_ptr(),
+                            filter.point_floats(),
+                            count.div_ceil(filter.block),
+                            { products }.0.add(p * columns),
+                            channel,
                         );
                     }
-                }
+                });
+                let m = &*m;
+                split(count, parts, |channels| {
+                    let mut rows = Scratch::take(self.row_floats());
+                    for o in channels {
+                        // SAFETY: rows of `m` as above; the target's bounds are asserted, and no
+                        // other task writes this channel of this chunk's tiles.
+                        unsafe {
+                            output::output(
+                                isa,
+                                self.tile,
+                                m[o * channel..].as_ptr(),
+                                columns,
+                                &chunk.segments,
+                                self.size,
+                                rows.as_mut_ptr(),
+                                first + o,
+                                target,
+                                epilogue,
+                            );
+                        }
+                    }
+                });
             }
         });
+    }
+
+    /// Tasks that a chunk is split into: one if there are chunks enough for all threads.
+    fn parts_of_a_chunk(&self) -> usize {
+        let threads = rayon::current_num_threads();
+        if self.chunks() >= 2 * threads {
+            1
+        } else {
+            threads
+        }
+    }
+}
+
+/// Calls `work` with `parts` ranges that make up `0..n`, side by side.
+fn split(n: usize, parts: usize, work: impl Fn(std::ops::Range<usize>) + Sync) {
+    if parts <= 1 {
+        work(0..n);
+    } else {
+        (0..parts)
+            .into_par_iter()
+            .for_each(|i| work(i * n / parts..(i + 1) * n / parts));
     }
 }
 

@@ -27,6 +27,24 @@ impl Tile {
 /// Vectors of tiles in a chunk, the register tile's width.
 const VECTORS: usize = 3;
 
+/// Share of the processor's peak that the products reach; cycles per weight and point of the
+/// filter's transform. Measured with `benches/conv.rs` on AVX-512; other instruction sets differ in
+/// lanes more than in proportions.
+const RATE: f64 = 0.85;
+const FILTER: f64 = 5.0;
+
+/// Processor cycles that a direct 3³ convolution (or one of its gradients) of `positions` outputs
+/// in rows of `width` is expected to take.
+pub(crate) fn direct_cycles(
+    positions: usize,
+    width: usize,
+    channels: [usize; 2],
+    lanes: usize,
+) -> f64 {
+    let waste = (width + 2) as f64 / width as f64;
+    (27 * positions * channels[0] * channels[1]) as f64 * waste / lanes as f64 / RATE
+}
+
 /// How the tiles of a convolution are walked.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
@@ -76,16 +94,16 @@ impl Plan {
         let parts = tiles[2].div_ceil(most);
         let width = tiles[2].div_ceil(parts);
         let units = batch * tiles[0] * tiles[1] * parts;
-        let fill = |rows: usize| {
-            let columns = rows * width;
-            columns as f64 / columns.next_multiple_of(lanes) as f64
+        // Full vectors, and several of them: weights are read once a chunk.
+        let worth = |rows: usize| {
+            let vectors = (rows * width).div_ceil(lanes);
+            (rows * width) as f64 / lanes as f64 / (vectors as f64 + 0.25)
         };
         let rows = if parts > 1 {
             1
         } else {
-            // The fullest vectors; of equals the most rows.
             (1..=(most / width).clamp(1, units))
-                .max_by(|a, b| fill(*a).total_cmp(&fill(*b)))
+                .max_by(|a, b| worth(*a).total_cmp(&worth(*b)))
                 .unwrap_or(1)
         };
         Self {
@@ -117,6 +135,37 @@ impl Plan {
         let (full, rest) = (self.units() / self.rows, self.units() % self.rows);
         let columns = |rows: usize| (rows * self.width).next_multiple_of(self.lanes);
         full * columns(self.rows) + columns(rest)
+    }
+
+    /// Processor cycles that the forward pass is expected to take, for comparison with
+    /// [`direct_cycles`]. `packed`: the filter's transform is not counted.
+    pub(crate) fn forward_cycles(
+        &self,
+        channels_in: usize,
+        channels_out: usize,
+        packed: bool,
+    ) -> f64 {
+        let filter = if packed { 0.5 } else { FILTER };
+        self.cycles(channels_in, channels_out, filter)
+    }
+
+    /// As [`forward_cycles`](Self::forward_cycles), for the weight gradient.
+    pub(crate) fn weight_grad_cycles(&self, channels_in: usize, channels_out: usize) -> f64 {
+        let vectors = (self.columns() / self.lanes) as f64;
+        let wide = channels_in.next_multiple_of(16);
+        // Turning the input costs five cycles a vector.
+        self.cycles(wide, channels_out, FILTER) + 5.0 * vectors * (self.tile.points() * wide) as f64
+    }
+
+    fn cycles(&self, channels_in: usize, channels_out: usize, filter: f64) -> f64 {
+        let (ci, co) = (channels_in as f64, channels_out.next_multiple_of(4) as f64);
+        let vectors = (self.columns() / self.lanes) as f64;
+        let points = self.tile.points() as f64;
+        let transform = match self.tile {
+            Tile::Small => 850.0,
+            Tile::Large => 2000.0,
+        };
+        vectors * (points * ci * co / RATE + transform * (ci + co)) + filter * points * ci * co
     }
 
     /// Floats that the row buffers of a chunk take.

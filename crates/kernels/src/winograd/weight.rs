@@ -5,7 +5,7 @@
 
 use super::filter::transform_back;
 use super::input::{gradient, input};
-use super::{Plan, Source, channel_floats};
+use super::{Plan, Source, channel_floats, split};
 use crate::conv::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Simd, dispatch};
@@ -50,7 +50,7 @@ impl Plan {
             .for_each(|(part, sums)| {
                 sums.fill(0.0);
                 for i in part * chunks / parts..(part + 1) * chunks / parts {
-                    self.add_chunk(isa, i, x, ci, g, co, sums);
+                    self.add_chunk(isa, i, x, ci, g, co, parts, sums);
                 }
             });
         let (first, rest) = sums.split_at_mut(points * point);
@@ -96,6 +96,7 @@ impl Plan {
         ci: usize,
         g: Source,
         co: usize,
+        parts: usize,
         sums: &mut [f32],
     ) {
         let volume: usize = self.size.iter().product();
@@ -113,8 +114,6 @@ impl Plan {
         let channel = channel_floats(points, columns);
         let mut v = Scratch::take(wide * channel);
         let mut m = Scratch::take(high * channel);
-        let mut rows = Scratch::take(self.row_floats());
-        let mut turned = Scratch::take(wide * columns);
         // What no tile fills must not reach the sums.
         let clear = |values: &mut [f32], channels: usize| {
             let (filled, rest) = values.split_at_mut(channels * channel);
@@ -129,40 +128,57 @@ impl Plan {
         };
         clear(&mut v, ci);
         clear(&mut m, co);
-        for s in &chunk.segments {
-            // SAFETY: the processor has `isa`; the segment lies in the plan's tiles, channels in
-            // the sources as asserted; `v` and `m` have a row of `columns` for every point and
-            // channel, `rows` what `row_floats` says.
+        let parts = if parts > 1 {
+            1
+        } else {
+            rayon::current_num_threads()
+        };
+        for (channels, from, to, gradients) in [(ci, x, &mut v, false), (co, g, &mut m, true)] {
+            let to = Pointer(to.as_mut_ptr());
+            split(channels, parts, |channels| {
+                let mut rows = Scratch::take(self.row_floats());
+                let rows = rows.as_mut_ptr();
+                for s in &chunk.segments {
+                    for c in channels.clone() {
+                        let from = from.x[s.image * from.image + c * volume..].as_ptr();
+                        // SAFETY: the processor has `isa`; the segment lies in the plan's tiles,
+                        // channels in the sources as asserted; `v` and `m` have `columns` for
+                        // every point and channel, each written by one task; `rows` is what
+                        // `row_floats` says.
+                        unsafe {
+                            let to = { to }.0.add(c * channel + s.column);
+                            if gradients {
+                                gradient(isa, self.tile, from, self.size, s, rows, to, columns);
+                            } else {
+                                input(isa, self.tile, from, self.size, s, rows, to, columns);
+                            }
+                        }
+                    }
+                }
+            });
+        }
+        let (v, m) = (&*v, &*m);
+        let sums = Pointer(sums.as_mut_ptr());
+        split(points, parts, |points| {
+            let mut turned = Scratch::take(wide * columns);
+            let p = points.start;
+            // SAFETY: the processor has `isa`; all four arrays have the sizes asked for, and the
+            // sums of a point are one task's.
             unsafe {
-                for c in 0..ci {
-                    let from = x.x.as_ptr().add(s.image * x.image + c * volume);
-                    let to = v.as_mut_ptr().add(c * channel + s.column);
-                    let rows = rows.as_mut_ptr();
-                    input(isa, self.tile, from, self.size, s, rows, to, columns);
-                }
-                for o in 0..co {
-                    let from = g.x.as_ptr().add(s.image * g.image + o * volume);
-                    let to = m.as_mut_ptr().add(o * channel + s.column);
-                    let rows = rows.as_mut_ptr();
-                    gradient(isa, self.tile, from, self.size, s, rows, to, columns);
-                }
+                outer_products(
+                    isa,
+                    points.len(),
+                    v[p * columns..].as_ptr(),
+                    wide,
+                    m[p * columns..].as_ptr(),
+                    high,
+                    columns,
+                    channel,
+                    turned.as_mut_ptr(),
+                    { sums }.0.add(p * high * wide),
+                );
             }
-        }
-        // SAFETY: the processor has `isa`; all four arrays have the sizes asked for.
-        unsafe {
-            outer_products(
-                isa,
-                points,
-                v.as_ptr(),
-                wide,
-                m.as_ptr(),
-                high,
-                columns,
-                channel,
-                turned.as_mut_ptr(),
-                sums.as_mut_ptr(),
-            );
-        }
+        });
     }
 }
 
