@@ -12,6 +12,9 @@ use crate::winograd::{Epilogue, Filter, Plan, Source, Target, Tile, direct_cycle
 /// Floats of packed input that one pass over images may fill (16 MiB): it stays in the cache.
 const GROUP: usize = 4 << 20;
 
+/// Least height and width for large Winograd tiles.
+const LARGE_PLANE: usize = 24;
+
 /// A 3D convolution with a cubic kernel, the same stride and zero padding on every axis.
 ///
 /// Arrays are dense: input `[batch, channels_in, depth, height, width]`, weights
@@ -116,9 +119,17 @@ impl Conv {
                 let positions = self.batch * self.input.iter().product::<usize>();
                 let channels = [self.channels_in, self.channels_out];
                 let direct = direct_cycles(positions, self.input[2], channels, self.isa.lanes());
-                [Tile::Small, Tile::Large]
-                    .map(|tile| plan(tile))
-                    .into_iter()
+                // In small planes large tiles save little time, and the statistics of few values
+                // that follow would magnify their rounding.
+                let large = self.input[1].min(self.input[2]) >= LARGE_PLANE;
+                let tiles = if large {
+                    &[Tile::Small, Tile::Large][..]
+                } else {
+                    &[Tile::Small]
+                };
+                tiles
+                    .iter()
+                    .map(|tile| plan(*tile))
                     .map(|plan| (cycles(&plan), plan))
                     .filter(|(cycles, _)| *cycles < direct)
                     .min_by(|a, b| a.0.total_cmp(&b.0))
