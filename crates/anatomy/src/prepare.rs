@@ -3,9 +3,10 @@
 use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
 use crate::morphology::bounds;
 use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs};
-use multirnet_volume::{Geometry, Orientation, Volume};
+use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What a scan's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -116,6 +117,31 @@ pub fn prepare(
 ) -> Result<Prepared> {
     config.validate()?;
     let (report, lungs) = gate(scan, lungs, config)?;
+    views(scan, lungs, report, config)
+}
+
+/// As [`prepare`], where [`check_scan`] has let `scan` through with `report` and its `lungs` are
+/// known.
+///
+/// # Errors
+/// As [`prepare`], but for what [`check_scan`] refuses.
+pub fn prepare_checked(
+    scan: &Volume<f32>,
+    mut report: GateReport,
+    lungs: Volume<u8>,
+    config: &PrepareConfig,
+) -> Result<Prepared> {
+    config.validate()?;
+    check_lungs(scan, &lungs, &config.gate, &mut report)?;
+    views(scan, lungs, report, config)
+}
+
+fn views(
+    scan: &Volume<f32>,
+    lungs: Volume<u8>,
+    report: GateReport,
+    config: &PrepareConfig,
+) -> Result<Prepared> {
     let (scale, shift) = scaling(scan, config);
     let air = match config.intensity {
         Intensity::Hu => config.window_hu[0] as f32,
@@ -140,10 +166,9 @@ pub fn prepare(
         shape[a] = ((p - q).unsigned_abs() as i64 + 1 + 2 * margin) as usize;
     }
 
-    let image = clipped_window(scan, &target, start, shape, (scale, shift), air)?;
-    let mask = lungs
-        .reorient(Orientation::CANONICAL)
-        .window(start, shape, 0)?;
+    let part = Part::new(scan.geometry(), target.window(start, shape)?);
+    let mask = part.cut(&lungs, 0, |v| v);
+    let image = part.cut(scan, air, |hu| (hu * scale + shift).clamp(0.0, 1.0));
     let local = image.geometry().with_spacing(config.spacing_mm)?;
     let global = image.geometry().with_shape(config.global_shape)?;
     Ok(Prepared {
@@ -237,51 +262,95 @@ fn scaling(scan: &Volume<f32>, config: &PrepareConfig) -> (f32, f32) {
     }
 }
 
-/// The box in canonical order, clipped and scaled: only the box is copied, not the scan.
-fn clipped_window(
-    scan: &Volume<f32>,
-    target: &Geometry,
-    start: [i64; 3],
-    shape: [usize; 3],
-    (scale, shift): (f32, f32),
-    air: f32,
-) -> Result<Volume<f32>> {
-    let geometry = target.window(start, shape)?;
-    let source = scan.geometry();
-    // Voxel (0, 0, 0) of the box and its three steps, in the scan's indices.
-    let origin = source.world_to_index(geometry.index_to_world([0.0; 3]));
-    let step: [[i64; 3]; 3] = std::array::from_fn(|a| {
-        let mut index = [0.0; 3];
-        index[a] = 1.0;
-        let to = source.world_to_index(geometry.index_to_world(index));
-        std::array::from_fn(|k| (to[k] - origin[k]).round() as i64)
-    });
-    let origin = origin.map(|v| v.round() as i64);
-    let size = source.shape().map(|n| n as i64);
-    let stride = [size[1] * size[2], size[2], 1];
-    let data = scan.data();
-    let value = |index: [i64; 3]| {
-        let inside = (0..3).all(|a| (0..size[a]).contains(&index[a]));
-        let hu = if inside {
-            data[(0..3).map(|a| index[a] * stride[a]).sum::<i64>() as usize]
-        } else {
-            air
-        };
-        (hu * scale + shift).clamp(0.0, 1.0)
-    };
-    let mut out = Volume::filled(0.0f32, geometry);
-    out.data_mut()
-        .par_chunks_mut(shape[1] * shape[2])
-        .enumerate()
-        .for_each(|(z, plane)| {
-            for (y, line) in plane.chunks_exact_mut(shape[2]).enumerate() {
-                for (x, voxel) in line.iter_mut().enumerate() {
-                    let [z, y, x] = [z as i64, y as i64, x as i64];
-                    *voxel = value(std::array::from_fn(|k| {
-                        origin[k] + z * step[0][k] + y * step[1][k] + x * step[2][k]
-                    }));
+/// The lung box in canonical order, and where its voxels lie in the scan.
+struct Part {
+    geometry: Geometry,
+    /// Per axis of the box: the positions that lie in the scan.
+    inside: [Range<usize>; 3],
+    /// The scan's voxel (as a position in its data) at position 0 of every axis, which may lie
+    /// outside, and the step to the next per axis.
+    origin: i64,
+    step: [i64; 3],
+}
+
+impl Part {
+    /// `geometry` has the scan's voxels, its axes permuted and flipped.
+    fn new(scan: &Geometry, geometry: Geometry) -> Self {
+        let first = scan.world_to_index(geometry.index_to_world([0.0; 3]));
+        let size = scan.shape();
+        let stride = [size[1] * size[2], size[2], 1].map(|n| n as i64);
+        let mut inside = [0..0, 0..0, 0..0];
+        let mut step = [0; 3];
+        for a in 0..3 {
+            let mut index = [0.0; 3];
+            index[a] = 1.0;
+            let next = scan.world_to_index(geometry.index_to_world(index));
+            let moved = |k: &usize| (next[*k] - first[*k]).round() as i64;
+            let axis = (0..3).find(|k| moved(k) != 0).unwrap_or(a);
+            let (start, n) = (first[axis].round() as i64, size[axis] as i64);
+            let (low, high) = if moved(&axis) > 0 {
+                (-start, n - start)
+            } else {
+                (start + 1 - n, start + 1)
+            };
+            let most = geometry.shape()[a] as i64;
+            let low = low.clamp(0, most);
+            inside[a] = low as usize..high.clamp(low, most) as usize;
+            step[a] = moved(&axis) * stride[axis];
+        }
+        let origin = (0..3).map(|k| first[k].round() as i64 * stride[k]).sum();
+        Self {
+            geometry,
+            inside,
+            origin,
+            step,
+        }
+    }
+
+    /// The box of `volume`, which lies on the scan's grid, with `outside` beyond it; every value
+    /// goes through `value`. Only the box is copied, not the scan.
+    fn cut<T: Voxel>(
+        &self,
+        volume: &Volume<T>,
+        outside: T,
+        value: impl Fn(T) -> T + Sync,
+    ) -> Volume<T> {
+        let [_, ny, nx] = self.geometry.shape();
+        let (outside, data) = (value(outside), volume.data());
+        let [rows_z, rows_y, columns] = &self.inside;
+        let mut out = Volume::filled(T::from_f64(0.0), self.geometry);
+        out.data_mut()
+            .par_chunks_mut(ny * nx)
+            .enumerate()
+            .for_each(|(z, plane)| {
+                for (y, line) in plane.chunks_exact_mut(nx).enumerate() {
+                    if !rows_z.contains(&z) || !rows_y.contains(&y) || columns.is_empty() {
+                        line.fill(outside);
+                        continue;
+                    }
+                    line[..columns.start].fill(outside);
+                    line[columns.end..].fill(outside);
+                    let at = |x: usize| {
+                        let steps = [z, y, x].into_iter().zip(self.step);
+                        (self.origin + steps.map(|(i, s)| i as i64 * s).sum::<i64>()) as usize
+                    };
+                    let line = &mut line[columns.clone()];
+                    let first = at(columns.start);
+                    match self.step[2] {
+                        1 => {
+                            let source = &data[first..first + line.len()];
+                            for (to, &v) in line.iter_mut().zip(source) {
+                                *to = value(v);
+                            }
+                        }
+                        step => {
+                            for (i, to) in line.iter_mut().enumerate() {
+                                *to = value(data[(first as i64 + i as i64 * step) as usize]);
+                            }
+                        }
+                    }
                 }
-            }
-        });
-    Ok(out)
+            });
+        out
+    }
 }

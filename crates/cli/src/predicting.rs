@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_anatomy::Intensity;
 use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage};
 use multirnet_report::{Overview, finding_page, overview_png};
-use multirnet_volume::{Volume, io};
+use multirnet_volume::{Planes, Volume, io};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -138,26 +138,40 @@ pub fn analyse(
         .map_err(at)
 }
 
-/// Writes a scan's results to `out`, all or none.
+/// Writes a scan's results to `out`, all or none; the files are made side by side.
 pub fn write(scan: &Volume<f32>, prediction: &Prediction, name: &str, out: &Path) -> Outcome {
+    let start = Instant::now();
     let staged = Staged::new(out)?;
     let maps = &prediction.maps;
-    let output = |e: multirnet_volume::Error| Failure::output(e);
-    io::write_nifti(&staged.path("lungs.nii.gz"), &maps.lungs).map_err(output)?;
-    io::write_nifti(&staged.path("lesions.nii.gz"), &maps.lesions).map_err(output)?;
-    io::write_nifti(&staged.path("probability.nii.gz"), &maps.probability).map_err(output)?;
-    if let Some(heatmap) = &maps.heatmap {
-        io::write_nifti(&staged.path("heatmap.nii.gz"), heatmap).map_err(output)?;
-    }
-    staged.write_json("finding.json", &prediction.finding)?;
-    let overview = overview_png(&Overview { scan, prediction })
-        .map_err(|e| Failure::new(Exit::Internal, format!("{name}: {e}")))?;
-    staged.write("overview.png", &overview)?;
-    staged.write(
-        "report.html",
-        finding_page(name, &prediction.finding, &overview).as_bytes(),
-    )?;
-    staged.publish()
+    let heatmap = || match &maps.heatmap {
+        Some(heatmap) => volume(&staged, "heatmap.nii.gz", heatmap),
+        None => Ok(()),
+    };
+    let pages = || -> Outcome {
+        let overview = overview_png(&Overview { scan, prediction })
+            .map_err(|e| Failure::new(Exit::Internal, format!("{name}: {e}")))?;
+        staged.write_json("finding.json", &prediction.finding)?;
+        staged.write("overview.png", &overview)?;
+        let page = finding_page(name, &prediction.finding, &overview);
+        staged.write("report.html", page.as_bytes())
+    };
+    let masks = || -> Outcome {
+        volume(&staged, "lungs.nii.gz", &maps.lungs)?;
+        volume(&staged, "lesions.nii.gz", &maps.lesions)
+    };
+    let probability = || volume(&staged, "probability.nii.gz", &maps.probability);
+    // Drawing keeps one thread busy, and the others take it from the volumes.
+    let (drawn, (heat, rest)) = rayon::join(pages, || {
+        rayon::join(heatmap, || rayon::join(probability, masks))
+    });
+    drawn.and(heat).and(rest.0).and(rest.1)?;
+    let result = staged.publish();
+    tracing::info!("{name}: written in {:.2} s", start.elapsed().as_secs_f64());
+    result
+}
+
+fn volume(staged: &Staged, name: &str, volume: &impl Planes) -> Outcome {
+    io::write_nifti(&staged.path(name), volume).map_err(Failure::output)
 }
 
 /// One line of the table at the end.

@@ -1,5 +1,6 @@
 //! What a scan's analysis says, in the form of `finding.json`.
 
+use crate::NativeMap;
 use multirnet_anatomy::Involvement;
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use serde::{Deserialize, Serialize};
@@ -97,7 +98,7 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// Stage name: `read` (added by whoever read the file), `hash`, `lungs`, `prepare`, `global`,
-    /// `windows`, `explain`, `restore`, `measure`.
+    /// `windows`, `explain`, `restore`, `measure`. `hash` runs beside the stages that follow it.
     pub stage: String,
     /// Wall-clock seconds.
     pub seconds: f64,
@@ -139,7 +140,7 @@ pub struct Maps {
     /// 1 lesion (with one lesion channel), or 1 ground glass, 2 consolidation.
     pub lesions: Volume<u8>,
     /// Lesion probability in `[0, 1]`.
-    pub probability: Volume<f32>,
+    pub probability: NativeMap,
     /// Grad-CAM of the predicted class, scaled to `[0, 1]`; absent when it was not asked for.
-    pub heatmap: Option<Volume<f32>>,
+    pub heatmap: Option<NativeMap>,
 }

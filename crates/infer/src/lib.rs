@@ -47,5 +47,6 @@ pub use model::{ModelCard, ModelInput};
 pub use network::{BurnNetwork, Cams, Network, WindowOutput};
 pub use options::{DeviceChoice, Pipeline, PredictOptions};
 pub use predictor::{Predictor, Stage};
+pub use restore::NativeMap;
 pub use stitch::Stitcher;
 pub use windows::plan_windows;

@@ -3,16 +3,18 @@
 use crate::consolidation;
 use crate::grid::{dilate, radius_voxels};
 use crate::pipeline::{self, Watch, Working};
-use crate::restore::{NativeBox, onto};
+use crate::restore::{NativeBox, NativeMap};
 use crate::{
     BurnNetwork, DeviceChoice, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard, ModelInput,
-    NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source,
+    NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source, Timing,
     content_sha256, sha256,
 };
-use multirnet_anatomy::{Intensity, Prepared, involvement, prepare, segment_lungs};
+use multirnet_anatomy::{
+    Intensity, Prepared, check_scan, involvement, prepare, prepare_checked, segment_lungs,
+};
 use multirnet_volume::{Geometry, Volume};
-use rayon::prelude::*;
 use std::path::Path;
+use std::time::Instant;
 
 /// What a prediction is doing; told to the caller when it begins, windows also as they are done.
 #[derive(Debug, Clone, PartialEq)]
@@ -182,15 +184,18 @@ impl Predictor {
             timings: &mut timings,
         };
 
-        watch.time(Stage::Hash, |_| {
-            if source.content_sha256.is_empty() {
-                source.content_sha256 = content_sha256(scan);
+        let prepared = std::thread::scope(|scope| {
+            // The digests are for the record only, so that they are computed beside the rest.
+            (watch.progress)(Stage::Hash);
+            let digests = scope.spawn(|| digests(scan, lungs, &mut source));
+            let slot = watch.timings.len();
+            let prepared = prepare_timed(scan, lungs, options, &mut watch);
+            match digests.join() {
+                Ok(timing) => watch.timings.insert(slot, timing),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
-            if source.lungs_sha256.is_none() {
-                source.lungs_sha256 = lungs.map(content_sha256);
-            }
-        });
-        let prepared = prepare_timed(scan, lungs, options, &mut watch)?;
+            prepared
+        })?;
         let mut working = pipeline::run(self.network.as_ref(), &prepared, options, &mut watch)?;
         if options.complete_consolidation {
             consolidation::complete(&mut working.lesion, &prepared, options)?;
@@ -264,6 +269,21 @@ impl Predictor {
     }
 }
 
+/// Fills in the digests that `source` lacks; their time was spent beside other stages.
+fn digests(scan: &Volume<f32>, lungs: Option<&Volume<u8>>, source: &mut Source) -> Timing {
+    let start = Instant::now();
+    if source.content_sha256.is_empty() {
+        source.content_sha256 = content_sha256(scan);
+    }
+    if source.lungs_sha256.is_none() {
+        source.lungs_sha256 = lungs.map(content_sha256);
+    }
+    Timing {
+        stage: Stage::Hash.name().to_owned(),
+        seconds: start.elapsed().as_secs_f64(),
+    }
+}
+
 /// [`prepare`], with the lungs' time told apart.
 fn prepare_timed(
     scan: &Volume<f32>,
@@ -272,19 +292,16 @@ fn prepare_timed(
     watch: &mut Watch<'_>,
 ) -> Result<Prepared> {
     let config = &options.prepare;
-    let found = match (lungs, config.intensity) {
-        (None, Intensity::Hu) => {
-            // The gate's cheap part goes first: the search for lungs expects what it lets through.
-            let found = watch.time(Stage::Lungs, |_| -> Result<_> {
-                multirnet_anatomy::check_scan(scan, &config.gate)?;
-                Ok(segment_lungs(scan, &config.lungs)?)
-            })?;
-            Some(found)
-        }
-        _ => None,
-    };
+    if lungs.is_some() || config.intensity != Intensity::Hu {
+        return watch.time(Stage::Prepare, |_| Ok(prepare(scan, lungs, config)?));
+    }
+    // The gate's cheap part goes first: the search for lungs expects what it lets through.
+    let (report, lungs) = watch.time(Stage::Lungs, |_| -> Result<_> {
+        let report = check_scan(scan, &config.gate)?;
+        Ok((report, segment_lungs(scan, &config.lungs)?))
+    })?;
     watch.time(Stage::Prepare, |_| {
-        Ok(prepare(scan, found.as_ref().or(lungs), config)?)
+        Ok(prepare_checked(scan, report, lungs, config)?)
     })
 }
 
@@ -300,72 +317,42 @@ fn restore(
         Error::new(ErrorKind::Scan, "the lung box lies outside the scan")
             .hint("check the lung mask that was given")
     })?;
-    let mut channels: Vec<Volume<f32>> =
-        working.lesion.iter().map(|map| onto(map, &block)).collect();
-    let mut allowed = block.cut(&prepared.lungs)?;
-    if options.restrict_to_lungs && options.lung_margin_mm > 0.0 {
-        let spacing = prepared.local.geometry().spacing_mm();
-        let grown = dilate(
-            &prepared.local_lungs,
-            radius_voxels(spacing, options.lung_margin_mm),
-        )
-        .resample_nearest(block.geometry(), 0);
-        for (a, g) in allowed.data_mut().iter_mut().zip(grown.data()) {
-            *a |= g;
-        }
+    if working.lesion.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Model,
+            "the model has no lesion channel",
+        ));
     }
+    let mut allowed = None;
     if options.restrict_to_lungs {
-        for map in &mut channels {
-            map.data_mut()
-                .par_iter_mut()
-                .zip(allowed.data().par_iter())
-                .filter(|(_, lung)| **lung == 0)
-                .for_each(|(p, _)| *p = 0.0);
-        }
-    }
-    drop(allowed);
-    let mut channels = channels.into_iter();
-    let mut probability = channels
-        .next()
-        .ok_or_else(|| Error::new(ErrorKind::Model, "the model has no lesion channel"))?;
-    let mut labels = label(&probability, options.threshold);
-    for (map, value) in channels.zip(2u8..) {
-        // Of channels above the threshold the more probable one names the voxel.
-        for ((p, l), &q) in probability
-            .data_mut()
-            .iter_mut()
-            .zip(labels.data_mut())
-            .zip(map.data())
-        {
-            if q > *p {
-                *p = q;
-                *l = if q >= options.threshold { value } else { 0 };
+        let mut lungs = block.cut(&prepared.lungs)?;
+        if options.lung_margin_mm > 0.0 {
+            let spacing = prepared.local.geometry().spacing_mm();
+            let radius = radius_voxels(spacing, options.lung_margin_mm);
+            let grown = dilate(&prepared.local_lungs, radius).resample_nearest(block.geometry(), 0);
+            for (a, g) in lungs.data_mut().iter_mut().zip(grown.data()) {
+                *a |= g;
             }
         }
+        allowed = Some(lungs);
     }
+    let probability = NativeMap::new(working.lesion, block, allowed);
     let heatmap = working.heat.map(|map| {
-        let mut heat = onto(&map, &block);
-        let top = heat.data().par_iter().copied().reduce(|| 0.0, f32::max);
-        if top > 0.0 {
-            heat.data_mut().par_iter_mut().for_each(|v| *v /= top);
-        } else {
+        let (heat, any) = NativeMap::new(vec![map], block, None).scaled_to_one();
+        if !any {
             warnings.push(
                 "The heat map is empty: no part of the picture alone speaks for the predicted \
                  class."
                     .to_owned(),
             );
         }
-        block.paste(&heat, 0.0)
+        heat
     });
     let maps = Maps {
-        lesions: block.paste(&labels, 0),
-        probability: block.paste(&probability, 0.0),
+        lesions: probability.labels(options.threshold),
+        probability,
         heatmap,
         lungs: prepared.lungs,
     };
     Ok((maps, block))
-}
-
-fn label(probability: &Volume<f32>, threshold: f32) -> Volume<u8> {
-    probability.map(|p| u8::from(p >= threshold))
 }

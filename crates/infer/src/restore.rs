@@ -1,8 +1,9 @@
 //! From the working grid back to the scan's own.
 
 use crate::Result;
-use multirnet_volume::{Geometry, Volume, Voxel};
+use multirnet_volume::{Geometry, LinearSampler, Planes, Volume, Voxel};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The block of the scan's voxels that a working grid covers.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,22 +58,21 @@ impl NativeBox {
         &self.geometry
     }
 
-    /// A map of the block put into a map of the whole scan, which is `outside` elsewhere.
-    pub(crate) fn paste<T: Voxel>(&self, block: &Volume<T>, outside: T) -> Volume<T> {
-        let mut whole = Volume::filled(outside, self.scan);
-        let [_, ny, nx] = self.scan.shape();
-        let [bz, by, bx] = self.geometry.shape();
-        let [z0, y0, x0] = self.start;
-        whole.data_mut()[z0 * ny * nx..(z0 + bz) * ny * nx]
-            .par_chunks_exact_mut(ny * nx)
-            .zip(block.data().par_chunks_exact(by * bx))
-            .for_each(|(plane, from)| {
-                for (y, line) in from.chunks_exact(bx).enumerate() {
-                    let at = (y0 + y) * nx + x0;
-                    plane[at..at + bx].copy_from_slice(line);
-                }
-            });
-        whole
+    /// The block's part of the scan's plane `z`: its own plane, or `None` beside it.
+    fn plane(&self, z: usize) -> Option<usize> {
+        z.checked_sub(self.start[0])
+            .filter(|z| *z < self.geometry.shape()[0])
+    }
+
+    /// Puts the rows of a plane of the block into a plane of the scan.
+    fn paste<T: Voxel>(&self, rows: &[T], plane: &mut [T]) {
+        let [_, _, nx] = self.scan.shape();
+        let [_, y0, x0] = self.start;
+        let bx = self.geometry.shape()[2];
+        for (y, row) in rows.chunks_exact(bx).enumerate() {
+            let at = (y0 + y) * nx + x0;
+            plane[at..at + bx].copy_from_slice(row);
+        }
     }
 
     /// The block of a map of the whole scan.
@@ -81,9 +81,205 @@ impl NativeBox {
     }
 }
 
-/// Linear interpolation of `map` onto the block; 0 beyond its outer edge.
-pub(crate) fn onto(map: &Volume<f32>, block: &NativeBox) -> Volume<f32> {
-    map.resample_linear(block.geometry(), 0.0)
+/// A map of 32-bit values on the scan's own grid.
+///
+/// A map that was predicted is kept on the working grid, which is many times smaller, and
+/// interpolated when it is read, plane by plane, so that no copy as large as the scan need exist.
+/// One that was read or made elsewhere is held as it is.
+#[derive(Debug, Clone)]
+pub struct NativeMap(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Whole(Volume<f32>),
+    Working(Box<Working>),
+}
+
+#[derive(Debug, Clone)]
+struct Working {
+    block: NativeBox,
+    /// What is interpolated onto the block; the largest channel is the map's value.
+    channels: Vec<LinearSampler<'static, f32>>,
+    /// On the block: where the map may differ from 0.
+    allowed: Option<Volume<u8>>,
+    divisor: f32,
+}
+
+impl From<Volume<f32>> for NativeMap {
+    fn from(volume: Volume<f32>) -> Self {
+        Self(Kind::Whole(volume))
+    }
+}
+
+impl PartialEq for NativeMap {
+    /// Equal values on equal grids, however they are held.
+    fn eq(&self, other: &Self) -> bool {
+        self.geometry() == other.geometry() && self.to_volume() == other.to_volume()
+    }
+}
+
+impl NativeMap {
+    /// `channels` of the working grid on `block`, restricted to `allowed` if it is given.
+    pub(crate) fn new(
+        channels: Vec<Volume<f32>>,
+        block: NativeBox,
+        allowed: Option<Volume<u8>>,
+    ) -> Self {
+        let onto = |map| LinearSampler::owning(map, block.geometry(), 0.0);
+        Self(Kind::Working(Box::new(Working {
+            block,
+            channels: channels.into_iter().map(onto).collect(),
+            allowed,
+            divisor: 1.0,
+        })))
+    }
+
+    /// The map divided by its largest value, and whether that is more than 0; else it stays.
+    pub(crate) fn scaled_to_one(mut self) -> (Self, bool) {
+        let top = self.peak();
+        match &mut self.0 {
+            Kind::Working(working) if top > 0.0 => working.divisor = top,
+            _ => {}
+        }
+        (self, top > 0.0)
+    }
+
+    /// The largest value, at least 0.
+    fn peak(&self) -> f32 {
+        let [nz, ny, nx] = self.geometry().shape();
+        let plane = |buffer: &mut Vec<f32>, z: usize| {
+            buffer.resize(ny * nx, 0.0);
+            self.read_plane(z, buffer);
+            buffer.iter().copied().fold(0.0, f32::max)
+        };
+        (0..nz)
+            .into_par_iter()
+            .map_init(Vec::new, plane)
+            .reduce(|| 0.0, f32::max)
+    }
+
+    /// The label map: per voxel 1 + the channel of the largest value, where that is at or above
+    /// `threshold`, else 0.
+    pub(crate) fn labels(&self, threshold: f32) -> Volume<u8> {
+        let geometry = *self.geometry();
+        let [_, ny, nx] = geometry.shape();
+        let mut labels = Volume::filled(0u8, geometry);
+        labels
+            .data_mut()
+            .par_chunks_mut(ny * nx)
+            .enumerate()
+            .for_each(|(z, plane)| match &self.0 {
+                Kind::Whole(volume) => {
+                    for (l, &p) in plane.iter_mut().zip(volume.plane(z)) {
+                        *l = u8::from(p >= threshold);
+                    }
+                }
+                Kind::Working(working) => {
+                    if let Some(z) = working.block.plane(z) {
+                        let mut names = Vec::new();
+                        working.read(z, Some((&mut names, threshold)));
+                        working.block.paste(&names, plane);
+                    }
+                }
+            });
+        labels
+    }
+
+    /// The planes `planes` of the map as a volume of their own.
+    ///
+    /// # Errors
+    /// `Geometry` if there are none, or planes outside the grid.
+    pub fn slab(&self, planes: Range<usize>) -> multirnet_volume::Result<Volume<f32>> {
+        let [nz, ny, nx] = self.geometry().shape();
+        let count = planes.end.min(nz).saturating_sub(planes.start);
+        let start = [planes.start as i64, 0, 0];
+        let geometry = self.geometry().window(start, [count, ny, nx])?;
+        let mut volume = Volume::filled(0.0, geometry);
+        volume
+            .data_mut()
+            .par_chunks_mut(ny * nx)
+            .enumerate()
+            .for_each(|(z, plane)| self.read_plane(planes.start + z, plane));
+        Ok(volume)
+    }
+
+    /// The whole map in memory.
+    #[must_use]
+    pub fn to_volume(&self) -> Volume<f32> {
+        let mut volume = Volume::filled(0.0, *self.geometry());
+        let [_, ny, nx] = volume.shape();
+        volume
+            .data_mut()
+            .par_chunks_mut(ny * nx)
+            .enumerate()
+            .for_each(|(z, plane)| self.read_plane(z, plane));
+        volume
+    }
+}
+
+impl Planes for NativeMap {
+    type Value = f32;
+
+    fn geometry(&self) -> &Geometry {
+        match &self.0 {
+            Kind::Whole(volume) => volume.geometry(),
+            Kind::Working(working) => &working.block.scan,
+        }
+    }
+
+    fn read_plane(&self, z: usize, out: &mut [f32]) {
+        match &self.0 {
+            Kind::Whole(volume) => volume.read_plane(z, out),
+            Kind::Working(working) => {
+                out.fill(0.0);
+                if let Some(z) = working.block.plane(z) {
+                    working.block.paste(&working.read(z, None), out);
+                }
+            }
+        }
+    }
+}
+
+impl Working {
+    /// Plane `z` of the block; with `labels`, also each voxel's label at a threshold.
+    fn read(&self, z: usize, mut labels: Option<(&mut Vec<u8>, f32)>) -> Vec<f32> {
+        let [_, ny, nx] = self.block.geometry.shape();
+        let mut plane = vec![0.0f32; ny * nx];
+        if let Some((names, _)) = &mut labels {
+            names.resize(ny * nx, 0);
+        }
+        let (mut row, mut scratch) = (vec![0.0; nx], Vec::new());
+        for y in 0..ny {
+            let here = y * nx..(y + 1) * nx;
+            let allowed = self.allowed.as_ref().map(|a| &a.plane(z)[here.clone()]);
+            if allowed.is_some_and(|a| a.iter().all(|&a| a == 0)) {
+                continue;
+            }
+            let values = &mut plane[here.clone()];
+            for (channel, name) in self.channels.iter().zip(1u8..) {
+                channel.read_row(z, y, &mut scratch, &mut row);
+                for (v, &a) in row.iter_mut().zip(allowed.unwrap_or(&[])) {
+                    *v = if a == 0 { 0.0 } else { *v };
+                }
+                if let Some((names, threshold)) = &mut labels {
+                    let names = &mut names[here.clone()];
+                    for ((l, &p), &q) in names.iter_mut().zip(values.iter()).zip(&row) {
+                        // Of channels above the threshold the more probable one names the voxel.
+                        if q > p || name == 1 {
+                            *l = if q >= *threshold { name } else { 0 };
+                        }
+                    }
+                }
+                for (p, &q) in values.iter_mut().zip(&row) {
+                    *p = if q > *p || name == 1 { q } else { *p };
+                }
+            }
+            if self.divisor != 1.0 {
+                values.iter_mut().for_each(|v| *v /= self.divisor);
+            }
+        }
+        plane
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +310,14 @@ mod tests {
             assert!(back.matches(&working, 1e-6), "{orientation:?}");
             let whole = Volume::from_fn(scan, |[z, y, x]| (z * 10_000 + y * 100 + x) as f32);
             let cut = block.cut(&whole).unwrap();
-            let pasted = block.paste(&cut, -1.0);
+            let mut pasted = Volume::filled(-1.0f32, scan);
+            for z in 0..scan.shape()[0] {
+                if let Some(own) = block.plane(z) {
+                    let plane = scan.shape()[1] * scan.shape()[2];
+                    let target = &mut pasted.data_mut()[z * plane..(z + 1) * plane];
+                    block.paste(cut.plane(own), target);
+                }
+            }
             let inside = pasted.data().iter().filter(|v| **v >= 0.0).count();
             assert_eq!(inside, working.len());
             assert!(
@@ -138,5 +341,47 @@ mod tests {
             (block.start, block.geometry.shape()),
             ([0, 2, 4], [2, 3, 2])
         );
+    }
+    #[test]
+    fn a_map_is_what_interpolating_and_masking_the_whole_gives() {
+        let mut draw = crate::testing::Draw(4);
+        for orientation in Orientation::all() {
+            let scan = scan(orientation);
+            let canonical = scan.reoriented(Orientation::CANONICAL);
+            let part = canonical.window([2, -1, 5], [14, 28, 40]).unwrap();
+            let working = part.with_spacing([4.1, 1.7, 1.3]).unwrap();
+            let mut random = || {
+                Volume::from_fn(working, |_| {
+                    [0.0, 0.4, 0.6, 0.9][draw.within(0, 3)] + draw.within(0, 99) as f32 / 1e3
+                })
+            };
+            let channels = [random(), random()];
+            let allowed = Volume::from_fn(scan, |[z, y, x]| u8::from((z + y / 3 + x) % 4 < 2));
+            let block = NativeBox::around(&scan, &working).unwrap().unwrap();
+            let map = NativeMap::new(channels.to_vec(), block, Some(block.cut(&allowed).unwrap()));
+            let labels = map.labels(0.5);
+            // The definition, step by step on whole volumes.
+            let whole = channels.map(|c| c.resample_linear(&scan, 0.0));
+            let (got, [nz, _, _]) = (map.to_volume(), scan.shape());
+            for i in 0..scan.len() {
+                let inside = allowed.data()[i] != 0;
+                let [a, b] = [0, 1].map(|c: usize| if inside { whole[c].data()[i] } else { 0.0 });
+                assert!((got.data()[i] - a.max(b)).abs() < 1e-5, "{orientation:?}");
+                let want = match (a >= 0.5 || b >= 0.5, b > a) {
+                    (false, _) => 0,
+                    (true, second) => 1 + u8::from(second),
+                };
+                let near = [a, b, a - b + 0.5].iter().any(|p| (p - 0.5).abs() < 1e-5);
+                assert!(near || labels.data()[i] == want, "{orientation:?}");
+            }
+            let slab = map.slab(1..nz - 1).unwrap();
+            let plane = scan.shape()[1] * scan.shape()[2];
+            assert_eq!(slab.data(), &got.data()[plane..(nz - 1) * plane]);
+            let (scaled, has_heat) = map.clone().scaled_to_one();
+            let top = got.data().iter().copied().fold(0.0, f32::max);
+            let want: Vec<f32> = got.data().iter().map(|v| v / top).collect();
+            assert!(has_heat && scaled.to_volume().data() == want);
+            assert!(scaled != map && map == NativeMap::from(got));
+        }
     }
 }

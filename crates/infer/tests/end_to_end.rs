@@ -68,6 +68,7 @@ fn every_pipeline_gives_a_whole_and_repeatable_finding() {
         assert_eq!(windows.0, windows.1, "{pipeline}");
         let mut finding = one.finding;
         for map in [&one.maps.probability, one.maps.heatmap.as_ref().unwrap()] {
+            let map = map.to_volume();
             map.check_same_grid(&phantom.ct).unwrap();
             assert!(map.data().iter().all(|v| (0.0..=1.0).contains(v)));
         }

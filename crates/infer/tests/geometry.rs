@@ -66,7 +66,11 @@ fn the_heat_map_points_to_the_patients_left_in_all_orientations() {
                 pipeline,
                 ..options()
             };
-            let heat = predict(&predictor, &case, &options).maps.heatmap.unwrap();
+            let heat = predict(&predictor, &case, &options)
+                .maps
+                .heatmap
+                .unwrap()
+                .to_volume();
             let g = *heat.geometry();
             let mut centre = 0.0;
             let mut sum = 0.0;
@@ -115,7 +119,10 @@ fn fine_windows_fade_into_the_coarse_map() {
         ..options()
     };
     options.prepare.spacing_mm = [1.5, 1.5, 1.5];
-    let probability = predict(&predictor, &case, &options).maps.probability;
+    let probability = predict(&predictor, &case, &options)
+        .maps
+        .probability
+        .to_volume();
     let [nz, ny, nx] = probability.shape();
     let calm = |v: f32| (0.29..0.41).contains(&v);
     let (mut low, mut high) = (0, 0);
@@ -156,7 +163,10 @@ fn constants_and_ramps_survive_every_pipeline() {
                 coarse_threshold: 0.45,
                 ..options()
             };
-            let map = predict(&predictor, &case, &options).maps.probability;
+            let map = predict(&predictor, &case, &options)
+                .maps
+                .probability
+                .to_volume();
             for ((p, want), lung) in map
                 .data()
                 .iter()

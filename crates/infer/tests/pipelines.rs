@@ -130,7 +130,14 @@ fn a_scan_without_lesion_has_empty_maps() {
         assert_eq!(finding.involvement.both.lesion_ml, 0.0);
         assert!(finding.involvement.both.lung_ml > 1000.0);
         // Class 0's map is 0 in this network.
-        assert!(maps.heatmap.unwrap().data().iter().all(|&v| v == 0.0));
+        assert!(
+            maps.heatmap
+                .unwrap()
+                .to_volume()
+                .data()
+                .iter()
+                .all(|&v| v == 0.0)
+        );
         assert!(
             finding
                 .warnings
@@ -154,7 +161,7 @@ fn lesions_outside_the_lungs_are_kept_only_on_demand() {
         .lesions
         .data()
         .iter()
-        .zip(maps.probability.data())
+        .zip(maps.probability.to_volume().data())
         .zip(case.lungs.data())
     {
         assert_eq!(*l, u8::from(*lung != 0));
@@ -205,7 +212,8 @@ fn two_channels_become_two_labels() {
         let maps = predict(&predictor, &case, &with(pipeline)).maps;
         assert_eq!(maps.lesions.data(), want.data());
         assert!(want.data().contains(&1) && want.data().contains(&2));
-        let p = maps.probability.data()[want.data().iter().position(|&v| v == 2).unwrap()];
+        let p =
+            maps.probability.to_volume().data()[want.data().iter().position(|&v| v == 2).unwrap()];
         assert!((p - 0.9).abs() < 1e-5);
     }
 }

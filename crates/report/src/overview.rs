@@ -102,7 +102,8 @@ fn panel(
         .heatmap
         .as_ref()
         .filter(|_| layer == Layer::Heat)
-        .map(|m| plane.values(m));
+        .map(|m| plane.values(m))
+        .transpose()?;
     let pixels = match &heat {
         Some(heat) => grey
             .iter()

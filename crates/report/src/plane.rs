@@ -2,7 +2,8 @@
 
 use crate::{Error, ErrorKind, Result};
 use contour::ContourBuilder;
-use multirnet_volume::{Geometry, Volume, Voxel};
+use multirnet_infer::NativeMap;
+use multirnet_volume::{Geometry, Planes, Volume, Voxel};
 use std::fmt::Write as _;
 
 /// The three standard planes.
@@ -183,8 +184,12 @@ impl Plane {
     }
 
     /// A map's values on the plane.
-    pub(crate) fn values(&self, map: &Volume<f32>) -> Vec<f32> {
-        map.resample_linear(&self.geometry, 0.0).into_data()
+    pub(crate) fn values(&self, map: &NativeMap) -> Result<Vec<f32>> {
+        let [low, high] = reach(map.geometry(), &self.geometry);
+        let last = map.geometry().shape()[0] as f64 - 1.0;
+        let planes = |z: f64| z.clamp(0.0, last) as usize;
+        let slab = map.slab(planes(low[0] - 1.0)..planes(high[0] + 2.0) + 1)?;
+        Ok(slab.resample_linear(&self.geometry, 0.0).into_data())
     }
 
     /// Outlines of `mask`'s voxels for which `inside` holds, as SVG path data from `(x0, y0)`.
@@ -237,17 +242,7 @@ fn near<T: Voxel>(
     inside: impl Fn(T) -> bool + Sync,
 ) -> Result<Vec<f32>> {
     let shape = mask.shape();
-    let mut low = [f64::INFINITY; 3];
-    let mut high = [f64::NEG_INFINITY; 3];
-    let [_, h, w] = grid.shape();
-    for corner in [[0, 0], [0, w - 1], [h - 1, 0], [h - 1, w - 1]] {
-        let world = grid.index_to_world([0.0, corner[0] as f64, corner[1] as f64]);
-        let index = mask.geometry().world_to_index(world);
-        for a in 0..3 {
-            low[a] = low[a].min(index[a]);
-            high[a] = high[a].max(index[a]);
-        }
-    }
+    let [low, high] = reach(mask.geometry(), grid);
     let start: [usize; 3] =
         std::array::from_fn(|a| (low[a].floor() - 1.0).clamp(0.0, (shape[a] - 1) as f64) as usize);
     let end: [usize; 3] =
@@ -257,4 +252,19 @@ fn near<T: Voxel>(
         .crop(start, size)?
         .map(|v| if inside(v) { 1.0f32 } else { 0.0 });
     Ok(block.resample_linear(grid, 0.0).into_data())
+}
+
+/// The least and the largest index of `volume` that the plane `grid` meets.
+fn reach(volume: &Geometry, grid: &Geometry) -> [[f64; 3]; 2] {
+    let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
+    let [_, h, w] = grid.shape();
+    for corner in [[0, 0], [0, w - 1], [h - 1, 0], [h - 1, w - 1]] {
+        let world = grid.index_to_world([0.0, corner[0] as f64, corner[1] as f64]);
+        let index = volume.world_to_index(world);
+        for a in 0..3 {
+            low[a] = low[a].min(index[a]);
+            high[a] = high[a].max(index[a]);
+        }
+    }
+    [low, high]
 }

@@ -63,8 +63,8 @@ fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
     let maps = Maps {
         lungs,
         lesions,
-        probability,
-        heatmap,
+        probability: probability.into(),
+        heatmap: heatmap.map(Into::into),
     };
     (ct, Prediction { finding, maps })
 }

@@ -22,5 +22,6 @@ pub use diagnosis::Diagnosis;
 pub use error::{Error, ErrorKind, Result};
 pub use geometry::Geometry;
 pub use orientation::{Axis, Orientation};
+pub use resample::LinearSampler;
 pub use scalar::Scalar;
-pub use volume::{Volume, Voxel};
+pub use volume::{Planes, Volume, Voxel};

@@ -3,6 +3,7 @@
 use crate::volume::blank;
 use crate::{Geometry, Volume, Voxel};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// The patient direction towards which an array axis grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -216,6 +217,27 @@ impl<T: Voxel> Volume<T> {
                 }
             });
         Self::from_parts(data, geometry)
+    }
+
+    /// The block `wanted` (positions per axis of the reoriented volume) of
+    /// [`reorient`](Self::reorient): only the block is copied.
+    pub(crate) fn reorient_block(&self, target: Orientation, wanted: &[Range<usize>; 3]) -> Self {
+        let moves = self.geometry().orientation().moves_to(target);
+        let (mut start, mut shape) = ([0; 3], [0; 3]);
+        for (wanted, (source, flip)) in wanted.iter().zip(moves) {
+            shape[source] = wanted.len();
+            start[source] = if flip {
+                self.shape()[source] - wanted.end
+            } else {
+                wanted.start
+            };
+        }
+        match self.crop(start, shape) {
+            // The block of an oblique grid keeps its direction, so the same axes are moved.
+            Ok(block) => block.reorient(target),
+            // Not for positions within the volume.
+            Err(_) => self.reorient(target),
+        }
     }
 
     /// The volume in canonical orientation (see the crate's documentation).

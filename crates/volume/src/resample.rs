@@ -5,9 +5,11 @@
 //! source is reoriented, positions and weights are tabulated per axis. Oblique grids take the
 //! general path. Both use the same [`Tap`], so they agree to rounding.
 
-use crate::volume::blank;
+use crate::volume::{Planes, blank};
 use crate::{Geometry, Volume, Voxel};
 use rayon::prelude::*;
+use std::borrow::Cow;
+use std::ops::Range;
 
 /// Positions this near (in voxels) to a voxel centre are taken to lie on it and positions this
 /// little past the outer edge to lie on the edge: world coordinates carry rounding.
@@ -56,6 +58,7 @@ impl Tap {
 }
 
 /// Source index = `origin` + Σ `step[a]` · target index `a`.
+#[derive(Debug, Clone)]
 struct IndexMap {
     origin: [f64; 3],
     step: [[f64; 3]; 3],
@@ -85,43 +88,224 @@ impl IndexMap {
         })
     }
 
-    fn taps(&self, axis: usize, source: usize, target: usize) -> Vec<Option<Tap>> {
-        (0..target)
-            .map(|i| Tap::new(self.origin[axis] + self.step[axis][axis] * i as f64, source))
-            .collect()
+    fn axis(&self, axis: usize, source: usize, target: usize) -> Axis {
+        let position = |i: usize| self.origin[axis] + self.step[axis][axis] * i as f64;
+        Axis::new((0..target).map(|i| Tap::new(position(i), source)))
+    }
+
+    fn axes(&self, source: [usize; 3], target: [usize; 3]) -> [Axis; 3] {
+        std::array::from_fn(|a| self.axis(a, source[a], target[a]))
     }
 }
 
-/// The tables of the separable path.
-struct Tables {
-    z: Vec<Option<Tap>>,
-    y: Vec<Option<Tap>>,
-    x: Vec<Option<Tap>>,
-    /// Target columns that lie inside, and the source columns they need (`first..end`).
-    inside: std::ops::Range<usize>,
-    needed: std::ops::Range<usize>,
+/// One axis of the separable path: where along the source each target position lies.
+#[derive(Debug, Clone)]
+struct Axis {
+    /// Target positions that lie inside; they are contiguous. The lists below are of these.
+    inside: Range<usize>,
+    low: Vec<u32>,
+    high: Vec<u32>,
+    weight: Vec<f32>,
+    nearest: Vec<u32>,
+    /// The source positions that are read; one if there are none, so that a block is not empty.
+    needed: Range<usize>,
+    /// Whether consecutive target positions lie on consecutive voxels.
+    is_copy: bool,
 }
 
-impl Tables {
-    fn new(map: &IndexMap, source: [usize; 3], target: [usize; 3]) -> Self {
-        let [z, y, x] = std::array::from_fn(|a| map.taps(a, source[a], target[a]));
-        let start = x.iter().position(Option::is_some).unwrap_or(0);
-        let end = x.iter().rposition(Option::is_some).map_or(start, |i| i + 1);
-        let first = x.iter().flatten().map(|t| t.low).min().unwrap_or(0);
-        let last = x.iter().flatten().map(|t| t.high + 1).max().unwrap_or(0);
+impl Axis {
+    fn new(taps: impl Iterator<Item = Option<Tap>>) -> Self {
+        let mut axis = Self {
+            inside: 0..0,
+            low: Vec::new(),
+            high: Vec::new(),
+            weight: Vec::new(),
+            nearest: Vec::new(),
+            needed: 0..1,
+            is_copy: false,
+        };
+        for (i, tap) in taps.enumerate() {
+            let Some(tap) = tap else { continue };
+            if axis.low.is_empty() {
+                axis.inside.start = i;
+            }
+            axis.inside.end = i + 1;
+            // Axes are shorter than 2³² voxels.
+            axis.low.push(tap.low as u32);
+            axis.high.push(tap.high as u32);
+            axis.weight.push(tap.weight);
+            axis.nearest.push(tap.nearest as u32);
+        }
+        if let (Some(&low), Some(&high)) = (axis.low.iter().min(), axis.high.iter().max()) {
+            axis.needed = low as usize..high as usize + 1;
+        }
+        axis.is_copy =
+            axis.weight.iter().all(|&w| w == 0.0) && axis.low.windows(2).all(|p| p[1] == p[0] + 1);
+        axis
+    }
+
+    /// Counts source positions from `first` on.
+    fn rebase(&mut self, first: usize) {
+        for list in [&mut self.low, &mut self.high, &mut self.nearest] {
+            list.iter_mut().for_each(|i| *i -= first as u32);
+        }
+        self.needed = self.needed.start - first..self.needed.end - first;
+    }
+
+    /// Position in the lists of target position `i`.
+    fn entry(&self, i: usize) -> Option<usize> {
+        self.inside.contains(&i).then(|| i - self.inside.start)
+    }
+}
+
+/// How target voxels find their values.
+#[derive(Debug, Clone)]
+enum Way {
+    Axes([Axis; 3]),
+    General(IndexMap),
+}
+
+/// The way to `target`, and the source itself, or the part of it that is read in the target's axis
+/// order.
+fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, Volume<T>>, Way) {
+    let map = IndexMap::new(source.geometry(), target);
+    if map.is_separable(target.shape()) {
+        let axes = map.axes(source.shape(), target.shape());
+        return (source, Way::Axes(axes));
+    }
+    let orientation = target.orientation();
+    let geometry = source.geometry().reoriented(orientation);
+    let moved = IndexMap::new(&geometry, target);
+    if !moved.is_separable(target.shape()) {
+        return (source, Way::General(map));
+    }
+    let mut axes = moved.axes(geometry.shape(), target.shape());
+    let needed = [0, 1, 2].map(|a: usize| axes[a].needed.clone());
+    let block = source.reorient_block(orientation, &needed);
+    for (axis, needed) in axes.iter_mut().zip(needed) {
+        axis.rebase(needed.start);
+    }
+    (Cow::Owned(block), Way::Axes(axes))
+}
+
+/// Trilinear interpolation onto a grid, row by row or plane by plane as they are asked for: see
+/// [`Volume::resample_linear`], which does all of it at once.
+#[derive(Debug, Clone)]
+pub struct LinearSampler<'a, T: Voxel> {
+    source: Cow<'a, Volume<T>>,
+    way: Way,
+    target: Geometry,
+    outside: f32,
+}
+
+impl<'a, T: Voxel> LinearSampler<'a, T> {
+    /// From `source` onto `target`, where it is `outside` beyond the source's outer edge.
+    pub fn new(source: &'a Volume<T>, target: &Geometry, outside: f32) -> Self {
+        Self::of(Cow::Borrowed(source), target, outside)
+    }
+
+    /// As [`LinearSampler::new`], keeping the source (or the part of it that is needed).
+    pub fn owning(source: Volume<T>, target: &Geometry, outside: f32) -> LinearSampler<'static, T> {
+        LinearSampler::of(Cow::Owned(source), target, outside)
+    }
+
+    fn of(source: Cow<'a, Volume<T>>, target: &Geometry, outside: f32) -> Self {
+        let (source, way) = way(source, target);
         Self {
-            z,
-            y,
-            x,
-            inside: start..end,
-            needed: first..last,
+            source,
+            way,
+            target: *target,
+            outside,
         }
     }
 
-    fn is_on_voxels(&self) -> bool {
-        [&self.z, &self.y, &self.x]
-            .into_iter()
-            .all(|axis| axis.iter().flatten().all(|t| t.low == t.high))
+    /// Fills `out` with the target's row `(z, y)`; `scratch` is reused from row to row.
+    ///
+    /// # Panics
+    /// If the row is outside the target or `out` has not a row's size.
+    pub fn read_row(&self, z: usize, y: usize, scratch: &mut Vec<f32>, out: &mut [f32]) {
+        match &self.way {
+            Way::Axes(axes) => self.row_by_axes(axes, z, y, scratch, out),
+            Way::General(map) => {
+                let at = |z: usize, y: usize, x: usize| self.source.at([z, y, x]).to_f32();
+                general_row(
+                    map,
+                    self.source.shape(),
+                    (z, y),
+                    self.outside,
+                    out,
+                    |[z, y, x]| {
+                        let edge = |zi, yi| mix(at(zi, yi, x.low), at(zi, yi, x.high), x.weight);
+                        let face = |zi| mix(edge(zi, y.low), edge(zi, y.high), y.weight);
+                        mix(face(z.low), face(z.high), z.weight)
+                    },
+                );
+            }
+        }
+    }
+
+    fn row_by_axes(
+        &self,
+        [az, ay, ax]: &[Axis; 3],
+        z: usize,
+        y: usize,
+        scratch: &mut Vec<f32>,
+        out: &mut [f32],
+    ) {
+        let (Some(z), Some(y)) = (az.entry(z), ay.entry(y)) else {
+            out.fill(self.outside);
+            return;
+        };
+        out[..ax.inside.start].fill(self.outside);
+        out[ax.inside.end..].fill(self.outside);
+        let out = &mut out[ax.inside.clone()];
+        if out.is_empty() {
+            return;
+        }
+        let needed = ax.needed.clone();
+        let [_, sy, sx] = self.source.shape();
+        let line = |z: u32, y: u32| {
+            &self.source.data()[(z as usize * sy + y as usize) * sx..][needed.clone()]
+        };
+        let rows = [
+            line(az.low[z], ay.low[y]),
+            line(az.low[z], ay.high[y]),
+            line(az.high[z], ay.low[y]),
+            line(az.high[z], ay.high[y]),
+        ];
+        let weights = (az.weight[z], ay.weight[y]);
+        if ax.is_copy {
+            blend_rows(out, rows, weights);
+            return;
+        }
+        scratch.resize(needed.len(), 0.0);
+        blend_rows(scratch, rows, weights);
+        let first = needed.start as u32;
+        let taps = ax.low.iter().zip(&ax.high).zip(&ax.weight);
+        for (value, ((&low, &high), &weight)) in out.iter_mut().zip(taps) {
+            let (low, high) = (
+                scratch[(low - first) as usize],
+                scratch[(high - first) as usize],
+            );
+            *value = mix(low, high, weight);
+        }
+    }
+}
+
+impl<T: Voxel> Planes for LinearSampler<'_, T> {
+    type Value = f32;
+
+    fn geometry(&self) -> &Geometry {
+        &self.target
+    }
+
+    fn read_plane(&self, z: usize, out: &mut [f32]) {
+        let [nz, ny, nx] = self.target.shape();
+        assert!(z < nz && out.len() == ny * nx, "no such plane");
+        let mut scratch = Vec::new();
+        for (y, row) in out.chunks_exact_mut(nx).enumerate() {
+            self.read_row(z, y, &mut scratch, row);
+        }
     }
 }
 
@@ -136,162 +320,69 @@ impl<T: Voxel> Volume<T> {
     /// copied. There is no smoothing before going to a coarser grid.
     #[must_use]
     pub fn resample_linear(&self, target: &Geometry, outside: f32) -> Volume<f32> {
-        self.with_shared_axes(
-            target,
-            |source, map| source.linear_separable(map, target, outside),
-            |map| self.linear_general(map, target, outside),
-        )
+        let sampler = LinearSampler::new(self, target, outside);
+        by_rows(target, |z, y, scratch, out| sampler.read_row(z, y, scratch, out))
     }
 
     /// The nearest voxel's value at the voxel centres of `target`; `outside` beyond the outer edge.
     /// Half way between two voxels the one of the larger index is taken.
     #[must_use]
     pub fn resample_nearest(&self, target: &Geometry, outside: T) -> Volume<T> {
-        self.with_shared_axes(
-            target,
-            |source, map| source.nearest_separable(map, target, outside),
-            |map| self.nearest_general(map, target, outside),
-        )
-    }
-
-    /// Calls `separable` with the source reoriented to the target's axes if they are shared.
-    fn with_shared_axes<R>(
-        &self,
-        target: &Geometry,
-        separable: impl FnOnce(&Self, &IndexMap) -> R,
-        general: impl FnOnce(&IndexMap) -> R,
-    ) -> R {
-        let map = IndexMap::new(self.geometry(), target);
-        if map.is_separable(target.shape()) {
-            return separable(self, &map);
-        }
-        let orientation = target.orientation();
-        let geometry = self.geometry().reoriented(orientation);
-        let moved = IndexMap::new(&geometry, target);
-        if moved.is_separable(target.shape()) {
-            return separable(&self.reorient(orientation), &moved);
-        }
-        general(&map)
-    }
-
-    fn linear_separable(&self, map: &IndexMap, target: &Geometry, outside: f32) -> Volume<f32> {
-        let tables = Tables::new(map, self.shape(), target.shape());
-        if tables.is_on_voxels() {
-            let value = |v: T| v.to_f64() as f32;
-            return self.gather(&tables, target, outside, value);
-        }
-        let [_, ny, nx] = target.shape();
-        let [_, sy, sx] = self.shape();
-        let mut data = blank(target.len());
-        let needed = tables.needed.clone();
-        data.par_chunks_mut(nx)
-            .enumerate()
-            .with_min_len(ROWS)
-            .for_each_init(
-                || vec![0.0f32; needed.len()],
-                |blend, (row, out)| {
-                    out.fill(outside);
-                    let (Some(z), Some(y)) = (tables.z[row / ny], tables.y[row % ny]) else {
-                        return;
-                    };
-                    let line = |z: usize, y: usize| {
-                        &self.data()[(z * sy + y) * sx..][needed.start..needed.end]
-                    };
-                    blend_rows(
-                        blend,
-                        [
-                            line(z.low, y.low),
-                            line(z.low, y.high),
-                            line(z.high, y.low),
-                            line(z.high, y.high),
-                        ],
-                        (z.weight, y.weight),
-                    );
-                    let inside = tables.inside.clone();
-                    for (value, tap) in out[inside.clone()].iter_mut().zip(&tables.x[inside]) {
-                        let Some(tap) = tap else { continue };
-                        let low = blend[tap.low - needed.start];
-                        let high = blend[tap.high - needed.start];
-                        *value = mix(low, high, tap.weight);
-                    }
-                },
-            );
-        Volume::from_parts(data, *target)
-    }
-
-    fn nearest_separable(&self, map: &IndexMap, target: &Geometry, outside: T) -> Self {
-        let tables = Tables::new(map, self.shape(), target.shape());
-        self.gather(&tables, target, outside, |v| v)
-    }
-
-    fn gather<U: Voxel>(
-        &self,
-        tables: &Tables,
-        target: &Geometry,
-        outside: U,
-        value: impl Fn(T) -> U + Sync,
-    ) -> Volume<U> {
-        let [_, ny, nx] = target.shape();
-        let [_, sy, sx] = self.shape();
-        let mut data = blank(target.len());
-        data.par_chunks_mut(nx)
-            .enumerate()
-            .with_min_len(ROWS)
-            .for_each(|(row, out)| {
+        let (source, way) = way(Cow::Borrowed(self), target);
+        let [_, sy, sx] = source.shape();
+        by_rows(target, |z, y, _: &mut (), out| match &way {
+            Way::Axes([az, ay, ax]) => {
                 out.fill(outside);
-                let (Some(z), Some(y)) = (tables.z[row / ny], tables.y[row % ny]) else {
+                let (Some(z), Some(y)) = (az.entry(z), ay.entry(y)) else {
                     return;
                 };
-                let line = &self.data()[(z.nearest * sy + y.nearest) * sx..][..sx];
-                let inside = tables.inside.clone();
-                for (out, tap) in out[inside.clone()].iter_mut().zip(&tables.x[inside]) {
-                    if let Some(tap) = tap {
-                        *out = value(line[tap.nearest]);
-                    }
+                let row = az.nearest[z] as usize * sy + ay.nearest[y] as usize;
+                let line = &source.data()[row * sx..][..sx];
+                for (out, &x) in out[ax.inside.clone()].iter_mut().zip(&ax.nearest) {
+                    *out = line[x as usize];
                 }
-            });
-        Volume::from_parts(data, *target)
-    }
-
-    fn linear_general(&self, map: &IndexMap, target: &Geometry, outside: f32) -> Volume<f32> {
-        let at = |z: usize, y: usize, x: usize| self.at([z, y, x]).to_f64() as f32;
-        self.general(map, target, outside, |[z, y, x]| {
-            let edge = |zi, yi| mix(at(zi, yi, x.low), at(zi, yi, x.high), x.weight);
-            let face = |zi| mix(edge(zi, y.low), edge(zi, y.high), y.weight);
-            mix(face(z.low), face(z.high), z.weight)
+            }
+            Way::General(map) => {
+                general_row(map, source.shape(), (z, y), outside, out, |taps| {
+                    source.at(taps.map(|t| t.nearest))
+                });
+            }
         })
     }
+}
 
-    fn nearest_general(&self, map: &IndexMap, target: &Geometry, outside: T) -> Self {
-        self.general(map, target, outside, |taps| {
-            self.at(taps.map(|t| t.nearest))
-        })
-    }
+/// A volume on `target` of which `row` fills row `(z, y)`, in parallel.
+fn by_rows<U: Voxel, S: Default>(
+    target: &Geometry,
+    row: impl Fn(usize, usize, &mut S, &mut [U]) + Sync,
+) -> Volume<U> {
+    let [_, ny, nx] = target.shape();
+    let mut data = blank(target.len());
+    data.par_chunks_mut(nx)
+        .enumerate()
+        .with_min_len(ROWS)
+        .for_each_init(S::default, |scratch, (i, out)| {
+            row(i / ny, i % ny, scratch, out);
+        });
+    Volume::from_parts(data, *target)
+}
 
-    fn general<U: Voxel>(
-        &self,
-        map: &IndexMap,
-        target: &Geometry,
-        outside: U,
-        value: impl Fn([Tap; 3]) -> U + Sync,
-    ) -> Volume<U> {
-        let [_, ny, nx] = target.shape();
-        let shape = self.shape();
-        let mut data = blank(target.len());
-        data.par_chunks_mut(nx)
-            .enumerate()
-            .with_min_len(ROWS)
-            .for_each(|(row, out)| {
-                out.fill(outside);
-                let start = map.row(row / ny, row % ny);
-                for (i, out) in out.iter_mut().enumerate() {
-                    let tap = |s: usize| Tap::new(start[s] + map.step[2][s] * i as f64, shape[s]);
-                    if let (Some(z), Some(y), Some(x)) = (tap(0), tap(1), tap(2)) {
-                        *out = value([z, y, x]);
-                    }
-                }
-            });
-        Volume::from_parts(data, *target)
+/// Row `(z, y)` where the axes are not shared; `value` gets the taps per source axis.
+fn general_row<U: Voxel>(
+    map: &IndexMap,
+    source: [usize; 3],
+    (z, y): (usize, usize),
+    outside: U,
+    out: &mut [U],
+    value: impl Fn([Tap; 3]) -> U,
+) {
+    let start = map.row(z, y);
+    for (i, out) in out.iter_mut().enumerate() {
+        let tap = |s: usize| Tap::new(start[s] + map.step[2][s] * i as f64, source[s]);
+        *out = match (tap(0), tap(1), tap(2)) {
+            (Some(z), Some(y), Some(x)) => value([z, y, x]),
+            _ => outside,
+        };
     }
 }
 
@@ -307,7 +398,7 @@ fn mix(low: f32, high: f32, weight: f32) -> f32 {
 
 /// Bilinear mixture of the four rows `(z, y)`: low-low, low-high, high-low, high-high.
 fn blend_rows<T: Voxel>(out: &mut [f32], rows: [&[T]; 4], (wz, wy): (f32, f32)) {
-    let read = |v: T| v.to_f64() as f32;
+    let read = |v: T| v.to_f32();
     let two = |out: &mut [f32], a: &[T], b: &[T], w: f32| {
         for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
             let (a, b) = (read(a), read(b));

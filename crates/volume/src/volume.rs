@@ -9,6 +9,8 @@ pub trait Voxel: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     const SCALAR: Scalar;
     /// The value as `f64`, exactly where the type allows.
     fn to_f64(self) -> f64;
+    /// The value as `f32`, rounded where it must be.
+    fn to_f32(self) -> f32;
     /// The nearest value of this type; out of range saturates, NaN becomes 0 for integers.
     fn from_f64(value: f64) -> Self;
 }
@@ -18,6 +20,7 @@ macro_rules! integer_voxel {
         impl Voxel for $t {
             const SCALAR: Scalar = Scalar::$scalar;
             fn to_f64(self) -> f64 { self as f64 }
+            fn to_f32(self) -> f32 { self as f32 }
             fn from_f64(value: f64) -> Self { value.round() as $t }
         }
     )*};
@@ -29,6 +32,9 @@ impl Voxel for f32 {
     fn to_f64(self) -> f64 {
         f64::from(self)
     }
+    fn to_f32(self) -> f32 {
+        self
+    }
     fn from_f64(value: f64) -> Self {
         value as f32
     }
@@ -38,6 +44,9 @@ impl Voxel for f64 {
     const SCALAR: Scalar = Scalar::F64;
     fn to_f64(self) -> f64 {
         self
+    }
+    fn to_f32(self) -> f32 {
+        self as f32
     }
     fn from_f64(value: f64) -> Self {
         value
@@ -183,6 +192,33 @@ impl<T: Voxel> Volume<T> {
                 self.geometry, other.geometry
             ),
         ))
+    }
+}
+
+/// A volume that is given plane by plane: one in memory, or one that is computed as it is read.
+pub trait Planes: Sync {
+    /// The type of its values.
+    type Value: Voxel;
+
+    /// Where its voxels lie.
+    fn geometry(&self) -> &Geometry;
+
+    /// Fills `out`, `y` rows of `x`, with plane `z` (in array order).
+    ///
+    /// # Panics
+    /// If `z` is outside the grid or `out` has not a plane's size.
+    fn read_plane(&self, z: usize, out: &mut [Self::Value]);
+}
+
+impl<T: Voxel> Planes for Volume<T> {
+    type Value = T;
+
+    fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    fn read_plane(&self, z: usize, out: &mut [T]) {
+        out.copy_from_slice(self.plane(z));
     }
 }
 

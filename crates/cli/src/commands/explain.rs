@@ -5,7 +5,7 @@ use crate::model::ModelArguments;
 use crate::predicting::{PredictArguments, analyse, spinner, write};
 use crate::scan::{self, ReadArguments};
 use crate::{Context, output};
-use multirnet_volume::Diagnosis;
+use multirnet_volume::{Diagnosis, Planes as _};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -79,16 +79,20 @@ impl Explain {
         let heat = maps.heatmap.as_ref().ok_or_else(|| {
             Failure::input("the model has no classification subnet, so there is nothing to explain")
         })?;
-        let sum = |mask: Option<&[u8]>| -> f64 {
-            heat.data()
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| mask.is_none_or(|m| m[*i] != 0))
-                .map(|(_, &v)| f64::from(v))
-                .sum()
-        };
-        let total = sum(None);
-        let share = |mask: &[u8]| (total > 0.0).then(|| sum(Some(mask)) / total);
+        let (mut total, mut in_lesions, mut in_lungs) = (0.0, 0.0, 0.0);
+        let [nz, ny, nx] = heat.geometry().shape();
+        let mut plane = vec![0.0f32; ny * nx];
+        for z in 0..nz {
+            heat.read_plane(z, &mut plane);
+            let masks = maps.lesions.plane(z).iter().zip(maps.lungs.plane(z));
+            for (&v, (&lesion, &lung)) in plane.iter().zip(masks) {
+                let v = f64::from(v);
+                total += v;
+                in_lesions += if lesion != 0 { v } else { 0.0 };
+                in_lungs += if lung != 0 { v } else { 0.0 };
+            }
+        }
+        let share = |part: f64| (total > 0.0).then(|| part / total);
         let finding = &prediction.finding;
         let explained = self.class.unwrap_or(finding.diagnosis);
         let explanation = Explanation {
@@ -96,8 +100,8 @@ impl Explain {
             predicted: finding.diagnosis,
             explained,
             probability: finding.probabilities.to_array()[explained.index()],
-            heat_in_lesions: share(maps.lesions.data()),
-            heat_in_lungs: share(maps.lungs.data()),
+            heat_in_lesions: share(in_lesions),
+            heat_in_lungs: share(in_lungs),
             lesion_share_of_lungs: finding.involvement.both.fraction,
         };
         if context.json {

@@ -1,5 +1,6 @@
 //! The JPEG family, each by a decoder in Rust.
 
+use super::lossless::Stream;
 use super::{broken, check_size};
 use crate::header::Layout;
 use crate::{Error, ErrorKind, Result};
@@ -7,6 +8,10 @@ use jpeg_decoder::PixelFormat;
 
 /// JPEG baseline and JPEG Lossless.
 pub(super) fn decode_jpeg(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
+    if let Some(stream) = Stream::parse(bytes) {
+        check_size("JPEG", layout, stream.width, stream.height)?;
+        return stream.decode();
+    }
     let bad = |e: jpeg_decoder::Error| broken("JPEG", e);
     let mut decoder = jpeg_decoder::Decoder::new(bytes);
     decoder.read_info().map_err(bad)?;

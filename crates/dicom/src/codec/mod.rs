@@ -1,6 +1,7 @@
 //! Stored values of one frame, decompressed.
 
 mod jpeg;
+mod lossless;
 mod rle;
 
 use crate::header::Layout;

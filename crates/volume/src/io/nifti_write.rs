@@ -1,9 +1,9 @@
 //! Writing NIfTI-1.
 
-use super::deflate::GzWriter;
+use super::deflate;
 use super::nifti::HEADER;
 use super::write_atomic;
-use crate::{Error, ErrorKind, Geometry, Result, Scalar, Volume, Voxel};
+use crate::{Error, ErrorKind, Geometry, Planes, Result, Scalar, Voxel};
 use flate2::Compression;
 use std::io::Write;
 use std::path::Path;
@@ -11,15 +11,20 @@ use std::path::Path;
 /// Cosine between two axes from which a qform, which knows no shear, would be wrong.
 const SHEAR: f64 = 1e-4;
 
+/// Compression level: on maps of 32-bit numbers more effort saves little.
+const LEVEL: u32 = 1;
+
 /// Writes NIfTI-1 (`.nii`, `.nii.gz`) through a temporary file that is renamed when complete.
 ///
-/// The data type is `T`'s, unscaled; sform and qform are both set (the qform not for a sheared
-/// grid), so that every reader sees the same geometry. Equal volumes give equal files.
+/// `volume` is asked for its planes once each, in parallel, so that it need not lie in memory as a
+/// whole. The data type is that of its values, unscaled; sform and qform are both set (the qform
+/// not for a sheared grid), so that every reader sees the same geometry. Equal volumes give equal
+/// files.
 ///
 /// # Errors
 /// `Io` (a full disk leaves nothing behind), `Unsupported` for another file name or more than
 /// 32767 voxels along an axis.
-pub fn write_nifti<T: Voxel>(path: &Path, volume: &Volume<T>) -> Result<()> {
+pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
     let name = path.to_string_lossy().to_ascii_lowercase();
     let packed = name.ends_with(".nii.gz");
     if !packed && !name.ends_with(".nii") {
@@ -29,53 +34,84 @@ pub fn write_nifti<T: Voxel>(path: &Path, volume: &Volume<T>) -> Result<()> {
                 .at(path),
         );
     }
-    let header = header(volume.geometry(), T::SCALAR).map_err(|e| e.at(path))?;
+    let header = header(volume.geometry(), P::Value::SCALAR).map_err(|e| e.at(path))?;
     write_atomic(path, |mut file| {
         if packed {
-            let mut writer = GzWriter::new(&mut file, Compression::new(2))?;
-            write_to(&mut writer, &header, volume)?;
-            writer.finish()
+            write_packed(&mut file, &header, volume)
         } else {
-            write_to(&mut file, &header, volume)
+            write_plain(&mut file, &header, volume)
         }
     })
 }
 
-fn write_to<T: Voxel>(
-    writer: &mut impl Write,
+/// Header and the four bytes that say that there are no extensions.
+fn head(header: &[u8]) -> Vec<u8> {
+    [header, &[0; 4]].concat()
+}
+
+fn write_packed<P: Planes>(
+    file: &mut impl Write,
     header: &[u8],
-    volume: &Volume<T>,
+    volume: &P,
 ) -> std::io::Result<()> {
-    writer.write_all(header)?;
-    // No extensions.
-    writer.write_all(&[0; 4])?;
+    let [nz, ny, nx] = volume.geometry().shape();
+    let bytes = ny * nx * P::Value::SCALAR.size();
+    let planes = (deflate::BLOCK / bytes).max(1);
+    let blocks = nz.div_ceil(planes);
+    let level = Compression::new(LEVEL);
+    deflate::write_gz(file, level, &head(header), blocks, |i, out| {
+        let mut plane = vec![P::Value::from_f64(0.0); ny * nx];
+        for z in i * planes..nz.min((i + 1) * planes) {
+            volume.read_plane(z, &mut plane);
+            encode(&plane, out);
+        }
+    })
+}
+
+fn write_plain<P: Planes>(file: &mut impl Write, header: &[u8], volume: &P) -> std::io::Result<()> {
+    file.write_all(&head(header))?;
+    let [nz, ny, nx] = volume.geometry().shape();
+    let mut plane = vec![P::Value::from_f64(0.0); ny * nx];
     let mut bytes = Vec::new();
-    for values in volume.data().chunks(1 << 16) {
+    for z in 0..nz {
+        volume.read_plane(z, &mut plane);
         bytes.clear();
-        encode(values, &mut bytes);
-        writer.write_all(&bytes)?;
+        encode(&plane, &mut bytes);
+        file.write_all(&bytes)?;
     }
     Ok(())
 }
 
-/// Little-endian bytes of values; `f64` holds every voxel type exactly, so no bit is lost.
+/// Appends the little-endian bytes of values; `f64` holds every voxel type exactly, so no bit is
+/// lost.
 fn encode<T: Voxel>(values: &[T], out: &mut Vec<u8>) {
     macro_rules! encode {
-        ($t:ty) => {
-            out.extend(values.iter().flat_map(|v| (v.to_f64() as $t).to_le_bytes()))
-        };
+        ($t:ty, $value:expr) => {{
+            const SIZE: usize = size_of::<$t>();
+            let start = out.len();
+            out.resize(start + SIZE * values.len(), 0);
+            // Chunks of known size become plain stores.
+            for (to, &v) in out[start..]
+                .as_chunks_mut::<SIZE>()
+                .0
+                .iter_mut()
+                .zip(values)
+            {
+                *to = $value(v).to_le_bytes();
+            }
+        }};
     }
     match T::SCALAR {
-        Scalar::U8 => encode!(u8),
-        Scalar::I8 => encode!(i8),
-        Scalar::U16 => encode!(u16),
-        Scalar::I16 => encode!(i16),
-        Scalar::U32 => encode!(u32),
-        Scalar::I32 => encode!(i32),
-        Scalar::U64 => encode!(u64),
-        Scalar::I64 => encode!(i64),
-        Scalar::F32 => encode!(f32),
-        Scalar::F64 => encode!(f64),
+        Scalar::U8 => encode!(u8, |v: T| v.to_f64() as u8),
+        Scalar::I8 => encode!(i8, |v: T| v.to_f64() as i8),
+        Scalar::U16 => encode!(u16, |v: T| v.to_f64() as u16),
+        Scalar::I16 => encode!(i16, |v: T| v.to_f64() as i16),
+        Scalar::U32 => encode!(u32, |v: T| v.to_f64() as u32),
+        Scalar::I32 => encode!(i32, |v: T| v.to_f64() as i32),
+        Scalar::U64 => encode!(u64, |v: T| v.to_f64() as u64),
+        Scalar::I64 => encode!(i64, |v: T| v.to_f64() as i64),
+        Scalar::F32 => encode!(f32, |v: T| v.to_f32()),
+        Scalar::F64 => encode!(f64, |v: T| v.to_f64()),
     }
 }
 
@@ -192,6 +228,7 @@ fn quaternion([x, y, z]: [[f64; 3]; 3]) -> (f64, [f64; 3]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Volume;
 
     #[test]
     fn a_full_disk_is_an_error() {
@@ -200,10 +237,10 @@ mod tests {
         let header = header(volume.geometry(), Scalar::F32).unwrap();
         for room in [0usize, 100, 348, 352, 1000, 352 + 4 * 20 * 64 * 64 - 1] {
             let mut room = vec![0; room];
-            let error = write_to(&mut &mut room[..], &header, &volume).unwrap_err();
+            let error = write_plain(&mut &mut room[..], &header, &volume).unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::WriteZero);
         }
         let mut room = vec![0; 352 + 4 * 20 * 64 * 64];
-        assert!(write_to(&mut &mut room[..], &header, &volume).is_ok());
+        assert!(write_plain(&mut &mut room[..], &header, &volume).is_ok());
     }
 }
