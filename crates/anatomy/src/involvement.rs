@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind, LEFT, RIGHT, Result, ZONE_NAMES, zones};
 use multirnet_volume::Volume;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Lesion volume within one region of the lungs.
@@ -50,11 +51,24 @@ pub fn involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Involveme
         )
         .hint("resample the lesion mask onto the scan first")
     })?;
-    let (mut lung, mut lesion) = ([0u64; 7], [0u64; 7]);
-    for (&zone, &mark) in zones(lungs).data().iter().zip(lesions.data()) {
-        lung[usize::from(zone)] += 1;
-        lesion[usize::from(zone)] += u64::from(mark != 0);
-    }
+    let zones = zones(lungs);
+    let part = |(zones, marks): (&[u8], &[u8])| {
+        let mut tally = [[0u64; 7]; 2];
+        for (&zone, &mark) in zones.iter().zip(marks) {
+            tally[0][usize::from(zone)] += 1;
+            tally[1][usize::from(zone)] += u64::from(mark != 0);
+        }
+        tally
+    };
+    let join = |a: [[u64; 7]; 2], b: [[u64; 7]; 2]| {
+        [0, 1].map(|i: usize| std::array::from_fn(|z| a[i][z] + b[i][z]))
+    };
+    const PART: usize = 1 << 18;
+    let parts = zones.data().par_chunks(PART);
+    let [lung, lesion] = parts
+        .zip(lesions.data().par_chunks(PART))
+        .map(part)
+        .reduce(|| [[0; 7]; 2], join);
     let ml = lungs.geometry().voxel_mm3() / 1000.0;
     let region = |name: &str, zones: std::ops::RangeInclusive<usize>| {
         let lung: u64 = lung[zones.clone()].iter().sum();

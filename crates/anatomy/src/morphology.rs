@@ -1,22 +1,117 @@
-//! Morphology with balls whose radius is in millimetres, by the exact distance transform.
+//! Morphology with balls whose radius is in millimetres: row by row, or by the exact distance
+//! transform where the ball spans many rows.
 //!
 //! Nothing is known beyond the volume's border: a mask that touches it is not eroded from there.
 
 use crate::distance::squared_distance;
 use multirnet_volume::Volume;
+use rayon::prelude::*;
+
+/// Balls over more rows than this are left to the distance transform, whose cost does not grow.
+const MOST_ROWS: usize = 400;
 
 /// All voxels within `radius_mm` of a voxel of `mask`.
 #[must_use]
 pub fn dilate(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
     let limit = (radius_mm * radius_mm) as f32;
-    squared_distance(mask, |v| v != 0).map(|d| u8::from(d <= limit))
+    match Ball::new(mask.geometry().spacing_mm(), limit) {
+        Some(ball) => ball.dilate(mask, |v| v != 0),
+        None => squared_distance(mask, |v| v != 0).map(|d| u8::from(d <= limit)),
+    }
 }
 
 /// All voxels of `mask` that are further than `radius_mm` from every voxel outside it.
 #[must_use]
 pub fn erode(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
     let limit = (radius_mm * radius_mm) as f32;
-    squared_distance(mask, |v| v == 0).map(|d| u8::from(d > limit))
+    match Ball::new(mask.geometry().spacing_mm(), limit) {
+        Some(ball) => {
+            let mut out = ball.dilate(mask, |v| v == 0);
+            let planes = out.data_mut().par_chunks_mut(1 << 16);
+            planes.for_each(|part| part.iter_mut().for_each(|v| *v = 1 - *v));
+            out
+        }
+        None => squared_distance(mask, |v| v == 0).map(|d| u8::from(d > limit)),
+    }
+}
+
+/// The rows of a ball: per half width in voxels, the offsets `(z, y)` of the rows that have it.
+struct Ball(Vec<Vec<[isize; 2]>>);
+
+impl Ball {
+    /// The ball of squared radius `limit`; `None` if it spans too many rows.
+    fn new(spacing: [f64; 3], limit: f32) -> Option<Self> {
+        // Distances are rounded as `squared_distance` rounds them.
+        let square = |i: isize, a: usize| (i as f64 * i as f64 * spacing[a].powi(2)) as f32;
+        let reach = |a: usize| (f64::from(limit).sqrt() / spacing[a]) as isize + 1;
+        if reach(0) * reach(1) * 3 > MOST_ROWS as isize {
+            return None;
+        }
+        let mut rows: Vec<Vec<[isize; 2]>> = Vec::new();
+        for z in -reach(0)..=reach(0) {
+            for y in -reach(1)..=reach(1) {
+                let fits = |x: usize| {
+                    let side = x as f32 * spacing[2] as f32;
+                    square(z, 0) + (square(y, 1) + side * side) <= limit
+                };
+                if fits(0) {
+                    let half = (1..).find(|&x| !fits(x))? - 1;
+                    rows.resize_with(rows.len().max(half + 1), Vec::new);
+                    rows[half].push([z, y]);
+                }
+            }
+        }
+        Some(Self(rows))
+    }
+
+    /// All voxels that the ball reaches from a voxel for which `on` holds.
+    fn dilate(&self, mask: &Volume<u8>, on: impl Fn(u8) -> bool + Sync) -> Volume<u8> {
+        let [nz, ny, nx] = mask.shape();
+        let source = mask.map(|v| u8::from(on(v)));
+        let held: Vec<bool> = source
+            .data()
+            .par_chunks(nx)
+            .with_min_len(64)
+            .map(|row| row.iter().any(|&v| v != 0))
+            .collect();
+        let mut out = mask.map(|_| 0u8);
+        let planes = out.data_mut().par_chunks_mut(ny * nx).enumerate();
+        planes.for_each_init(
+            || vec![0u8; nx + 2],
+            |before, (z, plane)| {
+                let inside = |i: usize, by: isize, n: usize| {
+                    i.checked_add_signed(by).filter(|other| *other < n)
+                };
+                for (y, out) in plane.chunks_exact_mut(nx).enumerate() {
+                    let mut any = false;
+                    // From the widest rows on: what has been joined widens by one voxel to either
+                    // side with every step, and so by its own half width in the end.
+                    for offsets in self.0.iter().rev() {
+                        if any {
+                            before[1..=nx].copy_from_slice(out);
+                            for (o, near) in out.iter_mut().zip(before.windows(3)) {
+                                *o = near[0] | near[1] | near[2];
+                            }
+                        }
+                        for &[dz, dy] in offsets {
+                            let (Some(z), Some(y)) = (inside(z, dz, nz), inside(y, dy, ny)) else {
+                                continue;
+                            };
+                            let row = z * ny + y;
+                            if held[row] {
+                                any = true;
+                                let from = &source.data()[row * nx..(row + 1) * nx];
+                                for (o, &f) in out.iter_mut().zip(from) {
+                                    *o |= f;
+                                }
+                            }
+                        }
+                    }
+                }
+            },
+        );
+        out
+    }
 }
 
 /// What a ball of `radius_mm` inside `mask` can reach: takes thin parts away.
@@ -193,6 +288,35 @@ mod tests {
         // Within 2 mm: 13 voxels in the plane, and one on either side along z.
         assert_eq!(count(&dilate(&point, 2.0)), 15);
         assert_eq!(count(&erode(&dilate(&point, 2.0), 2.0)), 1);
+    }
+
+    #[test]
+    fn rows_and_distances_say_the_same() {
+        let mut state = 3u32;
+        let mut draw = move |n: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % n
+        };
+        for _ in 0..200 {
+            let shape = std::array::from_fn(|_| 1 + draw(12) as usize);
+            let spacing = std::array::from_fn(|_| 0.5 + f64::from(draw(30)) / 10.0);
+            let geometry = Geometry::axial(shape, spacing).expect("a valid grid");
+            let share = 1 + draw(40);
+            let mask = Volume::from_fn(geometry, |_| u8::from(draw(40) < share));
+            let radius = f64::from(draw(80)) / 10.0;
+            let limit = (radius * radius) as f32;
+            let Some(ball) = Ball::new(spacing, limit) else {
+                continue;
+            };
+            for target in [0u8, 1] {
+                let far = squared_distance(&mask, |v| v == target);
+                assert_eq!(
+                    ball.dilate(&mask, |v| v == target),
+                    far.map(|d| u8::from(d <= limit)),
+                    "{shape:?} {spacing:?} {radius}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
+use rayon::prelude::*;
 
 /// Names of the zones 1..=6.
 pub const ZONE_NAMES: [&str; 6] = [
@@ -23,43 +24,58 @@ pub const ZONE_NAMES: [&str; 6] = [
 #[must_use]
 pub fn zones(lungs: &Volume<u8>) -> Volume<u8> {
     let geometry = lungs.geometry();
-    let [nz, ny, nx] = geometry.shape();
+    let [_, ny, nx] = geometry.shape();
     let (spacing, direction) = (geometry.spacing_mm(), geometry.direction());
     let step: [f64; 3] = std::array::from_fn(|a| spacing[a] * direction[a][2]);
     let row =
         |z: usize, y: usize| geometry.origin_mm()[2] + z as f64 * step[0] + y as f64 * step[1];
 
-    let mut range = [[f64::INFINITY, f64::NEG_INFINITY]; 2];
-    for_rows(lungs.data(), [nz, ny, nx], |z, y, line| {
-        for (x, &label) in line.iter().enumerate() {
-            if let Some(side) = side(label) {
-                let height = row(z, y) + x as f64 * step[2];
-                range[side][0] = range[side][0].min(height);
-                range[side][1] = range[side][1].max(height);
+    let none = || [[f64::INFINITY, f64::NEG_INFINITY]; 2];
+    let join = |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| {
+        [0, 1].map(|side: usize| [a[side][0].min(b[side][0]), a[side][1].max(b[side][1])])
+    };
+    let range = lungs
+        .data()
+        .par_chunks(ny * nx)
+        .enumerate()
+        .map(|(z, plane)| {
+            let mut range = none();
+            for (y, line) in plane.chunks_exact(nx).enumerate() {
+                for (x, &label) in line.iter().enumerate().filter(|(_, l)| **l != 0) {
+                    if let Some(side) = side(label) {
+                        let height = row(z, y) + x as f64 * step[2];
+                        range[side][0] = range[side][0].min(height);
+                        range[side][1] = range[side][1].max(height);
+                    }
+                }
             }
-        }
-    });
+            range
+        })
+        .reduce(none, join);
 
-    let mut out = vec![0u8; lungs.data().len()];
-    for_rows(lungs.data(), [nz, ny, nx], |z, y, line| {
-        let start = (z * ny + y) * nx;
-        for (x, &label) in line.iter().enumerate() {
-            if let Some(side) = side(label) {
-                let [low, high] = range[side];
-                let depth = (high - (row(z, y) + x as f64 * step[2])) / (high - low);
-                // A border is given to the upper zone in spite of rounding; NaN for a flat lung.
-                let third = if depth > 2.0 / 3.0 + 1e-9 {
-                    2
-                } else {
-                    u8::from(depth > 1.0 / 3.0 + 1e-9)
-                };
-                out[start + x] = 1 + 3 * side as u8 + third;
+    let mut out = lungs.map(|_| 0u8);
+    out.data_mut()
+        .par_chunks_mut(ny * nx)
+        .zip(lungs.data().par_chunks(ny * nx))
+        .enumerate()
+        .for_each(|(z, (out, plane))| {
+            for (i, &label) in plane.iter().enumerate().filter(|(_, l)| **l != 0) {
+                if let Some(side) = side(label) {
+                    let [low, high] = range[side];
+                    let height = row(z, i / nx) + (i % nx) as f64 * step[2];
+                    let depth = (high - height) / (high - low);
+                    // A border is given to the upper zone in spite of rounding; NaN for a flat
+                    // lung.
+                    let third = if depth > 2.0 / 3.0 + 1e-9 {
+                        2
+                    } else {
+                        u8::from(depth > 1.0 / 3.0 + 1e-9)
+                    };
+                    out[i] = 1 + 3 * side as u8 + third;
+                }
             }
-        }
-    });
-    let mut result = lungs.map(|_| 0u8);
-    result.data_mut().copy_from_slice(&out);
-    result
+        });
+    out
 }
 
 fn side(label: u8) -> Option<usize> {
@@ -67,12 +83,6 @@ fn side(label: u8) -> Option<usize> {
         RIGHT => Some(0),
         LEFT => Some(1),
         _ => None,
-    }
-}
-
-fn for_rows(data: &[u8], [_, ny, nx]: [usize; 3], mut f: impl FnMut(usize, usize, &[u8])) {
-    for (i, line) in data.chunks_exact(nx).enumerate() {
-        f(i / ny, i % ny, line);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::output::Staged;
 use crate::scan::Scan;
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_anatomy::Intensity;
-use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage};
+use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage, Tile};
 use multirnet_report::{Overview, finding_page, overview_png};
 use multirnet_volume::{Planes, Volume, io};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,10 @@ pub struct PredictArguments {
     #[arg(long, value_name = "SHARE")]
     pub overlap: Option<f64>,
 
+    /// Merge fine windows into larger tiles: off, auto, or voxels of a tile as Z,Y,X
+    #[arg(long, value_name = "Z,Y,X", value_parser = tile)]
+    pub tile: Option<Tile>,
+
     /// Values are 0..1 or 0..255 and not HU (8-bit stacks); needs --lungs
     #[arg(long)]
     pub unit_intensity: bool,
@@ -48,6 +52,11 @@ pub struct PredictArguments {
 }
 
 fn pipeline(text: &str) -> Result<Pipeline, String> {
+    text.parse()
+        .map_err(|e: multirnet_infer::Error| e.to_string())
+}
+
+fn tile(text: &str) -> Result<Tile, String> {
     text.parse()
         .map_err(|e: multirnet_infer::Error| e.to_string())
 }
@@ -75,6 +84,9 @@ impl PredictArguments {
         }
         if let Some(o) = self.overlap {
             options.overlap = o;
+        }
+        if let Some(t) = self.tile {
+            options.tile = t;
         }
         if self.memory_limit.is_some() {
             options.memory_limit_mib = self.memory_limit;

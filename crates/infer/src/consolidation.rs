@@ -8,6 +8,7 @@ use crate::{PredictOptions, Result};
 use multirnet_anatomy::components::{Connectivity, components};
 use multirnet_anatomy::{Intensity, Prepared, morphology};
 use multirnet_volume::Volume;
+use rayon::prelude::*;
 
 /// Tissue from this value on holds no air.
 const AIRLESS_HU: f64 = -200.0;
@@ -32,20 +33,29 @@ pub(crate) fn complete(
     }
     let [low, high] = options.prepare.window_hu;
     let airless = ((AIRLESS_HU - low) / (high - low)) as f32;
-    let pairs = local.data().iter().zip(prepared.local_lungs.data());
-    let dense = pairs.map(|(&v, &lung)| u8::from(lung != 0 && v >= airless));
-    let dense = Volume::new(dense.collect(), *local.geometry())?;
     let mut found = Volume::filled(0u8, *local.geometry());
     for channel in lesion.iter() {
-        for (f, &p) in found.data_mut().iter_mut().zip(channel.data()) {
-            *f |= u8::from(p >= options.threshold);
-        }
+        mark(&mut found, channel.data(), |p| p >= options.threshold);
     }
+    if found.data().par_iter().all(|&f| f == 0) {
+        return Ok(());
+    }
+    let mut dense = Volume::filled(0u8, *local.geometry());
+    mark(&mut dense, local.data(), |v| v >= airless);
+    let lungs = prepared.local_lungs.data().par_chunks(PART);
+    let parts = dense.data_mut().par_chunks_mut(PART).zip(lungs);
+    parts.for_each(|(dense, lungs)| {
+        for (d, &lung) in dense.iter_mut().zip(lungs) {
+            *d &= u8::from(lung != 0);
+        }
+    });
     let near = morphology::dilate(&found, REACH_MM);
     let cores = components(&morphology::open(&dense, RADIUS_MM), Connectivity::Faces);
     let mut meets = vec![false; cores.sizes.len() + 1];
     for (&core, &n) in cores.labels.data().iter().zip(near.data()) {
-        meets[core as usize] |= n != 0;
+        if core != 0 {
+            meets[core as usize] |= n != 0;
+        }
     }
     let Some(channel) = lesion.last_mut() else {
         return Ok(());
@@ -56,6 +66,21 @@ pub(crate) fn complete(
         }
     }
     Ok(())
+}
+
+/// Voxels that a thread takes at once.
+const PART: usize = 1 << 16;
+
+/// Sets those voxels of `mask` to 1 for whose value `test` holds.
+fn mark(mask: &mut Volume<u8>, values: &[f32], test: impl Fn(f32) -> bool + Sync) {
+    let parts = mask.data_mut().par_chunks_mut(PART);
+    parts
+        .zip(values.par_chunks(PART))
+        .for_each(|(mask, values)| {
+            for (m, &v) in mask.iter_mut().zip(values) {
+                *m |= u8::from(test(v));
+            }
+        });
 }
 
 #[cfg(test)]

@@ -119,8 +119,11 @@ pub struct Provenance {
     pub config_sha256: String,
     /// The options, complete.
     pub config: serde_json::Value,
-    /// Network windows that were run.
+    /// Network windows (or tiles) that were run.
     pub windows: usize,
+    /// Their voxels in all.
+    #[serde(default)]
+    pub voxels: usize,
 }
 
 /// A finding with its maps.

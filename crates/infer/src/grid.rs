@@ -1,6 +1,7 @@
 //! Box filters on the working grid.
 
-use multirnet_volume::{Volume, Voxel};
+use multirnet_volume::Volume;
+use rayon::prelude::*;
 
 /// Radius in voxels per axis that spans `radius_mm`, rounded up.
 pub(crate) fn radius_voxels(spacing_mm: [f64; 3], radius_mm: f64) -> [usize; 3] {
@@ -10,58 +11,96 @@ pub(crate) fn radius_voxels(spacing_mm: [f64; 3], radius_mm: f64) -> [usize; 3] 
 
 /// `mask` (0 or 1) grown by a box of `radius` voxels per axis.
 pub(crate) fn dilate(mask: &Volume<u8>, radius: [usize; 3]) -> Volume<u8> {
-    let mut out = mask.map(|v| u8::from(v != 0));
-    for (axis, &r) in radius.iter().enumerate().filter(|(_, r)| **r > 0) {
-        along(&mut out, axis, |line, sums: &mut Vec<u32>| {
-            let n = line.len();
-            sums.clear();
-            sums.push(0u32);
-            for &v in line.iter() {
-                sums.push(sums[sums.len() - 1] + u32::from(v));
+    let [nz, ny, nx] = mask.shape();
+    let [rz, ry, rx] = radius;
+    let join = |to: &mut [u8], from: &[u8]| {
+        for (t, &f) in to.iter_mut().zip(from) {
+            *t |= f;
+        }
+    };
+    let around = |i: usize, r: usize, n: usize| i.saturating_sub(r)..(i + r + 1).min(n);
+    let mut flat = mask.map(|v| u8::from(v != 0));
+    let planes = flat.data_mut().par_chunks_mut(ny * nx);
+    planes.for_each_init(Vec::new, |wide: &mut Vec<u8>, plane| {
+        wide.clear();
+        wide.extend_from_slice(plane);
+        for (out, row) in wide.chunks_exact_mut(nx).zip(plane.chunks_exact(nx)) {
+            for r in 1..=rx.min(nx - 1) {
+                join(&mut out[r..], row);
+                join(out, &row[r..]);
             }
-            for (i, v) in line.iter_mut().enumerate() {
-                *v = u8::from(sums[(i + r + 1).min(n)] > sums[i.saturating_sub(r)]);
+        }
+        for (y, out) in plane.chunks_exact_mut(nx).enumerate() {
+            for other in around(y, ry, ny) {
+                join(out, &wide[other * nx..(other + 1) * nx]);
             }
-        });
-    }
+        }
+    });
+    let mut out = flat.clone();
+    let planes = out.data_mut().par_chunks_mut(ny * nx).enumerate();
+    planes.for_each(|(z, plane)| {
+        for other in around(z, rz, nz) {
+            join(plane, flat.plane(other));
+        }
+    });
     out
 }
 
 /// Box mean of `radius` voxels per axis over the voxels that lie inside the volume.
-pub(crate) fn blur(volume: &Volume<f32>, radius: [usize; 3]) -> Volume<f32> {
+pub(crate) fn blur(volume: &Volume<f32>, [rz, ry, rx]: [usize; 3]) -> Volume<f32> {
+    let [nz, ny, nx] = volume.shape();
     let mut out = volume.clone();
-    for (axis, &r) in radius.iter().enumerate().filter(|(_, r)| **r > 0) {
-        along(&mut out, axis, |line, sums: &mut Vec<f64>| {
-            let n = line.len();
-            sums.clear();
-            sums.push(0f64);
-            for &v in line.iter() {
-                sums.push(sums[sums.len() - 1] + f64::from(v));
-            }
-            for (i, v) in line.iter_mut().enumerate() {
-                let (a, b) = (i.saturating_sub(r), (i + r + 1).min(n));
-                *v = ((sums[b] - sums[a]) / (b - a) as f64) as f32;
-            }
-        });
+    let planes = out.data_mut().par_chunks_mut(ny * nx);
+    planes.for_each_init(Vec::new, |sums, plane| {
+        for row in plane.chunks_exact_mut(nx) {
+            mean_along(row, 1, rx, sums);
+        }
+        mean_along(plane, nx, ry, sums);
+    });
+    if rz == 0 {
+        return out;
     }
+    // Columns along z, gathered as planes (y; z, x), so that threads write apart.
+    let data = out.data();
+    let mut turned = vec![0.0f32; data.len()];
+    turned.par_chunks_mut(nz * nx).enumerate().for_each_init(
+        Vec::new,
+        |sums, (y, plane): (usize, &mut [f32])| {
+            for (z, row) in plane.chunks_exact_mut(nx).enumerate() {
+                row.copy_from_slice(&data[(z * ny + y) * nx..][..nx]);
+            }
+            mean_along(plane, nx, rz, sums);
+        },
+    );
+    let planes = out.data_mut().par_chunks_mut(ny * nx).enumerate();
+    planes.for_each(|(z, plane)| {
+        for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
+            row.copy_from_slice(&turned[(y * nz + z) * nx..][..nx]);
+        }
+    });
     out
 }
 
-/// Applies `f` to every line of voxels along `axis`; the second argument is scratch space.
-fn along<T: Voxel, S: Default>(volume: &mut Volume<T>, axis: usize, f: impl Fn(&mut [T], &mut S)) {
-    let shape = volume.shape();
-    let n = shape[axis];
-    let inner: usize = shape[axis + 1..].iter().product();
-    let mut scratch = S::default();
-    let mut line = Vec::with_capacity(n);
-    for block in volume.data_mut().chunks_exact_mut(n * inner) {
-        for k in 0..inner {
-            line.clear();
-            line.extend((0..n).map(|i| block[i * inner + k]));
-            f(&mut line, &mut scratch);
-            for (i, &v) in line.iter().enumerate() {
-                block[i * inner + k] = v;
-            }
+/// Means over `radius` rows of `width` values to either side; `sums` is scratch space.
+fn mean_along(rows: &mut [f32], width: usize, radius: usize, sums: &mut Vec<f64>) {
+    let n = rows.len() / width;
+    if radius == 0 {
+        return;
+    }
+    sums.clear();
+    sums.resize((n + 1) * width, 0.0);
+    for (i, row) in rows.chunks_exact(width).enumerate() {
+        let (before, after) = sums.split_at_mut((i + 1) * width);
+        let before = &before[i * width..];
+        for ((sum, &so_far), &v) in after.iter_mut().zip(before).zip(row) {
+            *sum = so_far + f64::from(v);
+        }
+    }
+    for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+        let (a, b) = (i.saturating_sub(radius), (i + radius + 1).min(n));
+        let (low, high) = (&sums[a * width..], &sums[b * width..]);
+        for ((v, &low), &high) in row.iter_mut().zip(low).zip(high) {
+            *v = ((high - low) / (b - a) as f64) as f32;
         }
     }
 }
@@ -89,6 +128,53 @@ mod tests {
             u8::from((2..=4).contains(&z) && y <= 2 && x >= 5)
         });
         assert_eq!(grown, want);
+    }
+
+    /// The definition of both filters.
+    fn over_box<T>(
+        shape: [usize; 3],
+        radius: [usize; 3],
+        at: [usize; 3],
+        f: &mut dyn FnMut([usize; 3]) -> T,
+    ) {
+        let range =
+            |a: usize| at[a].saturating_sub(radius[a])..(at[a] + radius[a] + 1).min(shape[a]);
+        for z in range(0) {
+            for y in range(1) {
+                for x in range(2) {
+                    f([z, y, x]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn both_filters_equal_their_definitions() {
+        let mut draw = crate::testing::Draw(7);
+        for _ in 0..60 {
+            let shape: [usize; 3] = std::array::from_fn(|_| draw.within(1, 9));
+            let radius: [usize; 3] = std::array::from_fn(|_| draw.within(0, 11));
+            let mask = Volume::from_fn(grid(shape), |_| u8::from(draw.within(0, 30) == 0));
+            let values = Volume::from_fn(grid(shape), |_| draw.within(0, 1000) as f32 / 1000.0);
+            let any = Volume::from_fn(grid(shape), |at| {
+                let mut any = 0;
+                over_box(shape, radius, at, &mut |i| any |= mask.at(i));
+                any
+            });
+            assert_eq!(dilate(&mask, radius), any, "{shape:?} {radius:?}");
+            let soft = blur(&values, radius);
+            let mean = Volume::from_fn(grid(shape), |at| {
+                let (mut sum, mut n) = (0.0, 0.0);
+                over_box(shape, radius, at, &mut |i| {
+                    sum += values.at(i);
+                    n += 1.0;
+                });
+                sum / n
+            });
+            for (a, b) in soft.data().iter().zip(mean.data()) {
+                assert!((a - b).abs() < 1e-5, "{shape:?} {radius:?}");
+            }
+        }
     }
 
     #[test]

@@ -11,6 +11,9 @@
 //! | `windows` | windows over both lungs | lesion-mass-weighted mean of the windows' (plain mean without lesion) | windows, overlap-added |
 //! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 10 mm into the global view's elsewhere | mean of the global view's and the windows' (`aggregation`; without lesion the global view's) | global view |
 //!
+//! With [`PredictOptions::tile`] neighbouring windows are computed as one larger tile, and each
+//! window-sized block of a tile gives class probabilities as a window does.
+//!
 //! Windows overlap and are added with Gaussian weights ([`Stitcher`]). A window's lesion mass is
 //! the sum of its probabilities at or above the threshold within the lungs. Maps are brought back
 //! to the scan's own grid by linear interpolation in world coordinates, set to 0 outside the lung
@@ -35,6 +38,7 @@ mod restore;
 mod stitch;
 #[cfg(test)]
 mod testing;
+mod tiles;
 mod windows;
 
 pub use digest::{content_sha256, sha256};
@@ -44,9 +48,10 @@ pub use finding::{
 };
 pub use memory::{MemoryPhase, MemoryPlan};
 pub use model::{ModelCard, ModelInput};
-pub use network::{BurnNetwork, Cams, Network, WindowOutput};
+pub use network::{Block, BurnNetwork, Cams, Network, TileOutput, WindowOutput};
 pub use options::{DeviceChoice, Pipeline, PredictOptions};
 pub use predictor::{Predictor, Stage};
 pub use restore::NativeMap;
 pub use stitch::Stitcher;
+pub use tiles::Tile;
 pub use windows::plan_windows;

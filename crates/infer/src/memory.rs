@@ -1,5 +1,6 @@
 //! How much memory a prediction takes, known before it starts.
 
+use crate::tiles::candidates;
 use crate::{Error, ErrorKind, Network, Pipeline, PredictOptions, Result};
 use multirnet_volume::{Geometry, Orientation};
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,8 @@ use std::fmt;
 /// What is held in memory at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryPhase {
-    /// What is being done: `prepare`, `network` or `restore`.
+    /// What is being done: `lungs`, `prepare`, `network`, `restore` or `write` (by who writes the
+    /// results).
     pub name: String,
     /// What is held meanwhile, in bytes.
     pub parts: Vec<(String, u64)>,
@@ -35,11 +37,19 @@ pub struct MemoryPlan {
 
 /// Largest lung box that is planned for, millimetres `(z, y, x)`.
 const CHEST_MM: [f64; 3] = [400.0, 300.0, 400.0];
-/// Bytes that finding the lungs takes besides the mask: per voxel of the scan, and per voxel of
-/// the coarse grid that it works on. Measured, rounded up.
-const SEGMENTATION_BYTES: [u64; 2] = [8, 24];
+/// Bytes that finding the lungs takes per voxel of the coarse grid that it works on. Measured,
+/// rounded up.
+const SEGMENTATION_BYTES: u64 = 48;
 /// The program itself and its threads' stacks.
 const PROGRAM_BYTES: u64 = 24 << 20;
+/// Drawing the overview, and the page with it.
+const DRAWING_BYTES: u64 = 48 << 20;
+/// Maps that are written at the same time, and blocks of each that are held per thread.
+const WRITTEN: [u64; 2] = [3, 3];
+/// Least size of such a block.
+const BLOCK_BYTES: u64 = 1 << 19;
+/// What tiles may take even where nothing else takes as much.
+const TILE_BYTES: u64 = 384 << 20;
 
 impl MemoryPlan {
     /// For a scan on `scan`, a given lung mask or none, and `network` under `options`.
@@ -49,6 +59,16 @@ impl MemoryPlan {
         network: &dyn Network,
         options: &PredictOptions,
     ) -> Self {
+        Self::with_tiles(scan, lungs_given, network, options).0
+    }
+
+    /// The plan, and the shapes of tiles that it has room for.
+    pub(crate) fn with_tiles(
+        scan: &Geometry,
+        lungs_given: bool,
+        network: &dyn Network,
+        options: &PredictOptions,
+    ) -> (Self, Vec<[usize; 3]>) {
         let voxels = scan.len() as u64;
         let canonical = scan.reoriented(Orientation::CANONICAL);
         let extent = |spacing: [f64; 3]| -> u64 {
@@ -62,7 +82,7 @@ impl MemoryPlan {
                 .product()
         };
         let local = extent(options.prepare.spacing_mm);
-        let boxed = extent(canonical.spacing_mm()).min(voxels);
+        let boxed = extent(canonical.spacing_mm());
         let global: u64 = options
             .prepare
             .global_shape
@@ -71,66 +91,77 @@ impl MemoryPlan {
             .product();
         let channels = network.lesion_channels() as u64;
         let part = |name: &str, bytes: u64| (name.to_owned(), bytes);
-        let scan_part = part("scan", 4 * voxels);
-        let lungs_part = part("lung mask", voxels * if lungs_given { 2 } else { 1 });
+        let held = vec![
+            part("scan", 4 * voxels),
+            part("lung mask", voxels * if lungs_given { 2 } else { 1 }),
+            part("program", PROGRAM_BYTES),
+        ];
+        let phase = |name: &str, parts: Vec<(String, u64)>| MemoryPhase {
+            name: name.to_owned(),
+            parts: held.iter().cloned().chain(parts).collect(),
+        };
         let views = part("views", 5 * (local + global));
 
-        let mut prepare = vec![scan_part.clone(), lungs_part.clone()];
+        let mut lungs = Vec::new();
         if !lungs_given {
             let mm3 = voxels as f64 * scan.voxel_mm3();
             let coarse = (mm3 / options.prepare.lungs.coarse_mm.max(0.1).powi(3)) as u64;
-            let [fine, rough] = SEGMENTATION_BYTES;
-            prepare.push(part("finding the lungs", fine * voxels + rough * coarse));
+            lungs.push(part("finding the lungs", SEGMENTATION_BYTES * coarse));
         }
-        prepare.push(part("lung box", 5 * boxed));
-        prepare.push(views.clone());
+        let prepare = vec![part("lung box", 5 * boxed), views.clone()];
 
-        let mut windows = 0;
+        // Per working voxel: sums per channel, weights, coverage and its blur, coarse map, masks.
+        let working = part("working maps", local * (4 * (2 * channels + 3) + 4));
+        let kept = vec![
+            part("working maps", 4 * (local * channels + global)),
+            part("lesion mask", voxels),
+            part("lung mask of the box", boxed),
+        ];
+        let mut restore = kept.clone();
+        // The box of both masks, and its zones.
+        restore.push(part("measuring", 3 * boxed));
+        let mut write = kept;
+        let plane = scan.shape()[1..].iter().product::<usize>() as u64;
+        let [maps, blocks] = WRITTEN;
+        let threads = rayon::current_num_threads() as u64;
+        let block = (4 * plane).max(BLOCK_BYTES);
+        write.push(part("files", maps * blocks * threads * block));
+        write.push(part("drawing", DRAWING_BYTES));
+        let others = [
+            phase("lungs", lungs),
+            phase("prepare", prepare),
+            phase("restore", restore),
+            phase("write", write),
+        ];
+
+        let limit = options
+            .memory_limit_mib
+            .map(|mib| mib.saturating_mul(1 << 20));
+        let mut run = phase("network", vec![views, working]);
+        // Tiles take what other phases take anyway, but no more than the limit.
+        let most = others.iter().map(MemoryPhase::bytes).max().unwrap_or(0);
+        let room = most.saturating_sub(run.bytes()).max(TILE_BYTES);
+        let budget = limit.map_or(room, |l| l.saturating_sub(run.bytes()).min(room));
+        let tiles = candidates(network, options, budget);
+        let mut bytes = 0;
         if options.pipeline != Pipeline::Global {
-            windows = network.bytes(options.window_shape, options.batch);
+            bytes = if options.uses_tiles() {
+                let shapes = tiles.iter().map(|&shape| network.bytes(shape, 1));
+                shapes.max().unwrap_or(0)
+            } else {
+                network.bytes(options.window_shape, options.batch)
+            };
         }
         if options.pipeline != Pipeline::Windows {
-            windows = windows.max(network.bytes(options.prepare.global_shape, 1));
+            bytes = bytes.max(network.bytes(options.prepare.global_shape, 1));
         }
-        // Per working voxel: sums per channel, weights, coverage and its blur, coarse map, masks.
-        let maps = local * (4 * (2 * channels + 3) + 4);
-        let run = vec![
-            scan_part.clone(),
-            lungs_part.clone(),
-            views,
-            part("network", windows),
-            part("working maps", maps),
-        ];
-
-        let mut restore = vec![
-            scan_part,
-            lungs_part,
-            part("working maps", 4 * local * (channels + 1)),
-            part("probability", 4 * voxels),
-            part("lesion mask", voxels),
-            // Probabilities, then heat, then zones and masks; not all at the same time.
-            part("box on the scan's grid", boxed * (4 * channels + 4)),
-        ];
-        if options.explain {
-            restore.push(part("heat map", 4 * voxels));
-        }
-        let phase = |name: &str, mut parts: Vec<(String, u64)>| {
-            parts.push(part("program", PROGRAM_BYTES));
-            MemoryPhase {
-                name: name.to_owned(),
-                parts,
-            }
+        run.parts.push(part("network", bytes));
+        let [lungs, prepare, restore, write] = others;
+        let plan = Self {
+            phases: vec![lungs, prepare, run, restore, write],
+            limit,
         };
-        Self {
-            phases: vec![
-                phase("prepare", prepare),
-                phase("network", run),
-                phase("restore", restore),
-            ],
-            limit: options
-                .memory_limit_mib
-                .map(|mib| mib.saturating_mul(1 << 20)),
-        }
+        (plan, tiles)
     }
 
     /// The largest phase's bytes.
@@ -161,8 +192,7 @@ impl MemoryPlan {
             ),
         )
         .hint(
-            "raise memory_limit_mib, switch the heat map off, use batch 1 or a smaller model, or \
-             crop the scan",
+            "raise memory_limit_mib, use batch 1, smaller tiles or a smaller model, or crop the scan",
         ))
     }
 }

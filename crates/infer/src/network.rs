@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
-use multirnet_nn::{MultiRNet, MultiRNetConfig};
+use multirnet_nn::{MultiRNet, MultiRNetConfig, Output};
 
 /// What a network says about one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +13,24 @@ pub struct WindowOutput {
     pub probabilities: [f64; 3],
     /// Grad-CAM of each class, `[d', h', w']` flattened, if it was asked for.
     pub cams: Option<Cams>,
+}
+
+/// A part of a tile, in voxels `(z, y, x)` from the tile's first; all multiples of 16.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// First voxel.
+    pub start: [usize; 3],
+    /// Voxels per axis.
+    pub shape: [usize; 3],
+}
+
+/// What a network says about one tile.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TileOutput {
+    /// Lesion probabilities, `[K, d, h, w]` flattened.
+    pub lesion: Vec<f32>,
+    /// Class probabilities of each block, as [`WindowOutput::probabilities`].
+    pub classes: Vec<[f64; 3]>,
 }
 
 /// Grad-CAM maps of one window, not normalised: `ReLU(Σ_k α_k A_k)`.
@@ -38,6 +56,21 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// `Model` if the network cannot take such windows.
     fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>>;
+
+    /// Runs one tile of `shape` voxels, which may be larger than the windows of training; the
+    /// classes are those of each of `blocks`, about as large as a window. A network that cannot
+    /// tell blocks apart gives each the tile's classes, as this does.
+    ///
+    /// # Errors
+    /// `Model` if the network cannot take such a tile.
+    fn run_tile(&self, tile: &[f32], shape: [usize; 3], blocks: &[Block]) -> Result<TileOutput> {
+        let output = self.run(tile, shape, false)?.into_iter().next();
+        let output = output.ok_or_else(|| Error::new(ErrorKind::Model, "no output for a tile"))?;
+        Ok(TileOutput {
+            lesion: output.lesion,
+            classes: vec![output.probabilities; blocks.len()],
+        })
+    }
 
     /// Bytes that one pass over `batch` windows of `shape` voxels takes at its peak, weights
     /// included: an estimate for the memory plan.
@@ -80,14 +113,8 @@ impl BurnNetwork {
     pub fn config(&self) -> &MultiRNetConfig {
         self.net.config()
     }
-}
 
-impl Network for BurnNetwork {
-    fn lesion_channels(&self) -> usize {
-        self.net.config().lesion_channels
-    }
-
-    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
+    fn forward(&self, windows: &[f32], shape: [usize; 3]) -> Result<Output> {
         MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let size: usize = shape.iter().product();
         let n = windows.len() / size;
@@ -99,10 +126,50 @@ impl Network for BurnNetwork {
         }
         let [d, h, w] = shape;
         let data = TensorData::new(windows.to_vec(), [n, 1, d, h, w]);
-        let output = self.net.forward(Tensor::<5>::from_data(data, &self.device));
+        let input = Tensor::<5>::from_data(data, &self.device);
+        Ok(self.net.forward(input))
+    }
+}
+
+impl Network for BurnNetwork {
+    fn lesion_channels(&self) -> usize {
+        self.net.config().lesion_channels
+    }
+
+    fn run_tile(&self, tile: &[f32], shape: [usize; 3], blocks: &[Block]) -> Result<TileOutput> {
+        let output = self.forward(tile, shape)?;
+        let from = self.net.config().class_from;
+        let classes = self.net.classification.as_ref();
+        let (Some(net), Some(features), Some(deepest)) =
+            (classes, output.class_features(from), output.deepest(from))
+        else {
+            return Err(no_class());
+        };
+        // The head pools, and is linear after that: pooling a block's features gives its logits.
+        let classes = blocks
+            .iter()
+            .map(|block| {
+                let part = |x: &Tensor<5>| {
+                    (0..3).fold(x.clone(), |x, a| {
+                        x.narrow(a + 2, block.start[a] / 16, block.shape[a] / 16)
+                    })
+                };
+                let logits = values(net.head(part(&features), part(&deepest)))?;
+                Ok(softmax([0, 1, 2].map(|c| f64::from(logits[c]))))
+            })
+            .collect::<Result<_>>()?;
+        Ok(TileOutput {
+            lesion: values(output.lesion())?,
+            classes,
+        })
+    }
+
+    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
+        let output = self.forward(windows, shape)?;
+        let n = windows.len() / shape.iter().product::<usize>();
         let logits = output
             .class_logits(self.net.config().class_from)
-            .ok_or_else(|| Error::new(ErrorKind::Model, "the model gives no class"))?;
+            .ok_or_else(no_class)?;
         let logits = values(logits)?;
         let mut cams = Vec::new();
         for class in (0..3).filter(|_| explain) {
@@ -155,28 +222,45 @@ fn softmax(logits: [f64; 3]) -> [f64; 3] {
     e.map(|v| v / sum)
 }
 
-/// Refuses values that no trained network gives.
-pub(crate) fn check_output(output: &WindowOutput) -> Result<()> {
+fn no_class() -> Error {
+    Error::new(ErrorKind::Model, "the model gives no class")
+}
+
+/// Refuses probabilities that no trained network gives.
+pub(crate) fn check_tile(lesion: &[f32], classes: &[[f64; 3]]) -> Result<()> {
     let probability = |p: f64| (0.0..=1.0 + 1e-6).contains(&p);
-    let good = output.lesion.iter().all(|p| probability(f64::from(*p)))
-        && output.probabilities.into_iter().all(probability)
-        && output
-            .cams
-            .as_ref()
-            .is_none_or(|c| c.maps.iter().flatten().all(|v| v.is_finite()));
-    if good {
+    // A comparison in 32 bits runs on many values at once; NaN fails it.
+    let good = lesion
+        .iter()
+        .fold(true, |good, &p| good & (p >= 0.0) & (p <= 1.0 + 1e-6));
+    if good && classes.iter().flatten().all(|&p| probability(p)) {
         return Ok(());
     }
-    Err(Error::new(
+    Err(senseless())
+}
+
+/// Refuses values that no trained network gives.
+pub(crate) fn check_output(output: &WindowOutput) -> Result<()> {
+    check_tile(&output.lesion, &[output.probabilities])?;
+    let finite = |c: &Cams| c.maps.iter().flatten().all(|v| v.is_finite());
+    if output.cams.as_ref().is_none_or(finite) {
+        return Ok(());
+    }
+    Err(senseless())
+}
+
+fn senseless() -> Error {
+    Error::new(
         ErrorKind::Model,
         "the model's output holds values that are no probabilities (not a number or out of range)",
     )
-    .hint("the training diverged or the file is damaged: use another model"))
+    .hint("the training diverged or the file is damaged: use another model")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use multirnet_nn::ClassFrom;
 
     #[test]
     fn softmax_is_stable_and_sums_to_one() {
@@ -223,6 +307,49 @@ mod tests {
         );
         let error = network.run(&windows, [16, 32, 30], false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
+    }
+
+    #[test]
+    fn a_tile_of_one_block_is_a_window() {
+        let device = Device::flex();
+        device.seed(4);
+        for class_from in [ClassFrom::Last, ClassFrom::First, ClassFrom::Mean] {
+            let config = MultiRNetConfig {
+                channels: [2, 2, 4, 4, 4],
+                class_channels: [2, 2, 4, 4, 4, 4],
+                iterations: 1,
+                class_from,
+                ..MultiRNetConfig::small()
+            };
+            let network = BurnNetwork::new(config.init(&device), device.clone()).unwrap();
+            let shape = [32, 32, 48];
+            let tile: Vec<f32> = (0..32 * 32 * 48)
+                .map(|i| (i * 37 % 101) as f32 / 100.0)
+                .collect();
+            let whole = Block {
+                start: [0; 3],
+                shape,
+            };
+            let parts = [[0, 0, 0], [16, 0, 0]].map(|start| Block {
+                start,
+                shape: [16, 32, 48],
+            });
+            let blocks = [whole, parts[0], parts[1]];
+            let output = network.run_tile(&tile, shape, &blocks).unwrap();
+            let window = network.run(&tile, shape, false).unwrap().remove(0);
+            assert_eq!(output.lesion, window.lesion);
+            let log = |p: [f64; 3]| p.map(|v| (v / p[0]).ln());
+            let [all, a, b] = [0, 1, 2].map(|i| log(output.classes[i]));
+            let window = log(window.probabilities);
+            for c in 0..3 {
+                assert!((all[c] - window[c]).abs() < 1e-5, "{class_from:?}");
+                // Logits of equal parts have the whole's as their mean.
+                assert!(
+                    ((a[c] + b[c]) / 2.0 - all[c]).abs() < 1e-5,
+                    "{class_from:?}"
+                );
+            }
+        }
     }
 
     #[test]

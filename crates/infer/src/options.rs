@@ -1,6 +1,6 @@
 //! How a scan is analysed.
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, Tile};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,12 @@ pub struct PredictOptions {
     pub overlap: f64,
     /// Voxels `(z, y, x)` of a fine window; multiples of 16.
     pub window_shape: [usize; 3],
+    /// Whether fine windows are merged into larger tiles. With `explain` in the pipeline
+    /// `windows`, whose heat map is made of windows, they are not.
+    pub tile: Tile,
+    /// Voxels `(z, y, x)` at a tile's border that its neighbour computes too; there and as far on
+    /// the neighbour's side the two are faded into each other.
+    pub halo: [usize; 3],
     /// Windows that go through the network together. It changes time and memory, not the result.
     pub batch: usize,
     /// `cascade` only: weight of the windows' class probabilities against the global view's,
@@ -107,6 +113,8 @@ impl Default for PredictOptions {
             dilation_mm: 10.0,
             overlap: 0.25,
             window_shape: [32, 96, 96],
+            tile: Tile::Off,
+            halo: [4, 12, 12],
             batch: 1,
             aggregation: 0.5,
             restrict_to_lungs: true,
@@ -121,6 +129,12 @@ impl Default for PredictOptions {
 }
 
 impl PredictOptions {
+    /// Whether fine windows are merged into tiles: the heat map of the pipeline `windows` needs
+    /// windows.
+    pub(crate) fn uses_tiles(&self) -> bool {
+        self.tile != Tile::Off && !(self.explain && self.pipeline == Pipeline::Windows)
+    }
+
     /// Checks every field's range.
     ///
     /// # Errors
@@ -129,7 +143,11 @@ impl PredictOptions {
         let open = |v: f32| v > 0.0 && v < 1.0;
         let length = |v: f64| (0.0..=100.0).contains(&v);
         let shape = |s: [usize; 3]| s.iter().all(|&n| n >= 16 && n % 16 == 0 && n <= 1024);
-        let checks: [(bool, &str, String, &str); 9] = [
+        let tile = match self.tile {
+            Tile::Shape(tile) => shape(tile),
+            Tile::Off | Tile::Auto => true,
+        };
+        let checks: [(bool, &str, String, &str); 11] = [
             (
                 open(self.threshold),
                 "threshold",
@@ -165,6 +183,18 @@ impl PredictOptions {
                 "prepare.global_shape",
                 format!("{:?}", self.prepare.global_shape),
                 "multiples of 16, at most 1024",
+            ),
+            (
+                tile,
+                "tile",
+                self.tile.to_string(),
+                "off, auto, or multiples of 16, at most 1024",
+            ),
+            (
+                self.halo.iter().all(|&n| n <= 64),
+                "halo",
+                format!("{:?}", self.halo),
+                "0 to 64",
             ),
             (
                 (1..=64).contains(&self.batch),
@@ -236,7 +266,21 @@ mod tests {
     #[test]
     fn out_of_range_fields_are_named() {
         let d = PredictOptions::default;
-        let cases: [(&str, PredictOptions); 9] = [
+        let cases: [(&str, PredictOptions); 11] = [
+            (
+                "tile",
+                PredictOptions {
+                    tile: Tile::Shape([32, 100, 96]),
+                    ..d()
+                },
+            ),
+            (
+                "halo",
+                PredictOptions {
+                    halo: [4, 65, 4],
+                    ..d()
+                },
+            ),
             (
                 "threshold",
                 PredictOptions {

@@ -1,15 +1,20 @@
 //! The network's views of a scan, joined into one lesion map, one diagnosis and one heat map.
 
 use crate::grid::{blur, dilate, radius_voxels};
-use crate::network::{Cams, check_output};
-use crate::windows::{clip, plan_windows};
+use crate::network::{Block, Cams, check_output, check_tile};
+use crate::tiles::{blocks, plan_tiles, voxels};
+use crate::windows::{Region, clip, plan_windows};
 use crate::{Network, Pipeline, PredictOptions, Probabilities, Result, Stage, Stitcher};
 use multirnet_anatomy::Prepared;
 use multirnet_volume::{Diagnosis, Geometry, Volume};
+use rayon::prelude::*;
 use std::time::Instant;
 
 /// Width in millimetres over which fine windows fade into the coarse map at their outer border.
 const FADE_MM: f64 = 10.0;
+
+/// Voxels that a thread takes at once.
+const PART: usize = 1 << 16;
 
 /// A scan's result before it goes back to the scan's own grid.
 #[derive(Debug)]
@@ -20,8 +25,9 @@ pub(crate) struct Working {
     pub(crate) probabilities: Probabilities,
     /// Grad-CAM of the most probable class, not scaled.
     pub(crate) heat: Option<Volume<f32>>,
-    /// Windows that went through the network.
+    /// Windows (or tiles) that went through the network, and their voxels.
     pub(crate) windows: usize,
+    pub(crate) voxels: usize,
     /// Doubts about the result.
     pub(crate) warnings: Vec<String>,
 }
@@ -47,11 +53,12 @@ impl Watch<'_> {
     }
 }
 
-/// Runs the pipeline that `options` names.
+/// Runs the pipeline that `options` names, with tiles of one of the shapes `tiles`.
 pub(crate) fn run(
     network: &dyn Network,
     prepared: &Prepared,
     options: &PredictOptions,
+    tiles: &[[usize; 3]],
     watch: &mut Watch<'_>,
 ) -> Result<Working> {
     match options.pipeline {
@@ -63,18 +70,19 @@ pub(crate) fn run(
                 lesion: coarse.lesion,
                 probabilities,
                 windows: 1,
+                voxels: prepared.global.data().len(),
                 warnings: Vec::new(),
             })
         }
         Pipeline::Windows => {
-            let starts = plan_windows(&prepared.local_lungs, options.window_shape, options.overlap);
-            let fine = run_windows(network, prepared, &starts, options, watch)?;
+            let plan = Plan::new(&prepared.local_lungs, options, tiles);
+            let fine = run_fine(network, prepared, &plan, options, watch)?;
             let mean = fine.class.weighted().unwrap_or_else(|| fine.class.plain());
             let probabilities = Probabilities::from_array(mean);
             let heat = watch.time(Stage::Explain, |_| {
                 fine.heat(
                     &prepared.local,
-                    &starts,
+                    &plan.regions,
                     options,
                     explained(options, probabilities),
                 )
@@ -83,11 +91,12 @@ pub(crate) fn run(
                 lesion: fine.lesion,
                 probabilities,
                 heat,
-                windows: starts.len(),
+                windows: plan.regions.len(),
+                voxels: voxels(&plan.regions),
                 warnings: Vec::new(),
             })
         }
-        Pipeline::Cascade => cascade(network, prepared, options, watch),
+        Pipeline::Cascade => cascade(network, prepared, options, tiles, watch),
     }
 }
 
@@ -95,53 +104,65 @@ fn cascade(
     network: &dyn Network,
     prepared: &Prepared,
     options: &PredictOptions,
+    tiles: &[[usize; 3]],
     watch: &mut Watch<'_>,
 ) -> Result<Working> {
-    let coarse = watch.time(Stage::Global, |_| Coarse::run(network, prepared, options))?;
     let grid = *prepared.local.geometry();
-    let mut lesion: Vec<Volume<f32>> = coarse
-        .lesion
-        .iter()
-        .map(|map| map.resample_linear(&grid, 0.0))
-        .collect();
+    let (coarse, mut lesion) = watch.time(Stage::Global, |_| -> Result<_> {
+        let coarse = Coarse::run(network, prepared, options)?;
+        let fine = coarse.lesion.iter();
+        let lesion: Vec<Volume<f32>> = fine.map(|map| map.resample_linear(&grid, 0.0)).collect();
+        Ok((coarse, lesion))
+    })?;
     let limit = options.coarse_threshold.min(options.threshold);
-    let lungs = prepared.local_lungs.data();
-    let suspect = Volume::new(
-        (0..grid.len())
-            .map(|i| u8::from(lungs[i] != 0 && lesion.iter().any(|map| map.data()[i] >= limit)))
-            .collect(),
-        grid,
-    )?;
+    let mut suspect = Volume::filled(0u8, grid);
+    for map in &lesion {
+        let values = map.data().par_chunks(PART);
+        let lungs = prepared.local_lungs.data().par_chunks(PART);
+        let parts = suspect.data_mut().par_chunks_mut(PART);
+        parts
+            .zip(values.zip(lungs))
+            .for_each(|(s, (values, lungs))| {
+                for ((s, &p), &lung) in s.iter_mut().zip(values).zip(lungs) {
+                    *s |= u8::from(lung != 0) & u8::from(p >= limit);
+                }
+            });
+    }
     let spacing = grid.spacing_mm();
     let reach = radius_voxels(spacing, options.dilation_mm);
     let region = dilate(&suspect, reach);
-    let mut starts = plan_windows(&region, options.window_shape, options.overlap);
+    drop(suspect);
+    let mut plan = Plan::new(&region, options, tiles);
+    drop(region);
     // The fade takes two of these, and must end before the suspected lesions begin.
     let most = radius_voxels(spacing, FADE_MM / 2.0);
     let fade: [usize; 3] = std::array::from_fn(|a| most[a].min(reach[a] / 2));
     if options.thorough {
         // Wide enough that no lung voxel lies where windows fade.
-        let covered = cover(&grid, &starts, options.window_shape);
+        let covered = cover(&grid, &plan.regions);
         let mut rest = dilate(&prepared.local_lungs, fade.map(|r| 2 * r));
         for (r, c) in rest.data_mut().iter_mut().zip(covered.data()) {
             *r &= 1 - c;
         }
-        starts.extend(plan_windows(&rest, options.window_shape, options.overlap));
+        plan.regions
+            .extend(Plan::new(&rest, options, tiles).regions);
     }
     let mut probabilities = coarse.probabilities;
     let mut warnings = Vec::new();
-    if !starts.is_empty() {
-        let fine = run_windows(network, prepared, &starts, options, watch)?;
+    if !plan.regions.is_empty() {
+        let fine = run_fine(network, prepared, &plan, options, watch)?;
         let share = shares(&fine.covered, fade);
         for (coarse, fine) in lesion.iter_mut().zip(&fine.lesion) {
-            for ((c, f), s) in coarse
-                .data_mut()
-                .iter_mut()
-                .zip(fine.data())
-                .zip(share.data())
-            {
-                *c += s * (f - *c);
-            }
+            let parts = coarse.data_mut().par_chunks_mut(PART);
+            let others = fine
+                .data()
+                .par_chunks(PART)
+                .zip(share.data().par_chunks(PART));
+            parts.zip(others).for_each(|(coarse, (fine, share))| {
+                for ((c, f), s) in coarse.iter_mut().zip(fine).zip(share) {
+                    *c += s * (f - *c);
+                }
+            });
         }
         if let Some(local) = fine.class.weighted() {
             let (a, b) = (
@@ -164,7 +185,8 @@ fn cascade(
         lesion,
         probabilities,
         heat: coarse.heat(explained(options, probabilities))?,
-        windows: 1 + starts.len(),
+        windows: 1 + plan.regions.len(),
+        voxels: prepared.global.data().len() + voxels(&plan.regions),
         warnings,
     })
 }
@@ -240,7 +262,36 @@ impl ClassSum {
     }
 }
 
-/// The network's view of windows.
+/// Where the network looks closely.
+struct Plan {
+    regions: Vec<Region>,
+    /// Whether the regions are tiles; else they are windows, all of one shape.
+    tiles: bool,
+}
+
+impl Plan {
+    /// A plan that covers what is not 0 in `wanted`, with tiles of one of the shapes `tiles`.
+    fn new(wanted: &Volume<u8>, options: &PredictOptions, tiles: &[[usize; 3]]) -> Self {
+        let window = options.window_shape;
+        if options.uses_tiles() {
+            return Self {
+                regions: plan_tiles(wanted, tiles, window, options.halo),
+                tiles: true,
+            };
+        }
+        let starts = plan_windows(wanted, window, options.overlap);
+        let region = |start| Region {
+            start,
+            shape: window,
+        };
+        Self {
+            regions: starts.into_iter().map(region).collect(),
+            tiles: false,
+        }
+    }
+}
+
+/// The network's view of windows or tiles.
 struct Fine {
     lesion: Vec<Volume<f32>>,
     covered: Volume<f32>,
@@ -248,35 +299,54 @@ struct Fine {
     cams: Vec<Cams>,
 }
 
-fn run_windows(
+fn run_fine(
     network: &dyn Network,
     prepared: &Prepared,
-    starts: &[[i64; 3]],
+    plan: &Plan,
     options: &PredictOptions,
     watch: &mut Watch<'_>,
 ) -> Result<Fine> {
-    let total = starts.len();
+    let total = plan.regions.len();
     let begin = Stage::Windows { done: 0, total };
     watch.time(begin, |watch| {
-        let shape = options.window_shape;
         let grid = *prepared.local.geometry();
-        let mut stitcher = Stitcher::new(grid, shape, network.lesion_channels());
+        let mut stitcher = Stitcher::new(grid, options.window_shape, network.lesion_channels());
         let (mut class, mut cams) = (ClassSum::default(), Vec::new());
         // Only `windows` explains by them; `cascade` explains by the view of the whole chest.
         let explain = options.explain && options.pipeline == Pipeline::Windows;
+        let batch = if plan.tiles { 1 } else { options.batch };
         let mut done = 0;
-        for batch in starts.chunks(options.batch) {
+        for batch in plan.regions.chunks(batch) {
+            let shape = batch[0].shape;
             let mut data = Vec::with_capacity(batch.len() * shape.iter().product::<usize>());
-            for &start in batch {
-                data.extend_from_slice(prepared.local.window(start, shape, 0.0)?.data());
+            for region in batch {
+                let window = prepared.local.window(region.start, shape, 0.0)?;
+                data.extend_from_slice(window.data());
             }
-            for (&start, output) in batch.iter().zip(network.run(&data, shape, explain)?) {
-                check_output(&output)?;
-                let lungs = prepared.local_lungs.window(start, shape, 0)?;
-                let mass = lesion_mass(&output.lesion, lungs.data(), options.threshold);
-                class.add(output.probabilities, mass);
-                stitcher.add(start, &output.lesion);
-                cams.extend(output.cams);
+            if plan.tiles {
+                let region = batch[0];
+                let lungs = prepared.local_lungs.window(region.start, shape, 0)?;
+                let blocks = blocks(shape, options.window_shape);
+                let output = network.run_tile(&data, shape, &blocks)?;
+                check_tile(&output.lesion, &output.classes)?;
+                for (block, probabilities) in blocks.iter().zip(output.classes) {
+                    let mass = lesion_mass(&output.lesion, &lungs, block, options.threshold);
+                    class.add(probabilities, mass);
+                }
+                stitcher.add_tile(region.start, shape, options.halo, &output.lesion);
+            } else {
+                for (region, output) in batch.iter().zip(network.run(&data, shape, explain)?) {
+                    check_output(&output)?;
+                    let lungs = prepared.local_lungs.window(region.start, shape, 0)?;
+                    let whole = Block {
+                        start: [0; 3],
+                        shape,
+                    };
+                    let mass = lesion_mass(&output.lesion, &lungs, &whole, options.threshold);
+                    class.add(output.probabilities, mass);
+                    stitcher.add(region.start, &output.lesion);
+                    cams.extend(output.cams);
+                }
             }
             done += batch.len();
             (watch.progress)(Stage::Windows { done, total });
@@ -296,7 +366,7 @@ impl Fine {
     fn heat(
         &self,
         local: &Volume<f32>,
-        starts: &[[i64; 3]],
+        windows: &[Region],
         options: &PredictOptions,
         class: Diagnosis,
     ) -> Result<Option<Volume<f32>>> {
@@ -305,27 +375,35 @@ impl Fine {
         }
         let window = Geometry::axial(options.window_shape, [1.0; 3])?;
         let mut stitcher = Stitcher::new(*local.geometry(), options.window_shape, 1);
-        for (&start, cams) in starts.iter().zip(&self.cams) {
+        for (region, cams) in windows.iter().zip(&self.cams) {
             let map = Volume::new(
                 cams.maps[class.index()].clone(),
                 window.with_shape(cams.shape)?,
             )?;
-            stitcher.add(start, map.resample_linear(&window, 0.0).data());
+            stitcher.add(region.start, map.resample_linear(&window, 0.0).data());
         }
         Ok(stitcher.finish()?.0.pop())
     }
 }
 
-/// Sum of the probabilities (largest over channels) of lesion voxels in the lungs. Voxels below
-/// the threshold do not count: a low probability all over a window is no lesion.
-fn lesion_mass(lesion: &[f32], lungs: &[u8], threshold: f32) -> f64 {
-    let n = lungs.len();
-    (0..n)
-        .filter(|&i| lungs[i] != 0)
-        .map(|i| lesion[i..].iter().step_by(n).copied().fold(0.0, f32::max))
-        .filter(|p| *p >= threshold)
-        .map(f64::from)
-        .sum()
+/// Sum of the probabilities (largest over channels) of lesion voxels in the lungs, within a block
+/// of a window or tile. Voxels below the threshold do not count: a low probability all over a
+/// window is no lesion.
+fn lesion_mass(lesion: &[f32], lungs: &Volume<u8>, block: &Block, threshold: f32) -> f64 {
+    let n = lungs.data().len();
+    let [z, y, x] = [0, 1, 2].map(|a: usize| block.start[a]..block.start[a] + block.shape[a]);
+    let mut mass = 0.0;
+    for row in z.flat_map(|z| y.clone().map(move |y| [z, y])) {
+        let at = lungs.offset([row[0], row[1], x.start]);
+        for i in (at..at + x.len()).filter(|&i| lungs.data()[i] != 0) {
+            let channels = lesion[i..].iter().step_by(n).copied();
+            let most = channels.fold(0.0, f32::max);
+            if most >= threshold {
+                mass += f64::from(most);
+            }
+        }
+    }
+    mass
 }
 
 /// Share of the fine map in the joined map: 0 outside `covered` (0 or 1), 1 from `2 · fade` voxels
@@ -337,11 +415,12 @@ fn shares(covered: &Volume<f32>, fade: [usize; 3]) -> Volume<f32> {
     blur(&outside.map(|o| f32::from(1 - o)), fade)
 }
 
-/// 1 within any window, else 0.
-fn cover(grid: &Geometry, starts: &[[i64; 3]], shape: [usize; 3]) -> Volume<u8> {
+/// 1 within any of the regions, else 0.
+fn cover(grid: &Geometry, regions: &[Region]) -> Volume<u8> {
     let mut covered = Volume::filled(0u8, *grid);
-    for start in starts {
-        let [rz, ry, rx] = std::array::from_fn(|a| clip(start[a], shape[a], grid.shape()[a]));
+    for region in regions {
+        let [rz, ry, rx] =
+            std::array::from_fn(|a| clip(region.start[a], region.shape[a], grid.shape()[a]));
         for z in rz {
             for y in ry.clone() {
                 let from = covered.offset([z, y, 0]);
@@ -361,8 +440,13 @@ mod tests {
         let lesion = [
             0.9, 0.2, 0.6, 0.7, /* second channel */ 0.1, 0.8, 0.7, 0.0,
         ];
-        let mass = lesion_mass(&lesion, &[1, 2, 1, 0], 0.65);
-        assert!((mass - (0.9 + 0.8 + 0.7)).abs() < 1e-6, "{mass}");
+        let grid = Geometry::axial([1, 2, 2], [1.0; 3]).unwrap();
+        let lungs = Volume::new(vec![1, 2, 1, 0], grid).unwrap();
+        let mass = |start, shape| lesion_mass(&lesion, &lungs, &Block { start, shape }, 0.65);
+        let whole = mass([0; 3], [1, 2, 2]);
+        assert!((whole - (0.9 + 0.8 + 0.7)).abs() < 1e-6, "{whole}");
+        let row = mass([0, 1, 0], [1, 1, 2]);
+        assert!((row - 0.7).abs() < 1e-6, "{row}");
     }
 
     #[test]

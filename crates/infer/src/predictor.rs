@@ -175,7 +175,9 @@ impl Predictor {
         progress: &mut dyn FnMut(Stage),
     ) -> Result<Prediction> {
         options.validate()?;
-        let plan = self.plan(scan.geometry(), lungs.is_some(), options);
+        let network = self.network.as_ref();
+        let (plan, tiles) =
+            MemoryPlan::with_tiles(scan.geometry(), lungs.is_some(), network, options);
         progress(Stage::Plan(plan.clone()));
         plan.check()?;
         let mut timings = Vec::new();
@@ -196,10 +198,7 @@ impl Predictor {
             }
             prepared
         })?;
-        let mut working = pipeline::run(self.network.as_ref(), &prepared, options, &mut watch)?;
-        if options.complete_consolidation {
-            consolidation::complete(&mut working.lesion, &prepared, options)?;
-        }
+        let mut working = pipeline::run(network, &prepared, options, &tiles, &mut watch)?;
 
         let mut warnings = source.warnings.clone();
         warnings.extend(prepared.report.warnings.iter().cloned());
@@ -213,9 +212,12 @@ impl Predictor {
             ));
         }
 
-        let windows = working.windows;
+        let (windows, voxels) = (working.windows, working.voxels);
         let probabilities = working.probabilities;
         let (maps, block) = watch.time(Stage::Restore, |_| {
+            if options.complete_consolidation {
+                consolidation::complete(&mut working.lesion, &prepared, options)?;
+            }
             restore(scan.geometry(), prepared, working, options, &mut warnings)
         })?;
         let involvement = watch.time(Stage::Measure, |_| -> Result<_> {
@@ -225,7 +227,7 @@ impl Predictor {
                 &block.cut(&maps.lesions)?,
             )?)
         })?;
-        tracing::debug!(windows, ?timings, "scan analysed");
+        tracing::debug!(windows, voxels, ?timings, "scan analysed");
         Ok(Prediction {
             finding: Finding {
                 schema: SCHEMA,
@@ -236,7 +238,7 @@ impl Predictor {
                 probabilities,
                 involvement,
                 warnings,
-                provenance: self.provenance(options, windows)?,
+                provenance: self.provenance(options, windows, voxels)?,
                 timings,
             },
             maps,
@@ -252,7 +254,12 @@ impl Predictor {
         })
     }
 
-    fn provenance(&self, options: &PredictOptions, windows: usize) -> Result<Provenance> {
+    fn provenance(
+        &self,
+        options: &PredictOptions,
+        windows: usize,
+        voxels: usize,
+    ) -> Result<Provenance> {
         let json = |e: serde_json::Error| {
             Error::new(ErrorKind::Options, format!("the options as JSON: {e}"))
         };
@@ -265,6 +272,7 @@ impl Predictor {
             config_sha256: sha256(&serde_json::to_vec(&config).map_err(json)?),
             config,
             windows,
+            voxels,
         })
     }
 }

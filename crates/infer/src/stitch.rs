@@ -2,6 +2,7 @@
 
 use crate::windows::clip;
 use multirnet_volume::{Geometry, Result, Volume};
+use rayon::prelude::*;
 
 /// Standard deviation of the weights as a share of the window, per axis.
 const SIGMA: f64 = 0.125;
@@ -12,7 +13,6 @@ const FLOOR: f64 = 1e-3;
 /// weights: where windows overlap, the better centred one counts more.
 pub struct Stitcher {
     geometry: Geometry,
-    shape: [usize; 3],
     axes: [Vec<f32>; 3],
     sums: Vec<Vec<f32>>,
     weights: Vec<f32>,
@@ -23,7 +23,6 @@ impl Stitcher {
     pub fn new(geometry: Geometry, shape: [usize; 3], channels: usize) -> Self {
         Self {
             geometry,
-            shape,
             axes: shape.map(gaussian),
             sums: vec![vec![0.0; geometry.len()]; channels],
             weights: vec![0.0; geometry.len()],
@@ -36,12 +35,32 @@ impl Stitcher {
     /// # Panics
     /// If `maps` has not the size that was announced.
     pub fn add(&mut self, start: [i64; 3], maps: &[f32]) {
-        let [sz, sy, sx] = self.shape;
+        let axes = std::mem::take(&mut self.axes);
+        self.add_weighted(start, &axes, maps);
+        self.axes = axes;
+    }
+
+    /// As [`Stitcher::add`] for a tile of `shape` voxels, whose weights are equal but for a ramp
+    /// over twice the `halo` at its borders.
+    pub(crate) fn add_tile(
+        &mut self,
+        start: [i64; 3],
+        shape: [usize; 3],
+        halo: [usize; 3],
+        maps: &[f32],
+    ) {
+        let axes = std::array::from_fn(|a| ramp(shape[a], 2 * halo[a]));
+        self.add_weighted(start, &axes, maps);
+    }
+
+    /// Adds a window whose weights are the product of `axes`.
+    fn add_weighted(&mut self, start: [i64; 3], axes: &[Vec<f32>; 3], maps: &[f32]) {
+        let [sz, sy, sx] = [0, 1, 2].map(|a: usize| axes[a].len());
         let size = sz * sy * sx;
         assert_eq!(maps.len(), size * self.sums.len(), "maps of another size");
         let [_, ny, nx] = self.geometry.shape();
         let inside: [_; 3] =
-            std::array::from_fn(|a| clip(start[a], self.shape[a], self.geometry.shape()[a]));
+            std::array::from_fn(|a| clip(start[a], axes[a].len(), self.geometry.shape()[a]));
         if inside[2].is_empty() {
             return;
         }
@@ -51,10 +70,10 @@ impl Stitcher {
         for z in inside[0].clone() {
             for y in inside[1].clone() {
                 let (lz, ly) = (local(z, 0), local(y, 1));
-                let plane = self.axes[0][lz] * self.axes[1][ly];
+                let plane = axes[0][lz] * axes[1][ly];
                 let to = (z * ny + y) * nx + inside[2].start;
                 let from = (lz * sy + ly) * sx + first;
-                let row = &self.axes[2][first..first + width];
+                let row = &axes[2][first..first + width];
                 for (w, g) in self.weights[to..to + width].iter_mut().zip(row) {
                     *w += plane * g;
                 }
@@ -73,25 +92,35 @@ impl Stitcher {
     /// # Errors
     /// None in practice: the maps have the grid's size.
     pub fn finish(self) -> Result<(Vec<Volume<f32>>, Volume<f32>)> {
+        const PART: usize = 1 << 16;
+        let mut weights = self.weights;
         let maps = self
             .sums
             .into_iter()
             .map(|mut sums| {
-                for (s, w) in sums.iter_mut().zip(&self.weights) {
-                    if *w > 0.0 {
-                        *s /= w;
+                let parts = sums.par_chunks_mut(PART).zip(weights.par_chunks(PART));
+                parts.for_each(|(sums, weights)| {
+                    for (s, w) in sums.iter_mut().zip(weights) {
+                        *s = if *w > 0.0 { *s / w } else { *s };
                     }
-                }
+                });
                 Volume::new(sums, self.geometry)
             })
             .collect::<Result<_>>()?;
-        let covered = self
-            .weights
-            .iter()
-            .map(|w| f32::from(*w > 0.0))
-            .collect::<Vec<_>>();
-        Ok((maps, Volume::new(covered, self.geometry)?))
+        let parts = weights.par_chunks_mut(PART);
+        parts.for_each(|part| part.iter_mut().for_each(|w| *w = f32::from(*w > 0.0)));
+        Ok((maps, Volume::new(weights, self.geometry)?))
     }
+}
+
+/// Weights that rise evenly over `width` values from either end.
+fn ramp(n: usize, width: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| {
+            let from_end = i.min(n - 1 - i) + 1;
+            (from_end as f32 / (width + 1) as f32).clamp(FLOOR as f32, 1.0)
+        })
+        .collect()
 }
 
 fn gaussian(n: usize) -> Vec<f32> {
@@ -134,6 +163,26 @@ mod tests {
         assert!((0..16).all(|i| g[i] == g[31 - i]));
         assert!(g.windows(2).take(15).all(|w| w[1] >= w[0]));
         assert!(g[15] > 0.99 && g[0] >= 1e-3 && g[0] < 0.01);
+    }
+
+    #[test]
+    fn tiles_fade_over_their_halos() {
+        assert_eq!(
+            ramp(6, 2),
+            [1.0 / 3.0, 2.0 / 3.0, 1.0, 1.0, 2.0 / 3.0, 1.0 / 3.0]
+        );
+        assert_eq!(ramp(3, 0), [1.0; 3]);
+        let geometry = Geometry::axial([1, 1, 28], [1.0; 3]).unwrap();
+        let mut stitcher = Stitcher::new(geometry, [1, 1, 16], 1);
+        stitcher.add_tile([0, 0, 0], [1, 1, 16], [0, 0, 2], &[0.0; 16]);
+        stitcher.add_tile([0, 0, 12], [1, 1, 16], [0, 0, 2], &[1.0; 16]);
+        let (maps, _) = stitcher.finish().unwrap();
+        let row = maps[0].data();
+        assert_eq!(row[..12], [0.0; 12]);
+        assert_eq!(row[16..], [1.0; 12]);
+        for (i, want) in [0.2, 0.4, 0.6, 0.8].into_iter().enumerate() {
+            assert!((row[12 + i] - want).abs() < 1e-6, "{row:?}");
+        }
     }
 
     #[test]

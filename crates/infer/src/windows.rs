@@ -1,6 +1,7 @@
 //! Where the fine windows go.
 
 use multirnet_volume::Volume;
+use rayon::prelude::*;
 
 /// First voxels `(z, y, x)` of windows of `shape` voxels so that every non-zero voxel of `wanted`
 /// lies in at least one of them.
@@ -10,44 +11,78 @@ use multirnet_volume::Volume;
 /// that no window is spent beside the lungs. Starts lie inside the volume where it is at least as
 /// large as a window; else they are negative and the window hangs over on both sides.
 pub fn plan_windows(wanted: &Volume<u8>, shape: [usize; 3], overlap: f64) -> Vec<[i64; 3]> {
+    let place = |axis: usize, span, n| {
+        let starts = axis_starts(span, n, shape[axis], overlap);
+        starts.into_iter().map(|s| (s, shape[axis])).collect()
+    };
+    let plan = cover(wanted, place);
+    plan.into_iter().map(|region| region.start).collect()
+}
+
+/// A box of the working grid; it may hang over the volume's border.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Region {
+    /// First voxel `(z, y, x)`.
+    pub(crate) start: [i64; 3],
+    /// Voxels per axis.
+    pub(crate) shape: [usize; 3],
+}
+
+/// The part of an axis (end excluded) that holds wanted voxels.
+type Span = (usize, usize);
+
+/// Regions that hold every non-zero voxel of `wanted`. `place(axis, span, n)` covers a span of an
+/// axis of `n` voxels by pieces `(start, length)`: first the height, within each piece of it the
+/// depth that is wanted there, and within that the width.
+pub(crate) fn cover(
+    wanted: &Volume<u8>,
+    place: impl Fn(usize, Span, usize) -> Vec<(i64, usize)>,
+) -> Vec<Region> {
     let [nz, ny, nx] = wanted.shape();
-    let rows: Vec<Option<(usize, usize)>> = wanted
+    let rows: Vec<Option<Span>> = wanted
         .data()
-        .chunks_exact(nx)
+        .par_chunks_exact(nx)
+        .with_min_len(64)
         .map(|row| {
             let first = row.iter().position(|&v| v != 0)?;
             let last = row.iter().rposition(|&v| v != 0)?;
             Some((first, last + 1))
         })
         .collect();
-    let mut starts = Vec::new();
+    let pieces = |axis: usize, span: Option<Span>, n: usize| {
+        span.map_or_else(Vec::new, |span| place(axis, span, n))
+    };
+    let mut regions = Vec::new();
     let planes = span((0..nz).filter(|z| rows[z * ny..(z + 1) * ny].iter().any(Option::is_some)));
-    for z in axis_starts(planes, nz, shape[0], overlap) {
-        let slab = clip(z, shape[0], nz);
+    for (z, depth) in pieces(0, planes, nz) {
+        let slab = clip(z, depth, nz);
         let lines =
             span((0..ny).filter(|y| slab.clone().any(|z: usize| rows[z * ny + y].is_some())));
-        for y in axis_starts(lines, ny, shape[1], overlap) {
-            let band = clip(y, shape[1], ny);
+        for (y, height) in pieces(1, lines, ny) {
+            let band = clip(y, height, ny);
             let mut columns = vec![false; nx];
             for row in slab
                 .clone()
                 .flat_map(|z| band.clone().map(move |y| z * ny + y))
             {
                 if let Some((first, end)) = rows[row] {
-                    let values = &wanted.data()[row * nx..(row + 1) * nx];
-                    for x in first..end {
-                        columns[x] |= values[x] != 0;
+                    let values = &wanted.data()[row * nx + first..row * nx + end];
+                    for (column, &v) in columns[first..end].iter_mut().zip(values) {
+                        *column |= v != 0;
                     }
                 }
             }
-            for x in axis_starts(span((0..nx).filter(|&x| columns[x])), nx, shape[2], overlap) {
-                if clip(x, shape[2], nx).any(|x| columns[x]) {
-                    starts.push([z, y, x]);
+            for (x, width) in pieces(2, span((0..nx).filter(|&x| columns[x])), nx) {
+                if clip(x, width, nx).any(|x| columns[x]) {
+                    regions.push(Region {
+                        start: [z, y, x],
+                        shape: [depth, height, width],
+                    });
                 }
             }
         }
     }
-    starts
+    regions
 }
 
 /// The part of `start..start + length` that lies in `0..n`.
@@ -56,16 +91,13 @@ pub(crate) fn clip(start: i64, length: usize, n: usize) -> std::ops::Range<usize
     (start.max(0) as usize).min(end)..end
 }
 
-fn span(mut wanted: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
+fn span(mut wanted: impl Iterator<Item = usize>) -> Option<Span> {
     let first = wanted.next()?;
     Some((first, wanted.last().unwrap_or(first) + 1))
 }
 
 /// Evenly spread starts of windows that cover `span` (end excluded) of an axis of `n` voxels.
-fn axis_starts(span: Option<(usize, usize)>, n: usize, window: usize, overlap: f64) -> Vec<i64> {
-    let Some((first, end)) = span else {
-        return Vec::new();
-    };
+fn axis_starts((first, end): Span, n: usize, window: usize, overlap: f64) -> Vec<i64> {
     let (n, window) = (n as i64, window as i64);
     let (first, length) = (first as i64, (end - first) as i64);
     if n <= window {
@@ -127,7 +159,7 @@ mod tests {
     #[test]
     fn starts_keep_the_overlap() {
         for (n, overlap) in [(96, 0.5), (97, 0.5), (100, 0.25), (240, 0.9), (33, 0.0)] {
-            let starts = axis_starts(Some((0, n)), n, 32, overlap);
+            let starts = axis_starts((0, n), n, 32, overlap);
             assert_eq!(starts[0], 0);
             assert_eq!(*starts.last().unwrap(), n as i64 - 32);
             let stride = (32.0 * (1.0 - overlap)).floor() as i64;

@@ -250,6 +250,7 @@ mod tests {
             lesion: map(*l),
             class_logits: logits.clone(),
             class_features: None,
+            deepest: map(*l),
         };
         Output {
             passes: lesions.iter().map(pass).collect(),

@@ -58,6 +58,7 @@ fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
             config_sha256: "11".into(),
             config: serde_json::json!({}),
             windows: 3,
+            voxels: 3 * 32 * 96 * 96,
         },
     };
     let maps = Maps {

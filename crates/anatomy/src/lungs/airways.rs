@@ -3,6 +3,7 @@
 use super::body::grow_within;
 use crate::components::{Connectivity, components};
 use multirnet_volume::{Geometry, Volume};
+use rayon::prelude::*;
 
 /// Denser than this is no airway lumen. Lung may be less dense.
 const LUMEN_HU: f32 = -800.0;
@@ -201,6 +202,7 @@ fn lumen_planes(hu: &Volume<f32>, air: &Volume<u8>, limit_hu: f32) -> Vec<Plane>
     let [_, sy, sx] = hu.geometry().spacing_mm();
     let grid = hu.geometry().window([0; 3], [1, ny, nx]);
     (0..nz)
+        .into_par_iter()
         .map(|z| {
             let on = hu
                 .plane(z)
@@ -263,6 +265,7 @@ fn walls(labels: &[u32], hu: &[f32], nx: usize, count: usize) -> Vec<f64> {
 pub(super) fn middle_columns(body: &Volume<u8>) -> Vec<f64> {
     let [nz, _, nx] = body.shape();
     (0..nz)
+        .into_par_iter()
         .map(|z| {
             let (mut sum, mut count) = (0usize, 0usize);
             for (i, &v) in body.plane(z).iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use super::average::box_sum;
 use crate::components::{Connectivity, components, largest};
-use crate::morphology::flood_border;
+use crate::morphology::{bounds, flood_border};
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 
@@ -52,17 +52,24 @@ pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, 
     let planes = (base + 1).min(shape[0]);
     let below = [planes, shape[1], shape[2]];
     let mut mean = hu.data()[..below.iter().product()].to_vec();
-    let mut count = vec![1.0; mean.len()];
     for axis in 0..3 {
         box_sum(&mut mean, below, axis, 1);
-        box_sum(&mut count, below, axis, 1);
     }
     // The mean over a box bears noise and drops the edge.
     let limit = lumen_hu + GAS_MARGIN_HU;
     let mut core = air.map(|_| 0u8);
-    for (i, c) in core.data_mut()[..mean.len()].iter_mut().enumerate() {
-        *c = u8::from(air.data()[i] != 0 && mean[i] < limit * count[i]);
-    }
+    // How many voxels of the box lie in the volume.
+    let count = |i: usize, n: usize| 1 + usize::from(i > 0) + usize::from(i + 1 < n);
+    let [nz, ny, nx] = below;
+    let rows = core.data_mut()[..mean.len()].par_chunks_mut(nx).enumerate();
+    rows.with_min_len(64).for_each(|(row, line)| {
+        let counts = count(row / ny, nz) * count(row % ny, ny);
+        let (air, mean) = (&air.data()[row * nx..], &mean[row * nx..]);
+        for (x, c) in line.iter_mut().enumerate() {
+            let voxels = (counts * count(x, nx)) as f32;
+            *c = u8::from(air[x] != 0 && mean[x] < limit * voxels);
+        }
+    });
     let mut gas = hu.map(|v| u8::from(v < limit + NOISE_HU));
     for (g, &a) in gas.data_mut().iter_mut().zip(air.data()) {
         *g &= a;
@@ -71,7 +78,7 @@ pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, 
     let bubbles = parts.select(|n, size| {
         size as f64 * ml >= BUBBLE_ML && {
             let part = parts.select(|m, _| m == n);
-            !within_air(&part, air)
+            !surroundings(&part, air).is_some_and(|(part, air)| within_air(&part, &air))
         }
     });
     if bubbles.data().iter().all(|&v| v == 0) {
@@ -85,11 +92,24 @@ pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, 
     }
 }
 
+/// Steps from a bubble's core to its wall.
+fn wall_steps(grid: &Volume<u8>) -> usize {
+    (WALL_MM / grid.geometry().spacing_mm()[2]).round().max(1.0) as usize
+}
+
+/// The block around `part` that [`within_air`] looks at, of `part` and of `air`.
+fn surroundings(part: &Volume<u8>, air: &Volume<u8>) -> Option<(Volume<u8>, Volume<u8>)> {
+    let (low, high) = bounds(part)?;
+    let room = wall_steps(part) + 2;
+    let start: [usize; 3] = low.map(|v| v.saturating_sub(room));
+    let shape = std::array::from_fn(|a| (high[a] + room + 1).min(part.shape()[a]) - start[a]);
+    Some((part.crop(start, shape).ok()?, air.crop(start, shape).ok()?))
+}
+
 /// Whether `part` lies in air that is less empty, as emphysema lies in lung, rather than in a wall.
 fn within_air(part: &Volume<u8>, air: &Volume<u8>) -> bool {
     let all = part.map(|_| 1);
-    let steps = (WALL_MM / part.geometry().spacing_mm()[2]).round().max(1.0) as usize;
-    let near = (0..steps).fold(part.clone(), |grown, _| grow_within(&grown, &all));
+    let near = (0..wall_steps(part)).fold(part.clone(), |grown, _| grow_within(&grown, &all));
     let far = grow_within(&near, &all);
     let (mut shell, mut airy) = (0usize, 0usize);
     for ((&f, &n), &a) in far.data().iter().zip(near.data()).zip(air.data()) {

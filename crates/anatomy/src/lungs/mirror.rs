@@ -7,7 +7,6 @@
 use super::average::box_sum;
 use super::ribs::RibCage;
 use crate::components::{Connectivity, components};
-use crate::distance::squared_distance;
 use crate::morphology::{dilate, erode};
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
@@ -77,11 +76,9 @@ pub(super) fn add_consolidation(
     let Some(plane) = midline(hu, lungs, middle) else {
         return;
     };
-    let found: Vec<Option<Volume<u8>>> = [RIGHT, LEFT]
-        .into_iter()
-        .map(|side| missing(hu, lungs, airways, &plane, side))
-        .collect();
-    for (side, region) in [RIGHT, LEFT].into_iter().zip(found) {
+    let side = |side| missing(hu, lungs, airways, &plane, side);
+    let (right, left) = rayon::join(|| side(RIGHT), || side(LEFT));
+    for (side, region) in [(RIGHT, right), (LEFT, left)] {
         let Some(region) = region else { continue };
         for (l, &r) in lungs.data_mut().iter_mut().zip(region.data()) {
             if r != 0 && *l == 0 {
@@ -222,11 +219,9 @@ fn missing(
     if core.data().iter().all(|&v| v == 0) {
         return None;
     }
-    let grown = squared_distance(&core, |v| v != 0);
-    let reach = (1.5 * CORE_MM).powi(2) as f32;
-    let mut region = lack.clone();
-    for (r, &d) in region.data_mut().iter_mut().zip(grown.data()) {
-        *r &= u8::from(d <= reach);
+    let mut region = dilate(&core, 1.5 * CORE_MM);
+    for (r, &l) in region.data_mut().iter_mut().zip(lack.data()) {
+        *r &= l;
     }
     let parts = components(&region, Connectivity::Faces);
     let ml = spacing.iter().product::<f64>() / 1000.0;

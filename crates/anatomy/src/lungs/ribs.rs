@@ -1,6 +1,7 @@
 //! The inner side of the rib cage.
 
 use multirnet_volume::Volume;
+use rayon::prelude::*;
 
 /// Directions around the chest's middle.
 const DIRECTIONS: usize = 120;
@@ -24,7 +25,7 @@ impl RibCage {
         let [nz, _, nx] = hu.shape();
         let [sz, sy, sx] = hu.geometry().spacing_mm();
         let mut nearest = vec![[f64::INFINITY; DIRECTIONS]; nz];
-        for (z, nearest) in nearest.iter_mut().enumerate() {
+        nearest.par_iter_mut().enumerate().for_each(|(z, nearest)| {
             for (i, _) in hu
                 .plane(z)
                 .iter()
@@ -39,7 +40,7 @@ impl RibCage {
                     nearest[direction] = nearest[direction].min(radius);
                 }
             }
-        }
+        });
         let slab = (SLAB_MM / sz).round() as usize;
         let around = |z: usize, d: usize, reach: usize| {
             let planes = &nearest[z.saturating_sub(slab)..=(z + slab).min(nz - 1)];
@@ -49,6 +50,7 @@ impl RibCage {
                 .fold(f64::INFINITY, f64::min)
         };
         let limit_mm = (0..nz)
+            .into_par_iter()
             .map(|z| {
                 std::array::from_fn(|d| {
                     // A gap between two ribs is bridged over 15° on either side.

@@ -49,6 +49,9 @@ pub struct Pass {
     pub class_logits: Option<Tensor<2>>,
     /// Output of the last classification module `[batch, channels, d/16, h/16, w/16]`.
     pub class_features: Option<Tensor<5>>,
+    /// The segmentation subnet's deepest feature `[batch, C_5, d/16, h/16, w/16]`, which the
+    /// classification subnet's head takes too.
+    pub deepest: Tensor<5>,
 }
 
 /// Output of the net: every pass, first to last.
@@ -74,6 +77,13 @@ impl Output {
     /// [`class_logits`](Self::class_logits).
     pub fn class_features(&self, from: ClassFrom) -> Option<Tensor<5>> {
         self.select(from, |pass| pass.class_features.clone())
+    }
+
+    /// The deepest features `[batch, C_5, d', h', w']` that belong to
+    /// [`class_logits`](Self::class_logits). The head is linear, so that it may be applied to the
+    /// mean of all passes' features, or to parts of them.
+    pub fn deepest(&self, from: ClassFrom) -> Option<Tensor<5>> {
+        self.select(from, |pass| Some(pass.deepest.clone()))
     }
 
     fn select<const D: usize>(
@@ -143,12 +153,13 @@ impl MultiRNet {
         let class = self
             .classification
             .as_ref()
-            .map(|net| net.forward(x, lesion_mask(lesion.clone()), deepest));
+            .map(|net| net.forward(x, lesion_mask(lesion.clone()), deepest.clone()));
         let (class_logits, class_features) = class.unzip();
         Pass {
             lesion,
             class_logits,
             class_features,
+            deepest,
         }
     }
 }
