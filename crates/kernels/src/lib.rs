@@ -17,6 +17,7 @@ mod conv;
 mod error;
 mod norm;
 mod pack;
+pub mod peak;
 mod plane;
 pub mod reference;
 mod scratch;

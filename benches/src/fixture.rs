@@ -1,0 +1,96 @@
+//! Weights and inputs that every contestant gets.
+
+use crate::{Result, serving};
+use burn::tensor::{Device, Distribution, Tensor};
+use multirnet_nn::{MultiRNetConfig, weights};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use safetensors::SafeTensors;
+use std::path::Path;
+
+/// Writes weights for `config` to `path`: seeded and random, as trained weights are in what matters
+/// here. Running statistics follow the activations, so that those stay in range, and norms are off
+/// their start, so that folding them is put to the test.
+///
+/// # Errors
+/// A sentence that says what failed.
+pub fn write_weights(path: &Path, config: &MultiRNetConfig, seed: u64) -> Result<()> {
+    let device = Device::flex().autodiff();
+    device.seed(seed);
+    let net = config.init(&device);
+    // Each pass moves running statistics by a tenth towards those of its batch.
+    for _ in 0..30 {
+        let x = Tensor::<5>::random([4, 1, 16, 32, 32], Distribution::Uniform(0.0, 1.0), &device);
+        let _ = net.forward_with(x, 0).lesion().into_data();
+    }
+    let mut bytes = weights::to_bytes(&net, weights::Dtype::F32).map_err(|e| e.to_string())?;
+    let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| e.to_string())?;
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    for (name, info) in metadata.tensors() {
+        if info.shape.len() != 1 {
+            continue;
+        }
+        let shift = if name.ends_with("beta") { 0.2 } else { 0.0 };
+        let (from, to) = info.data_offsets;
+        for value in bytes[8 + header + from..8 + header + to]
+            .as_chunks_mut::<4>()
+            .0
+        {
+            let v = f32::from_le_bytes(*value) * rng.random_range(0.8..1.25)
+                + shift * rng.random_range(-1.0f32..1.0);
+            *value = v.to_le_bytes();
+        }
+    }
+    std::fs::write(path, bytes).map_err(|e| format!("{}: cannot write: {e}", path.display()))
+}
+
+/// Random images in `[0, 1]`: `count` values in a few layers of grain, since noise alone averages
+/// out in a network's depths.
+pub fn images(batch: usize, [d, h, w]: [usize; 3], seed: u64) -> Vec<f32> {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let mut all = Vec::with_capacity(batch * d * h * w);
+    for _ in 0..batch {
+        let layers: Vec<(usize, Vec<f32>)> = [1usize, 4, 16]
+            .into_iter()
+            .map(|grain| {
+                let n = d.div_ceil(grain) * h.div_ceil(grain) * w.div_ceil(grain);
+                (grain, (0..n).map(|_| rng.random_range(0.0..1.0)).collect())
+            })
+            .collect();
+        for z in 0..d {
+            for y in 0..h {
+                for x in 0..w {
+                    let sum: f32 = layers
+                        .iter()
+                        .map(|(g, values)| {
+                            let (ny, nx) = (h.div_ceil(*g), w.div_ceil(*g));
+                            values[((z / g) * ny + y / g) * nx + x / g]
+                        })
+                        .sum();
+                    all.push(sum / layers.len() as f32);
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Writes images, and lesion masks of their brightest parts if `masks`, as peers read them.
+///
+/// # Errors
+/// A sentence that names the file.
+pub fn write_input(path: &Path, images: &[f32], masks: bool) -> Result<()> {
+    let mut values = images.to_vec();
+    if masks {
+        values.extend(lesions(images));
+    }
+    serving::save(path, &values)
+}
+
+/// Lesion masks: the brightest parts of images.
+pub fn lesions(images: &[f32]) -> Vec<f32> {
+    images
+        .iter()
+        .map(|v| f32::from(u8::from(*v > 0.65)))
+        .collect()
+}
