@@ -39,6 +39,42 @@ const TESTS: Step = Step {
     args: &["test", "--workspace", "--release", "--locked"],
     env: &[],
 };
+/// With the graphics processor's feature all dependencies are built a second time, which is why
+/// this is a command of its own.
+const GPU_CLIPPY: Step = Step {
+    name: "clippy with wgpu",
+    args: &[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--release",
+        "--locked",
+        "--features",
+        "wgpu",
+        "--",
+        "-D",
+        "warnings",
+    ],
+    env: &[],
+};
+const GPU_TESTS: Step = Step {
+    name: "tests with wgpu",
+    args: &[
+        "test",
+        "--workspace",
+        "--release",
+        "--locked",
+        "--features",
+        "wgpu",
+        "--test",
+        "gpu",
+        "--test",
+        "device",
+        "--",
+        "--nocapture",
+    ],
+    env: &[],
+};
 const POLICY: Step = Step {
     name: "dependency policy",
     args: &["deny", "--offline", "check", "bans", "licenses", "sources"],
@@ -53,6 +89,7 @@ Usage: cargo xtask <COMMAND>
 Commands:
   check   format, clippy, docs, tests, dependency policy (needs cargo-deny)
   fast    format, clippy and docs only: the part that .ci/run adds to the tests
+  gpu     clippy and the tests of `--device gpu`, on the adapter that is found
   help    this text";
 
 fn run(step: &Step) -> Result<(), String> {
@@ -81,6 +118,7 @@ fn main() -> ExitCode {
     let steps: &[Step] = match command.as_str() {
         "check" => &[FORMAT, CLIPPY, DOCS, TESTS, POLICY],
         "fast" => &[FORMAT, CLIPPY, DOCS],
+        "gpu" => &[GPU_CLIPPY, GPU_TESTS],
         "help" | "--help" | "-h" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -1,7 +1,8 @@
-//! The model to use: the packaged one, or the user's file.
+//! The model to use, the packaged one or the user's file, and the device that it runs on.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome};
 use multirnet_infer::{DeviceChoice, Predictor};
+use multirnet_nn::device::Device;
 use std::path::PathBuf;
 
 /// Name of the packaged model.
@@ -16,14 +17,43 @@ pub struct ModelArguments {
     /// Model file (.safetensors); default: the packaged model, which has seen phantoms only
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// Where the network runs.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DeviceArguments {
+    /// Where the network runs: cpu or gpu (a build with `--features wgpu` and a driver)
+    #[arg(long, value_name = "NAME", default_value_t, value_parser = device)]
+    pub device: DeviceChoice,
+}
+
+fn device(text: &str) -> Result<DeviceChoice, String> {
+    DeviceChoice::ALL
+        .into_iter()
+        .find(|d| d.name() == text)
+        .ok_or_else(|| format!("unknown device {text:?} (write cpu or gpu)"))
+}
+
+impl DeviceArguments {
+    /// Opens the device. One that is not there is a wrong argument.
+    pub fn open(&self) -> Outcome<Device> {
+        self.device
+            .open()
+            .map_err(|e| Failure::new(Exit::Usage, format!("--device {}: {e}", self.device)))
+    }
 }
 
 impl ModelArguments {
     /// Loads the model.
     pub fn load(&self) -> Outcome<Predictor> {
+        self.device.open()?;
+        let device = self.device.device;
         match &self.model {
-            Some(path) => Predictor::load(path, DeviceChoice::Cpu),
-            None => Predictor::from_bytes(PACKAGED_NAME, PACKAGED, DeviceChoice::Cpu),
+            Some(path) => Predictor::load(path, device),
+            None => Predictor::from_bytes(PACKAGED_NAME, PACKAGED, device),
         }
         .map_err(Failure::input)
     }

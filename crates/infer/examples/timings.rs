@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = arguments.get(2).map_or("small", String::as_str);
     let predictor = match MultiRNetConfig::preset(model) {
         Some(config) => {
-            let device = DeviceChoice::Cpu.device();
+            let device = DeviceChoice::Cpu.open()?;
             let network = BurnNetwork::new(config.init(&device), device)?;
             let card = ModelCard::unknown(model);
             Predictor::with_network(Box::new(network), card, String::new())

@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Options,
     /// The planned memory is over the configured limit.
     Memory,
+    /// The device that was asked for cannot be used.
+    Device,
 }
 
 /// An error with its kind, the file it concerns if any, the reason, and what to do about it.

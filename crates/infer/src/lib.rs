@@ -48,8 +48,9 @@ pub use finding::{
 };
 pub use memory::{MemoryPhase, MemoryPlan};
 pub use model::{ModelCard, ModelInput};
+pub use multirnet_nn::DeviceChoice;
 pub use network::{Block, BurnNetwork, Cams, Network, TileOutput, WindowOutput};
-pub use options::{DeviceChoice, Pipeline, PredictOptions};
+pub use options::{Pipeline, PredictOptions};
 pub use predictor::{Predictor, Stage};
 pub use restore::NativeMap;
 pub use stitch::Stitcher;

@@ -228,25 +228,6 @@ impl PredictOptions {
     }
 }
 
-/// Where the network runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum DeviceChoice {
-    /// The processor.
-    #[default]
-    Cpu,
-}
-
-impl DeviceChoice {
-    /// The device for inference (without gradients).
-    pub fn device(self) -> burn::tensor::Device {
-        match self {
-            Self::Cpu => burn::tensor::Device::flex(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,7 +85,8 @@ impl Predictor {
     /// Loads a packaged model or a bare weights file.
     ///
     /// # Errors
-    /// `Io` if the file cannot be read, `Model` if it is corrupt or no model.
+    /// `Io` if the file cannot be read, `Model` if it is corrupt or no model, `Device` if the
+    /// device cannot be used.
     pub fn load(path: &Path, device: DeviceChoice) -> Result<Self> {
         let io = |e: std::io::Error| {
             Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
@@ -109,10 +110,12 @@ impl Predictor {
     /// carries no card.
     ///
     /// # Errors
-    /// `Model` if the bytes are corrupt or no model.
+    /// `Model` if the bytes are corrupt or no model, `Device` if the device cannot be used.
     pub fn from_bytes(name: &str, bytes: &[u8], device: DeviceChoice) -> Result<Self> {
         let digest = sha256(bytes);
-        let device = device.device();
+        let device = device
+            .open()
+            .map_err(|e| Error::caused(ErrorKind::Device, e))?;
         // First, because it explains best what is wrong with a file.
         let net = multirnet_nn::weights::from_bytes(name, bytes, &device)
             .map_err(|e| Error::caused(ErrorKind::Model, e))?;

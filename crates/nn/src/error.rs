@@ -19,6 +19,8 @@ pub enum ErrorKind {
     Config,
     /// Weights and configuration, or a tensor and the net, do not belong together.
     Mismatch,
+    /// The device that was asked for cannot be used.
+    Device,
 }
 
 /// An error with its kind, the file it concerns if any, the reason, and what to do about it.

@@ -21,6 +21,7 @@
 
 pub mod blocks;
 pub mod config;
+pub mod device;
 pub mod error;
 pub mod layers;
 pub mod losses;
@@ -29,6 +30,7 @@ pub mod ops;
 pub mod weights;
 
 pub use config::{ClassFrom, MaskFeedback, MultiRNetConfig, Norm};
+pub use device::DeviceChoice;
 pub use error::{Error, ErrorKind, Result};
 pub use losses::{LossConfig, Losses, SegmentationLoss};
 pub use nets::{GradCam, MultiRNet, Output, Pass};

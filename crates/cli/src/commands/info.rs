@@ -3,7 +3,7 @@
 use crate::failure::Outcome;
 use crate::model::ModelArguments;
 use crate::{Context, output};
-use multirnet_infer::NOTICE;
+use multirnet_infer::{DeviceChoice, NOTICE};
 use serde::Serialize;
 
 /// Show the program's version, this machine's features, and the model in use
@@ -22,6 +22,8 @@ struct Facts {
     notice: &'static str,
     threads: usize,
     cpu_features: Vec<&'static str>,
+    /// The graphics processor that `--device gpu` would use.
+    gpu: Option<String>,
     model: ModelFacts,
 }
 
@@ -37,11 +39,13 @@ impl Info {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
         let predictor = self.model.load()?;
+        let gpu = DeviceChoice::Gpu.describe().map_err(|e| e.to_string());
         let facts = Facts {
             version: env!("CARGO_PKG_VERSION"),
             notice: NOTICE,
             threads: rayon::current_num_threads(),
             cpu_features: cpu_features(),
+            gpu: gpu.as_ref().ok().cloned(),
             model: ModelFacts {
                 name: predictor.card().name.clone(),
                 sha256: predictor.model_digest().to_owned(),
@@ -54,7 +58,7 @@ impl Info {
         }
         let m = &facts.model;
         output::print(&format!(
-            "multirnet {}\n{}\n\nThreads        {}\nCPU features   {}\n\nModel          {}\nTrained on     {}\n\
+            "multirnet {}\n{}\n\nThreads        {}\nCPU features   {}\nGPU            {}\n\nModel          {}\nTrained on     {}\n\
              Network        {}\nSHA-256        {}\n",
             facts.version,
             facts.notice,
@@ -64,6 +68,7 @@ impl Info {
             } else {
                 facts.cpu_features.join(", ")
             },
+            gpu.unwrap_or_else(|reason| format!("none: {reason}")),
             m.name,
             m.trained_on,
             m.config,

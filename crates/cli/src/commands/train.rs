@@ -1,6 +1,7 @@
 //! `multirnet train`: from a cohort to a model.
 
 use crate::failure::{Exit, Failure, Outcome};
+use crate::model::DeviceArguments;
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_infer::{DeviceChoice, ModelCard, ModelInput};
@@ -58,11 +59,15 @@ pub struct Train {
     /// A sentence for the model's card: what the cohort is
     #[arg(long, value_name = "TEXT")]
     trained_on: Option<String>,
+
+    #[command(flatten)]
+    device: DeviceArguments,
 }
 
 impl Train {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
+        let device = self.device.open()?;
         let mut config = self.config()?;
         if self.max_minutes.is_some() {
             config.run.max_minutes = self.max_minutes;
@@ -90,7 +95,7 @@ impl Train {
             out: &self.out,
             cache: &cache,
             read: &scan::read_volume,
-            device: DeviceChoice::Cpu.device(),
+            device,
             resume: self.resume,
             prepare_jobs: 2,
         };
@@ -144,7 +149,8 @@ impl Train {
         } else {
             &summary.last_weights
         };
-        let net = weights::load(source, &DeviceChoice::Cpu.device()).map_err(Failure::input)?;
+        let cpu = DeviceChoice::Cpu.open().map_err(Failure::input)?;
+        let net = weights::load(source, &cpu).map_err(Failure::input)?;
         let name = scan::stem(&self.out);
         let [normal, cap, covid19] = cohort.class_counts();
         let card = ModelCard {

@@ -18,6 +18,7 @@ use burn_flex::FlexTensor;
 use multirnet_kernels::{NormAct, Statistics, statistics};
 
 use super::flex::{dense, tensor};
+use crate::device::has_kernels;
 
 /// The fused operation with the batch's statistics, and its gradients.
 ///
@@ -380,7 +381,7 @@ pub fn batch_norm_act(
         slope,
         epsilon,
     } = parameters;
-    if x.dtype() != DType::F32 {
+    if x.dtype() != DType::F32 || !has_kernels(&x) {
         let norm = module::batch_norm_train(x, gamma, beta, epsilon);
         return BatchNormAct {
             output: prelu(add(norm.output, residual), slope),
@@ -422,7 +423,7 @@ pub fn norm_act(
         slope,
         epsilon,
     } = parameters;
-    if x.dtype() != DType::F32 || x.device().is_autodiff() {
+    if x.dtype() != DType::F32 || x.device().is_autodiff() || !has_kernels(&x) {
         let y = module::batch_norm(x, gamma, beta, mean, variance, epsilon);
         return prelu(add(y, residual), slope);
     }

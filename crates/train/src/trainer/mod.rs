@@ -33,7 +33,7 @@ pub struct Options<'a> {
     pub cache: &'a Path,
     /// Reads a scan.
     pub read: &'a Reader<'a>,
-    /// The device, without autodiff (`Device::flex()` for the CPU).
+    /// The device, without autodiff (see `multirnet_nn::DeviceChoice`).
     pub device: Device,
     /// Go on with the run in `out` instead of starting one.
     pub resume: bool,
