@@ -137,7 +137,7 @@ fn everything(bytes: &[u8], device: &Device) -> Named {
 fn compare(config: MultiRNetConfig) {
     let Some(gpu) = gpu() else { return };
     let cpu = DeviceChoice::Cpu.open().unwrap();
-    cpu.seed(7);
+    cpu.seed(std::env::var("SEED").map_or(7, |s| s.parse().unwrap()));
     let config = MultiRNetConfig {
         channels: config.channels.map(|c| c / 4),
         class_channels: config.class_channels.map(|c| c / 4),

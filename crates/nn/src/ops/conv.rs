@@ -9,23 +9,22 @@ use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{DType, Tensor, module};
+use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 use multirnet_kernels::Conv;
 
 use super::flex::{dense, tensor};
-use crate::device::has_kernels;
 
-fn options(stride: usize, padding: usize) -> ConvOptions<3> {
+pub(super) fn options(stride: usize, padding: usize) -> ConvOptions<3> {
     ConvOptions::new([stride; 3], [padding; 3], [1; 3], 1)
 }
 
-fn up_options() -> ConvTransposeOptions<3> {
+pub(super) fn up_options() -> ConvTransposeOptions<3> {
     ConvTransposeOptions::new([2; 3], [0; 3], [0; 3], [1; 3], 1)
 }
 
 /// Convolutions without bias and their gradients; the defaults are the backend's own.
-#[backend_extension(Flex, Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Autodiff)]
 pub trait ConvOps: Backend {
     /// The convolution of `x` with `w`.
     fn conv(
@@ -286,9 +285,6 @@ pub fn conv3d(
     stride: usize,
     padding: usize,
 ) -> Tensor<5> {
-    if !has_kernels(&x) {
-        return module::conv3d(x, weight, bias, options(stride, padding));
-    }
     let y = <Dispatch as ConvOps>::conv(x.into_dispatch(), weight.into_dispatch(), stride, padding);
     with_bias(Tensor::from_dispatch(y), bias)
 }
@@ -302,9 +298,6 @@ pub fn conv3d(
 /// - `bias`: `[channels_out]`
 /// - output: `[batch, channels_out, 2d, 2h, 2w]`
 pub fn up2(x: Tensor<5>, weight: Tensor<5>, bias: Option<Tensor<1>>) -> Tensor<5> {
-    if !has_kernels(&x) {
-        return module::conv_transpose3d(x, weight, bias, up_options());
-    }
     let y = <Dispatch as ConvOps>::up(x.into_dispatch(), weight.into_dispatch());
     with_bias(Tensor::from_dispatch(y), bias)
 }
@@ -322,7 +315,7 @@ fn with_bias(y: Tensor<5>, bias: Option<Tensor<1>>) -> Tensor<5> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use burn::tensor::{Device, Distribution, module};
 
     fn close(what: &str, a: &Tensor<5>, b: &Tensor<5>) {
         assert_eq!(a.dims(), b.dims(), "{what}");

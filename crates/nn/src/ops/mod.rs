@@ -2,4 +2,6 @@
 
 pub mod conv;
 mod flex;
+#[cfg(feature = "wgpu")]
+mod gpu;
 pub mod norm_act;
