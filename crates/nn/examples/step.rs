@@ -25,6 +25,7 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 fn main() {
+    multirnet_kernels::allocator::keep_freed_pages();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |i: usize, default: usize| {
         let value = args.get(i).and_then(|a| a.parse().ok());
