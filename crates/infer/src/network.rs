@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
-use multirnet_nn::{MultiRNet, MultiRNetConfig, Output};
+use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output};
 
 /// What a network says about one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,7 +154,7 @@ impl Network for BurnNetwork {
                         x.narrow(a + 2, block.start[a] / 16, block.shape[a] / 16)
                     })
                 };
-                let logits = values(net.head(part(&features), part(&deepest)))?;
+                let logits = values(net.head(&Eager, part(&features), part(&deepest)))?;
                 Ok(softmax([0, 1, 2].map(|c| f64::from(logits[c]))))
             })
             .collect::<Result<_>>()?;

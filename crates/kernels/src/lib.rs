@@ -14,7 +14,10 @@
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
 mod conv;
+mod direct;
+mod epilogue;
 mod error;
+mod layer;
 mod norm;
 mod pack;
 pub mod peak;
@@ -27,6 +30,7 @@ mod winograd;
 
 pub use conv::{Algorithm, Conv};
 pub use error::{Error, ErrorKind, Result};
+pub use layer::{Layer, Maps, MapsMut};
 pub use norm::{NormAct, NormGrads, Statistics, statistics};
 pub use simd::{Isa, available, isa};
 pub use weight::bias_grad;

@@ -6,7 +6,7 @@ use crate::simd::{Scalar, Simd, dispatch};
 ///
 /// # Safety
 /// `x + (ci-1)·x_channel + max(taps)` must have `NV · LANES` readable floats, `w` `ci · taps · OC`,
-/// `bias` (unless null) `OC`, and `y + o·y_channel` `NV · LANES` writable floats for every `o < OC`.
+/// and `y + o·y_channel` `NV · LANES` writable floats for every `o < OC`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn tile<S: Simd, const OC: usize, const NV: usize>(
@@ -15,18 +15,12 @@ unsafe fn tile<S: Simd, const OC: usize, const NV: usize>(
     ci: usize,
     taps: &[usize],
     w: *const f32,
-    bias: *const f32,
     y: *mut f32,
     y_channel: usize,
 ) {
     // SAFETY: all offsets stay within what the caller promises.
     unsafe {
         let mut acc = [[S::zero(); NV]; OC];
-        if !bias.is_null() {
-            for (o, row) in acc.iter_mut().enumerate() {
-                *row = [S::splat(*bias.add(o)); NV];
-            }
-        }
         let mut wp = w;
         for c in 0..ci {
             let xc = x.add(c * x_channel);
@@ -65,7 +59,6 @@ unsafe fn line<S: Simd, const OC: usize>(
     ci: usize,
     taps: &[usize],
     w: *const f32,
-    bias: *const f32,
     y: *mut f32,
     y_channel: usize,
     len: usize,
@@ -76,7 +69,7 @@ unsafe fn line<S: Simd, const OC: usize>(
     unsafe {
         macro_rules! step {
             ($simd:ty, $n:literal) => {{
-                tile::<$simd, OC, $n>(x.add(p), x_channel, ci, taps, w, bias, y.add(p), y_channel);
+                tile::<$simd, OC, $n>(x.add(p), x_channel, ci, taps, w, y.add(p), y_channel);
                 p += $n * <$simd as Simd>::LANES;
             }};
         }
@@ -103,7 +96,6 @@ unsafe fn plane_generic<S: Simd>(
     ci: usize,
     taps: &[usize],
     w: *const f32,
-    bias: *const f32,
     oc: usize,
     y: *mut f32,
     y_channel: usize,
@@ -114,7 +106,7 @@ unsafe fn plane_generic<S: Simd>(
     unsafe {
         macro_rules! run {
             ($oc:literal) => {
-                line::<S, $oc>(x, x_channel, ci, taps, w, bias, y, y_channel, len, exact)
+                line::<S, $oc>(x, x_channel, ci, taps, w, y, y_channel, len, exact)
             };
         }
         match oc {
@@ -128,20 +120,19 @@ unsafe fn plane_generic<S: Simd>(
 
 dispatch! {
     /// A line of `len` positions for `oc` (8, 4, 2 or 1) output channels:
-    /// `y[o][p] = bias[o] + Σ_c Σ_t w[c][t][o] · x[c][taps[t] + p]`.
+    /// `y[o][p] = Σ_c Σ_t w[c][t][o] · x[c][taps[t] + p]`.
     ///
     /// # Safety
     /// The processor has `isa`. `x + (ci-1)·x_channel + max(taps)` has `len` readable floats and
     /// `y + o·y_channel` as many writable ones, unless `exact` rounded up to a multiple of 16;
-    /// `w` has `ci · taps.len() · oc` floats, `bias` is null or has `oc`.
+    /// `w` has `ci · taps.len() · oc` floats.
     pub(crate) unsafe fn plane = plane_generic(
         x: *const f32,
         x_channel: usize,
         ci: usize,
         taps: &[usize],
         w: *const f32,
-        bias: *const f32,
-        oc: usize,
+            oc: usize,
         y: *mut f32,
         y_channel: usize,
         len: usize,

@@ -5,12 +5,13 @@
 
 use rayon::prelude::*;
 
-use crate::conv::Conv;
+use crate::conv::{Conv, LARGE_PLANE};
+use crate::epilogue::Source;
 use crate::error::{Error, Result};
 use crate::pack::{Grid, SLACK, pack, pack_rows};
 use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
-use crate::winograd::{Plan, Source};
+use crate::winograd::Plan;
 
 /// Positions of one chunk: four channels of gradients and two of input fit the L2 cache.
 const CHUNK: usize = 10_000;
@@ -30,7 +31,7 @@ impl Conv {
         let [d, h, w] = self.output();
         let (ci, co) = (self.channels_in, self.channels_out);
         let cycles = |plan: &Plan| plan.weight_grad_cycles(ci, co);
-        if let Some(plan) = self.winograd(16, cycles) {
+        if let Some(plan) = self.winograd(16, LARGE_PLANE, cycles) {
             let x = Source {
                 x,
                 image: ci * d * h * w,

@@ -1,10 +1,10 @@
 //! MultiR-Net: one network that segments pneumonia lesions in chest CT and tells COVID-19,
 //! community-acquired pneumonia and neither apart.
 //!
-//! From small to large: [`layers`] → [`blocks`] → [`nets`]. A net is written once, here, on
-//! [burn](https://burn.dev)'s tensors: the device it is created on decides whether it trains
-//! (`device.autodiff()`: batch statistics, dropout, gradients) or only runs (running statistics,
-//! no dropout).
+//! From small to large: [`layers`] → [`blocks`] → [`nets`]. A net is written once, here, over the
+//! operations of [`Compute`]. [`Eager`] carries them out on [burn](https://burn.dev)'s tensors: the
+//! device that a net is created on decides whether it trains (`device.autodiff()`: batch
+//! statistics, dropout, gradients) or only runs (running statistics, no dropout).
 //!
 //! ```no_run
 //! use burn::tensor::{Device, Tensor};
@@ -20,6 +20,7 @@
 #![recursion_limit = "256"]
 
 pub mod blocks;
+pub mod compute;
 pub mod config;
 pub mod device;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod nets;
 pub mod ops;
 pub mod weights;
 
+pub use compute::{Compute, Eager};
 pub use config::{ClassFrom, MaskFeedback, MultiRNetConfig, Norm};
 pub use device::DeviceChoice;
 pub use error::{Error, ErrorKind, Result};

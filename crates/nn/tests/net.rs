@@ -166,7 +166,7 @@ fn grad_cam_agrees_with_autodiff() {
     let features = features.detach().require_grad();
     let [b, c, d, h, w] = features.dims();
     for chosen in 0..3 {
-        let logit = class.head(features.clone(), deepest.clone());
+        let logit = class.head(&Eager, features.clone(), deepest.clone());
         let grads = logit.slice([0..b, chosen..chosen + 1]).sum().backward();
         let alpha = features
             .grad(&grads)

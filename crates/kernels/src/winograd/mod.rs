@@ -21,23 +21,16 @@ mod product;
 mod weight;
 
 pub(crate) use filter::Filter;
-pub(crate) use output::{Epilogue, Target};
 pub(crate) use plan::{Plan, Tile, direct_cycles};
 
 use crate::conv::Pointer;
+use crate::epilogue::{Epilogue, Source, Target};
 use crate::scratch::Scratch;
 use crate::simd::Isa;
 use rayon::prelude::*;
 
 /// Output channels whose products are kept at a time.
 const GROUP: usize = 32;
-
-/// Where inputs lie: channel `c` of image `n` at `n · image + c · (d·h·w)`.
-#[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
-    pub x: &'a [f32],
-    pub image: usize,
-}
 
 impl Plan {
     /// The convolution, with `epilogue` applied to each result.
@@ -55,8 +48,8 @@ impl Plan {
         let volume: usize = self.size.iter().product();
         let (ci, co) = (filter.channels_in, filter.channels_out);
         assert_eq!(filter.tile, self.tile);
-        assert!((self.batch - 1) * source.image + ci * volume <= source.x.len());
-        assert!((self.batch - 1) * target.image + co * volume <= target.len);
+        source.check(self.batch, ci, volume);
+        target.check(self.batch, co, volume);
         epilogue.check(self.batch, co, volume);
         let points = self.tile.points();
         let group = GROUP
@@ -136,6 +129,13 @@ impl Plan {
                 });
             }
         });
+    }
+
+    /// Floats of working memory that a thread takes for a chunk.
+    pub(crate) fn chunk_floats(&self, channels_in: usize, channels_out: usize) -> usize {
+        let channel = channel_floats(self.tile.points(), self.most_columns());
+        let group = GROUP.min(channels_out.next_multiple_of(8));
+        (channels_in + group) * channel + self.row_floats()
     }
 
     /// Tasks that a chunk is split into: one if there are chunks enough for all threads.

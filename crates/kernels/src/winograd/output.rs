@@ -2,89 +2,8 @@
 
 use super::plan::{Segment, Tile};
 use super::points::at;
-use crate::conv::Pointer;
+use crate::epilogue::{Epilogue, Target};
 use crate::simd::{Simd, dispatch};
-
-/// Where results go: channel `c` of image `n` at `n · image + c · (d·h·w)`.
-#[derive(Clone, Copy)]
-pub(crate) struct Target {
-    pub y: Pointer,
-    pub len: usize,
-    pub image: usize,
-}
-
-/// What is added to each result before the PReLU.
-#[derive(Clone, Copy)]
-pub(crate) struct Residual<'a> {
-    pub x: &'a [f32],
-    pub image: usize,
-    /// 0 if one channel is added to all.
-    pub channel: usize,
-}
-
-/// What follows the convolution: `prelu(result + bias + residual)`.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Epilogue<'a> {
-    pub bias: Option<&'a [f32]>,
-    pub residual: Option<Residual<'a>>,
-    /// PReLU's slope per channel.
-    pub slope: Option<&'a [f32]>,
-}
-
-impl Epilogue<'_> {
-    /// # Panics
-    /// If a slice is too short for these sizes.
-    pub(crate) fn check(&self, batch: usize, channels: usize, volume: usize) {
-        for values in [self.bias, self.slope].into_iter().flatten() {
-            assert_eq!(values.len(), channels);
-        }
-        if let Some(r) = self.residual {
-            assert!((batch - 1) * r.image + (channels - 1) * r.channel + volume <= r.x.len());
-        }
-    }
-
-    /// Applies it to `n` results at `from`, which go to `to`.
-    ///
-    /// # Safety
-    /// The processor has the instruction set of `S`; both have `n` floats; channel and `at` (the
-    /// position in the residual) are within what [`check`](Self::check) was asked for.
-    #[inline(always)]
-    pub(crate) unsafe fn row<S: Simd>(
-        &self,
-        from: *const f32,
-        to: *mut f32,
-        n: usize,
-        channel: usize,
-        residual_at: usize,
-    ) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let value = |v: Option<&[f32]>, otherwise: f32| match v {
-                Some(v) => *v.get_unchecked(channel),
-                None => otherwise,
-            };
-            let bias = S::splat(value(self.bias, 0.0));
-            let slope = S::splat(value(self.slope, 1.0));
-            let residual = self.residual.map(|r| r.x.as_ptr().add(residual_at));
-            let mut j = 0;
-            while j + S::LANES <= n {
-                let mut v = S::add(S::load(from.add(j)), bias);
-                if let Some(r) = residual {
-                    v = S::add(v, S::load(r.add(j)));
-                }
-                S::store(to.add(j), S::prelu(v, slope));
-                j += S::LANES;
-            }
-            if j < n {
-                let mut v = S::add(S::load_part(from.add(j), 0, n - j), bias);
-                if let Some(r) = residual {
-                    v = S::add(v, S::load_part(r.add(j), 0, n - j));
-                }
-                S::store_part(to.add(j), S::prelu(v, slope), n - j);
-            }
-        }
-    }
-}
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
@@ -158,9 +77,7 @@ unsafe fn tiles<S: Simd, const M: usize>(
                         .y
                         .0
                         .add(s.image * target.image + channel * volume + at);
-                    let residual = epilogue
-                        .residual
-                        .map_or(0, |r| s.image * r.image + channel * r.channel + at);
+                    let residual = epilogue.at(s.image, channel, at);
                     epilogue.row::<S>(from, to, n, channel, residual);
                 }
             }

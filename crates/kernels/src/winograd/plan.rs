@@ -177,6 +177,11 @@ impl Plan {
         input.max(output)
     }
 
+    /// Columns of the largest chunk.
+    pub(crate) fn most_columns(&self) -> usize {
+        (self.rows * self.width).next_multiple_of(self.lanes)
+    }
+
     pub(crate) fn chunk(&self, i: usize) -> Chunk {
         let parts = self.parts();
         let end = ((i + 1) * self.rows).min(self.units());

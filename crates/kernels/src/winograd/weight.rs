@@ -5,8 +5,9 @@
 
 use super::filter::transform_back;
 use super::input::{gradient, input};
-use super::{Plan, Source, channel_floats, split};
+use super::{Plan, channel_floats, split};
 use crate::conv::Pointer;
+use crate::epilogue::Source;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;
@@ -32,8 +33,8 @@ impl Plan {
     ) -> Vec<f32> {
         let volume: usize = self.size.iter().product();
         assert!(self.lanes.is_multiple_of(LINE));
-        assert!((self.batch - 1) * x.image + ci * volume <= x.x.len());
-        assert!((self.batch - 1) * g.image + co * volume <= g.x.len());
+        x.check(self.batch, ci, volume);
+        g.check(self.batch, co, volume);
         let points = self.tile.points();
         let (wide, high) = (
             ci.next_multiple_of(LINE),

@@ -1,10 +1,11 @@
 //! Residual module of the classification subnet.
 
 use super::unit::{Unit, UnitConfig};
+use crate::compute::Compute;
 use crate::config::Norm;
 use crate::layers::{Conv, ConvConfig};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Configuration of [`ClassModule`].
 #[derive(Debug, Clone)]
@@ -65,12 +66,12 @@ impl ClassModule {
     ///
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d/stride, h/stride, w/stride]`
-    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
         let residual = match &self.shortcut {
-            Some(conv) => conv.forward(x.clone()),
+            Some(conv) => on.conv(x.clone(), conv),
             None => x.clone(),
         };
         self.second
-            .forward_residual(self.first.forward(x), residual)
+            .forward_residual(on, self.first.forward(on, x), residual)
     }
 }

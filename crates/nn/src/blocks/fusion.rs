@@ -1,8 +1,9 @@
 //! Multi-scale fusion of the decoder's features into the lesion map.
 
+use crate::compute::Compute;
 use crate::layers::{Conv, ConvConfig, FusionUp, FusionUpConfig};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation::sigmoid};
+use burn::tensor::Device;
 
 /// Configuration of [`Fusion`].
 #[derive(Debug, Clone)]
@@ -49,19 +50,13 @@ impl Fusion {
     ///
     /// - `features`: decoder features of levels 1..4, `[batch, C_i, d/2^(i−1), …]`
     /// - output: probabilities `[batch, K, d, h, w]`
-    pub fn forward(&self, features: [Tensor<5>; 4]) -> Tensor<5> {
+    pub fn forward<C: Compute>(&self, on: &C, features: [C::Map; 4]) -> C::Map {
         let layers = self.heads.iter().zip(&self.ups).zip(&self.scale_weights);
-        let [first, rest @ ..] = features;
-        let mut layers = layers.map(|((head, up), weight)| {
-            move |x: Tensor<5>| up.forward(head.forward(x)).mul_scalar(*weight)
-        });
-        let sum = layers
-            .next()
-            .map_or_else(|| first.clone(), |f| f(first.clone()));
-        sigmoid(
-            rest.into_iter()
-                .zip(layers)
-                .fold(sum, |sum, (x, f)| sum + f(x)),
-        )
+        let parts = features
+            .into_iter()
+            .zip(layers)
+            .map(|(x, ((head, up), weight))| (on.conv(x, head), up, *weight))
+            .collect();
+        on.fuse(parts)
     }
 }

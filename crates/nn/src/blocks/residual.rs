@@ -1,9 +1,10 @@
 //! V-Net's block of convolutions with a residual path.
 
 use super::unit::{Unit, UnitConfig};
+use crate::compute::Compute;
 use crate::config::Norm;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Configuration of [`Residual`].
 #[derive(Debug, Clone)]
@@ -57,12 +58,12 @@ impl Residual {
     /// - input: `[batch, channels_in, d, h, w]`
     /// - `residual`: `[batch, channels_out or 1, d, h, w]`
     /// - output: `[batch, channels_out, d, h, w]`
-    pub fn forward(&self, x: Tensor<5>, residual: Tensor<5>) -> Tensor<5> {
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map, residual: C::Map) -> C::Map {
         match self.units.split_last() {
-            None => x + residual,
+            None => on.add(x, residual),
             Some((last, first)) => {
-                let x = first.iter().fold(x, |x, unit| unit.forward(x));
-                last.forward_residual(x, residual)
+                let x = first.iter().fold(x, |x, unit| unit.forward(on, x));
+                last.forward_residual(on, x, residual)
             }
         }
     }

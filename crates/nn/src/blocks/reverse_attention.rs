@@ -1,10 +1,11 @@
 //! Reverse attention on a skip connection.
 
 use super::unit::{Unit, UnitConfig};
+use crate::compute::Compute;
 use crate::config::Norm;
-use crate::layers::{Conv, ConvConfig, nearest_up2};
+use crate::layers::{Conv, ConvConfig};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation::sigmoid};
+use burn::tensor::Device;
 
 /// Configuration of [`ReverseAttention`].
 #[derive(Debug, Clone)]
@@ -52,9 +53,8 @@ impl ReverseAttention {
     /// - `skip`: `[batch, C, d, h, w]`
     /// - `deeper`: `[batch, C', d/2, h/2, w/2]`
     /// - output: `[batch, C, d, h, w]`
-    pub fn forward(&self, skip: Tensor<5>, deeper: Tensor<5>) -> Tensor<5> {
-        // 1 − sigmoid(s) = sigmoid(−s), and upsampling by repetition commutes with it.
-        let reverse = sigmoid(self.logit.forward(deeper).neg());
-        self.unit.forward(skip * nearest_up2(reverse))
+    pub fn forward<C: Compute>(&self, on: &C, skip: C::Map, deeper: C::Map) -> C::Map {
+        let logit = on.conv(deeper, &self.logit);
+        self.unit.forward(on, on.attend(skip, logit))
     }
 }

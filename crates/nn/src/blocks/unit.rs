@@ -1,10 +1,11 @@
 //! Convolution, norm, PReLU.
 
+use crate::compute::Compute;
 use crate::config::Norm;
 use crate::layers::{Conv, ConvConfig, NormConfig, NormLayer};
 use burn::module::Module;
 use burn::nn::{PRelu, PReluConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Configuration of [`Unit`].
 #[derive(Debug, Clone)]
@@ -62,8 +63,8 @@ impl Unit {
     ///
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
-    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.norm.forward_act(self.conv.forward(x), None, &self.act)
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
+        on.unit(x, &self.conv, &self.norm, &self.act, None)
     }
 
     /// Applies the block with `residual` added before the PReLU.
@@ -71,8 +72,7 @@ impl Unit {
     /// # Shapes
     ///
     /// - `residual`: the output's, or with one channel, which is then added to every channel
-    pub fn forward_residual(&self, x: Tensor<5>, residual: Tensor<5>) -> Tensor<5> {
-        let y = self.conv.forward(x);
-        self.norm.forward_act(y, Some(residual), &self.act)
+    pub fn forward_residual<C: Compute>(&self, on: &C, x: C::Map, residual: C::Map) -> C::Map {
+        on.unit(x, &self.conv, &self.norm, &self.act, Some(residual))
     }
 }

@@ -1,10 +1,11 @@
 //! Upward step of the decoder.
 
+use crate::compute::Compute;
 use crate::config::Norm;
 use crate::layers::{NormConfig, NormLayer, UpConv, UpConvConfig};
 use burn::module::Module;
 use burn::nn::{PRelu, PReluConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Configuration of [`Up`].
 #[derive(Debug, Clone)]
@@ -52,7 +53,7 @@ impl Up {
     ///
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, 2d, 2h, 2w]`
-    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.norm.forward_act(self.conv.forward(x), None, &self.act)
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
+        on.up(x, &self.conv, &self.norm, &self.act)
     }
 }

@@ -1,10 +1,11 @@
 //! The classification subnet.
 
 use crate::blocks::{ClassModule, ClassModuleConfig};
+use crate::compute::Compute;
 use crate::config::{CLASSES, MaskFeedback, MultiRNetConfig, Norm};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Strides of the six modules.
 pub const STRIDES: [usize; 6] = [1, 2, 2, 2, 2, 1];
@@ -76,19 +77,21 @@ impl Classification {
     /// - `mask`: lesion map `[batch, 1, d, h, w]`
     /// - `deepest`: `[batch, C_5, d/16, h/16, w/16]`
     /// - output: `[batch, 3]` and `[batch, class_channels[5], d/16, h/16, w/16]`
-    pub fn forward(
+    pub fn forward<C: Compute>(
         &self,
-        x: Tensor<5>,
-        mask: Tensor<5>,
-        deepest: Tensor<5>,
-    ) -> (Tensor<2>, Tensor<5>) {
+        on: &C,
+        x: C::Map,
+        mask: C::Map,
+        deepest: C::Map,
+    ) -> (C::Vector, C::Map) {
         let z = match self.mask_feedback {
-            MaskFeedback::Multiply => x * mask,
-            MaskFeedback::Add => x + mask,
+            MaskFeedback::Multiply => on.multiply(x, mask),
+            MaskFeedback::Add => on.add(x, mask),
             MaskFeedback::None => x,
         };
-        let features = self.modules.iter().fold(z, |z, module| module.forward(z));
-        (self.head(features.clone(), deepest), features)
+        let modules = self.modules.iter();
+        let features = modules.fold(z, |z, module| module.forward(on, z));
+        (self.head(on, features.clone(), deepest), features)
     }
 
     /// Logits of the last module's features and the segmentation subnet's deepest feature.
@@ -98,14 +101,7 @@ impl Classification {
     /// - `features`: `[batch, class_channels[5], d', h', w']`
     /// - `deepest`: `[batch, C_5, d', h', w']`
     /// - output: `[batch, 3]`
-    pub fn head(&self, features: Tensor<5>, deepest: Tensor<5>) -> Tensor<2> {
-        let pooled = Tensor::cat(vec![pool(features), pool(deepest)], 1);
-        self.linear.forward(self.dropout.forward(pooled))
+    pub fn head<C: Compute>(&self, on: &C, features: C::Map, deepest: C::Map) -> C::Vector {
+        on.head([features, deepest], &self.dropout, &self.linear)
     }
-}
-
-/// Global average pooling, `[batch, channels, d, h, w]` → `[batch, channels]`.
-fn pool(x: Tensor<5>) -> Tensor<2> {
-    let [b, c, d, h, w] = x.dims();
-    x.reshape([b, c, d * h * w]).mean_dim(2).reshape([b, c])
 }

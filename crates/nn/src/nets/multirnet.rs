@@ -2,6 +2,7 @@
 
 use super::classification::{Classification, ClassificationConfig};
 use super::segmentation::{Segmentation, SegmentationConfig};
+use crate::compute::{Compute, Eager};
 use crate::config::{ClassFrom, MultiRNetConfig};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
@@ -42,16 +43,16 @@ pub struct MultiRNet {
 
 /// Output of one pass.
 #[derive(Debug, Clone)]
-pub struct Pass {
+pub struct Pass<M = Tensor<5>, V = Tensor<2>> {
     /// Lesion probabilities `[batch, K, d, h, w]`.
-    pub lesion: Tensor<5>,
+    pub lesion: M,
     /// Class logits `[batch, 3]`: normal, CAP, COVID-19.
-    pub class_logits: Option<Tensor<2>>,
+    pub class_logits: Option<V>,
     /// Output of the last classification module `[batch, channels, d/16, h/16, w/16]`.
-    pub class_features: Option<Tensor<5>>,
+    pub class_features: Option<M>,
     /// The segmentation subnet's deepest feature `[batch, C_5, d/16, h/16, w/16]`, which the
     /// classification subnet's head takes too.
-    pub deepest: Tensor<5>,
+    pub deepest: M,
 }
 
 /// Output of the net: every pass, first to last.
@@ -134,7 +135,7 @@ impl MultiRNet {
         let mut previous = x.zeros_like();
         for _ in 0..=iterations {
             let pass = self.pass(x.clone(), previous);
-            previous = lesion_mask(pass.lesion.clone());
+            previous = self.lesion_mask(&Eager, pass.lesion.clone());
             if self.config.detach_feedback {
                 previous = previous.detach();
             }
@@ -149,11 +150,25 @@ impl MultiRNet {
     ///
     /// - `x` and `previous`: `[batch, 1, d, h, w]`
     pub fn pass(&self, x: Tensor<5>, previous: Tensor<5>) -> Pass {
-        let (lesion, deepest) = self.segmentation.forward(x.clone(), previous);
-        let class = self
-            .classification
-            .as_ref()
-            .map(|net| net.forward(x, lesion_mask(lesion.clone()), deepest.clone()));
+        self.pass_on(&Eager, x, previous)
+    }
+
+    /// As [`pass`](Self::pass), carried out by `on`.
+    ///
+    /// # Shapes
+    ///
+    /// - `x` and `previous`: `[batch, 1, d, h, w]`
+    pub fn pass_on<C: Compute>(
+        &self,
+        on: &C,
+        x: C::Map,
+        previous: C::Map,
+    ) -> Pass<C::Map, C::Vector> {
+        let (lesion, deepest) = self.segmentation.forward(on, x.clone(), previous);
+        let class = self.classification.as_ref().map(|net| {
+            let mask = self.lesion_mask(on, lesion.clone());
+            net.forward(on, x, mask, deepest.clone())
+        });
         let (class_logits, class_features) = class.unzip();
         Pass {
             lesion,
@@ -162,17 +177,17 @@ impl MultiRNet {
             deepest,
         }
     }
-}
 
-/// One lesion map of K: the maximum over channels (ours, for K > 1).
-///
-/// # Shapes
-///
-/// - input: `[batch, K, d, h, w]`
-/// - output: `[batch, 1, d, h, w]`
-pub fn lesion_mask(lesion: Tensor<5>) -> Tensor<5> {
-    match lesion.dims()[1] {
-        1 => lesion,
-        _ => lesion.max_dim(1),
+    /// One lesion map of K, which is fed back: the maximum over channels (ours, for K > 1).
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch, K, d, h, w]`
+    /// - output: `[batch, 1, d, h, w]`
+    pub fn lesion_mask<C: Compute>(&self, on: &C, lesion: C::Map) -> C::Map {
+        match self.config.lesion_channels {
+            1 => lesion,
+            _ => on.largest(lesion),
+        }
     }
 }

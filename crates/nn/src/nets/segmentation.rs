@@ -4,9 +4,10 @@ use crate::blocks::{
     Fusion, FusionConfig, Residual, ResidualConfig, ReverseAttention, ReverseAttentionConfig, Unit,
     UnitConfig, Up, UpConfig,
 };
+use crate::compute::Compute;
 use crate::config::{MultiRNetConfig, Norm};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Convolutions of the encoder's blocks, levels 1..5.
 pub const ENCODER_CONVS: [usize; 5] = [1, 2, 3, 3, 3];
@@ -111,30 +112,30 @@ impl Segmentation {
     /// - `previous`: previous lesion map `[batch, 1, d, h, w]`
     /// - output: lesion probabilities `[batch, K, d, h, w]` and the deepest feature
     ///   `[batch, C_5, d/16, h/16, w/16]`
-    pub fn forward(&self, x: Tensor<5>, previous: Tensor<5>) -> (Tensor<5>, Tensor<5>) {
-        let input = Tensor::cat(vec![x.clone(), previous], 1);
-        let mut feature = self.encoders[0].forward(input, x);
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map, previous: C::Map) -> (C::Map, C::Map) {
+        let input = on.cat(x.clone(), previous);
+        let mut feature = self.encoders[0].forward(on, input, x);
         let mut skips = Vec::with_capacity(4);
         for (down, encoder) in self.downs.iter().zip(&self.encoders[1..]) {
-            let next = down.forward(feature.clone());
+            let next = down.forward(on, feature.clone());
             skips.push(feature);
-            feature = encoder.forward(next.clone(), next);
+            feature = encoder.forward(on, next.clone(), next);
         }
         let deepest = feature;
-        let d4 = self.decode(3, skips.pop(), deepest.clone());
-        let d3 = self.decode(2, skips.pop(), d4.clone());
-        let d2 = self.decode(1, skips.pop(), d3.clone());
-        let d1 = self.decode(0, skips.pop(), d2.clone());
-        (self.fusion.forward([d1, d2, d3, d4]), deepest)
+        let d4 = self.decode(on, 3, skips.pop(), deepest.clone());
+        let d3 = self.decode(on, 2, skips.pop(), d4.clone());
+        let d2 = self.decode(on, 1, skips.pop(), d3.clone());
+        let d1 = self.decode(on, 0, skips.pop(), d2.clone());
+        (self.fusion.forward(on, [d1, d2, d3, d4]), deepest)
     }
 
-    fn decode(&self, i: usize, skip: Option<Tensor<5>>, deeper: Tensor<5>) -> Tensor<5> {
-        let up = self.ups[i].forward(deeper.clone());
+    fn decode<C: Compute>(&self, on: &C, i: usize, skip: Option<C::Map>, deeper: C::Map) -> C::Map {
+        let up = self.ups[i].forward(on, deeper.clone());
         let skip = match (&self.attentions, skip) {
-            (Some(attentions), Some(skip)) => attentions[i].forward(skip, deeper),
+            (Some(attentions), Some(skip)) => attentions[i].forward(on, skip, deeper),
             (None, Some(skip)) => skip,
             (_, None) => up.clone(),
         };
-        self.decoders[i].forward(Tensor::cat(vec![up.clone(), skip], 1), up)
+        self.decoders[i].forward(on, on.cat(up.clone(), skip), up)
     }
 }

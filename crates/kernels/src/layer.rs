@@ -1,0 +1,268 @@
+//! Convolutions of a trained net: weights packed once, what follows fused in.
+
+use std::sync::OnceLock;
+
+use crate::conv::{Algorithm, Conv, Pointer};
+use crate::direct::{self, Packed};
+use crate::epilogue::{Epilogue, Residual, Source, Target};
+use crate::error::{Error, Result};
+use crate::winograd::{Filter, Plan, Tile};
+
+/// A batch of feature maps in a slice: channel `c` of image `n` begins at `n · image + c · volume`.
+/// Maps whose images are further apart than their channels need are channels of larger maps.
+#[derive(Debug, Clone, Copy)]
+pub struct Maps<'a> {
+    /// From the first map's first value on.
+    pub values: &'a [f32],
+    /// Floats from one image to the next.
+    pub image: usize,
+}
+
+/// [`Maps`] to write to.
+#[derive(Debug)]
+pub struct MapsMut<'a> {
+    /// From the first map's first value on.
+    pub values: &'a mut [f32],
+    /// Floats from one image to the next.
+    pub image: usize,
+}
+
+/// A convolution, or the transpose of one, with bias, residual and PReLU:
+/// `y = prelu(conv(x) + bias + residual)`.
+#[derive(Debug)]
+pub struct Layer {
+    transposed: bool,
+    /// Channels of the convolution's input and output; a transpose goes the other way.
+    channels: [usize; 2],
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    weights: Vec<f32>,
+    bias: Option<Vec<f32>>,
+    slope: Option<Vec<f32>>,
+    algorithm: Algorithm,
+    direct: OnceLock<Packed>,
+    small: OnceLock<Filter>,
+    large: OnceLock<Filter>,
+}
+
+impl Layer {
+    /// A convolution with weights `[channels_out, channels_in, k, k, k]`, and optionally a bias and
+    /// a PReLU's slope per output channel.
+    ///
+    /// # Errors
+    /// When an array's length is not the shape's.
+    pub fn conv(
+        channels: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        weights: Vec<f32>,
+    ) -> Result<Self> {
+        let wanted = channels[0] * channels[1] * kernel.pow(3);
+        Error::check_len("the weights", weights.len(), wanted)?;
+        // Sizes that no input could make sense of are refused here.
+        Conv::new(1, channels, [kernel.max(1); 3], kernel, stride, padding)?;
+        Ok(Self {
+            transposed: false,
+            channels,
+            kernel,
+            stride,
+            padding,
+            weights,
+            bias: None,
+            slope: None,
+            algorithm: Algorithm::Auto,
+            direct: OnceLock::new(),
+            small: OnceLock::new(),
+            large: OnceLock::new(),
+        })
+    }
+
+    /// A transposed 2³ convolution with stride 2, which doubles each side; weights
+    /// `[channels_in, channels_out, 2, 2, 2]`.
+    ///
+    /// # Errors
+    /// When an array's length is not the shape's.
+    pub fn up([channels_in, channels_out]: [usize; 2], weights: Vec<f32>) -> Result<Self> {
+        Ok(Self {
+            transposed: true,
+            ..Self::conv([channels_out, channels_in], 2, 2, 0, weights)?
+        })
+    }
+
+    /// Adds a bias per output channel.
+    ///
+    /// # Errors
+    /// When it has another length.
+    pub fn with_bias(mut self, bias: Vec<f32>) -> Result<Self> {
+        Error::check_len("the bias", bias.len(), self.channels_out())?;
+        self.bias = Some(bias);
+        Ok(self)
+    }
+
+    /// Adds a PReLU with a slope per output channel.
+    ///
+    /// # Errors
+    /// When it has another length.
+    pub fn with_slope(mut self, slope: Vec<f32>) -> Result<Self> {
+        Error::check_len("the slopes", slope.len(), self.channels_out())?;
+        self.slope = Some(slope);
+        Ok(self)
+    }
+
+    /// Computes it in another way than the cost model's.
+    #[must_use]
+    pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
+        self.algorithm = algorithm;
+        self
+    }
+
+    /// Channels of the input.
+    pub fn channels_in(&self) -> usize {
+        self.channels[usize::from(self.transposed)]
+    }
+
+    /// Channels of the output.
+    pub fn channels_out(&self) -> usize {
+        self.channels[usize::from(!self.transposed)]
+    }
+
+    /// Depth, height and width of the output for those of the input.
+    ///
+    /// # Errors
+    /// When the kernel does not fit into the padded input.
+    pub fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
+        if self.transposed {
+            return Ok(input.map(|v| 2 * v));
+        }
+        Ok(self.shape(1, input)?.output())
+    }
+
+    /// Multiply-adds of one image counted as two operations each, borders included.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output).
+    pub fn flops(&self, input: [usize; 3]) -> Result<usize> {
+        Ok(self.shape(1, input)?.flops())
+    }
+
+    /// The convolution for an input; a transpose's goes from its output to its input.
+    fn shape(&self, batch: usize, input: [usize; 3]) -> Result<Conv> {
+        let input = if self.transposed {
+            input.map(|v| 2 * v)
+        } else {
+            input
+        };
+        let (k, s, p) = (self.kernel, self.stride, self.padding);
+        Ok(Conv::new(batch, self.channels, input, k, s, p)?.with_algorithm(self.algorithm))
+    }
+
+    /// Computes `batch` images of size `input`. A residual has the output's maps, or one map per
+    /// image that is added to all channels (`broadcast`).
+    ///
+    /// # Errors
+    /// When a slice is too short, or a residual is given to a transpose.
+    pub fn run(
+        &self,
+        batch: usize,
+        input: [usize; 3],
+        x: Maps,
+        residual: Option<(Maps, bool)>,
+        y: MapsMut,
+    ) -> Result<()> {
+        let conv = self.shape(batch, input)?;
+        let (from, to) = (self.channels_in(), self.channels_out());
+        let volume: usize = input.iter().product();
+        let out: usize = self.output(input)?.iter().product();
+        let fits = |what: &str, len: usize, image: usize, channels: usize, volume: usize| {
+            let wanted = (batch - 1) * image + channels * volume;
+            if len >= wanted {
+                Ok(())
+            } else {
+                Error::check_len(what, len, wanted)
+            }
+        };
+        fits("the input", x.values.len(), x.image, from, volume)?;
+        fits("the output", y.values.len(), y.image, to, out)?;
+        if batch > 1 && y.image < to * out {
+            return Err(Error::shape(format!(
+                "output images of {} floats, {} apart",
+                to * out,
+                y.image
+            )));
+        }
+        if let Some((r, broadcast)) = &residual {
+            let channels = if *broadcast { 1 } else { to };
+            fits("the residual", r.values.len(), r.image, channels, out)?;
+            if self.transposed {
+                return Err(Error::shape("a transpose with a residual".into()));
+            }
+        }
+        let epilogue = Epilogue {
+            bias: self.bias.as_deref(),
+            slope: self.slope.as_deref(),
+            residual: residual.map(|(r, broadcast)| Residual {
+                x: r.values,
+                image: r.image,
+                channel: if broadcast { 0 } else { out },
+            }),
+        };
+        let source = Source {
+            x: x.values,
+            image: x.image,
+        };
+        let target = Target {
+            y: Pointer(y.values.as_mut_ptr()),
+            len: y.values.len(),
+            image: y.image,
+        };
+        if self.transposed {
+            let packed = self
+                .direct
+                .get_or_init(|| Packed::transposed(&conv, &self.weights));
+            direct::transposed(&conv, source, packed, target, &epilogue);
+            return Ok(());
+        }
+        let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
+        // Running statistics take no part in rounding, so that large tiles serve any plane.
+        match conv.winograd(conv.isa().lanes(), 1, cycles) {
+            Some(plan) => {
+                let cell = match plan.tile {
+                    Tile::Small => &self.small,
+                    Tile::Large => &self.large,
+                };
+                let filter = cell.get_or_init(|| {
+                    Filter::new(conv.isa(), plan.tile, from, to, |o, c, t| {
+                        self.weights[(o * from + c) * 27 + t]
+                    })
+                });
+                plan.forward(conv.isa(), source, filter, target, &epilogue);
+            }
+            None => {
+                let packed = self
+                    .direct
+                    .get_or_init(|| Packed::forward(&conv, &self.weights));
+                direct::forward(&conv, source, packed, target, &epilogue);
+            }
+        }
+        Ok(())
+    }
+
+    /// Upper bound of the floats of working memory that [`run`](Self::run) takes per image besides
+    /// its arguments, on `threads` threads.
+    ///
+    /// # Errors
+    /// As [`output`](Self::output).
+    pub fn working_floats(&self, input: [usize; 3], threads: usize) -> Result<usize> {
+        let conv = self.shape(1, input)?;
+        let (from, to) = (self.channels_in(), self.channels_out());
+        let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
+        if !self.transposed
+            && let Some(plan) = conv.winograd(conv.isa().lanes(), 1, cycles)
+        {
+            return Ok(plan.chunk_floats(from, to) * threads + plan.tile.points() * from * to);
+        }
+        Ok(direct::working_floats(&conv, self.transposed, threads))
+    }
+}
