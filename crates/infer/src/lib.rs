@@ -25,6 +25,7 @@
 
 mod consolidation;
 mod digest;
+mod engine;
 mod error;
 mod finding;
 mod grid;
@@ -42,6 +43,7 @@ mod tiles;
 mod windows;
 
 pub use digest::{content_sha256, sha256};
+pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{
     Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,

@@ -215,7 +215,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         .map_err(|e| Error::new(ErrorKind::Model, format!("the network's output: {e:?}")))
 }
 
-fn softmax(logits: [f64; 3]) -> [f64; 3] {
+pub(crate) fn softmax(logits: [f64; 3]) -> [f64; 3] {
     let top = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
     let e = logits.map(|l| (l - top).exp());
     let sum: f64 = e.iter().sum();

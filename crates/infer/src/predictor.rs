@@ -5,7 +5,7 @@ use crate::grid::{dilate, radius_voxels};
 use crate::pipeline::{self, Watch, Working};
 use crate::restore::{NativeBox, NativeMap};
 use crate::{
-    BurnNetwork, DeviceChoice, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard, ModelInput,
+    BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard, ModelInput,
     NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source, Timing,
     content_sha256, sha256,
 };
@@ -113,6 +113,7 @@ impl Predictor {
     /// `Model` if the bytes are corrupt or no model, `Device` if the device cannot be used.
     pub fn from_bytes(name: &str, bytes: &[u8], device: DeviceChoice) -> Result<Self> {
         let digest = sha256(bytes);
+        let on_cpu = device == DeviceChoice::Cpu;
         let device = device
             .open()
             .map_err(|e| Error::caused(ErrorKind::Device, e))?;
@@ -120,8 +121,13 @@ impl Predictor {
         let net = multirnet_nn::weights::from_bytes(name, bytes, &device)
             .map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let card = ModelCard::read(name, bytes)?.unwrap_or_else(|| ModelCard::unknown(name));
-        let network = BurnNetwork::new(net, device).map_err(|e| e.at(Path::new(name)))?;
-        Ok(Self::with_network(Box::new(network), card, digest))
+        let at = |e: Error| e.at(Path::new(name));
+        let network: Box<dyn Network> = if on_cpu && Engine::supports(net.config()) {
+            Box::new(Engine::new(&net).map_err(at)?)
+        } else {
+            Box::new(BurnNetwork::new(net, device).map_err(at)?)
+        };
+        Ok(Self::with_network(network, card, digest))
     }
 
     /// Any network as a predictor, for tests and other engines; `digest` identifies its weights.

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use multirnet_nn::{ClassFrom, ErrorKind, MultiRNet, MultiRNetConfig, Output, weights};
+use multirnet_nn::{ClassFrom, Eager, ErrorKind, MultiRNet, MultiRNetConfig, Output, weights};
 
 fn tiny() -> MultiRNetConfig {
     MultiRNetConfig {

@@ -1,0 +1,147 @@
+//! Where each map lies: buffers planned before anything runs.
+
+use super::record::{Operation, Recording, Value};
+use std::collections::BTreeMap;
+
+/// Place of a map: channels from `channel` on in a buffer whose images have `channels` of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) buffer: usize,
+    pub(super) channel: usize,
+    pub(super) channels: usize,
+}
+
+/// Which maps share which buffer; for any window.
+#[derive(Debug)]
+pub(super) struct Layout {
+    places: Vec<Place>,
+    /// Whether a concatenation has nothing to copy, its parts being made in place.
+    joined: Vec<bool>,
+    /// For each buffer, the maps' channels and halvings that it must hold.
+    contents: Vec<Vec<(usize, u32)>>,
+}
+
+impl Layout {
+    /// Plans for `recording`, largest maps first served. Sizes are compared for a window of 16
+    /// voxels a side; other windows scale all of them alike.
+    pub(super) fn new(recording: &Recording) -> Self {
+        let n = recording.kinds.len();
+        // The map in which another lies, and the first channel there.
+        let mut inside: Vec<Option<(Value, usize)>> = vec![None; n];
+        let mut joined = vec![false; recording.steps.len()];
+        for (i, step) in recording.steps.iter().enumerate() {
+            let Operation::Cat([a, b]) = step.operation else {
+                continue;
+            };
+            let free = a != b && inside[a.0].is_none() && inside[b.0].is_none();
+            let before = inside.clone();
+            inside[a.0] = Some((step.output, 0));
+            inside[b.0] = Some((step.output, recording.kinds[a.0].channels));
+            // No step may read from the buffer that it writes to.
+            let clash = recording.steps.iter().enumerate().any(|(j, s)| {
+                j != i
+                    && !joined[j]
+                    && s.operation
+                        .inputs()
+                        .iter()
+                        .any(|v| root(&inside, *v).0 == root(&inside, s.output).0)
+            });
+            if free && !clash {
+                joined[i] = true;
+            } else {
+                inside = before;
+            }
+        }
+        // Steps between which each root map is alive; the inputs from the beginning, what is
+        // asked for until the end.
+        let end = recording.steps.len();
+        let mut alive: BTreeMap<Value, (usize, usize)> = BTreeMap::new();
+        let mut touch = |v: Value, at: usize| {
+            let range = alive.entry(root(&inside, v).0).or_insert((at, at));
+            *range = (range.0.min(at), range.1.max(at));
+        };
+        for v in recording.inputs {
+            touch(v, 0);
+        }
+        for (i, step) in recording.steps.iter().enumerate() {
+            touch(step.output, i);
+            for v in step.operation.inputs() {
+                touch(v, i);
+            }
+        }
+        let [a, b] = recording.head.maps;
+        for v in [recording.lesion, recording.mask, a, b] {
+            touch(v, end);
+        }
+        let size = |v: Value| {
+            let kind = recording.kinds[v.0];
+            (kind.channels << 12) >> (3 * kind.halvings)
+        };
+        let mut roots: Vec<(Value, (usize, usize))> = alive.into_iter().collect();
+        roots.sort_by_key(|(v, _)| std::cmp::Reverse(size(*v)));
+        // Each goes to the first buffer that is free for its time: the largest come first, so
+        // that no buffer grows.
+        let mut buffers: Vec<Vec<(usize, usize)>> = Vec::new();
+        let mut of_root = BTreeMap::new();
+        let mut contents: Vec<Vec<(usize, u32)>> = Vec::new();
+        for (v, (from, to)) in roots {
+            let free = |times: &Vec<(usize, usize)>| times.iter().all(|t| to < t.0 || t.1 < from);
+            let buffer = buffers.iter().position(free).unwrap_or_else(|| {
+                buffers.push(Vec::new());
+                contents.push(Vec::new());
+                buffers.len() - 1
+            });
+            buffers[buffer].push((from, to));
+            let kind = recording.kinds[v.0];
+            contents[buffer].push((kind.channels, kind.halvings));
+            of_root.insert(v, buffer);
+        }
+        let places = (0..n)
+            .map(|i| {
+                let (root, channel) = root(&inside, Value(i));
+                Place {
+                    buffer: of_root.get(&root).copied().unwrap_or(0),
+                    channel,
+                    channels: recording.kinds[root.0].channels,
+                }
+            })
+            .collect();
+        Self {
+            places,
+            joined,
+            contents,
+        }
+    }
+
+    pub(super) fn place(&self, value: Value) -> Place {
+        self.places[value.0]
+    }
+
+    /// Whether step `i` is a concatenation that needs no copying.
+    pub(super) fn joined(&self, i: usize) -> bool {
+        self.joined[i]
+    }
+
+    /// Floats of each buffer for windows of `shape`.
+    pub(super) fn sizes(&self, shape: [usize; 3], batch: usize) -> Vec<usize> {
+        let largest = |contents: &Vec<(usize, u32)>| {
+            contents
+                .iter()
+                .map(|(channels, h)| channels * shape.map(|v| v >> h).iter().product::<usize>())
+                .max()
+                .unwrap_or(0)
+        };
+        self.contents.iter().map(|c| batch * largest(c)).collect()
+    }
+}
+
+/// The map that holds `v` in the end, and the channel at which it begins there.
+fn root(inside: &[Option<(Value, usize)>], v: Value) -> (Value, usize) {
+    match inside[v.0] {
+        Some((outer, channel)) => {
+            let (root, first) = root(inside, outer);
+            (root, first + channel)
+        }
+        None => (v, 0),
+    }
+}

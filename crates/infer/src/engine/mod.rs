@@ -1,0 +1,314 @@
+//! The CPU engine: a trained net as a plan of fused steps.
+//!
+//! [`Recording`] passes a recorder through the net's own definition (`multirnet_nn::Compute`), so
+//! that there is no second copy of it: convolutions come out with their norms folded into the
+//! weights, and with the residual and PReLU that follow. [`Layout`] gives every map a place in as
+//! few buffers as their lifetimes allow; parts of a concatenation are made where they belong. The
+//! memory is known before anything runs, and kept between windows.
+
+mod layout;
+mod record;
+mod steps;
+
+use crate::network::{Block, Cams, TileOutput, WindowOutput, softmax};
+use crate::{Error, ErrorKind, Network, Result};
+use layout::Layout;
+use multirnet_nn::{ClassFrom, MultiRNet, MultiRNetConfig, Norm};
+use record::{Head, Operation, Recording};
+use std::sync::Mutex;
+use steps::{Run, Workspace};
+
+/// MultiR-Net on the CPU, by this project's kernels alone.
+#[derive(Debug)]
+pub struct Engine {
+    recording: Recording,
+    layout: Layout,
+    config: MultiRNetConfig,
+    parameters: u64,
+    /// Buffers that wait for the next window.
+    idle: Mutex<Vec<Workspace>>,
+}
+
+impl Engine {
+    /// Whether nets of this configuration can be run: norms must be batch norms, whose statistics
+    /// are known after training.
+    pub fn supports(config: &MultiRNetConfig) -> bool {
+        config.norm == Norm::Batch && config.classification
+    }
+
+    /// Plans for `net`.
+    ///
+    /// # Errors
+    /// `Model` if the net is none that [`supports`](Self::supports) knows.
+    pub fn new(net: &MultiRNet) -> Result<Self> {
+        let recording = Recording::new(net).map_err(|problem| {
+            Error::new(
+                ErrorKind::Model,
+                format!("the engine cannot run this model: {problem}"),
+            )
+            .hint("use `BurnNetwork`, which runs any")
+        })?;
+        Ok(Self {
+            layout: Layout::new(&recording),
+            recording,
+            config: net.config().clone(),
+            parameters: burn::module::Module::num_params(net) as u64,
+            idle: Mutex::default(),
+        })
+    }
+
+    /// Multiply-adds of one pass over a window of `shape` counted as two operations each, as
+    /// defined (not as computed).
+    ///
+    /// # Errors
+    /// `Model` if the net cannot take such windows.
+    pub fn flops(&self, shape: [usize; 3]) -> Result<u64> {
+        MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let run = self.run_of(shape, 1);
+        let mut sum = 0;
+        for step in &self.recording.steps {
+            if let Operation::Layer { layer, x, .. } = &step.operation {
+                sum += layer.flops(run.size(*x)).map_err(kernel)? as u64;
+            }
+        }
+        Ok(sum)
+    }
+
+    fn run_of(&self, shape: [usize; 3], batch: usize) -> Run<'_> {
+        Run {
+            recording: &self.recording,
+            layout: &self.layout,
+            shape,
+            batch,
+        }
+    }
+
+    /// All passes over a batch of windows.
+    fn passes(&self, windows: &[f32], shape: [usize; 3]) -> Result<Passes> {
+        MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let size: usize = shape.iter().product();
+        let batch = windows.len() / size;
+        if batch == 0 || batch * size != windows.len() {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("{} values are no windows of {shape:?}", windows.len()),
+            ));
+        }
+        let run = self.run_of(shape, batch);
+        let idle = || self.idle.lock().unwrap_or_else(|e| e.into_inner());
+        let mut workspace = idle().pop().unwrap_or_default();
+        let sizes = self.layout.sizes(shape, batch);
+        workspace.buffers.resize_with(sizes.len(), Vec::new);
+        for (buffer, size) in workspace.buffers.iter_mut().zip(sizes) {
+            if buffer.len() < size {
+                *buffer = Vec::new(); // freed first: its content is of no use
+                buffer.resize(size, 0.0);
+            }
+        }
+        let [ct, previous] = self.recording.inputs;
+        let [features, deepest] = self.recording.head.maps;
+        let mut fed_back = vec![0.0; windows.len()];
+        let mut kept: Option<Kept> = None;
+        for pass in 0..=self.config.iterations {
+            for n in 0..batch {
+                let part = n * size..(n + 1) * size;
+                run.image_mut(&mut workspace, ct, n)
+                    .copy_from_slice(&windows[part.clone()]);
+                run.image_mut(&mut workspace, previous, n)
+                    .copy_from_slice(&fed_back[part]);
+            }
+            for (i, step) in self.recording.steps.iter().enumerate() {
+                run.step(i, step, &mut workspace).map_err(kernel)?;
+            }
+            for (n, to) in fed_back.chunks_exact_mut(size).enumerate() {
+                to.copy_from_slice(run.image(&workspace, self.recording.mask, n));
+            }
+            let all = |v| -> Vec<f32> {
+                let images = (0..batch).map(|n| run.image(&workspace, v, n));
+                images.flatten().copied().collect()
+            };
+            let now = [all(features), all(deepest)];
+            kept = Some(match (kept, self.config.class_from) {
+                (Some(kept), ClassFrom::First) => kept,
+                (Some(mut kept), ClassFrom::Mean) => {
+                    for (sum, now) in kept.maps.iter_mut().zip(now) {
+                        sum.iter_mut().zip(now).for_each(|(s, v)| *s += v);
+                    }
+                    kept.passes += 1;
+                    kept
+                }
+                _ => Kept {
+                    maps: now,
+                    passes: 1,
+                },
+            });
+            debug_assert!(pass <= self.config.iterations);
+        }
+        let lesion = (0..batch)
+            .map(|n| run.image(&workspace, self.recording.lesion, n).to_vec())
+            .collect();
+        idle().push(workspace);
+        let Some(mut kept) = kept else {
+            return Err(Error::new(ErrorKind::Model, "the model makes no pass"));
+        };
+        let share = 1.0 / kept.passes as f32;
+        for map in &mut kept.maps {
+            map.iter_mut().for_each(|v| *v *= share);
+        }
+        Ok(Passes {
+            lesion,
+            maps: kept.maps,
+            grid: run.size(features),
+        })
+    }
+}
+
+/// Features that the classes come from, summed over passes.
+struct Kept {
+    maps: [Vec<f32>; 2],
+    passes: usize,
+}
+
+/// What all passes give.
+struct Passes {
+    /// `[K, d, h, w]` of each window.
+    lesion: Vec<Vec<f32>>,
+    /// Features of the head's two maps, all windows one after the other.
+    maps: [Vec<f32>; 2],
+    /// Their grid.
+    grid: [usize; 3],
+}
+
+impl Passes {
+    /// Features of window `n`.
+    fn features(&self, n: usize) -> [&[f32]; 2] {
+        let batch = self.lesion.len();
+        [0, 1].map(|i| {
+            let size = self.maps[i].len() / batch;
+            &self.maps[i][n * size..(n + 1) * size]
+        })
+    }
+}
+
+impl Head {
+    /// Class probabilities of the averages over a block of the features' grid.
+    fn classify(
+        &self,
+        maps: [&[f32]; 2],
+        grid: [usize; 3],
+        start: [usize; 3],
+        shape: [usize; 3],
+    ) -> [f64; 3] {
+        let volume: usize = grid.iter().product();
+        let count: usize = shape.iter().product();
+        let mut logits = [0, 1, 2].map(|c| f64::from(self.bias[c]));
+        let channels = maps.into_iter().flat_map(|m| m.chunks_exact(volume));
+        for (channel, weights) in channels.zip(self.weights.chunks_exact(3)) {
+            let mut sum = 0.0;
+            for z in start[0]..start[0] + shape[0] {
+                for y in start[1]..start[1] + shape[1] {
+                    let row = &channel[(z * grid[1] + y) * grid[2] + start[2]..][..shape[2]];
+                    sum += row.iter().copied().map(f64::from).sum::<f64>();
+                }
+            }
+            let mean = sum / count as f64;
+            for (l, w) in logits.iter_mut().zip(weights) {
+                *l += mean * f64::from(*w);
+            }
+        }
+        softmax(logits)
+    }
+
+    /// Grad-CAM of each class: behind the features are only an average and this layer, so that the
+    /// gradient is its weight over the number of voxels (see `MultiRNet::explain`).
+    fn cams(&self, features: &[f32], grid: [usize; 3]) -> Cams {
+        let volume: usize = grid.iter().product();
+        let maps = [0, 1, 2].map(|class| {
+            let mut map = vec![0f32; volume];
+            for (channel, weights) in features
+                .chunks_exact(volume)
+                .zip(self.weights.chunks_exact(3))
+            {
+                let alpha = weights[class] / volume as f32;
+                map.iter_mut()
+                    .zip(channel)
+                    .for_each(|(m, v)| *m += alpha * v);
+            }
+            map.iter_mut().for_each(|m| *m = m.max(0.0));
+            map
+        });
+        Cams { shape: grid, maps }
+    }
+}
+
+impl Network for Engine {
+    fn lesion_channels(&self) -> usize {
+        self.config.lesion_channels
+    }
+
+    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
+        let mut passes = self.passes(windows, shape)?;
+        let head = &self.recording.head;
+        let lesion = std::mem::take(&mut passes.lesion);
+        let batch = lesion.len();
+        passes.lesion.resize(batch, Vec::new());
+        Ok(lesion
+            .into_iter()
+            .enumerate()
+            .map(|(n, lesion)| {
+                let maps = passes.features(n);
+                WindowOutput {
+                    lesion,
+                    probabilities: head.classify(maps, passes.grid, [0; 3], passes.grid),
+                    cams: explain.then(|| head.cams(maps[0], passes.grid)),
+                }
+            })
+            .collect())
+    }
+
+    fn run_tile(&self, tile: &[f32], shape: [usize; 3], blocks: &[Block]) -> Result<TileOutput> {
+        let mut passes = self.passes(tile, shape)?;
+        if passes.lesion.len() != 1 {
+            return Err(Error::new(ErrorKind::Model, "one tile at a time"));
+        }
+        let maps = passes.features(0);
+        let classes = blocks
+            .iter()
+            .map(|block| {
+                let [start, size] = [block.start, block.shape].map(|v| v.map(|v| v / 16));
+                self.recording.head.classify(maps, passes.grid, start, size)
+            })
+            .collect();
+        Ok(TileOutput {
+            classes,
+            lesion: passes.lesion.swap_remove(0),
+        })
+    }
+
+    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+        let threads = rayon::current_num_threads();
+        let run = self.run_of(shape, batch);
+        let mut working = 0;
+        for step in &self.recording.steps {
+            if let Operation::Layer { layer, x, .. } = &step.operation {
+                let floats = layer.working_floats(run.size(*x), threads);
+                working = working.max(floats.unwrap_or(0));
+            }
+        }
+        let buffers: usize = self.layout.sizes(shape, batch).iter().sum();
+        let voxels = batch * shape.iter().product::<usize>();
+        // Weights as they came and packed; windows in, fed-back map, lesion map out.
+        let packed = 6 * self.parameters;
+        4 * ((buffers + working + (2 + self.config.lesion_channels) * voxels) as u64
+            + self.parameters
+            + packed)
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        serde_json::to_value(&self.config).unwrap_or_default()
+    }
+}
+
+fn kernel(error: multirnet_kernels::Error) -> Error {
+    Error::caused(ErrorKind::Model, error)
+}

@@ -1,0 +1,232 @@
+//! What an operation does to its buffers.
+
+use super::layout::{Layout, Place};
+use super::record::{Operation, Part, Recording, Step, Value};
+use multirnet_kernels::{Maps, MapsMut};
+use rayon::prelude::*;
+
+/// Buffers of one run.
+#[derive(Debug, Default)]
+pub(super) struct Workspace {
+    pub(super) buffers: Vec<Vec<f32>>,
+}
+
+/// A run's sizes and places.
+pub(super) struct Run<'a> {
+    pub(super) recording: &'a Recording,
+    pub(super) layout: &'a Layout,
+    pub(super) shape: [usize; 3],
+    pub(super) batch: usize,
+}
+
+impl Run<'_> {
+    /// Depth, height and width of a map.
+    pub(super) fn size(&self, value: Value) -> [usize; 3] {
+        let halvings = self.recording.kinds[value.0].halvings;
+        self.shape.map(|v| v >> halvings)
+    }
+
+    fn volume(&self, value: Value) -> usize {
+        self.size(value).iter().product()
+    }
+
+    fn channels(&self, value: Value) -> usize {
+        self.recording.kinds[value.0].channels
+    }
+
+    /// First float of a map in its buffer, and floats from one image to the next.
+    fn strides(&self, value: Value) -> (usize, usize) {
+        let Place {
+            channel, channels, ..
+        } = self.layout.place(value);
+        let volume = self.volume(value);
+        (channel * volume, channels * volume)
+    }
+
+    /// Image `n` of a map, all its channels.
+    pub(super) fn image<'b>(&self, workspace: &'b Workspace, value: Value, n: usize) -> &'b [f32] {
+        let (start, image) = self.strides(value);
+        let buffer = &workspace.buffers[self.layout.place(value).buffer];
+        &buffer[start + n * image..][..self.channels(value) * self.volume(value)]
+    }
+
+    /// As [`image`](Self::image), to write.
+    pub(super) fn image_mut<'b>(
+        &self,
+        workspace: &'b mut Workspace,
+        value: Value,
+        n: usize,
+    ) -> &'b mut [f32] {
+        let (start, image) = self.strides(value);
+        let buffer = &mut workspace.buffers[self.layout.place(value).buffer];
+        &mut buffer[start + n * image..][..self.channels(value) * self.volume(value)]
+    }
+
+    fn maps<'b>(&self, workspace: &'b Workspace, value: Value) -> Maps<'b> {
+        let (start, image) = self.strides(value);
+        Maps {
+            values: &workspace.buffers[self.layout.place(value).buffer][start..],
+            image,
+        }
+    }
+
+    /// Carries out step `i`.
+    pub(super) fn step(
+        &self,
+        i: usize,
+        step: &Step,
+        workspace: &mut Workspace,
+    ) -> Result<(), multirnet_kernels::Error> {
+        if self.layout.joined(i) {
+            return Ok(());
+        }
+        let y = step.output;
+        // No step reads the buffer that it writes (the layout sees to that), so that it can be
+        // taken out meanwhile.
+        let buffer = self.layout.place(y).buffer;
+        let mut out = std::mem::take(&mut workspace.buffers[buffer]);
+        let (start, image) = self.strides(y);
+        let result = match &step.operation {
+            Operation::Layer { layer, x, residual } => {
+                let residual = residual.map(|r| {
+                    let broadcast = self.channels(r) == 1 && self.channels(y) != 1;
+                    (self.maps(workspace, r), broadcast)
+                });
+                let values = &mut out[start..];
+                let maps = self.maps(workspace, *x);
+                let y = MapsMut { values, image };
+                layer.run(self.batch, self.size(*x), maps, residual, y)
+            }
+            other => {
+                let length = self.channels(y) * self.volume(y);
+                for n in 0..self.batch {
+                    let out = &mut out[start + n * image..][..length];
+                    self.simple(other, n, workspace, y, out);
+                }
+                Ok(())
+            }
+        };
+        workspace.buffers[buffer] = out;
+        result
+    }
+
+    /// The operations that are no convolutions, on image `n`.
+    fn simple(
+        &self,
+        operation: &Operation,
+        n: usize,
+        workspace: &Workspace,
+        y: Value,
+        out: &mut [f32],
+    ) {
+        let image = |v: &Value| self.image(workspace, *v, n);
+        let volume = self.volume(y);
+        match operation {
+            Operation::Layer { .. } => {}
+            Operation::Cat([a, b]) => {
+                let (a, b) = (image(a), image(b));
+                out[..a.len()].copy_from_slice(a);
+                out[a.len()..].copy_from_slice(b);
+            }
+            Operation::Attend([skip, logit]) => {
+                attend(image(skip), image(logit), self.size(*skip), out);
+            }
+            Operation::Fuse(parts) => {
+                let maps: Vec<(&Part, &[f32])> = parts.iter().map(|p| (p, image(&p.map))).collect();
+                fuse(&maps, self.size(y), out);
+            }
+            Operation::Largest(x) => {
+                let x = image(x);
+                out.copy_from_slice(&x[..volume]);
+                for channel in x.chunks_exact(volume).skip(1) {
+                    out.iter_mut()
+                        .zip(channel)
+                        .for_each(|(o, v)| *o = o.max(*v));
+                }
+            }
+            Operation::Multiply([a, b]) => {
+                combine(out, image(a), image(b), |a, b| a * b);
+            }
+            Operation::Add([a, b]) => combine(out, image(a), image(b), |a, b| a + b),
+        }
+    }
+}
+
+/// Floats that a task of an elementwise operation takes.
+const GRAIN: usize = 1 << 14;
+
+fn combine(out: &mut [f32], a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    out.par_chunks_mut(GRAIN)
+        .zip(a.par_chunks(GRAIN).zip(b.par_chunks(GRAIN)))
+        .for_each(|(out, (a, b))| {
+            for ((o, a), b) in out.iter_mut().zip(a).zip(b) {
+                *o = f(*a, *b);
+            }
+        });
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+/// `skip ⊙ sigmoid(−up2(logit))`.
+fn attend(skip: &[f32], logit: &[f32], [d, h, w]: [usize; 3], out: &mut [f32]) {
+    let reverse: Vec<f32> = logit.par_iter().map(|s| sigmoid(-s)).collect();
+    let mut wide = vec![0.0; d * h * w];
+    wide.par_chunks_mut(h * w)
+        .enumerate()
+        .for_each(|(z, plane)| {
+            for (y, row) in plane.chunks_exact_mut(w).enumerate() {
+                let from = &reverse[((z / 2) * (h / 2) + y / 2) * (w / 2)..][..w / 2];
+                for (pair, v) in row.chunks_exact_mut(2).zip(from) {
+                    pair.fill(*v);
+                }
+            }
+        });
+    out.par_chunks_mut(d * h * w)
+        .zip(skip.par_chunks(d * h * w))
+        .for_each(|(out, skip)| {
+            for ((o, s), a) in out.iter_mut().zip(skip).zip(&wide) {
+                *o = s * a;
+            }
+        });
+}
+
+/// `sigmoid(Σ UP(map))` over the parts.
+fn fuse(parts: &[(&Part, &[f32])], [d, h, w]: [usize; 3], out: &mut [f32]) {
+    let volume = d * h * w;
+    out.par_chunks_mut(h * w)
+        .enumerate()
+        .for_each(|(i, plane)| {
+            let (k, z) = (i / d, i % d);
+            plane.fill(0.0);
+            for (part, map) in parts {
+                let s = part.factor;
+                let channels = map.len() * s.pow(3) / volume;
+                let [_, hs, ws] = [d / s, h / s, w / s];
+                for c in 0..channels {
+                    // Kernel of channel c to k, and the plane of the map under this one.
+                    let kernel =
+                        &part.weights[(c * (out_channels(parts, volume)) + k) * s.pow(3)..];
+                    let from = &map[(c * (d / s) + z / s) * hs * ws..][..hs * ws];
+                    for (y, row) in plane.chunks_exact_mut(w).enumerate() {
+                        let taps = &kernel[((z % s) * s + y % s) * s..][..s];
+                        let from = &from[y / s * ws..][..ws];
+                        for (cell, v) in row.chunks_exact_mut(s).zip(from) {
+                            for (o, t) in cell.iter_mut().zip(taps) {
+                                *o += t * v;
+                            }
+                        }
+                    }
+                }
+            }
+            plane.iter_mut().for_each(|v| *v = sigmoid(*v));
+        });
+}
+
+/// Lesion channels: all parts have as many, and so has the output.
+fn out_channels(parts: &[(&Part, &[f32])], volume: usize) -> usize {
+    parts
+        .first()
+        .map_or(1, |(p, map)| map.len() * p.factor.pow(3) / volume)
+}

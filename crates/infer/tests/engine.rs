@@ -1,0 +1,170 @@
+//! The engine against the same net on burn.
+
+use burn::module::Module;
+use burn::tensor::{Device, Distribution, Tensor};
+use multirnet_infer::{Block, BurnNetwork, Engine, ErrorKind, Network};
+use multirnet_nn::{ClassFrom, MaskFeedback, MultiRNet, MultiRNetConfig, Norm};
+
+fn tiny() -> MultiRNetConfig {
+    MultiRNetConfig {
+        channels: [3, 4, 6, 8, 10],
+        class_channels: [3, 4, 4, 6, 8, 8],
+        iterations: 1,
+        ..MultiRNetConfig::small()
+    }
+}
+
+/// A net whose running statistics are those of some windows, so that folding has work to do.
+fn net(config: &MultiRNetConfig) -> (MultiRNet, Device) {
+    let device = Device::flex();
+    device.seed(5);
+    let training = device.clone().autodiff();
+    let net = config.init(&training);
+    for _ in 0..3 {
+        let x = Tensor::<5>::random(
+            [2, 1, 16, 32, 32],
+            Distribution::Uniform(0.0, 1.0),
+            &training,
+        );
+        drop(net.forward(x));
+    }
+    (net.valid(), device)
+}
+
+fn windows(n: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| ((i * 7919) % 1009) as f32 / 1009.0 * if i % 3 == 0 { 1.0 } else { 0.4 })
+        .collect()
+}
+
+fn far(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0f32, |m, (a, b)| m.max((a - b).abs()))
+}
+
+/// Largest difference that rounding may make in probabilities.
+const BOUND: f32 = 2e-5;
+
+fn compare(what: &str, config: &MultiRNetConfig) {
+    let (net, device) = net(config);
+    let engine = Engine::new(&net).unwrap();
+    let burn = BurnNetwork::new(net, device).unwrap();
+    // Wider than it is high, two windows, then one: buffers are kept in between.
+    for (shape, batch) in [([16, 32, 48], 2), ([32, 32, 32], 1), ([16, 16, 16], 1)] {
+        let size: usize = shape.iter().product();
+        let x = windows(batch * size);
+        let ours = engine.run(&x, shape, true).unwrap();
+        let theirs = burn.run(&x, shape, true).unwrap();
+        assert_eq!(ours.len(), batch);
+        for (a, b) in ours.iter().zip(&theirs) {
+            let lesion = far(&a.lesion, &b.lesion);
+            assert!(lesion <= BOUND, "{what}: lesion map off by {lesion}");
+            for (p, q) in a.probabilities.iter().zip(b.probabilities) {
+                assert!((p - q).abs() <= f64::from(BOUND), "{what}: class {p} {q}");
+            }
+            let (a, b) = (a.cams.as_ref().unwrap(), b.cams.as_ref().unwrap());
+            assert_eq!(a.shape, b.shape);
+            for (a, b) in a.maps.iter().zip(&b.maps) {
+                let top = b.iter().fold(1e-3f32, |m, v| m.max(*v));
+                assert!(far(a, b) <= 1e-4 * top, "{what}: Grad-CAM");
+            }
+        }
+        assert!(engine.bytes(shape, batch) > 4 * (batch * size) as u64);
+    }
+}
+
+#[test]
+fn agrees_with_burn_in_every_configuration() {
+    compare("default", &tiny());
+    let cases: [(&str, fn(&mut MultiRNetConfig)); 8] = [
+        ("one pass", |c| c.iterations = 0),
+        ("mean of passes", |c| c.class_from = ClassFrom::Mean),
+        ("first pass", |c| c.class_from = ClassFrom::First),
+        ("two lesions", |c| c.lesion_channels = 2),
+        ("sum feedback", |c| c.mask_feedback = MaskFeedback::Add),
+        ("no feedback", |c| c.mask_feedback = MaskFeedback::None),
+        ("plain skips", |c| c.reverse_attention = false),
+        ("5³ kernels", |c| c.kernel_size = 5),
+    ];
+    for (what, change) in cases {
+        let mut config = tiny();
+        change(&mut config);
+        compare(what, &config);
+    }
+}
+
+#[test]
+fn tiles_have_classes_per_block() {
+    let (net, device) = net(&tiny());
+    let engine = Engine::new(&net).unwrap();
+    let burn = BurnNetwork::new(net, device).unwrap();
+    let shape = [32, 32, 48];
+    let x = windows(shape.iter().product());
+    let blocks = [
+        Block {
+            start: [0, 0, 0],
+            shape: [16, 32, 32],
+        },
+        Block {
+            start: [16, 16, 16],
+            shape: [16, 16, 32],
+        },
+    ];
+    let a = engine.run_tile(&x, shape, &blocks).unwrap();
+    let b = burn.run_tile(&x, shape, &blocks).unwrap();
+    assert!(far(&a.lesion, &b.lesion) <= BOUND);
+    for (a, b) in a.classes.iter().zip(&b.classes) {
+        for (p, q) in a.iter().zip(b) {
+            assert!((p - q).abs() <= f64::from(BOUND));
+        }
+    }
+    assert_ne!(a.classes[0], a.classes[1]);
+}
+
+#[test]
+fn windows_may_run_side_by_side() {
+    let (net, _) = net(&tiny());
+    let engine = Engine::new(&net).unwrap();
+    let shape = [16, 32, 32];
+    let x = windows(shape.iter().product());
+    let alone = engine.run(&x, shape, false).unwrap();
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| engine.run(&x, shape, false).unwrap()))
+            .collect();
+        for thread in all {
+            assert_eq!(thread.join().unwrap(), alone);
+        }
+    });
+}
+
+#[test]
+fn what_it_cannot_run_is_refused() {
+    for (what, config) in [
+        (
+            "batch norms",
+            MultiRNetConfig {
+                norm: Norm::Group,
+                ..tiny()
+            },
+        ),
+        (
+            "classification",
+            MultiRNetConfig {
+                classification: false,
+                ..tiny()
+            },
+        ),
+    ] {
+        assert!(!Engine::supports(&config));
+        let error = Engine::new(&config.init(&Device::flex())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+        assert!(error.to_string().contains(what), "{error}");
+    }
+    let (net, _) = net(&tiny());
+    let engine = Engine::new(&net).unwrap();
+    for (n, shape) in [(16 * 16 * 15, [16, 16, 15]), (100, [16, 16, 16])] {
+        let error = engine.run(&vec![0.0; n], shape, false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+    }
+}
