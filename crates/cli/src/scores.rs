@@ -25,8 +25,14 @@ pub struct CaseScore {
     pub overlap: Option<Overlap>,
     /// Volume Dice; absent without a mask or if undefined.
     pub dice: Option<f64>,
+    /// Windows or tiles that the network saw.
+    pub windows: usize,
+    /// Their voxels in all.
+    pub voxels: usize,
     /// Wall-clock seconds of the analysis.
     pub seconds: f64,
+    /// Seconds of it that the network took.
+    pub network_seconds: f64,
 }
 
 impl CaseScore {
@@ -49,7 +55,15 @@ impl CaseScore {
             probabilities: finding.probabilities.to_array(),
             dice: overlap.as_ref().and_then(Overlap::dice),
             overlap,
+            windows: finding.provenance.windows,
+            voxels: finding.provenance.voxels,
             seconds: finding.timings.iter().map(|t| t.seconds).sum(),
+            network_seconds: finding
+                .timings
+                .iter()
+                .filter(|t| ["global", "windows"].contains(&t.stage.as_str()))
+                .map(|t| t.seconds)
+                .sum(),
         })
     }
 }
@@ -107,7 +121,7 @@ impl Scores {
     /// The per-case table as CSV.
     pub fn csv(&self) -> String {
         let mut text = String::from(
-            "scan,true_class,predicted_class,p_normal,p_cap,p_covid19,dice,true_ml,predicted_ml,seconds\n",
+            "scan,true_class,predicted_class,p_normal,p_cap,p_covid19,dice,true_ml,predicted_ml,seconds,windows,voxels,network_seconds\n",
         );
         let number = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
         for c in &self.cases {
@@ -115,14 +129,17 @@ impl Scores {
             let o = c.overlap.as_ref();
             let _ = writeln!(
                 text,
-                "{},{},{},{n:.6},{p:.6},{v:.6},{},{},{},{:.2}",
+                "{},{},{},{n:.6},{p:.6},{v:.6},{},{},{},{:.2},{},{},{:.2}",
                 quoted(&c.name),
                 c.truth.name(),
                 c.predicted.name(),
                 number(c.dice),
                 number(o.map(Overlap::truth_ml)),
                 number(o.map(Overlap::predicted_ml)),
-                c.seconds
+                c.seconds,
+                c.windows,
+                c.voxels,
+                c.network_seconds
             );
         }
         text
@@ -197,6 +214,16 @@ impl Scores {
             percent(Some(c.accuracy)),
             percent(c.macro_f1),
             percent(c.macro_f1_harmonic)
+        );
+        let count = self.cases.len().max(1) as f64;
+        let mean = |f: fn(&CaseScore) -> f64| self.cases.iter().map(f).sum::<f64>() / count;
+        let _ = writeln!(
+            text,
+            "\nNetwork, mean per scan: {:.1} windows or tiles, {:.2} million voxels, {:.2} s of {:.2} s",
+            mean(|c| c.windows as f64),
+            mean(|c| c.voxels as f64 / 1e6),
+            mean(|c| c.network_seconds),
+            mean(|c| c.seconds)
         );
         for (name, reason) in &self.failed {
             let _ = writeln!(text, "failed: {name}: {reason}");

@@ -50,32 +50,29 @@ pub(crate) fn dilate(mask: &Volume<u8>, radius: [usize; 3]) -> Volume<u8> {
 pub(crate) fn blur(volume: &Volume<f32>, [rz, ry, rx]: [usize; 3]) -> Volume<f32> {
     let [nz, ny, nx] = volume.shape();
     let mut out = volume.clone();
-    let planes = out.data_mut().par_chunks_mut(ny * nx);
-    planes.for_each_init(Vec::new, |sums, plane| {
-        for row in plane.chunks_exact_mut(nx) {
-            mean_along(row, 1, rx, sums);
-        }
-        mean_along(plane, nx, ry, sums);
-    });
-    if rz == 0 {
-        return out;
-    }
-    // Columns along z, gathered as planes (y; z, x), so that threads write apart.
-    let data = out.data();
-    let mut turned = vec![0.0f32; data.len()];
-    turned.par_chunks_mut(nz * nx).enumerate().for_each_init(
-        Vec::new,
-        |sums, (y, plane): (usize, &mut [f32])| {
+    if rz > 0 {
+        // Columns along z, gathered as planes (y; z, x), so that threads write apart.
+        let data = volume.data();
+        let mut turned = vec![0.0f32; data.len()];
+        let planes = turned.par_chunks_mut(nz * nx).enumerate();
+        planes.for_each_init(Vec::new, |sums, (y, plane)| {
             for (z, row) in plane.chunks_exact_mut(nx).enumerate() {
                 row.copy_from_slice(&data[(z * ny + y) * nx..][..nx]);
             }
             mean_along(plane, nx, rz, sums);
-        },
-    );
-    let planes = out.data_mut().par_chunks_mut(ny * nx).enumerate();
-    planes.for_each(|(z, plane)| {
-        for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
-            row.copy_from_slice(&turned[(y * nz + z) * nx..][..nx]);
+        });
+        let planes = out.data_mut().par_chunks_mut(ny * nx).enumerate();
+        planes.for_each(|(z, plane)| {
+            for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
+                row.copy_from_slice(&turned[(y * nz + z) * nx..][..nx]);
+            }
+        });
+    }
+    let planes = out.data_mut().par_chunks_mut(ny * nx);
+    planes.for_each_init(Vec::new, |sums, plane| {
+        mean_along(plane, nx, ry, sums);
+        for row in plane.chunks_exact_mut(nx) {
+            mean_along(row, 1, rx, sums);
         }
     });
     out

@@ -35,6 +35,15 @@ pub struct MemoryPlan {
     pub limit: Option<u64>,
 }
 
+/// What a plan leaves room for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Room {
+    /// Shapes of tiles.
+    pub(crate) tiles: Vec<[usize; 3]>,
+    /// Windows that go through the network together.
+    pub(crate) batch: usize,
+}
+
 /// Largest lung box that is planned for, millimetres `(z, y, x)`.
 const CHEST_MM: [f64; 3] = [400.0, 300.0, 400.0];
 /// Bytes that finding the lungs takes per voxel of the coarse grid that it works on. Measured,
@@ -48,6 +57,9 @@ const DRAWING_BYTES: u64 = 48 << 20;
 const WRITTEN: [u64; 2] = [3, 3];
 /// Least size of such a block.
 const BLOCK_BYTES: u64 = 1 << 19;
+/// The allocator keeps what was freed for the next stages, which cannot use all of it: one part in
+/// this many of what is held. Measured, rounded up.
+const KEPT_PART: u64 = 6;
 /// What tiles may take even where nothing else takes as much.
 const TILE_BYTES: u64 = 384 << 20;
 
@@ -59,16 +71,16 @@ impl MemoryPlan {
         network: &dyn Network,
         options: &PredictOptions,
     ) -> Self {
-        Self::with_tiles(scan, lungs_given, network, options).0
+        Self::with_room(scan, lungs_given, network, options).0
     }
 
-    /// The plan, and the shapes of tiles that it has room for.
-    pub(crate) fn with_tiles(
+    /// The plan, and what it has room for.
+    pub(crate) fn with_room(
         scan: &Geometry,
         lungs_given: bool,
         network: &dyn Network,
         options: &PredictOptions,
-    ) -> (Self, Vec<[usize; 3]>) {
+    ) -> (Self, Room) {
         let voxels = scan.len() as u64;
         let canonical = scan.reoriented(Orientation::CANONICAL);
         let extent = |spacing: [f64; 3]| -> u64 {
@@ -96,9 +108,14 @@ impl MemoryPlan {
             part("lung mask", voxels * if lungs_given { 2 } else { 1 }),
             part("program", PROGRAM_BYTES),
         ];
-        let phase = |name: &str, parts: Vec<(String, u64)>| MemoryPhase {
-            name: name.to_owned(),
-            parts: held.iter().cloned().chain(parts).collect(),
+        let phase = |name: &str, parts: Vec<(String, u64)>| {
+            let mut parts: Vec<_> = held.iter().cloned().chain(parts).collect();
+            let sum = parts.iter().map(|(_, bytes)| bytes).sum::<u64>();
+            parts.push(part("kept for reuse", sum / KEPT_PART));
+            MemoryPhase {
+                name: name.to_owned(),
+                parts,
+            }
         };
         let views = part("views", 5 * (local + global));
 
@@ -143,13 +160,17 @@ impl MemoryPlan {
         let room = most.saturating_sub(run.bytes()).max(TILE_BYTES);
         let budget = limit.map_or(room, |l| l.saturating_sub(run.bytes()).min(room));
         let tiles = candidates(network, options, budget);
+        // Fewer windows at a time give the same result: that is tried before a scan is refused.
+        let window = |batch| network.bytes(options.window_shape, batch);
+        let fits = |batch: &usize| limit.is_none_or(|l| window(*batch) + run.bytes() <= l);
+        let batch = (1..=options.batch).rev().find(fits).unwrap_or(1);
         let mut bytes = 0;
         if options.pipeline != Pipeline::Global {
             bytes = if options.uses_tiles() {
                 let shapes = tiles.iter().map(|&shape| network.bytes(shape, 1));
                 shapes.max().unwrap_or(0)
             } else {
-                network.bytes(options.window_shape, options.batch)
+                window(batch)
             };
         }
         if options.pipeline != Pipeline::Windows {
@@ -161,7 +182,7 @@ impl MemoryPlan {
             phases: vec![lungs, prepare, run, restore, write],
             limit,
         };
-        (plan, tiles)
+        (plan, Room { tiles, batch })
     }
 
     /// The largest phase's bytes.
@@ -191,9 +212,7 @@ impl MemoryPlan {
                 limit >> 20
             ),
         )
-        .hint(
-            "raise memory_limit_mib, use batch 1, smaller tiles or a smaller model, or crop the scan",
-        ))
+        .hint("raise memory_limit_mib, use smaller tiles or a smaller model, or crop the scan"))
     }
 }
 

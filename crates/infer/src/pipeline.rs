@@ -1,6 +1,7 @@
 //! The network's views of a scan, joined into one lesion map, one diagnosis and one heat map.
 
 use crate::grid::{blur, dilate, radius_voxels};
+use crate::memory::Room;
 use crate::network::{Block, Cams, check_output, check_tile};
 use crate::tiles::{blocks, plan_tiles, voxels};
 use crate::windows::{Region, clip, plan_windows};
@@ -53,12 +54,13 @@ impl Watch<'_> {
     }
 }
 
-/// Runs the pipeline that `options` names, with tiles of one of the shapes `tiles`.
+/// Runs the pipeline that `options` names, with as many windows or as large tiles at
+/// a time as there is room for.
 pub(crate) fn run(
     network: &dyn Network,
     prepared: &Prepared,
     options: &PredictOptions,
-    tiles: &[[usize; 3]],
+    room: &Room,
     watch: &mut Watch<'_>,
 ) -> Result<Working> {
     match options.pipeline {
@@ -75,7 +77,7 @@ pub(crate) fn run(
             })
         }
         Pipeline::Windows => {
-            let plan = Plan::new(&prepared.local_lungs, options, tiles);
+            let plan = Plan::new(&prepared.local_lungs, options, room);
             let fine = run_fine(network, prepared, &plan, options, watch)?;
             let mean = fine.class.weighted().unwrap_or_else(|| fine.class.plain());
             let probabilities = Probabilities::from_array(mean);
@@ -96,7 +98,7 @@ pub(crate) fn run(
                 warnings: Vec::new(),
             })
         }
-        Pipeline::Cascade => cascade(network, prepared, options, tiles, watch),
+        Pipeline::Cascade => cascade(network, prepared, options, room, watch),
     }
 }
 
@@ -104,7 +106,7 @@ fn cascade(
     network: &dyn Network,
     prepared: &Prepared,
     options: &PredictOptions,
-    tiles: &[[usize; 3]],
+    room: &Room,
     watch: &mut Watch<'_>,
 ) -> Result<Working> {
     let grid = *prepared.local.geometry();
@@ -132,7 +134,7 @@ fn cascade(
     let reach = radius_voxels(spacing, options.dilation_mm);
     let region = dilate(&suspect, reach);
     drop(suspect);
-    let mut plan = Plan::new(&region, options, tiles);
+    let mut plan = Plan::new(&region, options, room);
     drop(region);
     // The fade takes two of these, and must end before the suspected lesions begin.
     let most = radius_voxels(spacing, FADE_MM / 2.0);
@@ -144,8 +146,7 @@ fn cascade(
         for (r, c) in rest.data_mut().iter_mut().zip(covered.data()) {
             *r &= 1 - c;
         }
-        plan.regions
-            .extend(Plan::new(&rest, options, tiles).regions);
+        plan.regions.extend(Plan::new(&rest, options, room).regions);
     }
     let mut probabilities = coarse.probabilities;
     let mut warnings = Vec::new();
@@ -267,16 +268,19 @@ struct Plan {
     regions: Vec<Region>,
     /// Whether the regions are tiles; else they are windows, all of one shape.
     tiles: bool,
+    /// Windows that go through the network together.
+    batch: usize,
 }
 
 impl Plan {
-    /// A plan that covers what is not 0 in `wanted`, with tiles of one of the shapes `tiles`.
-    fn new(wanted: &Volume<u8>, options: &PredictOptions, tiles: &[[usize; 3]]) -> Self {
+    /// A plan that covers what is not 0 in `wanted`.
+    fn new(wanted: &Volume<u8>, options: &PredictOptions, room: &Room) -> Self {
         let window = options.window_shape;
         if options.uses_tiles() {
             return Self {
-                regions: plan_tiles(wanted, tiles, window, options.halo),
+                regions: plan_tiles(wanted, &room.tiles, window, options.halo),
                 tiles: true,
+                batch: 1,
             };
         }
         let starts = plan_windows(wanted, window, options.overlap);
@@ -287,6 +291,7 @@ impl Plan {
         Self {
             regions: starts.into_iter().map(region).collect(),
             tiles: false,
+            batch: room.batch,
         }
     }
 }
@@ -314,9 +319,8 @@ fn run_fine(
         let (mut class, mut cams) = (ClassSum::default(), Vec::new());
         // Only `windows` explains by them; `cascade` explains by the view of the whole chest.
         let explain = options.explain && options.pipeline == Pipeline::Windows;
-        let batch = if plan.tiles { 1 } else { options.batch };
         let mut done = 0;
-        for batch in plan.regions.chunks(batch) {
+        for batch in plan.regions.chunks(plan.batch) {
             let shape = batch[0].shape;
             let mut data = Vec::with_capacity(batch.len() * shape.iter().product::<usize>());
             for region in batch {

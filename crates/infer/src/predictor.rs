@@ -185,8 +185,8 @@ impl Predictor {
     ) -> Result<Prediction> {
         options.validate()?;
         let network = self.network.as_ref();
-        let (plan, tiles) =
-            MemoryPlan::with_tiles(scan.geometry(), lungs.is_some(), network, options);
+        let (plan, room) =
+            MemoryPlan::with_room(scan.geometry(), lungs.is_some(), network, options);
         progress(Stage::Plan(plan.clone()));
         plan.check()?;
         let mut timings = Vec::new();
@@ -207,7 +207,7 @@ impl Predictor {
             }
             prepared
         })?;
-        let mut working = pipeline::run(network, &prepared, options, &tiles, &mut watch)?;
+        let mut working = pipeline::run(network, &prepared, options, &room, &mut watch)?;
 
         let mut warnings = source.warnings.clone();
         warnings.extend(prepared.report.warnings.iter().cloned());

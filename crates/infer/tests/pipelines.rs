@@ -4,7 +4,7 @@ mod common;
 
 use common::{case, grid, options, predict, predictor, seeing};
 use multirnet_infer::{
-    ErrorKind, Finding, NOTICE, Pipeline, PredictOptions, Prediction, SCHEMA, Source, Stage,
+    ErrorKind, Finding, NOTICE, Pipeline, PredictOptions, Prediction, SCHEMA, Source, Stage, Tile,
     WindowOutput, content_sha256,
 };
 use multirnet_volume::{Diagnosis, Orientation, Volume};
@@ -244,6 +244,53 @@ fn results_do_not_depend_on_batch_or_thread() {
 }
 
 #[test]
+fn tiles_say_what_windows_say() {
+    // What this network says of a voxel depends on the voxel alone, so nothing may change.
+    let predictor = seeing();
+    for orientation in Orientation::all().into_iter().step_by(11) {
+        let case = case(grid(orientation), true);
+        for pipeline in [Pipeline::Windows, Pipeline::Cascade] {
+            for thorough in [false, true] {
+                let options = PredictOptions {
+                    thorough,
+                    explain: false,
+                    overlap: 0.5,
+                    halo: [2, 4, 4],
+                    ..with(pipeline)
+                };
+                let windows = predict(&predictor, &case, &options);
+                let voxels = windows.finding.provenance.voxels;
+                for tile in [
+                    Tile::Auto,
+                    Tile::Shape([16, 32, 32]),
+                    Tile::Shape([32, 64, 48]),
+                    // Larger than the lungs' box.
+                    Tile::Shape([64, 96, 128]),
+                ] {
+                    let options = PredictOptions {
+                        tile,
+                        ..options.clone()
+                    };
+                    let tiles = predict(&predictor, &case, &options);
+                    assert_eq!(tiles.maps.lesions, windows.maps.lesions, "{tile}");
+                    let pairs = [&tiles, &windows].map(|p| p.maps.probability.to_volume());
+                    for (a, b) in pairs[0].data().iter().zip(pairs[1].data()) {
+                        assert!(
+                            (a - b).abs() < 1e-5 || pipeline == Pipeline::Cascade,
+                            "{tile}"
+                        );
+                    }
+                    let [a, b] = [&tiles, &windows].map(|p| p.finding.probabilities.to_array());
+                    assert!(close(a, b), "{tile}: {a:?} {b:?}");
+                    let fewer = tiles.finding.provenance.voxels;
+                    assert!(tile != Tile::Auto || fewer <= voxels, "{fewer} {voxels}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_network_that_gives_no_numbers_is_refused() {
     for bad in [f32::NAN, f32::INFINITY, -0.5, 1.5] {
         for pipeline in Pipeline::ALL {
@@ -342,22 +389,57 @@ fn memory_is_planned_told_and_limited() {
     let geometry = grid(Orientation::CANONICAL);
     let plan = predictor.plan(&geometry, false, &options());
     let voxels = geometry.len() as u64;
-    // The scan, its lung mask, and the three maps are a floor.
-    assert!(plan.peak() > voxels * (4 + 1 + 4 + 4 + 1));
+    // The scan, its lung mask and the lesion mask are a floor; maps of 32 bits are not.
+    assert!(plan.peak() > voxels * (4 + 1 + 1));
+    let phase = |options: &PredictOptions, name: &str| {
+        let plan = predictor.plan(&geometry, false, options);
+        let phase = plan.phases.iter().find(|p| p.name == name);
+        phase.unwrap().clone()
+    };
     let without = PredictOptions {
         explain: false,
         ..options()
     };
-    let restore = |o: &PredictOptions| predictor.plan(&geometry, false, o).phases[2].bytes();
-    assert_eq!(restore(&options()) - restore(&without), 4 * voxels);
+    assert_eq!(phase(&options(), "restore"), phase(&without, "restore"));
     let network = |batch| {
         let options = PredictOptions {
             batch,
             ..with(Pipeline::Windows)
         };
-        predictor.plan(&geometry, false, &options).phases[1].bytes()
+        phase(&options, "network").bytes()
     };
     assert_eq!(network(3) - network(2), 16 * 32 * 32 * 4);
+    // A limit costs windows at a time before it refuses.
+    let batches = |limit| PredictOptions {
+        batch: 8,
+        memory_limit_mib: limit,
+        ..with(Pipeline::Windows)
+    };
+    let one = network(1).div_ceil(1 << 20);
+    let peak = |options: &PredictOptions| phase(options, "network").bytes();
+    assert_eq!(peak(&batches(None)), network(8));
+    assert!((network(1)..=one << 20).contains(&peak(&batches(Some(one)))));
+    // A limit leaves tiles what the rest of the phase leaves.
+    let tiled = |tile, memory_limit_mib| PredictOptions {
+        tile,
+        memory_limit_mib,
+        ..without.clone()
+    };
+    let most = |options: &PredictOptions| phase(options, "network").parts.pop().unwrap().1;
+    let rest = phase(&without, "network").bytes() - most(&without);
+    let limit = rest.div_ceil(1 << 20) + 1;
+    let (free, bound) = (tiled(Tile::Auto, None), tiled(Tile::Auto, Some(limit)));
+    assert!(
+        most(&free) > most(&bound),
+        "{} {}",
+        most(&free),
+        most(&bound)
+    );
+    assert!(most(&bound) <= (limit << 20) - rest);
+    assert_eq!(
+        most(&tiled(Tile::Shape([32, 64, 96]), None)),
+        32 * 64 * 96 * 4
+    );
     assert!(plan.to_string().contains("restore"), "{plan}");
 
     let tight = PredictOptions {

@@ -321,7 +321,9 @@ impl<T: Voxel> Volume<T> {
     #[must_use]
     pub fn resample_linear(&self, target: &Geometry, outside: f32) -> Volume<f32> {
         let sampler = LinearSampler::new(self, target, outside);
-        by_rows(target, |z, y, scratch, out| sampler.read_row(z, y, scratch, out))
+        by_rows(target, |z, y, scratch, out| {
+            sampler.read_row(z, y, scratch, out)
+        })
     }
 
     /// The nearest voxel's value at the voxel centres of `target`; `outside` beyond the outer edge.

@@ -182,9 +182,9 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
     Ok(())
 }
 
-/// Bytes that preparing and predicting hold per voxel of the scan at most: the scan, the lesion
-/// probabilities and the heat map in 4 bytes each and two masks.
-const MEMORY_PER_VOXEL: usize = 14;
+/// Bytes that preparing and predicting hold per voxel of the scan at most: the scan in 4 bytes, two
+/// masks, and the lung box, which may be as large, in 5.
+const MEMORY_PER_VOXEL: usize = 11;
 
 /// Largest angle between an array axis and its patient axis.
 fn tilt_degrees(canonical: &Geometry) -> f64 {

@@ -11,8 +11,11 @@ use std::path::Path;
 /// Cosine between two axes from which a qform, which knows no shear, would be wrong.
 const SHEAR: f64 = 1e-4;
 
-/// Compression level: on maps of 32-bit numbers more effort saves little.
-const LEVEL: u32 = 1;
+/// Compression level: labels shrink with more effort, and there are few bytes to spend it on; maps
+/// of 32-bit numbers shrink by a sixth for twice the time.
+fn level(scalar: Scalar) -> Compression {
+    Compression::new(if scalar.size() == 1 { 4 } else { 1 })
+}
 
 /// Writes NIfTI-1 (`.nii`, `.nii.gz`) through a temporary file that is renamed when complete.
 ///
@@ -58,7 +61,7 @@ fn write_packed<P: Planes>(
     let bytes = ny * nx * P::Value::SCALAR.size();
     let planes = (deflate::BLOCK / bytes).max(1);
     let blocks = nz.div_ceil(planes);
-    let level = Compression::new(LEVEL);
+    let level = level(P::Value::SCALAR);
     deflate::write_gz(file, level, &head(header), blocks, |i, out| {
         let mut plane = vec![P::Value::from_f64(0.0); ny * nx];
         for z in i * planes..nz.min((i + 1) * planes) {
