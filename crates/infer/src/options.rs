@@ -113,7 +113,7 @@ impl Default for PredictOptions {
             dilation_mm: 10.0,
             overlap: 0.25,
             window_shape: [32, 96, 96],
-            tile: Tile::Off,
+            tile: Tile::Auto,
             halo: [4, 12, 12],
             batch: 1,
             aggregation: 0.5,

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 pub enum Tile {
     /// Windows of [`PredictOptions::window_shape`], overlapping by [`PredictOptions::overlap`].
-    #[default]
     Off,
     /// Tiles of the shape that computes the fewest voxels and fits into memory.
+    #[default]
     Auto,
     /// Tiles of at most these voxels `(z, y, x)`, multiples of 16, and at least a window.
     #[serde(untagged)]

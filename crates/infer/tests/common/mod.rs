@@ -3,7 +3,8 @@
 
 use multirnet_anatomy::Intensity;
 use multirnet_infer::{
-    Cams, ModelCard, Network, PredictOptions, Prediction, Predictor, Result, Source, WindowOutput,
+    Cams, ModelCard, Network, PredictOptions, Prediction, Predictor, Result, Source, Tile,
+    WindowOutput,
 };
 use multirnet_volume::{Geometry, Orientation, Volume};
 
@@ -149,6 +150,7 @@ pub fn case(geometry: Geometry, sick: bool) -> Case {
 pub fn options() -> PredictOptions {
     let mut options = PredictOptions {
         window_shape: [16, 32, 32],
+        tile: Tile::Off,
         ..PredictOptions::default()
     };
     options.prepare.spacing_mm = [5.0, 3.0, 3.0];
