@@ -7,7 +7,7 @@ Reads the DICOM series (or file), cuts out the lungs' box with 10 mm of margin, 
 to [0, 1], resamples it to the working spacing (2.5, 1.5, 1.5) mm, runs MONAI's sliding windows of
 32 x 96 x 96 with half of each overlapping and Gaussian weights, brings the map back to the scan's
 own grid, and writes lesions.nii.gz and probability.nii.gz. Prints one line of JSON: seconds per
-stage and of all of them, windows, peak memory.
+stage and of all of them, windows.
 
 The lungs' mask is given: this pipeline has no lung segmentation of its own. Reading that mask does
 not count, nor do Python's imports, the export and the compilation of the net (`load`), which are
@@ -20,7 +20,6 @@ BEGIN = time.perf_counter()
 import argparse  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
-import resource  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
@@ -152,8 +151,7 @@ def main():
         sitk.WriteImage(image, str(o.out / f"{name}.nii.gz"), True, o.compression)
     mark("write")
     work = sum(v for k, v in marks.items() if k != "load")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(dict(stages=marks, seconds=work, windows=windows[0], peak_mib=peak)))
+    print(json.dumps(dict(stages=marks, seconds=work, windows=windows[0])))
 
 
 if __name__ == "__main__":

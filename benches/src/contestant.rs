@@ -96,6 +96,11 @@ impl Contestant {
         Ok(contestant)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Works once; its answer, of which `ms` is the time.
     ///
     /// # Errors

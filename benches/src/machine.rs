@@ -5,6 +5,22 @@ use serde_json::{Value, json};
 /// Load above which something else is at work and figures mean little.
 const QUIET_LOAD: f64 = 0.5;
 
+/// Cores that others may keep busy during a bench.
+const QUIET_CORES: f64 = 0.1;
+
+/// The line of a table that says what else the machine did meanwhile.
+pub fn interference(cores: Option<f64>) -> String {
+    let Some(cores) = cores else {
+        return String::new();
+    };
+    let warning = if cores > QUIET_CORES {
+        "\nWARNING: something else was at work: take no figure from this run"
+    } else {
+        ""
+    };
+    format!("others kept {cores:.2} cores busy meanwhile{warning}\n")
+}
+
 /// The machine and its state before the start.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -81,10 +97,7 @@ impl std::fmt::Display for Machine {
         if let Some(load) = self.load {
             write!(f, "; load before the start {load:.2}")?;
             if load > QUIET_LOAD {
-                write!(
-                    f,
-                    "\nWARNING: something else is at work: take no figure from this run"
-                )?;
+                write!(f, " (WARNING: over {QUIET_LOAD})")?;
             }
         }
         Ok(())

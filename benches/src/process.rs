@@ -14,11 +14,66 @@ pub fn peak_mib(id: u32) -> Option<f64> {
 
 /// Processor time so far, in seconds, of all its threads.
 pub fn cpu_seconds(id: u32) -> Option<f64> {
+    Some(ticks(id)?[..2].iter().sum())
+}
+
+/// Seconds in user and system mode, its own and those of the children that it has waited for.
+fn ticks(id: u32) -> Option<[f64; 4]> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Fields 14 and 15 of proc(5), in hundredths of a second; the name before them may hold spaces.
+    // Fields 14 to 17 of proc(5), in hundredths of a second; the name before them may hold spaces.
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
-    let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    Some((ticks(11)? + ticks(12)?) / 100.0)
+    let mut seconds = [0.0; 4];
+    for (s, field) in seconds.iter_mut().zip(fields.get(11..15)?) {
+        *s = field.parse::<f64>().ok()? / 100.0;
+    }
+    Some(seconds)
+}
+
+/// Watches what else the machine does while a bench runs.
+#[derive(Debug)]
+pub struct Others {
+    since: Instant,
+    busy: Option<f64>,
+    ours: f64,
+}
+
+impl Others {
+    /// Begins to watch; `live` are the processes that belong to the bench, besides this one and
+    /// those that it waits for.
+    pub fn watch(live: &[u32]) -> Self {
+        Self {
+            since: Instant::now(),
+            busy: machine_seconds(),
+            ours: own_seconds(live),
+        }
+    }
+
+    /// Cores that others have kept busy since then, in the mean.
+    pub fn cores(&self, live: &[u32]) -> Option<f64> {
+        let busy = machine_seconds()? - self.busy?;
+        let ours = own_seconds(live) - self.ours;
+        Some(((busy - ours) / self.since.elapsed().as_secs_f64()).max(0.0))
+    }
+}
+
+fn own_seconds(live: &[u32]) -> f64 {
+    let own: f64 = ticks(std::process::id()).unwrap_or_default().iter().sum();
+    own + live.iter().filter_map(|id| cpu_seconds(*id)).sum::<f64>()
+}
+
+/// Busy processor seconds of the whole machine since its start.
+fn machine_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let fields: Vec<f64> = stat
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|f| f.parse().ok())
+        .collect();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let idle = fields.get(3)? + fields.get(4)?;
+    Some((fields.iter().take(8).sum::<f64>() - idle) / 100.0)
 }
 
 /// A process that has ended.

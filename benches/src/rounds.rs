@@ -1,6 +1,7 @@
 //! Contestants take turns.
 
 use crate::contestant::{Contestant, Entry};
+use crate::process::Others;
 use crate::{Result, median};
 use serde_json::Value;
 
@@ -36,10 +37,13 @@ pub fn start(entries: Vec<Entry>, rounds: Rounds) -> Result<Vec<(Contestant, Val
 }
 
 /// Runs all rounds: each contestant once a round, the first of a round being the next one each time.
+/// Gives the cores that other processes kept busy meanwhile.
 ///
 /// # Errors
 /// A sentence that names the contestant.
-pub fn run(contestants: &mut [&mut Contestant], rounds: Rounds) -> Result<()> {
+pub fn run(contestants: &mut [&mut Contestant], rounds: Rounds) -> Result<Option<f64>> {
+    let live: Vec<u32> = contestants.iter().map(|c| c.id()).collect();
+    let others = Others::watch(&live);
     let n = contestants.len();
     for round in 0..rounds.count {
         eprintln!("round {} of {}", round + 1, rounds.count);
@@ -52,7 +56,7 @@ pub fn run(contestants: &mut [&mut Contestant], rounds: Rounds) -> Result<()> {
             contestant.ms.push(ms);
         }
     }
-    Ok(())
+    Ok(others.cores(&live))
 }
 
 /// Largest absolute and relative difference of two outputs; relative to the largest reference value.

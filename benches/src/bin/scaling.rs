@@ -4,7 +4,9 @@
 
 use clap::Parser;
 use multirnet_benches::program::{self, Run, STAGES};
-use multirnet_benches::{Result, machine::Machine, median, table, write_json};
+use multirnet_benches::{
+    Result, machine::Machine, machine::interference, median, process, table, write_json,
+};
 use multirnet_phantom::PhantomConfig;
 use multirnet_volume::{Diagnosis, io};
 use serde_json::json;
@@ -91,6 +93,7 @@ fn measure(o: &Arguments) -> Result<()> {
     let model = o.model.clone().unwrap_or_else(program::packaged_model);
     let (model, out) = (model.display().to_string(), folder.path().join("out"));
     let out = out.display().to_string();
+    let others = process::Others::watch(&[]);
     let n = cases.len();
     for round in 0..=o.rounds {
         eprintln!("round {round} of {} (round 0 does not count)", o.rounds);
@@ -104,7 +107,9 @@ fn measure(o: &Arguments) -> Result<()> {
             }
         }
     }
+    let others = others.cores(&[]);
     println!("{machine}");
+    print!("{}", interference(others));
     println!(
         "phantoms of seed {}, {} x {} in plane, .nii.gz; default options; {} rounds; seconds, \
          medians\n",

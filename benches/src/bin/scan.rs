@@ -6,7 +6,9 @@
 use clap::Parser;
 use multirnet_benches::peers::PeerArguments;
 use multirnet_benches::program::{self, Run, STAGES};
-use multirnet_benches::{Result, machine::Machine, median, process, table, write_json};
+use multirnet_benches::{
+    Result, machine::Machine, machine::interference, median, process, table, write_json,
+};
 use multirnet_volume::io;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -180,6 +182,7 @@ fn measure(o: &Arguments) -> Result<()> {
         eprintln!("trying {}", way.name);
         bench.run(&way.kind, &out(i))?;
     }
+    let others = process::Others::watch(&[]);
     let n = ways.len();
     for round in 0..o.rounds {
         eprintln!("round {} of {}", round + 1, o.rounds);
@@ -193,7 +196,9 @@ fn measure(o: &Arguments) -> Result<()> {
             ways[i].runs.push(run);
         }
     }
+    let others = others.cores(&[]);
     println!("{machine}");
+    print!("{}", interference(others));
     println!(
         "{} threads, {} rounds; seconds, medians. `work` is from the begin of reading to the end \
          of writing, without `load` (program start, imports, model, compilation). `x`: the peers' \

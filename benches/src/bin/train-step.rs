@@ -8,7 +8,9 @@ use clap::Parser;
 use multirnet_benches::contestant::{Contestant, Entry, Precision};
 use multirnet_benches::peers::PeerArguments;
 use multirnet_benches::rounds::{self, Rounds};
-use multirnet_benches::{Result, fixture, machine::Machine, serving, table, write_json};
+use multirnet_benches::{
+    Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
+};
 use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,10 @@ use std::process::{Command, ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The best variant of each peer (found by `--all-variants`).
-const PEERS: &[(&str, Precision)] = &[("f32", Precision::F32), ("autocast", Precision::Bf16)];
+const PEERS: &[(&str, Precision)] = &[
+    ("f32+nhwc", Precision::F32),
+    ("autocast", Precision::Bf16),
+];
 
 /// What else PyTorch offers.
 const VARIANTS: &[(&str, Precision)] = &[
@@ -195,7 +200,7 @@ fn measure(o: &Arguments) -> Result<()> {
     let started = rounds::start(entries(o, &weights, &input)?, rounds)?;
     let (mut started, first): (Vec<Contestant>, Vec<Value>) = started.into_iter().unzip();
     let mut all: Vec<&mut Contestant> = started.iter_mut().collect();
-    rounds::run(&mut all, rounds)?;
+    let others = rounds::run(&mut all, rounds)?;
 
     let loss = |i: usize| first[i]["loss"].as_f64().unwrap_or(f64::NAN);
     let reference = all.iter().position(|c| c.name.starts_with("torch f32"));
@@ -214,6 +219,7 @@ fn measure(o: &Arguments) -> Result<()> {
         }
     }
     println!("{machine}");
+    print!("{}", interference(others));
     println!(
         "preset {}, n = {}, batch {} of {WINDOW:?}, Adam, {} threads, {} rounds; one step: {} \
          (three times the forward pass)",
@@ -232,7 +238,7 @@ fn measure(o: &Arguments) -> Result<()> {
     if let Some(path) = &o.json {
         let result = json!({
             "bench": "train-step", "preset": o.preset, "iterations": o.iterations,
-            "batch": o.batch, "threads": o.peers.threads(), "machine": machine.json(),
+            "batch": o.batch, "threads": o.peers.threads(), "machine": machine.json(), "others_cores": others,
             "rows": table::json(&rows),
         });
         write_json(path, &result)?;

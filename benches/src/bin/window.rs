@@ -6,7 +6,9 @@ use clap::Parser;
 use multirnet_benches::contestant::{Contestant, Entry, Precision};
 use multirnet_benches::peers::PeerArguments;
 use multirnet_benches::rounds::{self, Rounds};
-use multirnet_benches::{Result, fixture, machine::Machine, serving, table, write_json};
+use multirnet_benches::{
+    Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
+};
 use multirnet_infer::{BurnNetwork, Network, WindowOutput};
 use multirnet_nn::{MultiRNetConfig, weights};
 use serde_json::{Value, json};
@@ -244,7 +246,7 @@ fn measure(o: &Arguments) -> Result<()> {
     let started = rounds::start(entries(o, &files)?, rounds)?;
     let mut started: Vec<Contestant> = started.into_iter().map(|(c, _)| c).collect();
     let mut all: Vec<&mut Contestant> = started.iter_mut().collect();
-    rounds::run(&mut all, rounds)?;
+    let others = rounds::run(&mut all, rounds)?;
 
     let reference = all
         .iter()
@@ -273,6 +275,7 @@ fn measure(o: &Arguments) -> Result<()> {
         }
     }
     println!("{machine}");
+    print!("{}", interference(others));
     println!(
         "preset {}, n = {}, batch {}, window {WINDOW:?}, {} threads, {} rounds; one window: {}",
         o.preset,
@@ -291,7 +294,7 @@ fn measure(o: &Arguments) -> Result<()> {
     if let Some(path) = &o.json {
         let result = json!({
             "bench": "window", "preset": o.preset, "iterations": o.iterations, "batch": o.batch,
-            "threads": o.peers.threads(), "machine": machine.json(), "rows": table::json(&rows),
+            "threads": o.peers.threads(), "machine": machine.json(), "others_cores": others, "rows": table::json(&rows),
         });
         write_json(path, &result)?;
     }
