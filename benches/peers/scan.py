@@ -131,6 +131,8 @@ def main():
 
     scan = read(o.scan)
     mark("read")
+    # The same grid but for the rounding of NIfTI's header, which SimpleITK does not forgive.
+    lungs.CopyInformation(scan)
     start, size = box(lungs)
     lung = sitk.RegionOfInterest(scan, size, start)
     lung = sitk.IntensityWindowing(sitk.Cast(lung, sitk.sitkFloat32), LOW_HU, HIGH_HU, 0.0, 1.0)
