@@ -6,7 +6,7 @@
 ENGINE: torch, onnxruntime, openvino. VARIANT: words joined by +: f32 or bf16 (weights and
 activations) or autocast, and for torch nhwc (channels_last_3d), unfolded (batch norms kept),
 onednn (calls it where PyTorch's own dispatch prefers a slow loop: small grids at batch 1), trace
-(torch.jit, frozen), compile (inductor, frozen).
+(torch.jit, frozen), compile (inductor), freeze (inductor with frozen weights).
 """
 import argparse
 import os
@@ -42,12 +42,13 @@ def torch_engine(o, words, x):
     if "trace" in words:
         with torch.no_grad():
             model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
-    if "compile" in words:
+    compiled = "compile" in words or "freeze" in words
+    if compiled:
         import torch._inductor.config as inductor
 
-        inductor.freezing = True
+        inductor.freezing = "freeze" in words
         model = torch.compile(model)
-    mode = torch.no_grad if "compile" in words else torch.inference_mode
+    mode = torch.no_grad if compiled else torch.inference_mode
     last = []
 
     def run():

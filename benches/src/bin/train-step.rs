@@ -20,10 +20,7 @@ use std::process::{Command, ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The best variant of each peer (found by `--all-variants`).
-const PEERS: &[(&str, Precision)] = &[
-    ("f32+nhwc", Precision::F32),
-    ("autocast", Precision::Bf16),
-];
+const PEERS: &[(&str, Precision)] = &[("f32+nhwc", Precision::F32), ("autocast", Precision::Bf16)];
 
 /// What else PyTorch offers.
 const VARIANTS: &[(&str, Precision)] = &[
