@@ -9,6 +9,9 @@ use std::process::Command;
 /// What a scan's way is divided into, in the order of tables.
 pub const STAGES: [&str; 6] = ["load", "read", "preprocess", "network", "restore", "write"];
 
+/// Voxels of a window of 32 × 96 × 96.
+const WINDOW_VOXELS: f64 = 294_912.0;
+
 /// One scan's way from its files to the written results.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
@@ -16,7 +19,7 @@ pub struct Run {
     pub wall: f64,
     /// Seconds per stage of [`STAGES`]; `load` is what is no work on the scan (start, model).
     pub stages: BTreeMap<String, f64>,
-    /// Windows that went through the network.
+    /// Windows that went through the network; of larger tiles, as many as have their voxels.
     pub windows: u64,
     /// Peak resident memory in MiB.
     pub peak_mib: f64,
@@ -69,7 +72,9 @@ pub fn predict(program: &Path, threads: usize, arguments: &[&str]) -> Result<Run
     let mut stages: BTreeMap<String, f64> = BTreeMap::new();
     for timing in scan["finding"]["timings"].as_array().into_iter().flatten() {
         let stage = match timing["stage"].as_str().unwrap_or_default() {
-            "read" | "hash" => "read",
+            // Runs beside the others.
+            "hash" => continue,
+            "read" => "read",
             "lungs" | "prepare" => "preprocess",
             "global" | "windows" | "explain" => "network",
             _ => "restore",
@@ -79,11 +84,11 @@ pub fn predict(program: &Path, threads: usize, arguments: &[&str]) -> Result<Run
     let told: f64 = stages.values().sum();
     stages.insert("write".into(), (seconds - told).max(0.0));
     stages.insert("load".into(), (done.seconds - seconds).max(0.0));
-    let windows = &scan["finding"]["provenance"]["windows"];
+    let voxels = scan["finding"]["provenance"]["voxels"].as_f64();
     Ok(Run {
         wall: done.seconds,
         stages,
-        windows: windows.as_u64().unwrap_or(0),
+        windows: (voxels.unwrap_or(0.0) / WINDOW_VOXELS).round() as u64,
         peak_mib: done.peak_mib,
     })
 }

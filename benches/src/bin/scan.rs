@@ -63,14 +63,21 @@ struct Way {
 enum Kind {
     /// `multirnet predict` with these arguments.
     Ours(&'static [&'static str]),
-    /// `multirnet predict` with [`EQUAL_WORK`].
-    OursEqual,
+    /// `multirnet predict` with [`EQUAL_WORK`] and these arguments.
+    OursEqual(&'static [&'static str]),
     /// peers/scan.py with this engine.
     Peer(&'static str),
 }
 
-const WAYS: [(&str, Kind); 6] = [
-    ("multirnet windows, overlap 0.5", Kind::OursEqual),
+const WAYS: [(&str, Kind); 7] = [
+    (
+        "multirnet windows, overlap 0.5",
+        Kind::OursEqual(&["--tile", "off"]),
+    ),
+    (
+        "multirnet windows as tiles",
+        Kind::OursEqual(&["--tile", "auto"]),
+    ),
     ("multirnet cascade (default)", Kind::Ours(&[])),
     (
         "multirnet cascade, no heat map",
@@ -81,7 +88,7 @@ const WAYS: [(&str, Kind); 6] = [
     ("MONAI + OpenVINO bf16", Kind::Peer("openvino-bf16")),
 ];
 /// What the others are compared with: at equal work, and as the program is used.
-const AGAINST: [usize; 2] = [0, 1];
+const AGAINST: [usize; 2] = [0, 2];
 
 struct Bench<'a> {
     o: &'a Arguments,
@@ -98,7 +105,10 @@ impl Bench<'_> {
         let mut arguments = vec![scan.as_str(), "-o", &out_text, "--model", &model];
         match kind {
             Kind::Ours(more) => arguments.extend(*more),
-            Kind::OursEqual => arguments.extend(["--config", options.as_str()]),
+            Kind::OursEqual(more) => {
+                arguments.extend(["--config", options.as_str()]);
+                arguments.extend(*more);
+            }
             Kind::Peer(engine) => return self.peer(engine, out),
         }
         program::predict(&self.program, self.o.peers.threads(), &arguments)
