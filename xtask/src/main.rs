@@ -69,6 +69,8 @@ const GPU_TESTS: Step = Step {
         "--test",
         "gpu",
         "--test",
+        "gpu_ops",
+        "--test",
         "device",
         "--",
         "--nocapture",
