@@ -57,11 +57,11 @@ fn findings_agree() {
         });
         close(
             "probability",
-            &got.maps.probability,
-            &want.maps.probability,
+            &got.maps.probability.to_volume(),
+            &want.maps.probability.to_volume(),
             0.1,
         );
-        let heat = |p: &Prediction| p.maps.heatmap.clone().unwrap();
+        let heat = |p: &Prediction| p.maps.heatmap.as_ref().unwrap().to_volume();
         close("heat map", &heat(&got), &heat(&want), 0.5);
         let classes = |p: &Prediction| p.finding.probabilities.to_array();
         for (a, b) in classes(&got).into_iter().zip(classes(&want)) {
