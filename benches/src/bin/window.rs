@@ -9,7 +9,7 @@ use multirnet_benches::rounds::{self, Rounds};
 use multirnet_benches::{
     Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
 };
-use multirnet_infer::{BurnNetwork, Network, WindowOutput};
+use multirnet_infer::{BurnNetwork, Engine, Network, WindowOutput};
 use multirnet_nn::{MultiRNetConfig, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,11 @@ use std::process::{Command, ExitCode};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Our engines, one line each: name, precision, how it is made from a weights file.
-const OURS: &[(&str, Precision, Make)] = &[("multirnet burn f32", Precision::F32, burn_network)];
+const OURS: &[(&str, Precision, Make)] = &[
+    ("multirnet f32", Precision::F32, engine),
+    ("multirnet bf16", Precision::Bf16, engine_bf16),
+    ("multirnet burn f32", Precision::F32, burn_network),
+];
 
 type Make = fn(&Path) -> Result<Box<dyn Network>>;
 
@@ -28,6 +32,20 @@ fn burn_network(path: &Path) -> Result<Box<dyn Network>> {
     let net = weights::load(path, &device).map_err(|e| e.to_string())?;
     let network = BurnNetwork::new(net, device).map_err(|e| e.to_string())?;
     Ok(Box::new(network))
+}
+
+fn engine(path: &Path) -> Result<Box<dyn Network>> {
+    let device = burn::tensor::Device::flex();
+    let net = weights::load(path, &device).map_err(|e| e.to_string())?;
+    Ok(Box::new(Engine::new(&net).map_err(|e| e.to_string())?))
+}
+
+fn engine_bf16(path: &Path) -> Result<Box<dyn Network>> {
+    let mut network = engine(path)?;
+    network
+        .set_precision(multirnet_infer::Precision::Bf16)
+        .map_err(|e| e.to_string())?;
+    Ok(network)
 }
 
 /// The best variant of each peer (found by `--all-variants`), and the reference, which is what
@@ -313,6 +331,7 @@ fn measure(o: &Arguments) -> Result<()> {
 }
 
 fn main() -> ExitCode {
+    multirnet_kernels::allocator::keep_freed_pages();
     let o = Arguments::parse();
     let done = match &o.serve {
         Some(arguments) => serve(arguments),

@@ -50,6 +50,7 @@ pub use finding::{
 };
 pub use memory::{MemoryPhase, MemoryPlan};
 pub use model::{ModelCard, ModelInput};
+pub use multirnet_kernels::Precision;
 pub use multirnet_nn::DeviceChoice;
 pub use network::{Block, BurnNetwork, Cams, Network, TileOutput, WindowOutput};
 pub use options::{Pipeline, PredictOptions};

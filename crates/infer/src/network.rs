@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
+use multirnet_kernels::Precision;
 use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output};
 
 /// What a network says about one window.
@@ -75,6 +76,21 @@ pub trait Network: Send + Sync {
     /// Bytes that one pass over `batch` windows of `shape` voxels takes at its peak, weights
     /// included: an estimate for the memory plan.
     fn bytes(&self, shape: [usize; 3], batch: usize) -> u64;
+
+    /// Chooses the precision of products; networks start with [`Precision::F32`].
+    ///
+    /// # Errors
+    /// `Model` if the network or the processor has no other.
+    fn set_precision(&mut self, precision: Precision) -> Result<()> {
+        match precision {
+            Precision::F32 => Ok(()),
+            Precision::Bf16 => Err(Error::new(
+                ErrorKind::Model,
+                "this model runs in f32 only (bf16 needs batch norms and the processor)",
+            )
+            .hint("leave the precision at f32")),
+        }
+    }
 
     /// Its configuration, for provenance.
     fn describe(&self) -> serde_json::Value;

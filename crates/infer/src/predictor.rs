@@ -5,9 +5,9 @@ use crate::grid::{dilate, radius_voxels};
 use crate::pipeline::{self, Watch, Working};
 use crate::restore::{NativeBox, NativeMap};
 use crate::{
-    BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard, ModelInput,
-    NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source, Timing,
-    content_sha256, sha256,
+    BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard,
+    ModelInput, NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source,
+    Timing, content_sha256, sha256,
 };
 use multirnet_anatomy::{
     Intensity, Prepared, check_scan, involvement, prepare, prepare_checked, segment_lungs,
@@ -137,6 +137,15 @@ impl Predictor {
             card,
             digest,
         }
+    }
+
+    /// Chooses the precision of the network's products.
+    ///
+    /// # Errors
+    /// As [`Network::set_precision`].
+    pub fn with_precision(mut self, precision: multirnet_kernels::Precision) -> Result<Self> {
+        self.network.set_precision(precision)?;
+        Ok(self)
     }
 
     /// What the model is.

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use multirnet_infer::{Block, BurnNetwork, Engine, ErrorKind, Network};
+use multirnet_infer::{Block, BurnNetwork, Engine, ErrorKind, Network, Precision};
 use multirnet_nn::{ClassFrom, MaskFeedback, MultiRNet, MultiRNetConfig, Norm};
 
 fn tiny() -> MultiRNetConfig {
@@ -167,4 +167,26 @@ fn what_it_cannot_run_is_refused() {
         let error = engine.run(&vec![0.0; n], shape, false).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
     }
+}
+
+#[test]
+fn bf16_stays_close_and_says_so() {
+    let (net, _) = net(&tiny());
+    let mut engine = Engine::new(&net).unwrap();
+    let shape = [16, 32, 32];
+    let x = windows(shape.iter().product());
+    let exact = engine.run(&x, shape, false).unwrap();
+    assert!(engine.describe().get("precision").is_none());
+    if !multirnet_kernels::bf16_available() {
+        let error = engine.set_precision(Precision::Bf16).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+        return;
+    }
+    engine.set_precision(Precision::Bf16).unwrap();
+    assert_eq!(engine.describe()["precision"], "bf16");
+    let rounded = engine.run(&x, shape, false).unwrap();
+    let off = far(&exact[0].lesion, &rounded[0].lesion);
+    assert!(off > 0.0 && off < 0.05, "{off}");
+    engine.set_precision(Precision::F32).unwrap();
+    assert_eq!(engine.run(&x, shape, false).unwrap(), exact);
 }

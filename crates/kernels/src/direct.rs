@@ -7,7 +7,7 @@ use crate::epilogue::{Epilogue, Source, Target, finish};
 use crate::pack::{Grid, SLACK, pack};
 use crate::plane::plane;
 use crate::scratch::Scratch;
-use crate::simd::Isa;
+use crate::simd::{Isa, Simd, dispatch};
 
 /// Weights in the order of use, with the taps that they belong to: one set for a convolution, one
 /// per phase of the stride for its transpose.
@@ -56,6 +56,9 @@ fn phase_taps(conv: &Conv, f: [usize; 3]) -> Vec<(usize, [usize; 3])> {
     taps
 }
 
+/// Floats of a strip of results.
+const STRIP: usize = 6144;
+
 /// Images worked on together, and how their packed arrays are got at.
 fn groups(
     conv: &Conv,
@@ -96,11 +99,16 @@ pub(crate) fn forward(
         row: w,
         column: 1,
     };
+    let taps = if conv.is_direct() {
+        vec![0]
+    } else {
+        conv.input_taps()
+    };
     let work = Work {
         isa: conv.isa(),
         ci,
         co,
-        weights: &packed.0[0],
+        sets: &[(&packed.0[0], &taps)],
         epilogue,
     };
     if conv.is_direct() {
@@ -110,25 +118,29 @@ pub(crate) fn forward(
                 stride: 1,
             },
             exact: true,
-            taps: &[0],
             count: [d, 1, h * w],
         };
         work.run(source.x, source.image, conv.batch, view, out);
         return;
     }
     let grid = conv.input_grid();
-    let taps = conv.input_taps();
     let group = groups(conv, source, grid.channel(), ci, conv.volume());
     let mut buffer = Scratch::take(group * ci * grid.channel() + SLACK);
     for first in (0..conv.batch).step_by(group) {
         let n = group.min(conv.batch - first);
         let used = n * ci * grid.channel() + SLACK;
         let images = &source.x[first * source.image..][..n * ci * conv.volume()];
-        pack(images, conv.input, conv.padding, grid, &mut buffer[..used]);
+        pack(
+            conv.isa(),
+            images,
+            conv.input,
+            conv.padding,
+            grid,
+            &mut buffer[..used],
+        );
         let view = View {
             grid,
             exact: false,
-            taps: &taps,
             count: [d, h, w],
         };
         let out = Out { first, ..out };
@@ -203,22 +215,31 @@ pub(crate) fn transposed(
         let used = n * co * grid.channel() + SLACK;
         if !direct {
             let images = &source.x[start * source.image..][..n * co * volume];
-            pack(images, conv.output(), front, grid, &mut buffer[..used]);
+            let packed = &mut buffer[..used];
+            pack(conv.isa(), images, conv.output(), front, grid, packed);
         }
-        for (f, weights) in cube(s).zip(&packed.0) {
+        // Phases 0 and 1 along x of a doubling are made together, so that rows are written once.
+        let pair = s == 2 && conv.kernel == 2 && pad == 0 && w % 2 == 0;
+        for (i, f) in cube(s).enumerate() {
             let counts = [0, 1, 2].map(|a| count(f[a], a));
-            if counts.contains(&0) {
+            if counts.contains(&0) || (pair && f[2] == 1) {
                 continue;
             }
-            let offsets: Vec<usize> = phase_taps(conv, f)
-                .iter()
-                .map(|(_, t)| grid.tap([0, 1, 2].map(|a| first(f[a]) + front - t[a] / s)))
-                .collect();
+            let offsets = |f: [usize; 3]| -> Vec<usize> {
+                let taps = phase_taps(conv, f);
+                let at = |t: [usize; 3]| [0, 1, 2].map(|a| first(f[a]) + front - t[a] / s);
+                taps.iter().map(|(_, t)| grid.tap(at(*t))).collect()
+            };
+            let taps = [offsets(f), offsets([f[0], f[1], s - 1])];
+            let sets = [
+                (&packed.0[i][..], &taps[0][..]),
+                (&packed.0[i + usize::from(pair)][..], &taps[1][..]),
+            ];
             let work = Work {
                 isa: conv.isa(),
                 ci: co,
                 co: ci,
-                weights,
+                sets: &sets[..1 + usize::from(pair)],
                 epilogue,
             };
             let origin = [0, 1, 2].map(|a| first(f[a]) * s + f[a] - pad);
@@ -239,7 +260,6 @@ pub(crate) fn transposed(
             let view = View {
                 grid,
                 exact: direct,
-                taps: &offsets,
                 count: counts,
             };
             work.run(from, image, n, view, out);
@@ -327,13 +347,12 @@ struct Out {
     column: usize,
 }
 
-/// What is read: a packed grid, the offsets of the taps in it and the outputs wanted per axis.
+/// What is read: a packed grid, and the outputs wanted per axis.
 #[derive(Clone, Copy)]
-struct View<'a> {
+struct View {
     grid: Grid,
     /// Nothing may be read past the last position wanted.
     exact: bool,
-    taps: &'a [usize],
     count: [usize; 3],
 }
 
@@ -341,13 +360,14 @@ struct Work<'a> {
     isa: Isa,
     ci: usize,
     co: usize,
-    weights: &'a [f32],
+    /// Weights and taps; two sets if two phases along x are made together.
+    sets: &'a [(&'a [f32], &'a [usize])],
     epilogue: &'a Epilogue<'a>,
 }
 
 impl Work<'_> {
     fn run(&self, x: &[f32], x_image: usize, images: usize, view: View, out: Out) {
-        let View { grid, taps, .. } = view;
+        let grid = view.grid;
         let [planes, rows, columns] = view.count;
         let pitch = grid.size[2];
         let len = (rows - 1) * pitch + columns;
@@ -357,7 +377,9 @@ impl Work<'_> {
             len.next_multiple_of(16)
         };
         let x_channel = grid.channel();
-        let reach = taps.iter().max().copied().unwrap_or(0);
+        let taps = self.sets.iter().flat_map(|(_, taps)| *taps);
+        let reach = taps.max().copied().unwrap_or(0);
+        let pair = self.sets.len() == 2;
         // The bounds that the kernel's raw pointers rely on.
         assert!(
             (images - 1) * x_image
@@ -365,6 +387,7 @@ impl Work<'_> {
                 + reach
                 + (planes - 1) * grid.plane()
                 + rounded
+                + if view.exact { 0 } else { 16 }
                 <= x.len()
         );
         assert!(
@@ -374,12 +397,17 @@ impl Work<'_> {
                 + (planes - 1) * out.plane
                 + (rows - 1) * out.row
                 + (columns - 1) * out.column
+                + usize::from(pair)
                 < out.target.len
         );
-        assert_eq!(self.weights.len(), self.co * self.ci * taps.len());
+        for (weights, taps) in self.sets {
+            assert_eq!(weights.len(), self.co * self.ci * taps.len());
+        }
         let blocks = blocks(self.isa, self.co);
-        let heavy = self.weights.len() > x.len();
+        let heavy = self.sets[0].0.len() > x.len();
         let direct = rows == 1 && out.column == 1;
+        // Rows of results that stay in the L1 cache until their epilogue.
+        let strip = (STRIP / (self.isa.channels() * pitch)).clamp(1, rows);
         (0..images * planes * blocks.len())
             .into_par_iter()
             .for_each(|i| {
@@ -391,21 +419,32 @@ impl Work<'_> {
                 };
                 let (n, z) = (at / planes, at % planes);
                 let (start, oc) = blocks[b];
-                let source = x[n * x_image + z * grid.plane()..].as_ptr();
-                let weights = self.weights[start * self.ci * taps.len()..].as_ptr();
+                let source = &x[n * x_image + z * grid.plane()..];
                 let image = out.first + n;
                 let position = out.origin + z * out.plane;
                 let first = image * out.target.image + start * out.channel + position;
                 // SAFETY: `first` and what is added below stay under the bound asserted above;
                 // tasks differ in image, plane or channel block, so their positions differ.
                 let target = unsafe { { out }.target.y.0.add(first) };
-                let call = |y: *mut f32, y_channel: usize| {
+                let call = |set: usize, from: usize, y: *mut f32, y_channel: usize, len: usize| {
+                    let (weights, taps) = self.sets[set];
+                    let weights = weights[start * self.ci * taps.len()..].as_ptr();
                     // SAFETY: the reads are within the bound asserted above, the weights have the
-                    // asserted length, and `y` has `rounded` floats per channel.
+                    // asserted length, and `y` has room for `len` floats per channel, rounded up
+                    // unless exact.
                     unsafe {
                         plane(
-                            self.isa, source, x_channel, self.ci, taps, weights, oc, y, y_channel,
-                            len, view.exact,
+                            self.isa,
+                            source[from..].as_ptr(),
+                            x_channel,
+                            self.ci,
+                            taps,
+                            weights,
+                            oc,
+                            y,
+                            y_channel,
+                            len,
+                            view.exact,
                         );
                     }
                 };
@@ -417,7 +456,7 @@ impl Work<'_> {
                     unsafe { finish(self.isa, self.epilogue, from, to, n, start + o, residual) };
                 };
                 if direct && view.exact {
-                    call(target, out.channel);
+                    call(0, 0, target, out.channel, len);
                     for o in 0..oc {
                         // SAFETY: the line that was just written.
                         let line = unsafe { target.add(o * out.channel) };
@@ -425,20 +464,36 @@ impl Work<'_> {
                     }
                     return;
                 }
-                let mut buffer = Scratch::take(oc * rounded);
-                call(buffer.as_mut_ptr(), rounded);
-                for (o, lines) in buffer.chunks_exact_mut(rounded).enumerate() {
-                    for (r, line) in lines.chunks_mut(pitch).take(rows).enumerate() {
-                        // SAFETY: row `r` of channel `start + o` of this task's plane.
-                        unsafe {
-                            let row = target.add(o * out.channel + r * out.row);
-                            let from = line.as_mut_ptr();
-                            if out.column == 1 {
-                                finish(from, row, columns, o, r * out.row);
-                            } else {
-                                finish(from, from, columns, o, 0);
-                                for (c, v) in line[..columns].iter().enumerate() {
-                                    *row.add(c * out.column) = *v;
+                let room = (strip * pitch).next_multiple_of(16);
+                let mut buffer = Scratch::take(self.sets.len() * oc * room);
+                for top in (0..rows).step_by(strip) {
+                    let count = strip.min(rows - top);
+                    let len = (count - 1) * pitch + columns;
+                    let (first, second) = buffer.split_at_mut(oc * room);
+                    call(0, top * pitch, first.as_mut_ptr(), room, len);
+                    if pair {
+                        call(1, top * pitch, second.as_mut_ptr(), room, len);
+                    }
+                    for (o, lines) in first.chunks_exact_mut(room).enumerate() {
+                        for (r, line) in lines.chunks_mut(pitch).take(count).enumerate() {
+                            let at = (top + r) * out.row;
+                            // SAFETY: a row of channel `start + o` of this task's plane; the
+                            // second phase's row lies in its buffer as the first's in its.
+                            unsafe {
+                                let row = target.add(o * out.channel + at);
+                                let from = line.as_mut_ptr();
+                                if pair {
+                                    let other = second.as_mut_ptr().add(o * room + r * pitch);
+                                    finish(from, from, columns, o, 0);
+                                    finish(other, other, columns, o, 0);
+                                    merge(self.isa, from, other, row, columns);
+                                } else if out.column == 1 {
+                                    finish(from, row, columns, o, at);
+                                } else {
+                                    finish(from, from, columns, o, 0);
+                                    for (c, v) in line[..columns].iter().enumerate() {
+                                        *row.add(c * out.column) = *v;
+                                    }
                                 }
                             }
                         }
@@ -446,4 +501,31 @@ impl Work<'_> {
                 }
             });
     }
+}
+
+#[inline(always)]
+unsafe fn merge_generic<S: Simd>(a: *const f32, b: *const f32, to: *mut f32, n: usize) {
+    let mut j = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while j + S::LANES <= n {
+            let [x, y] = S::interleave([S::load(a.add(j)), S::load(b.add(j))]);
+            S::store(to.add(2 * j), x);
+            S::store(to.add(2 * j + S::LANES), y);
+            j += S::LANES;
+        }
+        while j < n {
+            *to.add(2 * j) = *a.add(j);
+            *to.add(2 * j + 1) = *b.add(j);
+            j += 1;
+        }
+    }
+}
+
+dispatch! {
+    /// Floats of two rows in turns.
+    ///
+    /// # Safety
+    /// The processor has `isa`; `a` and `b` have `n` floats, `to` `2n`.
+    unsafe fn merge = merge_generic(a: *const f32, b: *const f32, to: *mut f32, n: usize)
 }

@@ -6,7 +6,7 @@ use crate::conv::{Algorithm, Conv, Pointer};
 use crate::direct::{self, Packed};
 use crate::epilogue::{Epilogue, Residual, Source, Target};
 use crate::error::{Error, Result};
-use crate::winograd::{Filter, Plan, Tile};
+use crate::winograd::{Filter, Plan, Tile, bf16_available};
 
 /// A batch of feature maps in a slice: channel `c` of image `n` begins at `n · image + c · volume`.
 /// Maps whose images are further apart than their channels need are channels of larger maps.
@@ -27,6 +27,17 @@ pub struct MapsMut<'a> {
     pub image: usize,
 }
 
+/// Precision of products; sums and everything between layers are `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// Winograd products with inputs and weights rounded to bf16 (8 bits of precision), where the
+    /// processor has instructions for it ([`bf16_available`](crate::bf16_available)).
+    Bf16,
+}
+
 /// A convolution, or the transpose of one, with bias, residual and PReLU:
 /// `y = prelu(conv(x) + bias + residual)`.
 #[derive(Debug)]
@@ -41,6 +52,7 @@ pub struct Layer {
     bias: Option<Vec<f32>>,
     slope: Option<Vec<f32>>,
     algorithm: Algorithm,
+    precision: Precision,
     direct: OnceLock<Packed>,
     small: OnceLock<Filter>,
     large: OnceLock<Filter>,
@@ -73,6 +85,7 @@ impl Layer {
             bias: None,
             slope: None,
             algorithm: Algorithm::Auto,
+            precision: Precision::F32,
             direct: OnceLock::new(),
             small: OnceLock::new(),
             large: OnceLock::new(),
@@ -116,6 +129,17 @@ impl Layer {
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
+    }
+
+    /// Multiplies with another precision; [`Precision::F32`] where the processor has no other.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = if bf16_available() {
+            precision
+        } else {
+            Precision::F32
+        };
+        // Packed anew when next used.
+        (self.small, self.large) = (OnceLock::new(), OnceLock::new());
     }
 
     /// Channels of the input.
@@ -233,9 +257,13 @@ impl Layer {
                     Tile::Large => &self.large,
                 };
                 let filter = cell.get_or_init(|| {
-                    Filter::new(conv.isa(), plan.tile, from, to, |o, c, t| {
+                    let filter = Filter::new(conv.isa(), plan.tile, from, to, |o, c, t| {
                         self.weights[(o * from + c) * 27 + t]
-                    })
+                    });
+                    match self.precision {
+                        Precision::F32 => filter,
+                        Precision::Bf16 => filter.into_bf16(),
+                    }
                 });
                 plan.forward(conv.isa(), source, filter, target, &epilogue);
             }

@@ -30,7 +30,8 @@ mod winograd;
 
 pub use conv::{Algorithm, Conv};
 pub use error::{Error, ErrorKind, Result};
-pub use layer::{Layer, Maps, MapsMut};
+pub use layer::{Layer, Maps, MapsMut, Precision};
 pub use norm::{NormAct, NormGrads, Statistics, statistics};
 pub use simd::{Isa, available, isa};
 pub use weight::bias_grad;
+pub use winograd::bf16_available;

@@ -8,6 +8,8 @@
 
 use rayon::prelude::*;
 
+use crate::simd::{Isa, Simd, dispatch, phases};
+
 /// Floats that kernels may read past the last position of a packed array.
 pub(crate) const SLACK: usize = 64;
 
@@ -41,7 +43,14 @@ impl Grid {
 
 /// Copies channels of size `dims` from `src` into `grid`s, the first `front` positions on each
 /// axis being zeros, and what lies beyond the input too.
-pub(crate) fn pack(src: &[f32], dims: [usize; 3], front: usize, grid: Grid, dst: &mut [f32]) {
+pub(crate) fn pack(
+    isa: Isa,
+    src: &[f32],
+    dims: [usize; 3],
+    front: usize,
+    grid: Grid,
+    dst: &mut [f32],
+) {
     let [d, h, w] = dims;
     let s = grid.stride;
     let channels = src.len() / (d * h * w);
@@ -72,6 +81,13 @@ pub(crate) fn pack(src: &[f32], dims: [usize; 3], front: usize, grid: Grid, dst:
                     row[..lead].fill(0.0);
                     row[lead..lead + n].copy_from_slice(&line[..n]);
                     row[lead + n..].fill(0.0);
+                } else if s == 2 {
+                    // SAFETY: the processor has `isa`; the line has `w` floats, the row its own.
+                    unsafe {
+                        let start = fw as isize - front as isize;
+                        let row_len = row.len();
+                        every_second(isa, line.as_ptr(), w, start, row.as_mut_ptr(), row_len);
+                    }
                 } else {
                     for (qw, v) in row.iter_mut().enumerate() {
                         let x = (qw * s + fw).checked_sub(front);
@@ -80,6 +96,39 @@ pub(crate) fn pack(src: &[f32], dims: [usize; 3], front: usize, grid: Grid, dst:
                 }
             }
         });
+}
+
+#[inline(always)]
+unsafe fn every_second_generic<S: Simd>(
+    line: *const f32,
+    w: usize,
+    start: isize,
+    to: *mut f32,
+    n: usize,
+) {
+    let mut j = 0;
+    // SAFETY: the caller's promise.
+    unsafe {
+        while j < n {
+            let x = phases::<S, 2>(line, w, start + 2 * j as isize);
+            S::store_part(to.add(j), x[0], S::LANES.min(n - j));
+            j += S::LANES;
+        }
+    }
+}
+
+dispatch! {
+    /// `to[j]` is position `start + 2j` of a line of `w` floats, zero beyond its ends, `j < n`.
+    ///
+    /// # Safety
+    /// The processor has `isa`; `line` has `w` readable floats, `to` `n` writable ones.
+    unsafe fn every_second = every_second_generic(
+        line: *const f32,
+        w: usize,
+        start: isize,
+        to: *mut f32,
+        n: usize,
+    )
 }
 
 /// Copies gradients of size `dims` so that their rows have `pitch` positions, zeros between

@@ -13,6 +13,7 @@ mod steps;
 use crate::network::{Block, Cams, TileOutput, WindowOutput, softmax};
 use crate::{Error, ErrorKind, Network, Result};
 use layout::Layout;
+use multirnet_kernels::Precision;
 use multirnet_nn::{ClassFrom, MultiRNet, MultiRNetConfig, Norm};
 use record::{Head, Operation, Recording};
 use std::sync::Mutex;
@@ -25,6 +26,7 @@ pub struct Engine {
     layout: Layout,
     config: MultiRNetConfig,
     parameters: u64,
+    precision: Precision,
     /// Buffers that wait for the next window.
     idle: Mutex<Vec<Workspace>>,
 }
@@ -53,6 +55,7 @@ impl Engine {
             recording,
             config: net.config().clone(),
             parameters: burn::module::Module::num_params(net) as u64,
+            precision: Precision::F32,
             idle: Mutex::default(),
         })
     }
@@ -305,7 +308,28 @@ impl Network for Engine {
     }
 
     fn describe(&self) -> serde_json::Value {
-        serde_json::to_value(&self.config).unwrap_or_default()
+        let mut config = serde_json::to_value(&self.config).unwrap_or_default();
+        if let (Precision::Bf16, Some(map)) = (self.precision, config.as_object_mut()) {
+            map.insert("precision".to_owned(), "bf16".into());
+        }
+        config
+    }
+
+    fn set_precision(&mut self, precision: Precision) -> Result<()> {
+        if precision == Precision::Bf16 && !multirnet_kernels::bf16_available() {
+            return Err(Error::new(
+                ErrorKind::Model,
+                "this processor has no instructions for bf16 (AVX512-BF16)",
+            )
+            .hint("use f32"));
+        }
+        self.precision = precision;
+        for step in &mut self.recording.steps {
+            if let Operation::Layer { layer, .. } = &mut step.operation {
+                layer.set_precision(precision);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,10 @@ pub(crate) struct Filter {
     pub(crate) channels_out: usize,
     /// Output channels of a block.
     pub(crate) block: usize,
+    /// Empty if there are `pairs`.
     pub(crate) weights: Vec<f32>,
+    /// The weights in bf16, as `half` wants them.
+    pub(crate) pairs: Vec<u32>,
 }
 
 impl Filter {
@@ -59,7 +62,15 @@ impl Filter {
             channels_out,
             block,
             weights,
+            pairs: Vec::new(),
         }
+    }
+
+    /// The same filter for products in bf16.
+    pub(crate) fn into_bf16(mut self) -> Self {
+        self.pairs = self.in_pairs();
+        self.weights = Vec::new();
+        self
     }
 
     /// Floats of one point.

@@ -2,39 +2,7 @@
 
 use super::plan::{Segment, Tile};
 use super::points::{a, bt};
-use crate::simd::{Simd, dispatch};
-
-/// `LANES` tiles from position `start` of a row of `w` floats on, as `M` phases: lane `i` of phase
-/// `k` is position `start + i·M + k`, zeros beyond the row's ends.
-///
-/// Not a closure of its caller: those are compiled without the caller's instruction set.
-///
-/// # Safety
-/// `row` has `w` readable floats.
-#[inline(always)]
-unsafe fn phases<S: Simd, const M: usize>(row: *const f32, w: usize, start: isize) -> [S::V; 4] {
-    // SAFETY: only lanes whose positions lie in the row are read.
-    unsafe {
-        let mut x = [S::zero(); 4];
-        for i in 0..M {
-            let at = start + (i * S::LANES) as isize;
-            let p = row.wrapping_offset(at);
-            let from = (-at).clamp(0, S::LANES as isize) as usize;
-            let end = (w as isize - at).clamp(0, S::LANES as isize) as usize;
-            if from == 0 && end == S::LANES {
-                x[i] = S::load(p);
-            } else if from < end {
-                x[i] = S::load_part(p, from, end);
-            }
-        }
-        if M == 2 {
-            let [a, b] = S::deinterleave([x[0], x[1]]);
-            [a, b, x[2], x[3]]
-        } else {
-            S::deinterleave(x)
-        }
-    }
-}
+use crate::simd::{Simd, dispatch, phases};
 
 /// One row of the volume along x, transformed: `m + 2` rows of `width` tiles.
 ///

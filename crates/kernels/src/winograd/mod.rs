@@ -13,6 +13,7 @@
 //! a third axis.
 
 mod filter;
+mod half;
 mod input;
 mod output;
 mod plan;
@@ -21,6 +22,7 @@ mod product;
 mod weight;
 
 pub(crate) use filter::Filter;
+pub use half::bf16_available;
 pub(crate) use plan::{Plan, Tile, direct_cycles};
 
 use crate::conv::Pointer;
@@ -82,11 +84,36 @@ impl Plan {
             });
             for first in (0..co).step_by(group) {
                 let count = group.min(co - first);
-                let weights = &filter.weights[first / filter.block * filter.block_floats()..];
+                let blocks = count.div_ceil(filter.block);
+                let skipped = first / filter.block;
                 let products = Pointer(m.as_mut_ptr());
                 let v = &*v;
                 split(points, parts, |points| {
                     let (p, n) = (points.start, points.len());
+                    #[cfg(target_arch = "x86_64")]
+                    if !filter.pairs.is_empty() {
+                        let pairs = ci.div_ceil(2) * filter.block;
+                        let point = filter.channels_out.div_ceil(filter.block) * pairs;
+                        let mut panel = Scratch::take(pairs * columns);
+                        // SAFETY: as below; a filter has pairs only if the processor multiplies
+                        // them, and the panel has a vector for each pair and 16 columns.
+                        unsafe {
+                            half::products(
+                                n,
+                                v[p * columns..].as_ptr(),
+                                ci,
+                                chunk.vectors,
+                                filter.pairs[p * point + skipped * pairs..].as_ptr(),
+                                point,
+                                blocks,
+                                { products }.0.add(p * columns),
+                                channel,
+                                panel.as_mut_ptr(),
+                            );
+                        }
+                        return;
+                    }
+                    let weights = &filter.weights[skipped * filter.block_floats()..];
                     // SAFETY: `v` is filled above, the filter has the asserted tile and channels,
                     // `m` has `columns` for every point and channel of the group, each point
                     // written by one task.
@@ -99,7 +126,7 @@ impl Plan {
                             chunk.vectors,
                             weights[p * filter.point_floats()..].as_ptr(),
                             filter.point_floats(),
-                            count.div_ceil(filter.block),
+                            blocks,
                             { products }.0.add(p * columns),
                             channel,
                         );
