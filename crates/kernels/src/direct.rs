@@ -135,6 +135,7 @@ pub(crate) fn forward(
             images,
             conv.input,
             conv.padding,
+            conv.kernel,
             grid,
             &mut buffer[..used],
         );
@@ -216,7 +217,7 @@ pub(crate) fn transposed(
         if !direct {
             let images = &source.x[start * source.image..][..n * co * volume];
             let packed = &mut buffer[..used];
-            pack(conv.isa(), images, conv.output(), front, grid, packed);
+            pack(conv.isa(), images, conv.output(), front, 1, grid, packed);
         }
         // Phases 0 and 1 along x of a doubling are made together, so that rows are written once.
         let pair = s == 2 && conv.kernel == 2 && pad == 0 && w % 2 == 0;

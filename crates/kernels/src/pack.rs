@@ -42,12 +42,14 @@ impl Grid {
 }
 
 /// Copies channels of size `dims` from `src` into `grid`s, the first `front` positions on each
-/// axis being zeros, and what lies beyond the input too.
+/// axis being zeros, and what lies beyond the input too. Phases that no tap of a `kernel` reaches
+/// are left as they are.
 pub(crate) fn pack(
     isa: Isa,
     src: &[f32],
     dims: [usize; 3],
     front: usize,
+    kernel: usize,
     grid: Grid,
     dst: &mut [f32],
 ) {
@@ -65,6 +67,9 @@ pub(crate) fn pack(
             let (c, r) = (i / per_channel, i % per_channel);
             let (phase, q) = (r / grid.size[0], r % grid.size[0]);
             let (fd, fh, fw) = (phase / (s * s), phase / s % s, phase % s);
+            if fd.max(fh).max(fw) >= kernel {
+                return; // no tap reads this phase
+            }
             let Some(z) = (q * s + fd).checked_sub(front).filter(|&z| z < d) else {
                 plane.fill(0.0);
                 return;

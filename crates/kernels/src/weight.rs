@@ -76,7 +76,8 @@ impl Conv {
                 (x, g)
             } else {
                 let to = &mut x_buffer[..packed(n, ci * grid.channel())];
-                pack(self.isa(), x, self.input, self.padding, grid, to);
+                let (padding, kernel) = (self.padding, self.kernel);
+                pack(self.isa(), x, self.input, padding, kernel, grid, to);
                 pack_rows(g, [d, h, w], pitch, line, &mut g_buffer);
                 (&*to, &g_buffer[..n * co * d * line])
             };

@@ -28,7 +28,10 @@ unsafe fn line<S: Simd, const M: usize, const ADJOINT: bool>(
             x[..M].copy_from_slice(&now[..M]);
             at += step;
             if !ADJOINT {
-                now = phases::<S, M>(row, w, at);
+                // Lanes beyond the last tile hold what its last inputs are shifted in from.
+                if width - j >= S::LANES {
+                    now = phases::<S, M>(row, w, at);
+                }
                 x[M] = S::shift(x[0], now[0]);
                 x[M + 1] = S::shift(x[1], now[1]);
             } else if j + S::LANES < width {
