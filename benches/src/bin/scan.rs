@@ -32,10 +32,6 @@ struct Arguments {
     #[arg(long, default_value_t = 3)]
     rounds: usize,
 
-    /// Windows that go through a peer's network together
-    #[arg(long, default_value_t = 1)]
-    peer_batch: usize,
-
     /// Least Dice of each peer's lesions with ours at equal work
     #[arg(long, default_value_t = 0.9)]
     least_dice: f64,
@@ -65,8 +61,8 @@ enum Kind {
     Ours(&'static [&'static str]),
     /// `multirnet predict` with [`EQUAL_WORK`] and these arguments.
     OursEqual(&'static [&'static str]),
-    /// peers/scan.py with this engine.
-    Peer(&'static str),
+    /// peers/scan.py with this engine and these arguments.
+    Peer(&'static str, &'static [&'static str]),
 }
 
 const WAYS: [(&str, Kind); 7] = [
@@ -83,9 +79,13 @@ const WAYS: [(&str, Kind); 7] = [
         "multirnet cascade, no heat map",
         Kind::Ours(&["--no-heatmap"]),
     ),
-    ("MONAI + PyTorch f32", Kind::Peer("torch")),
-    ("MONAI + OpenVINO f32", Kind::Peer("openvino")),
-    ("MONAI + OpenVINO bf16", Kind::Peer("openvino-bf16")),
+    // Single windows take PyTorch longer: it does not use oneDNN for their deeper levels.
+    (
+        "MONAI + PyTorch f32",
+        Kind::Peer("torch", &["--batch", "4", "--nhwc"]),
+    ),
+    ("MONAI + OpenVINO f32", Kind::Peer("openvino", &[])),
+    ("MONAI + OpenVINO bf16", Kind::Peer("openvino-bf16", &[])),
 ];
 /// What the others are compared with: at equal work, and as the program is used.
 const AGAINST: [usize; 2] = [0, 2];
@@ -109,12 +109,12 @@ impl Bench<'_> {
                 arguments.extend(["--config", options.as_str()]);
                 arguments.extend(*more);
             }
-            Kind::Peer(engine) => return self.peer(engine, out),
+            Kind::Peer(engine, more) => return self.peer(engine, more, out),
         }
         program::predict(&self.program, self.o.peers.threads(), &arguments)
     }
 
-    fn peer(&self, engine: &str, out: &Path) -> Result<Run> {
+    fn peer(&self, engine: &str, more: &[&str], out: &Path) -> Result<Run> {
         let mut command = if engine == "torch" {
             self.o.peers.python_tuned("scan.py")?
         } else {
@@ -127,7 +127,8 @@ impl Bench<'_> {
             .arg(&self.model)
             .arg("--lungs")
             .arg(self.folder.join("0/lungs.nii.gz"))
-            .args(["--batch", &self.o.peer_batch.to_string(), "-o"])
+            .args(more)
+            .arg("-o")
             .arg(out);
         let done = process::run(&mut command)?;
         let line = done.stdout.lines().last().unwrap_or_default();
@@ -179,7 +180,7 @@ fn measure(o: &Arguments) -> Result<()> {
     };
     let mut ways: Vec<Way> = WAYS
         .into_iter()
-        .filter(|(_, kind)| !(o.peers.no_peers && matches!(kind, Kind::Peer(_))))
+        .filter(|(_, kind)| !(o.peers.no_peers && matches!(kind, Kind::Peer(..))))
         .map(|(name, kind)| Way {
             name,
             kind,
@@ -252,7 +253,7 @@ fn report(
     let mut cells = vec![head.map(str::to_owned)];
     let (mut far, mut rows) = (Vec::new(), Vec::new());
     for (i, way) in ways.iter().enumerate() {
-        let peer = matches!(way.kind, Kind::Peer(_));
+        let peer = matches!(way.kind, Kind::Peer(..));
         let wall = of(way, &|r| r.wall);
         let work = of(way, &Run::work);
         let seconds = |v: f64| format!("{v:.2}");
