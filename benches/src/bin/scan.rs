@@ -65,7 +65,7 @@ enum Kind {
     Peer(&'static str, &'static [&'static str]),
 }
 
-const WAYS: [(&str, Kind); 7] = [
+const WAYS: [(&str, Kind); 8] = [
     (
         "multirnet windows, overlap 0.5",
         Kind::OursEqual(&["--tile", "off"]),
@@ -75,6 +75,10 @@ const WAYS: [(&str, Kind); 7] = [
         Kind::OursEqual(&["--tile", "auto"]),
     ),
     ("multirnet cascade (default)", Kind::Ours(&[])),
+    (
+        "multirnet cascade, bf16",
+        Kind::Ours(&["--precision", "bf16"]),
+    ),
     (
         "multirnet cascade, no heat map",
         Kind::Ours(&["--no-heatmap"]),
