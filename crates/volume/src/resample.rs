@@ -161,7 +161,7 @@ impl Axis {
 /// How target voxels find their values.
 #[derive(Debug, Clone)]
 enum Way {
-    Axes([Axis; 3]),
+    Axes(Box<[Axis; 3]>),
     General(IndexMap),
 }
 
@@ -171,7 +171,7 @@ fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, 
     let map = IndexMap::new(source.geometry(), target);
     if map.is_separable(target.shape()) {
         let axes = map.axes(source.shape(), target.shape());
-        return (source, Way::Axes(axes));
+        return (source, Way::Axes(Box::new(axes)));
     }
     let orientation = target.orientation();
     let geometry = source.geometry().reoriented(orientation);
@@ -185,7 +185,7 @@ fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, 
     for (axis, needed) in axes.iter_mut().zip(needed) {
         axis.rebase(needed.start);
     }
-    (Cow::Owned(block), Way::Axes(axes))
+    (Cow::Owned(block), Way::Axes(Box::new(axes)))
 }
 
 /// Trilinear interpolation onto a grid, row by row or plane by plane as they are asked for: see
@@ -333,7 +333,8 @@ impl<T: Voxel> Volume<T> {
         let (source, way) = way(Cow::Borrowed(self), target);
         let [_, sy, sx] = source.shape();
         by_rows(target, |z, y, _: &mut (), out| match &way {
-            Way::Axes([az, ay, ax]) => {
+            Way::Axes(axes) => {
+                let [az, ay, ax] = axes.as_ref();
                 out.fill(outside);
                 let (Some(z), Some(y)) = (az.entry(z), ay.entry(y)) else {
                     return;
