@@ -103,7 +103,7 @@ impl MemoryPlan {
             .product();
         let channels = network.lesion_channels() as u64;
         let part = |name: &str, bytes: u64| (name.to_owned(), bytes);
-        let held = vec![
+        let held = [
             part("scan", 4 * voxels),
             part("lung mask", voxels * if lungs_given { 2 } else { 1 }),
             part("program", PROGRAM_BYTES),

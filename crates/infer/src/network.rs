@@ -248,7 +248,7 @@ pub(crate) fn check_tile(lesion: &[f32], classes: &[[f64; 3]]) -> Result<()> {
     // A comparison in 32 bits runs on many values at once; NaN fails it.
     let good = lesion
         .iter()
-        .fold(true, |good, &p| good & (p >= 0.0) & (p <= 1.0 + 1e-6));
+        .fold(true, |good, &p| good & (0.0..=1.0 + 1e-6).contains(&p));
     if good && classes.iter().flatten().all(|&p| probability(p)) {
         return Ok(());
     }

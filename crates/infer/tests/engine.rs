@@ -76,7 +76,8 @@ fn compare(what: &str, config: &MultiRNetConfig) {
 #[test]
 fn agrees_with_burn_in_every_configuration() {
     compare("default", &tiny());
-    let cases: [(&str, fn(&mut MultiRNetConfig)); 8] = [
+    type Change = fn(&mut MultiRNetConfig);
+    let cases: [(&str, Change); 8] = [
         ("one pass", |c| c.iterations = 0),
         ("mean of passes", |c| c.class_from = ClassFrom::Mean),
         ("first pass", |c| c.class_from = ClassFrom::First),

@@ -10,6 +10,9 @@
 // The kernels work on raw pointers and processor intrinsics; every block says why it is sound.
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
+// Transforms index several small arrays at once, and closures of iterators would be compiled
+// without the instruction set of the function around them.
+#![allow(clippy::needless_range_loop)]
 
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
