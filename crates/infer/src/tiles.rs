@@ -201,7 +201,10 @@ mod tests {
             let pieces = axis_tiles((first, end), n, [least, most], halo);
             let case = format!("{first}..{end} of {n}, {least} to {most}, halo {halo}: {pieces:?}");
             let size = pieces[0].1;
-            assert!(size.is_multiple_of(16) && (least..=most).contains(&size), "{case}");
+            assert!(
+                size.is_multiple_of(16) && (least..=most).contains(&size),
+                "{case}"
+            );
             assert!(pieces.iter().all(|p| p.1 == size), "{case}");
             assert!(pieces[0].0 <= first as i64, "{case}");
             let last = pieces[pieces.len() - 1].0 + size as i64;

@@ -158,11 +158,11 @@ fn grad_cam_agrees_with_autodiff() {
     let net = tiny().init(&device).freeze();
     let x = x(2, &plain);
     let on_device = Tensor::from_data(x.clone().into_data(), &device);
-    let (lesion, deepest) = net
-        .segmentation
-        .forward(on_device.clone(), on_device.zeros_like());
+    let (lesion, deepest) =
+        net.segmentation
+            .forward(&Eager, on_device.clone(), on_device.zeros_like());
     let class = net.classification.as_ref().unwrap();
-    let (_, features) = class.forward(on_device, lesion, deepest.clone());
+    let (_, features) = class.forward(&Eager, on_device, lesion, deepest.clone());
     let features = features.detach().require_grad();
     let [b, c, d, h, w] = features.dims();
     for chosen in 0..3 {
