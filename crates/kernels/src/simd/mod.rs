@@ -220,8 +220,13 @@ impl Simd for Portable {
     }
 }
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{Avx2, Avx512};
@@ -269,6 +274,8 @@ pub enum Isa {
     Avx512,
     /// AVX2 with FMA: 8 floats.
     Avx2,
+    /// NEON with fused multiply-add: 4 floats.
+    Neon,
     /// What the compiler makes of arrays of four floats.
     Portable,
 }
@@ -279,19 +286,22 @@ impl Isa {
         match self {
             Self::Avx512 => 16,
             Self::Avx2 => 8,
-            Self::Portable => 4,
+            Self::Neon | Self::Portable => 4,
         }
     }
 
     /// Output channels of a register tile.
     pub(crate) fn channels(self) -> usize {
-        if self == Self::Avx512 { 8 } else { 4 }
+        match self {
+            Self::Avx512 | Self::Neon => 8,
+            Self::Avx2 | Self::Portable => 4,
+        }
     }
 }
 
 /// The instruction set in use: the widest one that the processor has.
 ///
-/// The environment variable `MULTIRNET_ISA` (`avx512`, `avx2`, `portable`) narrows it, for
+/// The environment variable `MULTIRNET_ISA` (`avx512`, `avx2`, `neon`, `portable`) narrows it, for
 /// tests and comparisons; it never selects one that the processor lacks.
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
@@ -321,6 +331,8 @@ pub fn available() -> Vec<Isa> {
             found.push(Isa::Avx2);
         }
     }
+    #[cfg(target_arch = "aarch64")]
+    found.push(Isa::Neon);
     found.push(Isa::Portable);
     found
 }
@@ -351,9 +363,14 @@ macro_rules! dispatch {
                     match isa {
                         $crate::simd::Isa::Avx512 => return avx512($($arg),*),
                         $crate::simd::Isa::Avx2 => return avx2($($arg),*),
-                        $crate::simd::Isa::Portable => {}
+                        $crate::simd::Isa::Neon | $crate::simd::Isa::Portable => {}
                     }
                 }
+            }
+            #[cfg(target_arch = "aarch64")]
+            if isa == $crate::simd::Isa::Neon {
+                // SAFETY: NEON is always there; the rest is the caller's promise.
+                return unsafe { $kernel::<$crate::simd::Neon>($($arg),*) };
             }
             let _ = isa;
             // SAFETY: the portable code needs no feature; the rest is the caller's promise.
