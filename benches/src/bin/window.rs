@@ -90,7 +90,7 @@ const REFERENCE: (&str, &str) = ("torch", "f32");
 fn bound(precision: Precision) -> f64 {
     match precision {
         Precision::F32 => 1e-4,
-        Precision::Bf16 => 0.1,
+        Precision::Bf16 => 0.05,
     }
 }
 
