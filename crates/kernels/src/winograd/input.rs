@@ -125,30 +125,20 @@ unsafe fn tiles<S: Simd, const M: usize, const ADJOINT: bool>(
     }
 }
 
-#[inline(always)]
-#[allow(clippy::too_many_arguments)]
-unsafe fn input_generic<S: Simd>(
-    tile: Tile,
-    x: *const f32,
-    size: [usize; 3],
-    segment: &Segment,
-    rows: *mut f32,
-    v: *mut f32,
-    point: usize,
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        match tile {
-            Tile::Small => tiles::<S, 2, false>(x, size, segment, rows, v, point),
-            Tile::Large => tiles::<S, 4, false>(x, size, segment, rows, v, point),
-        }
-    }
+/// What tiles are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// The input: overlapping tiles, `Bᵀ`.
+    Input,
+    /// The output's gradient: tiles side by side, `A`.
+    Gradient,
 }
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn gradient_generic<S: Simd>(
+unsafe fn transform_generic<S: Simd>(
     tile: Tile,
+    of: Of,
     x: *const f32,
     size: [usize; 3],
     segment: &Segment,
@@ -158,38 +148,25 @@ unsafe fn gradient_generic<S: Simd>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        match tile {
-            Tile::Small => tiles::<S, 2, true>(x, size, segment, rows, v, point),
-            Tile::Large => tiles::<S, 4, true>(x, size, segment, rows, v, point),
+        match (tile, of) {
+            (Tile::Small, Of::Input) => tiles::<S, 2, false>(x, size, segment, rows, v, point),
+            (Tile::Large, Of::Input) => tiles::<S, 4, false>(x, size, segment, rows, v, point),
+            (Tile::Small, Of::Gradient) => tiles::<S, 2, true>(x, size, segment, rows, v, point),
+            (Tile::Large, Of::Gradient) => tiles::<S, 4, true>(x, size, segment, rows, v, point),
         }
     }
 }
 
 dispatch! {
-    /// `Bᵀ` of the tiles of `segment` in one channel `x` of `size`: point `p` of the tile in
-    /// column `j` at `v[p · point + j]`.
+    /// The transforms of the tiles of `segment` in one channel `x` of `size`: point `p` of the tile
+    /// in column `j` at `v[p · point + j]`.
     ///
     /// # Safety
     /// The processor has `isa`; the segment lies within the tiles of `size`; `rows` has
     /// `Plan::row_floats` floats; `v` has the segment's columns at every point.
-    pub(super) unsafe fn input = input_generic(
+    pub(super) unsafe fn transform = transform_generic(
         tile: Tile,
-        x: *const f32,
-        size: [usize; 3],
-        segment: &Segment,
-        rows: *mut f32,
-        v: *mut f32,
-        point: usize,
-    )
-}
-
-dispatch! {
-    /// `A` of the tiles of `segment` in one channel of the output's gradient; else as [`input`].
-    ///
-    /// # Safety
-    /// As [`input`].
-    pub(super) unsafe fn gradient = gradient_generic(
-        tile: Tile,
+        of: Of,
         x: *const f32,
         size: [usize; 3],
         segment: &Segment,

@@ -25,6 +25,8 @@ pub(crate) use filter::Filter;
 pub use half::bf16_available;
 pub(crate) use plan::{Plan, Tile, direct_cycles};
 
+use input::{Of, transform};
+
 use crate::conv::Pointer;
 use crate::epilogue::{Epilogue, Source, Target};
 use crate::scratch::Scratch;
@@ -77,7 +79,17 @@ impl Plan {
                         unsafe {
                             let to = { to }.0.add(c * channel + s.column);
                             let rows = rows.as_mut_ptr();
-                            input::input(isa, self.tile, from, self.size, s, rows, to, columns);
+                            transform(
+                                isa,
+                                self.tile,
+                                Of::Input,
+                                from,
+                                self.size,
+                                s,
+                                rows,
+                                to,
+                                columns,
+                            );
                         }
                     }
                 }

@@ -4,7 +4,7 @@
 //! these are added in order, so that results repeat bit by bit whatever the threads do.
 
 use super::filter::transform_back;
-use super::input::{gradient, input};
+use super::input::{Of, transform};
 use super::{Plan, channel_floats, split};
 use crate::conv::Pointer;
 use crate::epilogue::Source;
@@ -134,7 +134,8 @@ impl Plan {
         } else {
             rayon::current_num_threads()
         };
-        for (channels, from, to, gradients) in [(ci, x, &mut v, false), (co, g, &mut m, true)] {
+        let both = [(ci, x, &mut v, Of::Input), (co, g, &mut m, Of::Gradient)];
+        for (channels, from, to, of) in both {
             let to = Pointer(to.as_mut_ptr());
             split(channels, parts, |channels| {
                 let mut rows = Scratch::take(self.row_floats());
@@ -148,11 +149,7 @@ impl Plan {
                         // `row_floats` says.
                         unsafe {
                             let to = { to }.0.add(c * channel + s.column);
-                            if gradients {
-                                gradient(isa, self.tile, from, self.size, s, rows, to, columns);
-                            } else {
-                                input(isa, self.tile, from, self.size, s, rows, to, columns);
-                            }
+                            transform(isa, self.tile, of, from, self.size, s, rows, to, columns);
                         }
                     }
                 }
