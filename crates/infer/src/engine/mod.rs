@@ -112,7 +112,7 @@ impl Engine {
         let [features, deepest] = self.recording.head.maps;
         let mut fed_back = vec![0.0; windows.len()];
         let mut kept: Option<Kept> = None;
-        for pass in 0..=self.config.iterations {
+        for _ in 0..=self.config.iterations {
             for n in 0..batch {
                 let part = n * size..(n + 1) * size;
                 run.image_mut(&mut workspace, ct, n)
@@ -145,7 +145,6 @@ impl Engine {
                     passes: 1,
                 },
             });
-            debug_assert!(pass <= self.config.iterations);
         }
         let lesion = (0..batch)
             .map(|n| run.image(&workspace, self.recording.lesion, n).to_vec())
