@@ -47,6 +47,16 @@ pub struct Cams {
 ///
 /// [`BurnNetwork`] is the one that is shipped; tests and other engines bring their own.
 pub trait Network: Send + Sync {
+    /// Whether its lesion maps mean anything.
+    fn segments(&self) -> bool {
+        true
+    }
+
+    /// Whether its class probabilities mean anything.
+    fn classifies(&self) -> bool {
+        true
+    }
+
     /// Lesion channels K: 1 (lesion) or 2 (ground glass, consolidation).
     fn lesion_channels(&self) -> usize;
 
@@ -223,7 +233,7 @@ impl Network for BurnNetwork {
     }
 }
 
-fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     tensor
         .into_data()
         .convert::<f32>()
@@ -236,6 +246,17 @@ pub(crate) fn softmax(logits: [f64; 3]) -> [f64; 3] {
     let e = logits.map(|l| (l - top).exp());
     let sum: f64 = e.iter().sum();
     e.map(|v| v / sum)
+}
+
+/// Refuses a network that does nothing.
+pub(crate) fn check_tasks(network: &dyn Network) -> Result<()> {
+    if network.segments() || network.classifies() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Model,
+        "the network neither segments nor classifies",
+    ))
 }
 
 fn no_class() -> Error {

@@ -7,11 +7,13 @@ use crate::restore::{NativeBox, NativeMap};
 use crate::{
     BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard,
     ModelInput, NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source,
-    Timing, content_sha256, sha256,
+    SystemNetwork, Timing, content_sha256, sha256,
 };
+use burn::tensor::Device;
 use multirnet_anatomy::{
     Intensity, Prepared, check_scan, involvement, prepare, prepare_checked, segment_lungs,
 };
+use multirnet_nn::{AnyNet, System};
 use multirnet_volume::{Geometry, Volume};
 use std::path::Path;
 use std::time::Instant;
@@ -118,15 +120,19 @@ impl Predictor {
             .open()
             .map_err(|e| Error::caused(ErrorKind::Device, e))?;
         // First, because it explains best what is wrong with a file.
-        let net = multirnet_nn::weights::from_bytes(name, bytes, &device)
+        let system: System = multirnet_nn::weights::from_bytes(name, bytes, &device)
             .map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let card = ModelCard::read(name, bytes)?.unwrap_or_else(|| ModelCard::unknown(name));
         let at = |e: Error| e.at(Path::new(name));
-        let network: Box<dyn Network> = if on_cpu && Engine::supports(net.config()) {
-            Box::new(Engine::new(&net).map_err(at)?)
-        } else {
-            Box::new(BurnNetwork::new(net, device).map_err(at)?)
-        };
+        let network = network_of(system, device, on_cpu).map_err(at)?;
+        if !(network.segments() && network.classifies()) {
+            return Err(Error::new(
+                ErrorKind::Model,
+                "the model does not both segment and classify, so it cannot make a finding",
+            )
+            .hint("use a model that does both; `multirnet compare` scores the others")
+            .at(Path::new(name)));
+        }
         Ok(Self::with_network(network, card, digest))
     }
 
@@ -295,6 +301,21 @@ impl Predictor {
     }
 }
 
+/// The fastest way to run `system`, which lies on `device`.
+///
+/// # Errors
+/// `Model` if the processor lacks what it needs.
+pub fn network_of(system: System, device: Device, on_cpu: bool) -> Result<Box<dyn Network>> {
+    let (config, net) = (system.config().clone(), system);
+    Ok(match net.net {
+        AnyNet::MultiRNet(net) if on_cpu && Engine::supports(net.config()) => {
+            Box::new(Engine::new(&net)?)
+        }
+        AnyNet::MultiRNet(net) if config.classifies() => Box::new(BurnNetwork::new(net, device)?),
+        _ => Box::new(SystemNetwork::new(net, device)),
+    })
+}
+
 /// Fills in the digests that `source` lacks; their time was spent beside other stages.
 fn digests(scan: &Volume<f32>, lungs: Option<&Volume<u8>>, source: &mut Source) -> Timing {
     let start = Instant::now();
@@ -332,7 +353,7 @@ fn prepare_timed(
 }
 
 /// Maps on the scan's own grid, and the block of it outside which they are 0.
-fn restore(
+pub(crate) fn restore(
     scan: &Geometry,
     prepared: Prepared,
     working: Working,

@@ -28,6 +28,7 @@ pub mod layers;
 pub mod losses;
 pub mod nets;
 pub mod ops;
+pub mod systems;
 pub mod weights;
 
 pub use compute::{Compute, Eager};
@@ -36,3 +37,4 @@ pub use device::DeviceChoice;
 pub use error::{Error, ErrorKind, Result};
 pub use losses::{LossConfig, Losses, SegmentationLoss};
 pub use nets::{GradCam, MultiRNet, Output, Pass};
+pub use systems::{Answer, AnyNet, Net, NetConfig, System, SystemCard, SystemConfig};

@@ -1,7 +1,9 @@
 //! Losses of the two tasks and their sum.
 
+use crate::config::ClassFrom;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nets::Output;
+use crate::systems::Answer;
 use burn::tensor::{DType, FloatDType, Int, Tensor, activation::log_softmax};
 use serde::{Deserialize, Serialize};
 
@@ -112,45 +114,62 @@ impl LossConfig {
         }
     }
 
-    /// The loss of `output` against the truth.
+    /// The loss of `output` against the truth; see [`score`](Self::score).
+    ///
+    /// # Shapes
+    ///
+    /// As there.
+    pub fn forward(&self, output: &Output, lesion: Tensor<5>, classes: Tensor<1, Int>) -> Losses {
+        let answer = output.clone().into_answer(ClassFrom::Last);
+        self.score(&answer, lesion, classes)
+    }
+
+    /// The loss of `answer` against the truth. Edge maps add their binary cross-entropy to the
+    /// segmentation loss; a net with one task only has that task's loss alone.
     ///
     /// # Shapes
     ///
     /// - `lesion`: truth, 0 or 1, `[batch, K, d, h, w]`
     /// - `classes`: `[batch]`, 0 normal, 1 CAP, 2 COVID-19
-    pub fn forward(&self, output: &Output, lesion: Tensor<5>, classes: Tensor<1, Int>) -> Losses {
+    ///
+    /// # Panics
+    ///
+    /// If the answer is empty.
+    pub fn score(&self, answer: &Answer, lesion: Tensor<5>, classes: Tensor<1, Int>) -> Losses {
         let lesion = to_f32(lesion);
-        let segmentation = mean(
-            output
-                .passes
-                .iter()
-                .map(|pass| self.segmentation(pass.lesion.clone(), lesion.clone())),
-        );
-        let logits: Option<Vec<_>> = output
-            .passes
-            .iter()
-            .map(|p| p.class_logits.clone())
-            .collect();
-        match logits {
-            None => Losses {
-                total: segmentation.clone(),
-                classification: segmentation.zeros_like(),
-                segmentation,
-            },
-            Some(logits) => {
-                let classification = mean(
-                    logits
-                        .into_iter()
-                        .map(|logits| self.classification(logits, classes.clone())),
-                );
-                let total = segmentation.clone().mul_scalar(1.0 - self.class_weight)
-                    + classification.clone().mul_scalar(self.class_weight);
-                Losses {
+        let maps = answer.lesion.iter();
+        let maps = mean(maps.map(|map| self.segmentation(map.clone(), lesion.clone())));
+        let edges = (!answer.edges.is_empty()).then(|| edge_of(lesion.clone()));
+        let edges = edges.and_then(|truth| {
+            let edges = answer.edges.iter();
+            mean(edges.map(|edge| binary_cross_entropy(edge.clone(), truth.clone())))
+        });
+        let segmentation = match (maps, edges) {
+            (Some(maps), Some(edges)) => Some(maps + edges),
+            (maps, edges) => maps.or(edges),
+        };
+        let logits = answer.class_logits.iter();
+        let logits = logits.map(|logits| self.classification(logits.clone(), classes.clone()));
+        let (segmentation, classification) = match (segmentation, mean(logits)) {
+            (Some(s), Some(c)) => {
+                let total = s.clone().mul_scalar(1.0 - self.class_weight)
+                    + c.clone().mul_scalar(self.class_weight);
+                return Losses {
                     total,
-                    segmentation,
-                    classification,
-                }
+                    segmentation: s,
+                    classification: c,
+                };
             }
+            (s, c) => (s, c),
+        };
+        let total = segmentation
+            .clone()
+            .or(classification.clone())
+            .expect("an answer has maps or classes");
+        Losses {
+            segmentation: segmentation.unwrap_or_else(|| total.zeros_like()),
+            classification: classification.unwrap_or_else(|| total.zeros_like()),
+            total,
         }
     }
 
@@ -206,13 +225,36 @@ impl LossConfig {
     }
 }
 
-fn mean(losses: impl ExactSizeIterator<Item = Tensor<1>>) -> Tensor<1> {
+fn mean(losses: impl ExactSizeIterator<Item = Tensor<1>>) -> Option<Tensor<1>> {
     let n = losses.len() as f64;
-    let sum = losses.reduce(|a, b| a + b);
-    sum.map_or_else(
-        || unreachable!("an output has at least one pass"),
-        |sum| sum.div_scalar(n),
-    )
+    losses.reduce(|a, b| a + b).map(|sum| sum.div_scalar(n))
+}
+
+/// Lesion voxels with a neighbour in their slice that is none, of any lesion channel:
+/// `[batch, K, d, h, w]` → `[batch, 1, d, h, w]`. Beyond the window nothing is known, so its
+/// border is no edge.
+fn edge_of(lesion: Tensor<5>) -> Tensor<5> {
+    let mask = lesion.max_dim(1);
+    let [.., h, w] = mask.dims();
+    let mut inside = mask.clone();
+    for (dim, n) in [(3, h), (4, w)].into_iter().filter(|&(_, n)| n > 1) {
+        let (first, last) = (
+            mask.clone().narrow(dim, 0, 1),
+            mask.clone().narrow(dim, n - 1, 1),
+        );
+        let before = Tensor::cat(vec![first, mask.clone().narrow(dim, 0, n - 1)], dim);
+        let after = Tensor::cat(vec![mask.clone().narrow(dim, 1, n - 1), last], dim);
+        inside = inside * before * after;
+    }
+    mask - inside
+}
+
+/// Mean over all voxels; `p` is kept from 0 and 1 so that the logarithm stays finite.
+fn binary_cross_entropy(p: Tensor<5>, truth: Tensor<5>) -> Tensor<1> {
+    let p = to_f32(p).clamp(1e-6, 1.0 - 1e-6);
+    let miss = truth.clone() * p.clone().log();
+    let alarm = (truth.neg().add_scalar(1.0)) * p.neg().add_scalar(1.0).log();
+    (miss + alarm).mean().neg()
 }
 
 fn to_f32<const D: usize>(x: Tensor<D>) -> Tensor<D> {

@@ -1,12 +1,13 @@
 //! Weights on disk: a safetensors file with the configuration in its metadata.
 //!
-//! The metadata holds one key, `multirnet`: `{"format": 1, "config": {…}}`. Tensors are named by
-//! their place in the net (`segmentation.encoders.0.units.0.conv.weight`); running statistics of
-//! batch norms are among them. The same net always gives the same bytes.
+//! The metadata holds one key, `multirnet`: `{"format": 1, "config": {…}}`, the configuration as
+//! [`SystemConfig`] writes it. Tensors are named by their place in the net
+//! (`segmentation.encoders.0.units.0.conv.weight`); running statistics of batch norms are among
+//! them. The same net always gives the same bytes.
 
-use crate::config::MultiRNetConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nets::MultiRNet;
+use crate::systems::{AnyNet, System, SystemConfig};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
 use safetensors::{SafeTensors, tensor::TensorView};
@@ -41,6 +42,47 @@ pub enum Dtype {
     Bf16,
 }
 
+/// A net that weights files hold.
+pub trait Stored: Module {
+    /// The configuration that the file carries.
+    fn stored_config(&self) -> SystemConfig;
+
+    /// A new net of a configuration that a file carries.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] if that makes another net.
+    fn of_stored(config: &SystemConfig, device: &Device) -> Result<Self>;
+}
+
+impl Stored for System {
+    fn stored_config(&self) -> SystemConfig {
+        self.config().clone()
+    }
+
+    fn of_stored(config: &SystemConfig, device: &Device) -> Result<Self> {
+        Ok(config.init(device))
+    }
+}
+
+impl Stored for MultiRNet {
+    fn stored_config(&self) -> SystemConfig {
+        self.config().clone().into()
+    }
+
+    fn of_stored(config: &SystemConfig, device: &Device) -> Result<Self> {
+        match config.init(device).net {
+            AnyNet::MultiRNet(net) => Ok(net),
+            #[allow(unreachable_patterns, reason = "there may be one net only")]
+            _ => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the weights are of {}, not MultiR-Net", config.card().name),
+            )
+            .hint("give a MultiR-Net weights file written by `multirnet train`")),
+        }
+    }
+}
+
 /// One tensor of the net.
 #[derive(Debug, Clone)]
 pub struct NamedTensor {
@@ -55,7 +97,7 @@ pub struct NamedTensor {
 }
 
 /// Every tensor of the net in order, running statistics included.
-pub fn tensors(net: &MultiRNet) -> Vec<NamedTensor> {
+pub fn tensors(net: &impl Module) -> Vec<NamedTensor> {
     let mut visitor = Collect {
         path: Vec::new(),
         visit: |name, id, shape, values: &mut dyn FnMut() -> Vec<f32>| NamedTensor {
@@ -72,7 +114,7 @@ pub fn tensors(net: &MultiRNet) -> Vec<NamedTensor> {
 }
 
 /// Names, ids and shapes of every tensor of the net, in the order of [`tensors`].
-pub fn names(net: &MultiRNet) -> Vec<(String, ParamId, Vec<usize>)> {
+pub fn names(net: &impl Module) -> Vec<(String, ParamId, Vec<usize>)> {
     let mut visitor = Collect {
         path: Vec::new(),
         visit: |name, id, shape, _: &mut dyn FnMut() -> Vec<f32>| (name, id, shape),
@@ -87,7 +129,7 @@ pub fn names(net: &MultiRNet) -> Vec<(String, ParamId, Vec<usize>)> {
 /// # Errors
 ///
 /// As [`save_as`].
-pub fn save(path: &Path, net: &MultiRNet) -> Result<()> {
+pub fn save(path: &Path, net: &impl Stored) -> Result<()> {
     save_as(path, net, Dtype::F32)
 }
 
@@ -96,7 +138,7 @@ pub fn save(path: &Path, net: &MultiRNet) -> Result<()> {
 /// # Errors
 ///
 /// [`ErrorKind::Io`] if that fails; else as [`to_bytes`].
-pub fn save_as(path: &Path, net: &MultiRNet, dtype: Dtype) -> Result<()> {
+pub fn save_as(path: &Path, net: &impl Stored, dtype: Dtype) -> Result<()> {
     let bytes = to_bytes(net, dtype).map_err(|e| e.at(path))?;
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.partial", std::process::id()));
@@ -114,7 +156,7 @@ pub fn save_as(path: &Path, net: &MultiRNet, dtype: Dtype) -> Result<()> {
 /// # Errors
 ///
 /// [`ErrorKind::Malformed`] if a value is not finite or does not fit `dtype`.
-pub fn to_bytes(net: &MultiRNet, dtype: Dtype) -> Result<Vec<u8>> {
+pub fn to_bytes(net: &impl Stored, dtype: Dtype) -> Result<Vec<u8>> {
     let internal = |e: &dyn std::fmt::Display| {
         Error::new(
             ErrorKind::Malformed,
@@ -140,7 +182,7 @@ pub fn to_bytes(net: &MultiRNet, dtype: Dtype) -> Result<Vec<u8>> {
         .map_err(|e| internal(&e))?;
     let header = Header {
         format: FORMAT,
-        config: net.config(),
+        config: net.stored_config(),
     };
     let header = serde_json::to_string(&header).map_err(|e| internal(&e))?;
     let metadata = HashMap::from([(KEY.to_owned(), header)]);
@@ -152,7 +194,7 @@ pub fn to_bytes(net: &MultiRNet, dtype: Dtype) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// [`ErrorKind::Io`] if the file cannot be read; else as [`from_bytes`].
-pub fn load(path: &Path, device: &Device) -> Result<MultiRNet> {
+pub fn load<T: Stored>(path: &Path, device: &Device) -> Result<T> {
     let doing = "read the weights";
     let size = std::fs::metadata(path)
         .map_err(|e| Error::io(path, doing, e))?
@@ -177,7 +219,7 @@ pub fn load(path: &Path, device: &Device) -> Result<MultiRNet> {
 /// - [`ErrorKind::Unsupported`]: not this program's weights, another format version or type.
 /// - [`ErrorKind::Config`]: a field of the configuration is out of range.
 /// - [`ErrorKind::Mismatch`]: tensors missing, unknown or of the wrong shape; they are named.
-pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<MultiRNet> {
+pub fn from_bytes<T: Stored>(name: &str, bytes: &[u8], device: &Device) -> Result<T> {
     parse(bytes, device).map_err(|e| e.at(Path::new(name)))
 }
 
@@ -186,13 +228,13 @@ pub fn from_bytes(name: &str, bytes: &[u8], device: &Device) -> Result<MultiRNet
 /// # Errors
 ///
 /// As [`from_bytes`], but for the tensors.
-pub fn config_of(name: &str, bytes: &[u8]) -> Result<MultiRNetConfig> {
+pub fn config_of(name: &str, bytes: &[u8]) -> Result<SystemConfig> {
     open(bytes)
         .map(|(_, config)| config)
         .map_err(|e| e.at(Path::new(name)))
 }
 
-fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, MultiRNetConfig)> {
+fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, SystemConfig)> {
     let foreign = |reason: &str| {
         Error::new(ErrorKind::Unsupported, reason.to_owned())
             .hint("give a weights file written by `multirnet train`")
@@ -210,7 +252,7 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, MultiRNetConfig)> {
         .metadata()
         .as_ref()
         .and_then(|m| m.get(KEY))
-        .ok_or_else(|| foreign("the file holds no MultiR-Net configuration"))?;
+        .ok_or_else(|| foreign("the file holds no configuration of a net"))?;
     let header: Header<serde_json::Value> = serde_json::from_str(header)
         .map_err(|e| foreign(&format!("its configuration is unreadable: {e}")))?;
     if header.format != FORMAT {
@@ -223,16 +265,16 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, MultiRNetConfig)> {
         )
         .hint("use the program version that wrote the file, or newer"));
     }
-    let config: MultiRNetConfig = serde_json::from_value(header.config)
+    let config: SystemConfig = serde_json::from_value(header.config)
         .map_err(|e| foreign(&format!("its configuration is unreadable: {e}")))?;
     config.validate()?;
     Ok((file, config))
 }
 
-fn parse(bytes: &[u8], device: &Device) -> Result<MultiRNet> {
+fn parse<T: Stored>(bytes: &[u8], device: &Device) -> Result<T> {
     let (file, config) = open(bytes)?;
     // Parameters are made when first used: a net's shapes cost next to nothing.
-    let net = config.init(device);
+    let net = T::of_stored(&config, device)?;
     let expected = names(&net);
     let mut found: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
     let mut missing = Vec::new();
@@ -354,9 +396,20 @@ fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
     }
 }
 
-/// An enum's variants are no step of the path: the same name whatever the norm.
-fn is_step(container: &str) -> bool {
-    !container.starts_with("Enum")
+/// An enum's variants are no step of the path: the same name whatever the norm. Neither is the
+/// way from a [`System`] to its net.
+fn is_step(name: &str, container: &str) -> bool {
+    !container.starts_with("Enum") && !(name == "net" && container == "Struct:System")
+}
+
+/// Numbers of the net that are trained: weights and biases, without the running statistics of
+/// norms.
+pub fn trained_parameters(net: &impl Module) -> usize {
+    names(net)
+        .iter()
+        .filter(|(name, ..)| !name.contains("running_"))
+        .map(|(_, _, shape)| shape.iter().product::<usize>())
+        .sum()
 }
 
 struct Collect<T, F> {
@@ -370,13 +423,13 @@ where
     F: FnMut(String, ParamId, Vec<usize>, &mut dyn FnMut() -> Vec<f32>) -> T,
 {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if is_step(container) {
+        if is_step(name, container) {
             self.path.push(name.to_owned());
         }
     }
 
-    fn exit_module(&mut self, _: &str, container: &str) {
-        if is_step(container) {
+    fn exit_module(&mut self, name: &str, container: &str) {
+        if is_step(name, container) {
             self.path.pop();
         }
     }
@@ -397,13 +450,13 @@ struct Replace {
 
 impl ModuleMapper for Replace {
     fn enter_module(&mut self, name: &str, container: &str) {
-        if is_step(container) {
+        if is_step(name, container) {
             self.path.push(name.to_owned());
         }
     }
 
-    fn exit_module(&mut self, _: &str, container: &str) {
-        if is_step(container) {
+    fn exit_module(&mut self, name: &str, container: &str) {
+        if is_step(name, container) {
             self.path.pop();
         }
     }

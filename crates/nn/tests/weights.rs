@@ -40,7 +40,7 @@ fn f32_round_trip_is_exact_and_includes_running_statistics() {
     assert_eq!(bytes, weights::to_bytes(&net, Dtype::F32).unwrap());
     let back = weights::from_bytes("memory", &bytes, &device).unwrap();
     assert_eq!(back.config(), net.config());
-    assert_eq!(weights::config_of("memory", &bytes).unwrap(), tiny());
+    assert_eq!(weights::config_of("memory", &bytes).unwrap(), tiny().into());
     let (a, b) = (weights::tensors(&net), weights::tensors(&back));
     assert_eq!(a.len(), b.len());
     let mut moved = 0;

@@ -4,7 +4,7 @@ use crate::log::{MeanLosses, ValidationRecord};
 use crate::window::{ViewKind, Window};
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use multirnet_nn::{Losses, Output};
+use multirnet_nn::{Answer, Losses};
 
 /// A batch on a device.
 pub(crate) struct Batch {
@@ -94,32 +94,26 @@ impl Mean {
 }
 
 impl Scores {
-    pub fn add(
-        &mut self,
-        windows: &[Window],
-        losses: &MeanLosses,
-        output: &Output,
-        from: multirnet_nn::ClassFrom,
-    ) -> Result<()> {
+    pub fn add(&mut self, windows: &[Window], losses: &MeanLosses, answer: &Answer) -> Result<()> {
         let b = windows.len();
         self.windows += b;
         let parts = [losses.total, losses.segmentation, losses.classification];
         for (sum, part) in self.losses.iter_mut().zip(parts) {
             *sum += part * b as f64;
         }
-        let lesion = output.lesion();
-        let [_, channels, d, h, w] = lesion.dims();
-        let probability = floats(lesion)?;
-        let logits = output.class_logits(from).map(floats).transpose()?;
-        let voxels = d * h * w;
+        let probability = answer.lesion().map(floats).transpose()?;
+        let logits = answer.logits().map(floats).transpose()?;
         for (k, window) in windows.iter().enumerate() {
             let groups = if window.kind == ViewKind::Global {
                 2
             } else {
                 1
             };
-            let p = &probability[k * channels * voxels..(k + 1) * channels * voxels];
-            if let Some(dice) = window_dice(p, &window.labels) {
+            let dice = probability.as_ref().and_then(|p| {
+                let size = p.len() / b;
+                window_dice(&p[k * size..(k + 1) * size], &window.labels)
+            });
+            if let Some(dice) = dice {
                 self.dice.iter_mut().take(groups).for_each(|m| m.add(dice));
             }
             if let Some(logits) = &logits {

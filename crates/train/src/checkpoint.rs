@@ -12,7 +12,7 @@ use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
-use multirnet_nn::MultiRNet;
+use multirnet_nn::System;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ pub(crate) fn save(
     position: &Position,
     config: &crate::TrainConfig,
     scans: &[String],
-    net: &MultiRNet,
+    net: &System,
     optimiser: &ModuleOptimizer,
 ) -> Result<()> {
     let fail =
@@ -152,9 +152,9 @@ impl State {
     /// Puts the saved weights into `net` and the saved moments into `optimiser`.
     pub fn restore(
         self,
-        net: MultiRNet,
+        net: System,
         optimiser: ModuleOptimizer,
-    ) -> Result<(MultiRNet, ModuleOptimizer)> {
+    ) -> Result<(System, ModuleOptimizer)> {
         let fail = |e: String| {
             Error::new(
                 ErrorKind::Malformed,

@@ -1,14 +1,14 @@
 //! The training configuration.
 //!
 //! TOML with the tables below; unknown keys are refused; what is left out has its default. The
-//! table `[model]` may name a `preset` (`base`, `small`, `vnet5`) whose fields its other keys
-//! replace. Every default says whether it is the paper's or ours.
+//! table `[model]` may name a `system` (default `multirnet`) and a `preset` (`base`, `small`)
+//! whose fields its other keys replace. Every default says whether it is the paper's or ours.
 
 use crate::augment::AugmentConfig;
 use crate::split::SplitConfig;
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
-use multirnet_nn::{LossConfig, MultiRNetConfig};
+use multirnet_nn::{LossConfig, SystemConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -17,7 +17,7 @@ use std::path::Path;
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// The network.
-    pub model: MultiRNetConfig,
+    pub model: SystemConfig,
     /// The loss.
     pub loss: LossConfig,
     /// How scans are prepared.
@@ -210,21 +210,7 @@ impl TrainConfig {
                 None => error,
             }
         };
-        let mut table: toml::Table = toml::from_str(text).map_err(bad)?;
-        let preset = table
-            .get_mut("model")
-            .and_then(toml::Value::as_table_mut)
-            .and_then(|m| m.remove("preset"));
-        let config: Self = match preset {
-            // Spans, and with them line numbers, survive only without the detour over a table.
-            None => toml::from_str(text).map_err(bad)?,
-            Some(preset) => {
-                apply_preset(&mut table, &preset)?;
-                table.try_into().map_err(|e: toml::de::Error| {
-                    Error::new(ErrorKind::Config, e.to_string().trim().replace('\n', " "))
-                })?
-            }
-        };
+        let config: Self = toml::from_str(text).map_err(bad)?;
         config.validate()?;
         Ok(config)
     }
@@ -245,7 +231,8 @@ impl TrainConfig {
         let bad = |reason: String| Error::new(ErrorKind::Config, reason);
         self.model.validate().map_err(|e| bad(e.to_string()))?;
         self.loss.validate().map_err(|e| bad(e.to_string()))?;
-        MultiRNetConfig::check_window(self.sampling.window)
+        self.model
+            .check_window(self.sampling.window)
             .map_err(|e| bad(format!("sampling.window: {e}")))?;
         if self.prepare.global_shape != self.sampling.window {
             return Err(bad(format!(
@@ -380,24 +367,6 @@ fn compare(prefix: &str, a: &toml::Table, b: &toml::Table, list: &mut Vec<String
     }
 }
 
-fn apply_preset(table: &mut toml::Table, preset: &toml::Value) -> Result<()> {
-    let name = preset.as_str().unwrap_or_default();
-    let base = MultiRNetConfig::preset(name).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Config,
-            format!("model.preset {preset} is unknown"),
-        )
-        .hint(format!("known: {}", MultiRNetConfig::PRESETS.join(", ")))
-    })?;
-    let mut model =
-        toml::Table::try_from(base).map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
-    if let Some(toml::Value::Table(given)) = table.remove("model") {
-        model.extend(given);
-    }
-    table.insert("model".into(), toml::Value::Table(model));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -410,13 +379,21 @@ mod tests {
         assert_eq!(defaults.differences(&paper.unwrap()), Vec::<String>::new());
         let small = include_str!("../../../configs/train/phantom-small.toml");
         let small = TrainConfig::parse(small).unwrap();
-        assert_eq!(small.model.channels, MultiRNetConfig::small().channels);
+        let expected = multirnet_nn::MultiRNetConfig {
+            iterations: 0,
+            ..multirnet_nn::MultiRNetConfig::small()
+        };
+        assert_eq!(small.model, expected.into());
     }
 
     #[test]
     fn the_effective_configuration_reads_back_the_same() {
         let mut config = TrainConfig::parse("[model]\npreset = \"vnet5\"\niterations = 0").unwrap();
-        assert_eq!((config.model.kernel_size, config.model.iterations), (5, 0));
+        let expected = multirnet_nn::MultiRNetConfig {
+            iterations: 0,
+            ..multirnet_nn::MultiRNetConfig::vnet5()
+        };
+        assert_eq!(config.model, expected.into());
         config.optimiser.clip_norm = Some(0.1);
         config.run.max_minutes = Some(1.0 / 3.0);
         let back = TrainConfig::parse(&config.to_toml().unwrap()).unwrap();

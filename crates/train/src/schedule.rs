@@ -4,7 +4,6 @@ use crate::config::{OptimiserConfig, Schedule};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use multirnet_nn::MultiRNet;
 
 /// Learning rate of the step after `step` done ones, with `progress` (0..=1) the part of the run
 /// that is over.
@@ -22,7 +21,7 @@ pub(crate) fn learning_rate(config: &OptimiserConfig, step: u64, progress: f64) 
 }
 
 /// Scales all gradients down if their joint norm exceeds `limit`.
-pub(crate) fn clip(net: &MultiRNet, grads: GradientsParams, limit: f64) -> GradientsParams {
+pub(crate) fn clip(net: &impl Module, grads: GradientsParams, limit: f64) -> GradientsParams {
     let mut norm = Norm {
         grads: &grads,
         squares: None,

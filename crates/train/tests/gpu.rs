@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{cohort, config, options, split, turn};
+use common::{cohort, config, model, options, split, turn};
 use multirnet_nn::DeviceChoice;
 use multirnet_train::{Event, MeanLosses, train};
 use std::path::Path;
@@ -21,7 +21,11 @@ fn go(
     let cohort = cohort(folder, 2);
     let mut config = config();
     // Its random numbers are the device's own.
-    config.model.dropout = 0.0;
+    config.model = multirnet_nn::MultiRNetConfig {
+        dropout: 0.0,
+        ..model()
+    }
+    .into();
     let (out, cache) = (folder.join(name), folder.join("cache"));
     let mut options = options(&out, &cache, resume);
     options.device = device.open().unwrap();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{WINDOW, config, read, run, turn};
+use common::{WINDOW, config, model, read, run, turn};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_phantom::PhantomConfig;
 use multirnet_train::{Cache, Case, Cohort};
@@ -47,7 +47,11 @@ fn phantoms_are_prepared_and_trained_on() {
     }
 
     // Both kinds of lesion apart, in a run of two steps.
-    config.model.lesion_channels = 2;
+    config.model = multirnet_nn::MultiRNetConfig {
+        lesion_channels: 2,
+        ..model()
+    }
+    .into();
     config.sampling.steps_per_epoch = Some(2);
     config.run.epochs = 1;
     let summary = run(&config, &cohort, dir, "run", false, None).unwrap();

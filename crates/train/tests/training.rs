@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{cohort, config, run, turn};
+use common::{cohort, config, model, run, turn};
+use multirnet_nn::MultiRNetConfig;
 use multirnet_train::augment::AugmentConfig;
 use multirnet_train::config::Schedule;
 use multirnet_train::{ErrorKind, StopReason};
@@ -87,8 +88,12 @@ fn a_few_scans_are_learned_by_heart() {
     let folder = tempfile::tempdir().unwrap();
     let cohort = cohort(folder.path(), 2);
     let mut config = config();
-    config.model.channels = [8; 5];
-    config.model.iterations = 0;
+    config.model = MultiRNetConfig {
+        channels: [8; 5],
+        iterations: 0,
+        ..model()
+    }
+    .into();
     config.augment = AugmentConfig::none();
     config.sampling.batch = 4;
     config.sampling.steps_per_epoch = Some(40);
@@ -133,7 +138,11 @@ fn early_stopping_and_time_limits_end_a_run() {
     let mut config = config();
     config.sampling.steps_per_epoch = Some(1);
     config.optimiser.learning_rate = 0.0;
-    config.model.norm = multirnet_nn::Norm::Group;
+    config.model = MultiRNetConfig {
+        norm: multirnet_nn::Norm::Group,
+        ..model()
+    }
+    .into();
     config.run.epochs = 50;
     config.run.patience = 2;
     let summary = run(&config, &cohort, folder.path(), "patience", false, None).unwrap();

@@ -150,7 +150,7 @@ impl Train {
             &summary.last_weights
         };
         let cpu = DeviceChoice::Cpu.open().map_err(Failure::input)?;
-        let net = weights::load(source, &cpu).map_err(Failure::input)?;
+        let net: multirnet_nn::System = weights::load(source, &cpu).map_err(Failure::input)?;
         let name = scan::stem(&self.out);
         let [normal, cap, covid19] = cohort.class_counts();
         let card = ModelCard {

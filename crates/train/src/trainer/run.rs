@@ -13,7 +13,7 @@ use crate::{Cohort, Error, ErrorKind, Result, schedule};
 use burn::module::Module;
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Device;
-use multirnet_nn::MultiRNet;
+use multirnet_nn::System;
 use rand::Rng;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +39,7 @@ pub(super) struct Run<'a> {
     pub saved: Instant,
     pub position: Position,
     /// Taken out during a step only.
-    pub net: Option<MultiRNet>,
+    pub net: Option<System>,
     pub optimiser: ModuleOptimizer,
     pub log: Log,
     pub wait_seconds: f64,
@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
         let batch = Batch::new(
             &windows,
             config.sampling.window,
-            config.model.lesion_channels,
+            config.model.lesion_channels(),
             &self.device,
         );
         drop(windows);
@@ -134,8 +134,8 @@ impl<'a> Run<'a> {
         let seed = keyed(&[config.run.seed, DROPOUT, self.position.step]).next_u64();
         self.device.seed(seed);
         let net = self.net.take().ok_or_else(no_net)?;
-        let output = net.forward(batch.image);
-        let losses = config.loss.forward(&output, batch.lesion, batch.classes);
+        let answer = net.answer(batch.image);
+        let losses = config.loss.score(&answer, batch.lesion, batch.classes);
         let values = numbers(&losses)?;
         if !values.total.is_finite() {
             return Err(Error::new(
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
             )
             .hint("resume from the last checkpoint with a new run and a lower learning rate or optimiser.clip_norm"));
         }
-        drop(output);
+        drop(answer);
         let grads = GradientsParams::from_grads(losses.total.backward(), &net);
         let grads = match config.optimiser.clip_norm {
             Some(limit) => schedule::clip(&net, grads, limit),
@@ -263,13 +263,13 @@ impl<'a> Run<'a> {
                 let batch = Batch::new(
                     &windows,
                     config.sampling.window,
-                    config.model.lesion_channels,
+                    config.model.lesion_channels(),
                     &device,
                 );
-                let output = net.forward(batch.image);
-                let losses = config.loss.forward(&output, batch.lesion, batch.classes);
+                let answer = net.answer(batch.image);
+                let losses = config.loss.score(&answer, batch.lesion, batch.classes);
                 let values = numbers(&losses)?;
-                scores.add(&windows, &values, &output, config.model.class_from)?;
+                scores.add(&windows, &values, &answer)?;
                 done += windows.len();
                 observer.event(&Event::Validating { done, total });
             }
@@ -313,7 +313,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    pub fn net(&self) -> Result<&MultiRNet> {
+    pub fn net(&self) -> Result<&System> {
         self.net.as_ref().ok_or_else(no_net)
     }
 

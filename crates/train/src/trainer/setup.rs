@@ -140,15 +140,15 @@ pub(super) fn check_scans(
         .map(|c| files::digest_path(&c.scan))
         .collect::<Result<Vec<_>>>()?;
     split.check(cohort, Some(&files))?;
-    if config.model.lesion_channels > 1 {
+    let channels = config.model.lesion_channels();
+    if channels > 1 {
         for (entry, case) in entries.iter().zip(&cohort.cases) {
             let highest = entry.as_ref().map_or(0, |e| e.highest_label);
-            if usize::from(highest) > config.model.lesion_channels {
+            if usize::from(highest) > channels {
                 return Err(Error::new(
                     ErrorKind::Scan,
                     format!(
-                        "the mask has label {highest}, but the network {} lesion channels",
-                        config.model.lesion_channels
+                        "the mask has label {highest}, but the network {channels} lesion channels"
                     ),
                 )
                 .at(case.mask.as_deref().unwrap_or(&case.scan))

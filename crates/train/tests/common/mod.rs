@@ -104,14 +104,18 @@ pub fn prepare_config() -> PrepareConfig {
     }
 }
 
+pub fn model() -> MultiRNetConfig {
+    MultiRNetConfig {
+        channels: [4; 5],
+        class_channels: [4; 6],
+        iterations: 1,
+        ..MultiRNetConfig::small()
+    }
+}
+
 pub fn config() -> TrainConfig {
     TrainConfig {
-        model: MultiRNetConfig {
-            channels: [4; 5],
-            class_channels: [4; 6],
-            iterations: 1,
-            ..MultiRNetConfig::small()
-        },
+        model: model().into(),
         prepare: prepare_config(),
         sampling: SamplingConfig {
             window: WINDOW,

@@ -1,0 +1,172 @@
+//! Any system of [`multirnet_nn`] as a network.
+
+use crate::network::{Cams, Network, WindowOutput, softmax, values};
+use crate::{Error, ErrorKind, Result};
+use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use multirnet_nn::System;
+
+/// A [`System`] on a burn device. What it does not do is answered neutrally: no lesion by a net
+/// that only classifies, equal probabilities by one that only segments; see
+/// [`Network::segments`] and [`Network::classifies`].
+#[derive(Debug)]
+pub struct SystemNetwork {
+    system: System,
+    device: Device,
+    parameters: u64,
+}
+
+impl SystemNetwork {
+    /// Wraps a system that lies on `device` (without autodiff).
+    pub fn new(system: System, device: Device) -> Self {
+        let parameters = burn::module::Module::num_params(&system) as u64;
+        Self {
+            system,
+            device,
+            parameters,
+        }
+    }
+
+    /// Grad-CAM of each class: `ReLU(Σ_k w_kc A_k / N)`, since nothing but an average over N
+    /// voxels and a linear layer lies behind the features A.
+    fn cams(&self, features: Option<Tensor<5>>) -> Result<Option<([usize; 3], Vec<f32>)>> {
+        let (Some(features), Some(weights)) = (features, self.system.class_weights()) else {
+            return Ok(None);
+        };
+        let [b, c, d, h, w] = features.dims();
+        let n = d * h * w;
+        let weights = weights.transpose().reshape([1, 3, c]).repeat_dim(0, b);
+        let maps = weights
+            .matmul(features.reshape([b, c, n]))
+            .div_scalar(n as f64);
+        Ok(Some(([d, h, w], values(relu(maps))?)))
+    }
+}
+
+impl Network for SystemNetwork {
+    fn segments(&self) -> bool {
+        self.system.config().segments()
+    }
+
+    fn classifies(&self) -> bool {
+        self.system.config().classifies()
+    }
+
+    fn lesion_channels(&self) -> usize {
+        self.system.config().lesion_channels()
+    }
+
+    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
+        let config = self.system.config();
+        config
+            .check_window(shape)
+            .map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let size: usize = shape.iter().product();
+        let n = windows.len() / size;
+        if n == 0 || n * size != windows.len() {
+            return Err(Error::new(
+                ErrorKind::Model,
+                format!("{} values are no windows of {shape:?}", windows.len()),
+            ));
+        }
+        let [d, h, w] = shape;
+        let data = TensorData::new(windows.to_vec(), [n, 1, d, h, w]);
+        let answer = self
+            .system
+            .answer(Tensor::<5>::from_data(data, &self.device));
+        let lesion = match answer.lesion() {
+            Some(map) => values(map)?,
+            None => vec![0.0; self.lesion_channels() * windows.len()],
+        };
+        let logits = match answer.logits() {
+            Some(logits) => values(logits)?,
+            None => vec![0.0; 3 * n],
+        };
+        let cams = if explain {
+            self.cams(answer.class_features)?
+        } else {
+            None
+        };
+        let of = |all: &[f32], parts: usize, i: usize| {
+            let size = all.len() / parts;
+            all[i * size..(i + 1) * size].to_vec()
+        };
+        Ok((0..n)
+            .map(|i| WindowOutput {
+                lesion: of(&lesion, n, i),
+                probabilities: softmax([0, 1, 2].map(|c| f64::from(logits[3 * i + c]))),
+                cams: cams.as_ref().map(|(shape, maps)| Cams {
+                    shape: *shape,
+                    maps: [0, 1, 2].map(|c| of(maps, 3 * n, 3 * i + c)),
+                }),
+            })
+            .collect())
+    }
+
+    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+        // Nets differ; this is what the widest of them keeps at full resolution, in maps.
+        const MAPS: u64 = 144;
+        let voxels: u64 = shape.iter().map(|&s| s as u64).product();
+        4 * (voxels * batch as u64 * MAPS + 2 * self.parameters)
+    }
+
+    fn describe(&self) -> serde_json::Value {
+        serde_json::to_value(self.system.config()).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BurnNetwork;
+    use multirnet_nn::MultiRNetConfig;
+
+    #[test]
+    fn it_says_what_the_net_itself_says() {
+        let device = Device::flex();
+        device.seed(5);
+        let config = MultiRNetConfig {
+            channels: [2, 2, 4, 4, 4],
+            class_channels: [2, 2, 4, 4, 4, 4],
+            iterations: 1,
+            ..MultiRNetConfig::small()
+        };
+        let net = config.init(&device);
+        let shape = [16, 32, 32];
+        let windows: Vec<f32> = (0..2 * 16 * 32 * 32)
+            .map(|i| (i * 37 % 101) as f32 / 100.0)
+            .collect();
+        let system = SystemNetwork::new(net.clone().into(), device.clone());
+        let net = BurnNetwork::new(net, device).unwrap();
+        let (a, b) = (
+            system.run(&windows, shape, true).unwrap(),
+            net.run(&windows, shape, true).unwrap(),
+        );
+        for (a, b) in a.iter().zip(&b) {
+            assert_eq!(a.lesion, b.lesion);
+            assert_eq!(a.probabilities, b.probabilities);
+            let (a, b) = (a.cams.as_ref().unwrap(), b.cams.as_ref().unwrap());
+            assert_eq!(a.shape, b.shape);
+            for (a, b) in a.maps.iter().flatten().zip(b.maps.iter().flatten()) {
+                assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{a} {b}");
+            }
+        }
+        let error = system.run(&windows, [16, 32, 30], false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+    }
+
+    #[test]
+    fn what_a_net_does_not_do_is_neutral_and_told() {
+        let device = Device::flex();
+        let config = MultiRNetConfig {
+            channels: [2; 5],
+            classification: false,
+            iterations: 0,
+            ..MultiRNetConfig::small()
+        };
+        let system = SystemNetwork::new(config.init(&device).into(), device);
+        assert!(system.segments() && !system.classifies());
+        let output = system.run(&[0.5; 16 * 16 * 16], [16; 3], true).unwrap();
+        assert_eq!(output[0].probabilities, [1.0 / 3.0; 3]);
+        assert!(output[0].cams.is_none());
+    }
+}
