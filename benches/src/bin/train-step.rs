@@ -112,7 +112,7 @@ fn serve(arguments: &[String]) -> Result<()> {
     };
     let batch: usize = batch.parse().map_err(|e| format!("{batch}: {e}"))?;
     let device = Device::flex().autodiff();
-    let net = weights::load(Path::new(weights), &device).map_err(|e| e.to_string())?;
+    let net = weights::load::<MultiRNet>(Path::new(weights), &device).map_err(|e| e.to_string())?;
     let mut images = serving::load(Path::new(input))?;
     let masks = images.split_off(images.len() / 2);
     let [d, h, w] = WINDOW;

@@ -110,7 +110,7 @@ impl ModuleMapper for Slopes {
 /// Everything that a training step and a forward pass give.
 fn everything(bytes: &[u8], shape: [usize; 3], device: &Device) -> Named {
     let training = device.clone().autodiff();
-    let net = weights::from_bytes("net", bytes, &training).unwrap();
+    let net = weights::from_bytes::<MultiRNet>("net", bytes, &training).unwrap();
     let config = net.config().clone();
     let mut all = Named::new();
 

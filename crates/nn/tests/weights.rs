@@ -38,7 +38,7 @@ fn f32_round_trip_is_exact_and_includes_running_statistics() {
     let net = trained();
     let bytes = weights::to_bytes(&net, Dtype::F32).unwrap();
     assert_eq!(bytes, weights::to_bytes(&net, Dtype::F32).unwrap());
-    let back = weights::from_bytes("memory", &bytes, &device).unwrap();
+    let back = weights::from_bytes::<MultiRNet>("memory", &bytes, &device).unwrap();
     assert_eq!(back.config(), net.config());
     assert_eq!(weights::config_of("memory", &bytes).unwrap(), tiny().into());
     let (a, b) = (weights::tensors(&net), weights::tensors(&back));
@@ -63,7 +63,7 @@ fn half_precision_is_half_the_size_and_close() {
     for (dtype, precision) in [(Dtype::F16, 6e-4), (Dtype::Bf16, 5e-3)] {
         let bytes = weights::to_bytes(&net, dtype).unwrap();
         assert!(bytes.len() < full.len());
-        let back = weights::from_bytes("memory", &bytes, &Device::flex()).unwrap();
+        let back = weights::from_bytes::<MultiRNet>("memory", &bytes, &Device::flex()).unwrap();
         for (a, b) in weights::tensors(&net).iter().zip(weights::tensors(&back)) {
             for (a, b) in a.values.iter().zip(b.values) {
                 assert!((a - b).abs() <= precision * a.abs() + 1e-7, "{a} {b}");
@@ -76,7 +76,7 @@ fn half_precision_is_half_the_size_and_close() {
 fn a_net_loaded_on_an_autodiff_device_trains() {
     let bytes = weights::to_bytes(&trained(), Dtype::F32).unwrap();
     let device = Device::flex().autodiff();
-    let net = weights::from_bytes("memory", &bytes, &device).unwrap();
+    let net = weights::from_bytes::<MultiRNet>("memory", &bytes, &device).unwrap();
     let grads = net.forward(x(&device)).lesion().sum().backward();
     let first = net.segmentation.encoders[0].units[0].conv.weight.val();
     assert!(first.grad(&grads).is_some());
@@ -91,11 +91,11 @@ fn files_are_written_whole_and_read_back() {
     weights::save(&path, &net).unwrap();
     let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(names.len(), 1, "no temporary file stays behind");
-    let back = weights::load(&path, &Device::flex()).unwrap();
+    let back = weights::load::<MultiRNet>(&path, &Device::flex()).unwrap();
     assert_eq!(back.config(), net.config());
 
     let gone = folder.path().join("gone.safetensors");
-    let error = weights::load(&gone, &Device::flex()).unwrap_err();
+    let error = weights::load::<MultiRNet>(&gone, &Device::flex()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert_eq!(error.path(), Some(gone.as_path()));
     let nowhere = folder.path().join("no/such/folder.safetensors");
@@ -106,7 +106,7 @@ fn files_are_written_whole_and_read_back() {
 #[test]
 fn truncated_and_corrupt_files_are_refused() {
     let bytes = weights::to_bytes(&trained(), Dtype::F32).unwrap();
-    let read = |bytes: &[u8]| weights::from_bytes("broken", bytes, &Device::flex());
+    let read = |bytes: &[u8]| weights::from_bytes::<MultiRNet>("broken", bytes, &Device::flex());
     for length in [0, 1, 7, 8, 9, 100, bytes.len() / 2, bytes.len() - 1] {
         let error = read(&bytes[..length]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Malformed, "{length}: {error}");
@@ -160,7 +160,7 @@ fn altered(change: impl Fn(&mut Tensors), header: Option<&str>) -> Vec<u8> {
 
 #[track_caller]
 fn refused(bytes: &[u8], kind: ErrorKind, says: &str) {
-    let error = weights::from_bytes("altered", bytes, &Device::flex()).unwrap_err();
+    let error = weights::from_bytes::<MultiRNet>("altered", bytes, &Device::flex()).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(says), "{error}");
 }
