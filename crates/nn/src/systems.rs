@@ -6,7 +6,10 @@
 
 use crate::config::{ClassFrom, MultiRNetConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::nets::{MultiRNet, Output};
+use crate::nets::{
+    DenseNet3d, DenseNet3dConfig, MultiRNet, Output, UNet3d, UNet3dConfig, UNetPp3d,
+    UNetPp3dConfig, Zhou, ZhouConfig,
+};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::de::{DeserializeOwned, Error as _};
@@ -427,4 +430,8 @@ impl<'de> Deserialize<'de> for SystemConfig {
 // The table of all systems: the name in files, the net, its configuration.
 systems! {
     "multirnet" => MultiRNet: MultiRNetConfig,
+    "unet3d" => UNet3d: UNet3dConfig,
+    "unetpp3d" => UNetPp3d: UNetPp3dConfig,
+    "zhou" => Zhou: ZhouConfig,
+    "densenet" => DenseNet3d: DenseNet3dConfig,
 }

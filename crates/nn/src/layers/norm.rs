@@ -6,7 +6,7 @@ use burn::module::Module;
 use burn::nn::{
     BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig, PRelu,
 };
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, activation::relu};
 
 /// Configuration of [`NormLayer`].
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ impl NormLayer {
     pub fn forward_act(&self, x: Tensor<5>, residual: Option<Tensor<5>>, act: &PRelu) -> Tensor<5> {
         match self {
             Self::Batch(norm) if act.alpha.dims() == norm.gamma.dims() => {
-                batch_act(norm, x, residual, act)
+                batch_act(norm, x, residual, act.alpha.val())
             }
             _ => {
                 let y = self.forward(x);
@@ -95,6 +95,22 @@ impl NormLayer {
             }
         }
     }
+
+    /// Applies the layer and ReLU, in one operation where the norm allows it.
+    ///
+    /// # Shapes
+    ///
+    /// - input and output: `[batch, channels, d, h, w]`
+    pub fn forward_relu(&self, x: Tensor<5>) -> Tensor<5> {
+        match self {
+            Self::Batch(norm) => {
+                // A PReLU whose slope is a constant 0.
+                let slope = Tensor::zeros(norm.gamma.dims(), &x.device());
+                batch_act(norm, x, None, slope)
+            }
+            _ => relu(self.forward(x)),
+        }
+    }
 }
 
 /// As burn's [`BatchNorm`], with its rule for when the batch's statistics serve.
@@ -102,13 +118,13 @@ fn batch_act(
     norm: &BatchNorm,
     x: Tensor<5>,
     residual: Option<Tensor<5>>,
-    act: &PRelu,
+    slope: Tensor<1>,
 ) -> Tensor<5> {
     let device = x.device();
     let parameters = Parameters {
         gamma: norm.gamma.val(),
         beta: norm.beta.val(),
-        slope: act.alpha.val(),
+        slope,
         epsilon: norm.epsilon,
     };
     if !(device.is_autodiff() && norm.training.is_enabled()) {

@@ -1,11 +1,20 @@
 //! Nets: blocks put together, one to a file.
 
+mod checks;
 mod classification;
+mod densenet;
 mod grad_cam;
 mod multirnet;
 mod segmentation;
+mod unet3d;
+mod unetpp3d;
+mod zhou;
 
 pub use classification::{Classification, ClassificationConfig};
+pub use densenet::{DenseNet3d, DenseNet3dConfig};
 pub use grad_cam::GradCam;
 pub use multirnet::{MultiRNet, Output, Pass};
 pub use segmentation::{Segmentation, SegmentationConfig};
+pub use unet3d::{UNet3d, UNet3dConfig};
+pub use unetpp3d::{UNetPp3d, UNetPp3dConfig, Upsampling};
+pub use zhou::{Zhou, ZhouConfig};

@@ -5,3 +5,4 @@ mod flex;
 #[cfg(feature = "wgpu")]
 mod gpu;
 pub mod norm_act;
+pub mod pool;

@@ -1,0 +1,54 @@
+//! Convolution, norm, ReLU.
+
+use crate::config::Norm;
+use crate::layers::{Conv, ConvConfig, NormConfig, NormLayer};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+
+/// Configuration of [`ReluUnit`].
+#[derive(Debug, Clone)]
+pub struct ReluUnitConfig {
+    /// The convolution.
+    pub conv: ConvConfig,
+    /// Kind of normalisation.
+    pub norm: Norm,
+}
+
+impl ReluUnitConfig {
+    /// A unit whose convolution has stride 1 and no bias.
+    pub fn new(channels: [usize; 2], kernel_size: usize, norm: Norm) -> Self {
+        Self {
+            conv: ConvConfig::new(channels, kernel_size),
+            norm,
+        }
+    }
+
+    /// Makes the block.
+    pub fn init(&self, device: &Device) -> ReluUnit {
+        ReluUnit {
+            conv: self.conv.init(device),
+            norm: NormConfig::new(self.norm, self.conv.channels[1]).init(device),
+        }
+    }
+}
+
+/// Convolution → norm → ReLU.
+#[derive(Module, Debug)]
+pub struct ReluUnit {
+    /// The convolution.
+    pub conv: Conv,
+    /// The norm.
+    pub norm: NormLayer,
+}
+
+impl ReluUnit {
+    /// Applies the block.
+    ///
+    /// # Shapes
+    ///
+    /// - input: `[batch, channels_in, d, h, w]`
+    /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
+    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
+        self.norm.forward_relu(self.conv.forward(x))
+    }
+}

@@ -1,0 +1,74 @@
+//! Checks that the comparison nets' configurations share.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Largest number of channels that a configuration may ask for.
+pub(super) const MAX_CHANNELS: usize = 2048;
+
+/// Whether `channels` is a number of channels that a layer may have.
+pub(super) fn is_width(channels: &usize) -> bool {
+    (1..=MAX_CHANNELS).contains(channels)
+}
+
+/// The first of `(holds, field, rule)` that does not hold, as an error.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`], naming the field and the presets to start from.
+pub(super) fn fields(checks: &[(bool, &str, &str)], presets: &[&str]) -> Result<()> {
+    match checks.iter().find(|(holds, ..)| !holds) {
+        None => Ok(()),
+        Some((_, field, rule)) => Err(Error::new(
+            ErrorKind::Config,
+            format!("model configuration: `{field}` {rule}"),
+        )
+        .hint(format!(
+            "correct `{field}` or start from a preset: {}",
+            presets.join(", ")
+        ))),
+    }
+}
+
+/// Every side of a window must satisfy `fits`; `rule` says so in words.
+///
+/// # Errors
+///
+/// [`ErrorKind::Mismatch`] naming the shape and the rule.
+pub(super) fn window(
+    system: &str,
+    shape: [usize; 3],
+    fits: impl Fn(usize) -> bool,
+    rule: &str,
+) -> Result<()> {
+    if shape.into_iter().all(fits) {
+        return Ok(());
+    }
+    let [d, h, w] = shape;
+    Err(Error::new(
+        ErrorKind::Mismatch,
+        format!("a window of {d} × {h} × {w} voxels does not fit {system}"),
+    )
+    .hint(format!("each side must be {rule}")))
+}
+
+/// Every side of a window must be a positive multiple of `step`.
+///
+/// # Errors
+///
+/// As [`window`].
+pub(super) fn multiple(system: &str, shape: [usize; 3], step: usize) -> Result<()> {
+    let rule = format!("a positive multiple of {step}");
+    window(system, shape, |n| n > 0 && n.is_multiple_of(step), &rule)
+}
+
+/// What every net asserts of its input.
+///
+/// # Panics
+///
+/// Unless there is one channel and `checked` is fine.
+pub(super) fn input([_, channels, ..]: [usize; 5], checked: Result<()>) {
+    assert_eq!(channels, 1, "the net takes one CT channel");
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+}

@@ -1,0 +1,244 @@
+//! 3D U-Net++.
+
+use super::checks;
+use crate::blocks::{DoubleConv, DoubleConvConfig};
+use crate::config::Norm;
+use crate::error::Result;
+use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d, trilinear_up2};
+use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, activation::sigmoid};
+use serde::{Deserialize, Serialize};
+
+/// Levels of the net.
+const LEVELS: usize = 5;
+
+/// How a map is brought to the next finer level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Upsampling {
+    /// Trilinear interpolation: no parameters, channels stay.
+    #[default]
+    Trilinear,
+    /// A transposed 2³ convolution to the finer level's channels.
+    Transposed,
+}
+
+/// Configuration of [`UNetPp3d`].
+///
+/// Presets: `base` (27.47 M parameters), `narrow` (16 to 256 channels and transposed convolutions,
+/// 6.55 M), `small` (an eighth of `base`'s channels).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UNetPp3dConfig {
+    /// Channels of levels 1..5 (paper: 32, 64, 128, 256, 512).
+    pub channels: [usize; LEVELS],
+    /// How a map is brought to the next finer level.
+    pub upsampling: Upsampling,
+    /// Whether there is an output for each column of the nested skips, all supervised (paper), or
+    /// one for the last column.
+    pub deep_supervision: bool,
+    /// Whether convolutions have biases, which a batch norm takes away again; the published count
+    /// includes them.
+    pub conv_bias: bool,
+    /// Normalisation after each convolution.
+    pub norm: Norm,
+    /// Lesion channels K: 1 (lesion) or 2 (ground-glass opacity, consolidation).
+    pub lesion_channels: usize,
+}
+
+impl Default for UNetPp3dConfig {
+    fn default() -> Self {
+        Self {
+            channels: [32, 64, 128, 256, 512],
+            upsampling: Upsampling::Trilinear,
+            deep_supervision: true,
+            conv_bias: true,
+            norm: Norm::Batch,
+            lesion_channels: 1,
+        }
+    }
+}
+
+impl NetConfig for UNetPp3dConfig {
+    type Net = UNetPp3d;
+
+    const CARD: SystemCard = SystemCard {
+        name: "3D U-Net++",
+        source: "Zhou, Siddiquee, Tajbakhsh, Liang: UNet++: a nested U-Net architecture for \
+                 medical image segmentation. DLMIA 2018. DOI 10.1007/978-3-030-00889-5_1, \
+                 arXiv:1807.10165",
+        differs: "The original is 2D; the kernels are 3³ here, pooling and interpolation 3D. The \
+                  published 27.47 M parameters are those of 32 to 512 channels, interpolation \
+                  without parameters, biases and batch norms; the published 6.55 M those of 16 to \
+                  256 channels with transposed convolutions (preset `narrow`). With deep \
+                  supervision the loss is averaged over the four outputs and the last one is the \
+                  result; the original also offers their mean. The original states no norm; ours \
+                  is batch norm, as in the authors' later code.",
+    };
+    const PRESETS: &'static [&'static str] = &["base", "small", "narrow"];
+
+    fn preset(name: &str) -> Option<Self> {
+        match name {
+            "base" => Some(Self::default()),
+            "small" => Some(Self {
+                channels: [4, 8, 16, 32, 64],
+                conv_bias: false,
+                ..Self::default()
+            }),
+            "narrow" => Some(Self {
+                channels: [16, 32, 64, 128, 256],
+                upsampling: Upsampling::Transposed,
+                conv_bias: false,
+                ..Self::default()
+            }),
+            _ => None,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        checks::fields(
+            &[
+                (
+                    self.channels.iter().all(checks::is_width),
+                    "channels",
+                    "each must be 1 to 2048",
+                ),
+                (
+                    matches!(self.lesion_channels, 1 | 2),
+                    "lesion_channels",
+                    "must be 1 or 2",
+                ),
+            ],
+            Self::PRESETS,
+        )
+    }
+
+    fn check_window(&self, shape: [usize; 3]) -> Result<()> {
+        checks::multiple(Self::CARD.name, shape, 16)
+    }
+
+    fn segments(&self) -> bool {
+        true
+    }
+
+    fn lesion_channels(&self) -> usize {
+        self.lesion_channels
+    }
+
+    fn classifies(&self) -> bool {
+        false
+    }
+
+    fn init(&self, device: &Device) -> UNetPp3d {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let c = self.channels;
+        let transposed = self.upsampling == Upsampling::Transposed;
+        let node = |i: usize, j: usize| {
+            let from = match (i, j) {
+                (0, 0) => 1,
+                (_, 0) => c[i - 1],
+                _ => j * c[i] + if transposed { c[i] } else { c[i + 1] },
+            };
+            DoubleConvConfig::new([from, c[i], c[i]], self.norm)
+                .with_bias(self.conv_bias)
+                .init(device)
+        };
+        let up = |i: usize| UpConvConfig::new([c[i + 1], c[i]]).init(device);
+        let head = || {
+            ConvConfig::new([c[0], self.lesion_channels], 1)
+                .with_bias(true)
+                .init(device)
+        };
+        let heads = if self.deep_supervision { LEVELS - 1 } else { 1 };
+        UNetPp3d {
+            nodes: (0..LEVELS)
+                .map(|i| (0..LEVELS - i).map(|j| node(i, j)).collect())
+                .collect(),
+            ups: transposed.then(|| {
+                (0..LEVELS - 1)
+                    .map(|i| (1..LEVELS - i).map(|_| up(i)).collect())
+                    .collect()
+            }),
+            heads: (0..heads).map(|_| head()).collect(),
+            config: self.clone(),
+        }
+    }
+}
+
+/// 3D U-Net++: a U-Net whose skip connections are filled with nodes.
+///
+/// Node (i, j) of level i and column j takes all nodes before it on its level and the upsampled
+/// node (i + 1, j − 1); column 0 is the encoder, with 2³ maximum pooling between levels. Each node
+/// is two 3³ convolutions.
+#[derive(Module, Debug)]
+pub struct UNetPp3d {
+    /// Nodes: levels 1..5, on each from column 0.
+    pub nodes: Vec<Vec<DoubleConv>>,
+    /// Transposed convolutions to levels 1..4, on each those of columns 1 and up.
+    pub ups: Option<Vec<Vec<UpConv>>>,
+    /// 1³ convolutions to lesion logits of level 1's columns 1..4, or of the last alone.
+    pub heads: Vec<Conv>,
+    #[module(skip)]
+    config: UNetPp3dConfig,
+}
+
+impl UNetPp3d {
+    /// The configuration that the net was made from.
+    pub fn config(&self) -> &UNetPp3dConfig {
+        &self.config
+    }
+
+    /// Lesion probabilities of each supervised column; the last one is the result.
+    ///
+    /// # Shapes
+    ///
+    /// - input: CT in \[0, 1\], `[batch, 1, d, h, w]`, sides multiples of 16
+    /// - output: `[batch, K, d, h, w]` each
+    ///
+    /// # Panics
+    ///
+    /// On any other shape; [`NetConfig::check_window`] tells beforehand.
+    pub fn forward(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
+        let [_, _, d, h, w] = x.dims();
+        checks::input(x.dims(), self.config.check_window([d, h, w]));
+        // The nodes that are known of each level, by column.
+        let mut known: Vec<Vec<Tensor<5>>> = Vec::with_capacity(LEVELS);
+        for level in &self.nodes {
+            let input = match known.last() {
+                None => x.clone(),
+                Some(finer) => max_pool3d(finer[0].clone(), 2, 2, 0),
+            };
+            known.push(vec![level[0].forward(input)]);
+        }
+        for j in 1..LEVELS {
+            for i in 0..LEVELS - j {
+                let deeper = known[i + 1][j - 1].clone();
+                let up = match &self.ups {
+                    Some(ups) => ups[i][j - 1].forward(deeper),
+                    None => trilinear_up2(deeper),
+                };
+                let inputs = known[i].iter().cloned().chain([up]).collect();
+                let node = self.nodes[i][j].forward(Tensor::cat(inputs, 1));
+                known[i].push(node);
+            }
+        }
+        let columns = known.swap_remove(0);
+        let supervised = columns.into_iter().skip(LEVELS - self.heads.len());
+        supervised
+            .zip(&self.heads)
+            .map(|(node, head)| sigmoid(head.forward(node)))
+            .collect()
+    }
+}
+
+impl Net for UNetPp3d {
+    fn answer(&self, x: Tensor<5>) -> Answer {
+        Answer {
+            lesion: self.forward(x),
+            ..Answer::default()
+        }
+    }
+}

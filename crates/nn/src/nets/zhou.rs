@@ -1,0 +1,289 @@
+//! Zhou et al.'s multi-task net.
+
+use super::checks;
+use super::segmentation::{DECODER_CONVS, ENCODER_CONVS};
+use crate::blocks::{Residual, ResidualConfig, Unit, UnitConfig, Up, UpConfig};
+use crate::compute::Eager;
+use crate::config::{CLASSES, Norm};
+use crate::error::Result;
+use crate::layers::{Conv, ConvConfig, avg_pool3d, global_avg_pool};
+use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use burn::module::Module;
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
+use burn::tensor::{Device, Tensor, activation::sigmoid};
+use serde::{Deserialize, Serialize};
+
+/// Encoder stages that the classifier looks at, counted from 0: the last three.
+const CLASS_STAGES: [usize; 3] = [2, 3, 4];
+
+/// Configuration of [`Zhou`].
+///
+/// Presets: `base` (V-Net's widths), `small` (a quarter of the channels, one repetition).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ZhouConfig {
+    /// Channels of V-Net's levels 1..5 (V-Net: 16, 32, 64, 128, 256).
+    pub channels: [usize; 5],
+    /// Channels that each of the classifier's three stages is brought to (ours: 64).
+    pub class_channels: usize,
+    /// Side of the kernels (3, as in the paper's convolutions).
+    pub kernel_size: usize,
+    /// Normalisation after each convolution (paper: batch).
+    pub norm: Norm,
+    /// Lesion channels K: 1 (lesion) or 2 (ground-glass opacity, consolidation).
+    pub lesion_channels: usize,
+    /// Dropout before the classifier's linear layer (ours: 0.3, as MultiR-Net).
+    pub dropout: f64,
+    /// n of the iterations: passes 0..=n run (ours: 2, as MultiR-Net).
+    pub iterations: usize,
+    /// Whether the lesion map fed back to the next pass is cut off from the gradient (ours: true).
+    pub detach_feedback: bool,
+}
+
+impl Default for ZhouConfig {
+    fn default() -> Self {
+        Self {
+            channels: [16, 32, 64, 128, 256],
+            class_channels: 64,
+            kernel_size: 3,
+            norm: Norm::Batch,
+            lesion_channels: 1,
+            dropout: 0.3,
+            iterations: 2,
+            detach_feedback: true,
+        }
+    }
+}
+
+impl NetConfig for ZhouConfig {
+    type Net = Zhou;
+
+    const CARD: SystemCard = SystemCard {
+        name: "Zhou's",
+        source: "Zhou, Chen, Li, Liu, Xu, Wang, Yap, Shen: Multi-task learning for segmentation \
+                 and classification of tumors in 3D automated breast ultrasound images. Medical \
+                 Image Analysis 70, 101918, 2021. DOI 10.1016/j.media.2020.101918",
+        differs: "There is no public code, and MultiR-Net's paper, whose authors wrote it anew, \
+                  says no more than its name; what its abstract and a public review of it tell is \
+                  kept: V-Net with 3³ kernels and batch norms, a light classifier on several \
+                  scales of the encoder, and passes that refine the features with the probability \
+                  map of the pass before. Ours: the map enters as a second input channel, zeros in \
+                  the first pass, and is cut off from the gradient; three passes; each of the last \
+                  three encoder stages goes through one 3³ convolution to 64 channels with norm \
+                  and PReLU, is averaged, and one linear layer acts on all; PReLU and residual \
+                  blocks of 1, 2, 3, 3, 3 convolutions as in V-Net; one sigmoid output for each \
+                  kind of lesion. The loss is the one that all systems share.",
+    };
+    const PRESETS: &'static [&'static str] = &["base", "small"];
+
+    fn preset(name: &str) -> Option<Self> {
+        match name {
+            "base" => Some(Self::default()),
+            "small" => Some(Self {
+                channels: [4, 8, 16, 32, 64],
+                class_channels: 16,
+                iterations: 1,
+                ..Self::default()
+            }),
+            _ => None,
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        checks::fields(
+            &[
+                (
+                    self.channels.iter().all(checks::is_width),
+                    "channels",
+                    "each must be 1 to 2048",
+                ),
+                (
+                    checks::is_width(&self.class_channels),
+                    "class_channels",
+                    "must be 1 to 2048",
+                ),
+                (
+                    matches!(self.kernel_size, 3 | 5),
+                    "kernel_size",
+                    "must be 3 or 5",
+                ),
+                (
+                    matches!(self.lesion_channels, 1 | 2),
+                    "lesion_channels",
+                    "must be 1 or 2",
+                ),
+                (
+                    (0.0..1.0).contains(&self.dropout),
+                    "dropout",
+                    "must be at least 0 and below 1",
+                ),
+                (self.iterations <= 16, "iterations", "must be 0 to 16"),
+            ],
+            Self::PRESETS,
+        )
+    }
+
+    fn check_window(&self, shape: [usize; 3]) -> Result<()> {
+        checks::multiple("Zhou's net", shape, 16)
+    }
+
+    fn segments(&self) -> bool {
+        true
+    }
+
+    fn lesion_channels(&self) -> usize {
+        self.lesion_channels
+    }
+
+    fn classifies(&self) -> bool {
+        true
+    }
+
+    fn init(&self, device: &Device) -> Zhou {
+        if let Err(error) = self.validate() {
+            panic!("{error}");
+        }
+        let (c, norm) = (self.channels, self.norm);
+        let block = |from, to, convs| {
+            ResidualConfig::new([from, to], convs, self.kernel_size, norm).init(device)
+        };
+        let unit =
+            |from, to, kernel, stride| UnitConfig::new([from, to], kernel, norm).with_stride(stride);
+        Zhou {
+            encoders: (0..5)
+                .map(|i| block(if i == 0 { 2 } else { c[i] }, c[i], ENCODER_CONVS[i]))
+                .collect(),
+            downs: (0..4)
+                .map(|i| unit(c[i], c[i + 1], 2, 2).init(device))
+                .collect(),
+            ups: (0..4)
+                .map(|i| UpConfig::new([c[i + 1], c[i]], norm).init(device))
+                .collect(),
+            decoders: (0..4)
+                .map(|i| block(2 * c[i], c[i], DECODER_CONVS[i]))
+                .collect(),
+            head: ConvConfig::new([c[0], self.lesion_channels], 1)
+                .with_bias(true)
+                .init(device),
+            class_units: CLASS_STAGES
+                .iter()
+                .map(|i| unit(c[*i], self.class_channels, 3, 1).init(device))
+                .collect(),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            linear: LinearConfig::new(CLASS_STAGES.len() * self.class_channels, CLASSES)
+                .init(device),
+            config: self.clone(),
+        }
+    }
+}
+
+/// V-Net with a classifier on three scales of its encoder, iterated.
+#[derive(Module, Debug)]
+pub struct Zhou {
+    /// Encoder blocks, levels 1..5; the first takes the CT and the map of the pass before.
+    pub encoders: Vec<Residual>,
+    /// Steps from level i to i + 1: 2³ convolution with stride 2, norm, PReLU.
+    pub downs: Vec<Unit>,
+    /// Steps from level i + 1 to i.
+    pub ups: Vec<Up>,
+    /// Decoder blocks, levels 1..4; input is concat(up, skip), the residual is up.
+    pub decoders: Vec<Residual>,
+    /// 1³ convolution to lesion logits.
+    pub head: Conv,
+    /// 3³ convolutions with norm and PReLU on encoder stages 3..5.
+    pub class_units: Vec<Unit>,
+    /// Dropout before the linear layer.
+    pub dropout: Dropout,
+    /// `[3 · class_channels, 3]`; stage 3 comes first.
+    pub linear: Linear,
+    #[module(skip)]
+    config: ZhouConfig,
+}
+
+/// Output of one pass.
+#[derive(Debug, Clone)]
+struct Pass {
+    lesion: Tensor<5>,
+    class_logits: Tensor<2>,
+    class_features: Tensor<5>,
+}
+
+impl Zhou {
+    /// The configuration that the net was made from.
+    pub fn config(&self) -> &ZhouConfig {
+        &self.config
+    }
+
+    /// One pass; `previous` is the map of the pass before, `[batch, 1, d, h, w]`.
+    fn pass(&self, x: Tensor<5>, previous: Tensor<5>) -> Pass {
+        let on = &Eager;
+        let input = Tensor::cat(vec![x.clone(), previous], 1);
+        // As in V-Net, the CT channel is added to every feature channel.
+        let mut feature = self.encoders[0].forward(on, input, x);
+        let mut stages = Vec::with_capacity(5);
+        for (down, encoder) in self.downs.iter().zip(&self.encoders[1..]) {
+            let next = down.forward(on, feature.clone());
+            stages.push(feature);
+            feature = encoder.forward(on, next.clone(), next);
+        }
+        stages.push(feature.clone());
+        let (class_logits, class_features) = self.classify(&stages);
+        let steps = self.ups.iter().zip(&self.decoders).zip(stages).rev();
+        for ((up, decoder), skip) in steps {
+            let up = up.forward(on, feature);
+            let input = Tensor::cat(vec![up.clone(), skip], 1);
+            feature = decoder.forward(on, input, up);
+        }
+        Pass {
+            lesion: sigmoid(self.head.forward(feature)),
+            class_logits,
+            class_features,
+        }
+    }
+
+    /// Logits `[batch, 3]` and the features `[batch, 3 · class_channels, d/16, h/16, w/16]` whose
+    /// means they are made of.
+    ///
+    /// The finer stages are averaged down to the deepest one's grid, which leaves their means over
+    /// all voxels as they are, so that the features can be shown as one map.
+    fn classify(&self, stages: &[Tensor<5>]) -> (Tensor<2>, Tensor<5>) {
+        let scales = CLASS_STAGES.iter().zip(&self.class_units);
+        let maps = scales
+            .map(|(i, unit)| avg_pool3d(unit.forward(&Eager, stages[*i].clone()), 1 << (4 - i)))
+            .collect();
+        let features = Tensor::cat(maps, 1);
+        let pooled = global_avg_pool(features.clone());
+        let logits = self.linear.forward(self.dropout.forward(pooled));
+        (logits, features)
+    }
+}
+
+impl Net for Zhou {
+    /// Runs passes 0..=`iterations` of the configuration.
+    ///
+    /// # Panics
+    ///
+    /// On any shape that [`NetConfig::check_window`] refuses.
+    fn answer(&self, x: Tensor<5>) -> Answer {
+        let [_, _, d, h, w] = x.dims();
+        checks::input(x.dims(), self.config.check_window([d, h, w]));
+        let mut answer = Answer::default();
+        let mut previous = x.zeros_like();
+        for _ in 0..=self.config.iterations {
+            let pass = self.pass(x.clone(), previous);
+            // Ours, for K > 1: the largest of the channels is fed back.
+            previous = pass.lesion.clone().max_dim(1);
+            if self.config.detach_feedback {
+                previous = previous.detach();
+            }
+            answer.lesion.push(pass.lesion);
+            answer.class_logits.push(pass.class_logits);
+            answer.class_features = Some(pass.class_features);
+        }
+        answer
+    }
+
+    fn class_weights(&self) -> Option<Tensor<2>> {
+        Some(self.linear.weight.val())
+    }
+}
