@@ -49,6 +49,6 @@ impl ReluUnit {
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.norm.forward_relu(self.conv.forward(x))
+        self.norm.forward_slope(self.conv.forward(x), None, 0.0)
     }
 }

@@ -1,17 +1,23 @@
 //! Layers: one operation with its parameters each, one to a file.
 
+mod bilinear;
 mod conv;
+mod conv2d;
 mod fusion_up;
 mod nearest;
 mod norm;
 mod pool3d;
 mod trilinear;
+mod pool2d;
 mod up_conv;
 
+pub use bilinear::bilinear;
 pub use conv::{Conv, ConvConfig};
+pub use conv2d::{Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig};
 pub use fusion_up::{FusionUp, FusionUpConfig};
 pub use nearest::nearest_up2;
 pub use norm::{NormConfig, NormLayer};
 pub use pool3d::{avg_pool3d, global_avg_pool, max_pool3d};
 pub use trilinear::trilinear_up2;
+pub use pool2d::{avg_pool2d, max_pool2d};
 pub use up_conv::{UpConv, UpConvConfig};

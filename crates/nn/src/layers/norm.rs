@@ -6,7 +6,8 @@ use burn::module::Module;
 use burn::nn::{
     BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig, PRelu,
 };
-use burn::tensor::{Device, Tensor, activation::relu};
+use burn::tensor::activation::leaky_relu;
+use burn::tensor::{Device, Tensor};
 
 /// Configuration of [`NormLayer`].
 #[derive(Debug, Clone)]
@@ -96,19 +97,31 @@ impl NormLayer {
         }
     }
 
-    /// Applies the layer and ReLU, in one operation where the norm allows it.
+    /// Applies the layer, adds `residual` and multiplies what is negative then by a fixed `slope`:
+    /// 0 is a ReLU, 1 leaves all as it is.
     ///
     /// # Shapes
     ///
-    /// - input and output: `[batch, channels, d, h, w]`
-    pub fn forward_relu(&self, x: Tensor<5>) -> Tensor<5> {
+    /// - as [`forward_act`](Self::forward_act)
+    pub fn forward_slope(
+        &self,
+        x: Tensor<5>,
+        residual: Option<Tensor<5>>,
+        slope: f64,
+    ) -> Tensor<5> {
         match self {
             Self::Batch(norm) => {
-                // A PReLU whose slope is a constant 0.
-                let slope = Tensor::zeros(norm.gamma.dims(), &x.device());
-                batch_act(norm, x, None, slope)
+                let slope = Tensor::full(norm.gamma.dims(), slope, &x.device());
+                batch_act(norm, x, residual, slope)
             }
-            _ => relu(self.forward(x)),
+            _ => {
+                let y = self.forward(x);
+                let y = match residual {
+                    Some(residual) => y + residual,
+                    None => y,
+                };
+                leaky_relu(y, slope)
+            }
         }
     }
 }
