@@ -1,5 +1,7 @@
 //! Blocks: layers put together, one to a file.
 
+mod axial_attention;
+mod axial_block;
 mod class_module;
 mod double_conv;
 mod fusion;
@@ -9,6 +11,8 @@ mod reverse_attention;
 mod unit;
 mod up;
 
+pub use axial_attention::{AxialAttention, AxialAttentionConfig, Axis, Positions};
+pub use axial_block::{AxialBlock, AxialBlockConfig};
 pub use class_module::{ClassModule, ClassModuleConfig};
 pub use double_conv::{DoubleConv, DoubleConvConfig};
 pub use fusion::{Fusion, FusionConfig};
