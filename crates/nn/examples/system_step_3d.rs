@@ -9,7 +9,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn time(name: &str, preset: &str, steps: usize) {
     let device = Device::flex().autodiff();
-    let mut net = SystemConfig::read(name, Some(preset), Default::default()).unwrap().init(&device);
+    let mut net = SystemConfig::read(name, Some(preset), Default::default())
+        .unwrap()
+        .init(&device);
     let mut adam = AdamConfig::new().init();
     let x = Tensor::<5>::random([4, 1, 32, 96, 96], Distribution::Uniform(0.0, 1.0), &device);
     for _ in 0..steps {
@@ -28,7 +30,12 @@ fn time(name: &str, preset: &str, steps: usize) {
         let grads = GradientsParams::from_grads(grads, &net);
         net = adam.step(3e-4, net, grads);
         let u = begin.elapsed().as_secs_f64();
-        println!("{} {preset}: forward {f:.3} backward {:.3} update {:.3} all {u:.3}", name, b - f, u - b);
+        println!(
+            "{} {preset}: forward {f:.3} backward {:.3} update {:.3} all {u:.3}",
+            name,
+            b - f,
+            u - b
+        );
     }
 }
 

@@ -6,10 +6,7 @@
 
 use crate::config::{ClassFrom, MultiRNetConfig};
 use crate::error::{Error, ErrorKind, Result};
-use crate::nets::{
-    DenseNet3d, DenseNet3dConfig, MultiRNet, Output, UNet3d, UNet3dConfig, UNetPp3d,
-    UNetPp3dConfig, Zhou, ZhouConfig,
-};
+use crate::nets::*;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use serde::de::{DeserializeOwned, Error as _};
@@ -434,4 +431,6 @@ systems! {
     "unetpp3d" => UNetPp3d: UNetPp3dConfig,
     "zhou" => Zhou: ZhouConfig,
     "densenet" => DenseNet3d: DenseNet3dConfig,
+    "medt" => MedT: MedTConfig,
+    "trans_unet" => TransUNet: TransUNetConfig,
 }

@@ -84,7 +84,11 @@ impl NetConfig for DenseNet3dConfig {
                     "stem_channels",
                     "must be 2 to 2048",
                 ),
-                ((1..=256).contains(&self.growth), "growth", "must be 1 to 256"),
+                (
+                    (1..=256).contains(&self.growth),
+                    "growth",
+                    "must be 1 to 256",
+                ),
                 (
                     (1..=5).contains(&self.blocks.len()) && self.blocks.iter().all(layers),
                     "blocks",
@@ -139,7 +143,9 @@ impl NetConfig for DenseNet3dConfig {
             }
             let first = channels;
             blocks.push(DenseBlock {
-                layers: (0..*layers).map(|l| layer(first + l * self.growth)).collect(),
+                layers: (0..*layers)
+                    .map(|l| layer(first + l * self.growth))
+                    .collect(),
             });
             channels += layers * self.growth;
         }
@@ -174,8 +180,10 @@ pub struct DenseLayer {
 impl DenseLayer {
     /// The input's channels and after them the layer's own.
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let y = self.conv1.forward(self.norm1.forward_relu(x.clone()));
-        let y = self.conv2.forward(self.norm2.forward_relu(y));
+        let y = self
+            .conv1
+            .forward(self.norm1.forward_slope(x.clone(), None, 0.0));
+        let y = self.conv2.forward(self.norm2.forward_slope(y, None, 0.0));
         Tensor::cat(vec![x, y], 1)
     }
 }
@@ -235,18 +243,22 @@ impl DenseNet3d {
     pub fn forward(&self, x: Tensor<5>) -> (Tensor<2>, Tensor<5>) {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
-        let stem = self.stem_norm.forward_relu(self.stem.forward(x));
+        let stem = self
+            .stem_norm
+            .forward_slope(self.stem.forward(x), None, 0.0);
         let mut feature = max_pool3d(stem, 3, 2, 1);
         for (i, block) in self.blocks.iter().enumerate() {
             if i > 0 {
                 let step = &self.transitions[i - 1];
-                feature = step.conv.forward(step.norm.forward_relu(feature));
+                feature = step
+                    .conv
+                    .forward(step.norm.forward_slope(feature, None, 0.0));
                 feature = avg_pool3d(feature, 2);
             }
             let layers = block.layers.iter();
             feature = layers.fold(feature, |x, layer| layer.forward(x));
         }
-        let features = self.norm.forward_relu(feature);
+        let features = self.norm.forward_slope(feature, None, 0.0);
         let logits = self.linear.forward(global_avg_pool(features.clone()));
         (logits, features)
     }

@@ -3,8 +3,9 @@
 //! Valanarasu, Oza, Hacihaliloglu, Patel: Medical Transformer: Gated Axial-Attention for Medical
 //! Image Segmentation, MICCAI 2021.
 
+use super::checks;
 use crate::blocks::{AxialBlock, AxialBlockConfig};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::layers::{Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, bilinear};
 use crate::systems::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
@@ -14,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 /// Levels of the global branch.
 const GLOBAL_LEVELS: usize = 2;
+/// Most levels of the local branch.
+const MAX_LEVELS: usize = 6;
 
 /// Configuration of [`MedT`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,18 +104,22 @@ impl NetConfig for MedTConfig {
     fn validate(&self) -> Result<()> {
         let levels = self.blocks.len();
         // Half for the stem, for each level below the first, and for the decoder's first step.
-        let multiple = 1usize << (levels.min(8) + 1);
-        let checks = [
+        let multiple = 1usize << (levels.min(MAX_LEVELS) + 1);
+        let image_size = format!(
+            "must be at most 2048 and a positive multiple of {multiple} · `patches`, where \
+             {multiple} = 2^(levels + 1)"
+        );
+        let fields = [
             (
-                (GLOBAL_LEVELS..=6).contains(&levels)
+                (GLOBAL_LEVELS..=MAX_LEVELS).contains(&levels)
                     && self.blocks.iter().all(|n| (1..=64).contains(n)),
                 "blocks",
-                "must be two to six numbers from 1 to 64".to_owned(),
+                "must be two to six numbers from 1 to 64",
             ),
             (
                 (1..=16).contains(&self.patches),
                 "patches",
-                "must be 1 to 16".to_owned(),
+                "must be 1 to 16",
             ),
             (
                 (1..=2048).contains(&self.image_size)
@@ -120,56 +127,30 @@ impl NetConfig for MedTConfig {
                         .image_size
                         .is_multiple_of(multiple * self.patches.max(1)),
                 "image_size",
-                format!(
-                    "must be at most 2048 and a multiple of {} ({multiple} · `patches`)",
-                    multiple * self.patches
-                ),
+                &image_size,
             ),
+            ((1..=64).contains(&self.heads), "heads", "must be 1 to 64"),
             (
-                (1..=64).contains(&self.heads),
-                "heads",
-                "must be 1 to 64".to_owned(),
-            ),
-            (
-                (2..=512).contains(&self.width)
-                    && self.width.is_multiple_of(2 * self.heads.max(1)),
+                (2..=128).contains(&self.width) && self.width.is_multiple_of(2 * self.heads.max(1)),
                 "width",
-                "must be at most 512 and a multiple of 2 · `heads`".to_owned(),
+                "must be at most 128 and a multiple of 2 · `heads`",
             ),
             (
-                (1..=2048).contains(&self.stem_width),
+                checks::is_width(&self.stem_width),
                 "stem_width",
-                "must be 1 to 2048".to_owned(),
+                "must be 1 to 2048",
             ),
             (
                 matches!(self.lesion_channels, 1 | 2),
                 "lesion_channels",
-                "must be 1 or 2".to_owned(),
+                "must be 1 or 2",
             ),
         ];
-        match checks.into_iter().find(|(ok, ..)| !ok) {
-            None => Ok(()),
-            Some((_, field, rule)) => Err(Error::new(
-                ErrorKind::Config,
-                format!("MedT's configuration: `{field}` {rule}"),
-            )
-            .hint(format!(
-                "correct `{field}` or start from a preset: {}",
-                Self::PRESETS.join(", ")
-            ))),
-        }
+        checks::fields(&fields, Self::PRESETS)
     }
 
     fn check_window(&self, shape: [usize; 3]) -> Result<()> {
-        if shape.iter().all(|s| *s > 0) {
-            return Ok(());
-        }
-        let [d, h, w] = shape;
-        Err(Error::new(
-            ErrorKind::Mismatch,
-            format!("a window of {d} × {h} × {w} voxels is empty"),
-        )
-        .hint("each side must be positive"))
+        checks::window(Self::CARD.name, shape, |side| side > 0, "positive")
     }
 
     fn segments(&self) -> bool {
@@ -180,8 +161,12 @@ impl NetConfig for MedTConfig {
         false
     }
 
+    fn lesion_channels(&self) -> usize {
+        self.lesion_channels
+    }
+
     fn init(&self, device: &Device) -> MedT {
-        self.validate().expect("a valid configuration");
+        self.validate().unwrap_or_else(|error| panic!("{error}"));
         let side = self.image_size / self.patches;
         let patches = Branch::new(self, 4 * self.width, side, self.blocks.len(), false, device);
         MedT {

@@ -147,8 +147,9 @@ impl NetConfig for ZhouConfig {
         let block = |from, to, convs| {
             ResidualConfig::new([from, to], convs, self.kernel_size, norm).init(device)
         };
-        let unit =
-            |from, to, kernel, stride| UnitConfig::new([from, to], kernel, norm).with_stride(stride);
+        let unit = |from, to, kernel, stride| {
+            UnitConfig::new([from, to], kernel, norm).with_stride(stride)
+        };
         Zhou {
             encoders: (0..5)
                 .map(|i| block(if i == 0 { 2 } else { c[i] }, c[i], ENCODER_CONVS[i]))

@@ -250,7 +250,11 @@ fn by_planes(
     };
     let y = max_pool2d(
         x.reshape([b * c, d, h, w]),
-        options([kernel; 2], [stride; 2], [[padding; 2]; 2].map(|p| (p[0], p[1]))),
+        options(
+            [kernel; 2],
+            [stride; 2],
+            [[padding; 2]; 2].map(|p| (p[0], p[1])),
+        ),
     );
     let [_, _, h, w] = y.dims();
     let y = max_pool2d(
