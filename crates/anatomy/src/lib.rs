@@ -10,8 +10,6 @@
 //!
 //! Lung labels are [`RIGHT`] and [`LEFT`], the patient's.
 
-pub mod components;
-pub mod distance;
 mod error;
 mod gate;
 mod involvement;
@@ -19,6 +17,9 @@ mod lungs;
 pub mod morphology;
 mod prepare;
 mod zones;
+
+/// Connected components and exact distances, which all crates share.
+pub use multirnet_volume::{components, distance};
 
 pub use error::{Error, ErrorKind, Result};
 pub use gate::{GateConfig, GateReport, check, check_lungs, check_scan};

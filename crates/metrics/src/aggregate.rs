@@ -15,7 +15,8 @@ pub enum EmptyPolicy {
     Skip,
 }
 
-/// Mean and spread of one metric over cases, with the counts of what was not finite.
+/// Mean and spread of one metric over cases, with the counts of what was not finite. In JSON,
+/// undefined and infinite values are words ([`crate::number`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Number of cases, undefined and infinite ones included.
@@ -27,14 +28,19 @@ pub struct Aggregate {
     /// What was done about those.
     pub policy: EmptyPolicy,
     /// Arithmetic mean; `None` if undefined.
+    #[serde(with = "crate::number")]
     pub mean: Option<f64>,
     /// Sample standard deviation (n − 1); `None` below two finite values.
+    #[serde(with = "crate::number")]
     pub sd: Option<f64>,
     /// Median; `None` if undefined.
+    #[serde(with = "crate::number")]
     pub median: Option<f64>,
     /// Smallest value; `None` if undefined.
+    #[serde(with = "crate::number")]
     pub min: Option<f64>,
     /// Largest value; `None` if undefined.
+    #[serde(with = "crate::number")]
     pub max: Option<f64>,
 }
 
@@ -42,6 +48,12 @@ impl Aggregate {
     /// Aggregates `values`, in which `None` stands for undefined; `worst` is the metric's worst
     /// value, used by [`EmptyPolicy::Worst`] (0 for Dice). NaN counts as undefined.
     pub fn of(values: &[Option<f64>], policy: EmptyPolicy, worst: f64) -> Self {
+        Self::of_each(values, policy, &vec![worst; values.len()])
+    }
+
+    /// As [`Self::of`], with a worst value for each case (distances that a scan's size bounds).
+    /// Cases without one count as 0.
+    pub fn of_each(values: &[Option<f64>], policy: EmptyPolicy, worst: &[f64]) -> Self {
         let undefined = |v: &Option<f64>| v.is_none_or(f64::is_nan);
         let n_undefined = values.iter().filter(|v| undefined(v)).count();
         let n_infinite = values
@@ -53,7 +65,8 @@ impl Aggregate {
             EmptyPolicy::Propagate => values.iter().flatten().copied().collect(),
             EmptyPolicy::Worst => values
                 .iter()
-                .map(|v| v.filter(|v| v.is_finite()).unwrap_or(worst))
+                .zip(worst.iter().chain(std::iter::repeat(&0.0)))
+                .map(|(v, &worst)| v.filter(|v| v.is_finite()).unwrap_or(worst))
                 .collect(),
             EmptyPolicy::Skip => values
                 .iter()

@@ -11,6 +11,8 @@ pub enum ErrorKind {
     Mismatch,
     /// There is nothing to score.
     Empty,
+    /// A value or setting that means nothing here.
+    Invalid,
 }
 
 /// An error with its kind, the reason, and what to do about it.

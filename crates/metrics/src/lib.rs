@@ -1,22 +1,37 @@
-//! Volume and classification metrics.
+//! Volume, surface, lesion and classification metrics, and the statistics that compare them.
 //!
-//! - [`overlap`]: volume Dice of two label maps, in voxels and millilitres.
+//! - [`case`]: all scores of one scan ([`CaseMetrics`]) and of a set of scans ([`CohortMetrics`]).
+//! - [`overlap`]: volume Dice and intersection over union, in voxels and millilitres.
+//! - [`surface`]: average surface distance, surface overlap, surface Dice, Hausdorff distances.
+//! - [`lesions`]: single lesions found, missed and invented.
 //! - [`aggregate`]: means that say how many values were undefined or infinite.
-//! - [`segmentation`]: the lesion scores of a set of scans, lesion-free scans on their own line.
-//! - [`classification`]: confusion matrix, accuracy, recall, precision and F1.
+//! - [`segmentation`]: volume Dice of a set of scans, lesion-free scans on their own line.
+//! - [`classification`]: confusion matrix, accuracy, recall, precision and F1; [`roc`]: curves and
+//!   the area under them.
+//! - [`stats`]: tests between systems, intervals, agreement.
 //!
 //! Nothing is dropped silently: a value that does not exist (Dice of two empty masks, precision
 //! of a class that was never predicted) is *undefined*, an explicit [`EmptyPolicy`] says what an
 //! aggregate makes of it, and every aggregate carries the counts.
 
 pub mod aggregate;
+pub mod case;
 pub mod classification;
 mod error;
+pub mod lesions;
+pub mod number;
 pub mod overlap;
+pub mod roc;
 pub mod segmentation;
+pub mod stats;
+pub mod surface;
 
 pub use aggregate::{Aggregate, EmptyPolicy};
+pub use case::{CaseMetrics, CohortMetrics, Metric, MetricScores};
 pub use classification::{ClassScores, ClassificationScores, ConfusionMatrix};
 pub use error::{Error, ErrorKind, Result};
+pub use lesions::{LesionConfig, LesionDetection};
 pub use overlap::Overlap;
+pub use roc::{ClassRoc, RocCurve};
 pub use segmentation::{CaseOverlap, FalsePositives, SegmentationScores};
+pub use surface::{Convention, SurfaceConfig, SurfaceDistances, SurfaceScores};

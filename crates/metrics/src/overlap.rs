@@ -2,7 +2,11 @@
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_volume::Volume;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+/// Voxels that one thread counts at a time.
+const CHUNK: usize = 1 << 16;
 
 /// How a predicted mask overlaps a true one, in voxels of one grid.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -37,24 +41,30 @@ impl Overlap {
     fn count(
         truth: &Volume<u8>,
         predicted: &Volume<u8>,
-        in_truth: impl Fn(u8) -> bool,
-        in_predicted: impl Fn(u8) -> bool,
+        in_truth: impl Fn(u8) -> bool + Sync,
+        in_predicted: impl Fn(u8) -> bool + Sync,
     ) -> Result<Self> {
-        truth.check_same_grid(predicted).map_err(|e| {
-            Error::new(
-                ErrorKind::Mismatch,
-                format!("the prediction does not lie on the truth's grid: {e}"),
-            )
-            .hint("score on the scan's own grid; resample the prediction first")
-        })?;
-        let mut counts = [0u64; 4];
-        for (&t, &p) in truth.data().iter().zip(predicted.data()) {
-            counts[usize::from(in_truth(t)) * 2 + usize::from(in_predicted(p))] += 1;
-        }
+        check_same_grid(truth, predicted)?;
+        // Counts of what is true, predicted, and both.
+        let [truths, predictions, both] = truth
+            .data()
+            .par_chunks(CHUNK)
+            .zip(predicted.data().par_chunks(CHUNK))
+            .map(|(t, p)| {
+                let pairs = t
+                    .iter()
+                    .zip(p)
+                    .map(|(&t, &p)| (in_truth(t), in_predicted(p)));
+                pairs.fold([0u32; 3], |[a, b, c], (t, p)| {
+                    [a + u32::from(t), b + u32::from(p), c + u32::from(t & p)]
+                })
+            })
+            .map(|counts| counts.map(u64::from))
+            .reduce(|| [0; 3], |a, b| std::array::from_fn(|i| a[i] + b[i]));
         Ok(Self {
-            true_positive: counts[3],
-            false_positive: counts[1],
-            false_negative: counts[2],
+            true_positive: both,
+            false_positive: predictions - both,
+            false_negative: truths - both,
             voxel_mm3: truth.geometry().voxel_mm3(),
         })
     }
@@ -63,6 +73,17 @@ impl Overlap {
     pub fn dice(&self) -> Option<f64> {
         let sum = 2 * self.true_positive + self.false_positive + self.false_negative;
         (sum > 0).then(|| 2.0 * self.true_positive as f64 / sum as f64)
+    }
+
+    /// Intersection over union TP / (TP + FP + FN) in 0..=1; `None` when both masks are empty.
+    pub fn iou(&self) -> Option<f64> {
+        let union = self.true_positive + self.false_positive + self.false_negative;
+        (union > 0).then(|| self.true_positive as f64 / union as f64)
+    }
+
+    /// Whether the prediction holds no voxel.
+    pub fn prediction_is_empty(&self) -> bool {
+        self.true_positive + self.false_positive == 0
     }
 
     /// Whether the truth holds no voxel.
@@ -84,6 +105,17 @@ impl Overlap {
     pub fn false_positive_ml(&self) -> f64 {
         self.false_positive as f64 * self.voxel_mm3 / 1000.0
     }
+}
+
+/// Refuses masks on different grids.
+pub(crate) fn check_same_grid(truth: &Volume<u8>, predicted: &Volume<u8>) -> Result<()> {
+    truth.check_same_grid(predicted).map_err(|e| {
+        Error::new(
+            ErrorKind::Mismatch,
+            format!("the prediction does not lie on the truth's grid: {e}"),
+        )
+        .hint("score on the scan's own grid; resample the prediction first")
+    })
 }
 
 #[cfg(test)]

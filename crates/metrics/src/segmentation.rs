@@ -19,10 +19,35 @@ pub struct FalsePositives {
     pub n: usize,
     /// Those in which a lesion was predicted.
     pub n_with_prediction: usize,
-    /// Their share; `None` without such scans.
+    /// Their share; undefined without such scans.
+    #[serde(with = "crate::number")]
     pub rate: Option<f64>,
     /// Falsely predicted volume per scan, ml (all `n` scans, 0 where nothing was predicted).
     pub volume_ml: Aggregate,
+}
+
+impl FalsePositives {
+    /// Counts what was predicted in scans without true lesion. All volumes are defined and finite,
+    /// so that no policy changes anything.
+    pub fn of<'a>(scans: impl IntoIterator<Item = &'a Overlap>) -> Self {
+        let volumes: Vec<_> = scans
+            .into_iter()
+            .map(|o| Some(o.false_positive_ml()))
+            .collect();
+        let (n, n_with_prediction) = (
+            volumes.len(),
+            volumes
+                .iter()
+                .filter(|v| v.is_some_and(|v| v > 0.0))
+                .count(),
+        );
+        Self {
+            n,
+            n_with_prediction,
+            rate: (n > 0).then(|| n_with_prediction as f64 / n as f64),
+            volume_ml: Aggregate::of(&volumes, EmptyPolicy::Propagate, f64::INFINITY),
+        }
+    }
 }
 
 /// Scores of a set of scans.
@@ -41,19 +66,9 @@ impl SegmentationScores {
         let (free, bearing): (Vec<_>, Vec<_>) =
             cases.iter().partition(|c| c.overlap.truth_is_empty());
         let dice: Vec<_> = bearing.iter().map(|c| c.overlap.dice()).collect();
-        let volumes: Vec<_> = free
-            .iter()
-            .map(|c| Some(c.overlap.false_positive_ml()))
-            .collect();
-        let n_with_prediction = free.iter().filter(|c| c.overlap.false_positive > 0).count();
         Self {
             dice: Aggregate::of(&dice, policy, 0.0),
-            false_positives: FalsePositives {
-                n: free.len(),
-                n_with_prediction,
-                rate: (!free.is_empty()).then(|| n_with_prediction as f64 / free.len() as f64),
-                volume_ml: Aggregate::of(&volumes, policy, f64::INFINITY),
-            },
+            false_positives: FalsePositives::of(free.iter().map(|c| &c.overlap)),
         }
     }
 }

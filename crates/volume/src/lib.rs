@@ -8,7 +8,9 @@
 //! z: inferior → superior, y: anterior → posterior, x: right → left, so for an axial scan its
 //! direction matrix is the identity.
 
+pub mod components;
 pub mod diagnosis;
+pub mod distance;
 mod edit;
 mod error;
 mod geometry;

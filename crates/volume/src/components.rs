@@ -1,13 +1,16 @@
 //! Connected components of a mask.
 
-use multirnet_volume::Volume;
+use crate::Volume;
+use serde::{Deserialize, Serialize};
 
 /// Which voxels count as neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Connectivity {
     /// The 6 that share a face.
     Faces,
-    /// All 26 that share a corner.
+    /// All 26 that share a face, an edge or a corner.
+    #[default]
     Corners,
 }
 
@@ -40,79 +43,113 @@ impl Components {
 }
 
 /// A stretch of mask voxels within one row, `start..end`.
-struct Run {
-    start: u32,
-    end: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// First voxel.
+    pub start: u32,
+    /// The voxel after the last.
+    pub end: u32,
+    /// Number of the component, from 1, in the order of its first voxel.
+    pub component: u32,
+}
+
+/// The connected components of a mask as runs of voxels: a small part of a label map's memory.
+#[derive(Debug, Clone)]
+pub struct ComponentRuns {
+    /// The runs in the order of the array.
+    runs: Vec<Run>,
+    /// Where each row's runs begin, and the end of the last row's.
+    rows: Vec<usize>,
+    /// Number of voxels of component `i + 1`.
+    pub sizes: Vec<usize>,
+}
+
+impl ComponentRuns {
+    /// Finds the connected components of the voxels of `mask` that `on` accepts.
+    ///
+    /// Rows are cut into runs and runs are joined with a union-find structure, so the cost is one
+    /// pass over the voxels and little more.
+    #[must_use]
+    pub fn of(mask: &Volume<u8>, connectivity: Connectivity, on: impl Fn(u8) -> bool) -> Self {
+        let [nz, ny, nx] = mask.shape();
+        let mut runs: Vec<Run> = Vec::new();
+        let mut rows: Vec<usize> = Vec::with_capacity(nz * ny + 1);
+        for line in mask.data().chunks_exact(nx) {
+            rows.push(runs.len());
+            let mut x = 0;
+            while let Some(skip) = line[x..].iter().position(|&v| on(v)) {
+                let start = x + skip;
+                let end = line[start..]
+                    .iter()
+                    .position(|&v| !on(v))
+                    .map_or(nx, |n| start + n);
+                runs.push(Run {
+                    start: start as u32,
+                    end: end as u32,
+                    component: 0,
+                });
+                x = end;
+            }
+        }
+        rows.push(runs.len());
+
+        let before: &[[usize; 2]] = match connectivity {
+            Connectivity::Faces => &[[0, 1], [1, 0]],
+            Connectivity::Corners => &[[0, 1], [1, 0], [1, 1]],
+        };
+        let reach = u32::from(connectivity == Connectivity::Corners);
+        let mut parent: Vec<u32> = (0..runs.len() as u32).collect();
+        for z in 0..nz {
+            for y in 0..ny {
+                let row = z * ny + y;
+                for &[dz, dy] in before {
+                    if z >= dz && y >= dy {
+                        let other = (z - dz) * ny + y - dy;
+                        join_rows(&runs, &rows, row, other, reach, &mut parent);
+                    }
+                }
+                if connectivity == Connectivity::Corners && z > 0 && y + 1 < ny {
+                    join_rows(&runs, &rows, row, row + 1 - ny, reach, &mut parent);
+                }
+            }
+        }
+
+        // The root of a set is its first run, so numbers follow the order of first voxels.
+        let mut sizes = Vec::new();
+        for i in 0..runs.len() {
+            let root = find(&mut parent, i as u32) as usize;
+            if root == i {
+                sizes.push(0);
+                runs[i].component = sizes.len() as u32;
+            } else {
+                runs[i].component = runs[root].component;
+            }
+            sizes[runs[i].component as usize - 1] += (runs[i].end - runs[i].start) as usize;
+        }
+        Self { runs, rows, sizes }
+    }
+
+    /// The runs of each row, in the order of the array.
+    pub fn rows(&self) -> impl Iterator<Item = &[Run]> {
+        self.rows.windows(2).map(|w| &self.runs[w[0]..w[1]])
+    }
 }
 
 /// Finds the connected components of the voxels of `mask` that are not 0.
-///
-/// Rows are cut into runs and runs are joined with a union-find structure, so the cost is one
-/// pass over the voxels and little more.
 #[must_use]
 pub fn components(mask: &Volume<u8>, connectivity: Connectivity) -> Components {
-    let [nz, ny, nx] = mask.shape();
-    let mut runs: Vec<Run> = Vec::new();
-    let mut rows: Vec<usize> = Vec::with_capacity(nz * ny + 1);
-    for line in mask.data().chunks_exact(nx) {
-        rows.push(runs.len());
-        let mut x = 0;
-        while let Some(skip) = line[x..].iter().position(|&v| v != 0) {
-            let start = x + skip;
-            let end = line[start..]
-                .iter()
-                .position(|&v| v == 0)
-                .map_or(nx, |n| start + n);
-            runs.push(Run {
-                start: start as u32,
-                end: end as u32,
-            });
-            x = end;
-        }
-    }
-    rows.push(runs.len());
-
-    let before: &[[usize; 2]] = match connectivity {
-        Connectivity::Faces => &[[0, 1], [1, 0]],
-        Connectivity::Corners => &[[0, 1], [1, 0], [1, 1]],
-    };
-    let reach = u32::from(connectivity == Connectivity::Corners);
-    let mut parent: Vec<u32> = (0..runs.len() as u32).collect();
-    for z in 0..nz {
-        for y in 0..ny {
-            let row = z * ny + y;
-            for &[dz, dy] in before {
-                if z >= dz && y >= dy {
-                    let other = (z - dz) * ny + y - dy;
-                    join_rows(&runs, &rows, row, other, reach, &mut parent);
-                }
-            }
-            if connectivity == Connectivity::Corners && z > 0 && y + 1 < ny {
-                join_rows(&runs, &rows, row, row + 1 - ny, reach, &mut parent);
-            }
-        }
-    }
-
-    // The root of a set is its first run, so numbers follow the order of first voxels.
-    let mut number = vec![0u32; runs.len()];
-    let mut sizes = Vec::new();
-    for i in 0..runs.len() {
-        let root = find(&mut parent, i as u32) as usize;
-        if root == i {
-            sizes.push(0);
-            number[i] = sizes.len() as u32;
-        } else {
-            number[i] = number[root];
-        }
-        sizes[number[i] as usize - 1] += (runs[i].end - runs[i].start) as usize;
-    }
+    let found = ComponentRuns::of(mask, connectivity, |v| v != 0);
+    let nx = mask.shape()[2];
     let mut labels = mask.map(|_| 0u32);
-    for (row, line) in labels.data_mut().chunks_exact_mut(nx).enumerate() {
-        for i in rows[row]..rows[row + 1] {
-            line[runs[i].start as usize..runs[i].end as usize].fill(number[i]);
+    for (line, runs) in labels.data_mut().chunks_exact_mut(nx).zip(found.rows()) {
+        for run in runs {
+            line[run.start as usize..run.end as usize].fill(run.component);
         }
     }
-    Components { labels, sizes }
+    Components {
+        labels,
+        sizes: found.sizes,
+    }
 }
 
 /// Joins the runs of two neighbouring rows that touch; both rows are walked once.
@@ -158,7 +195,7 @@ pub fn largest(mask: &Volume<u8>, connectivity: Connectivity) -> Volume<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use multirnet_volume::Geometry;
+    use crate::Geometry;
 
     fn volume(shape: [usize; 3], on: &[[usize; 3]]) -> Volume<u8> {
         let geometry = Geometry::axial(shape, [1.0; 3]).expect("a valid grid");

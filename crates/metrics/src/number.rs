@@ -1,0 +1,59 @@
+//! Values that may be undefined or infinite, as they are written and read.
+//!
+//! In memory such a value is an `Option<f64>`: `None` is undefined, infinity is infinite. JSON has
+//! neither, so that they are written as the words `"undefined"`, `"infinite"` and
+//! `"-infinite"`; a `null` is read as undefined. Use as `#[serde(with = "multirnet_metrics::number")]`.
+
+use serde::{Deserialize, Deserializer, Serializer, de};
+
+/// Writes a number, or a word for what is none. NaN counts as undefined.
+///
+/// # Errors
+/// The serializer's.
+pub fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
+    match *value {
+        Some(v) if v.is_finite() => to.serialize_f64(v),
+        other => to.serialize_str(word(other)),
+    }
+}
+
+/// Reads what [`serialize`] writes, and `null` as undefined.
+///
+/// # Errors
+/// The deserializer's, and words that mean no value.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Word(String),
+    }
+    match Option::<Written>::deserialize(from)? {
+        None => Ok(None),
+        Some(Written::Number(v)) => Ok(Some(v)),
+        Some(Written::Word(word)) => match word.as_str() {
+            "undefined" => Ok(None),
+            "infinite" => Ok(Some(f64::INFINITY)),
+            "-infinite" => Ok(Some(f64::NEG_INFINITY)),
+            other => Err(de::Error::custom(format!(
+                "{other:?} is neither a number nor one of undefined, infinite, -infinite"
+            ))),
+        },
+    }
+}
+
+/// The value for people and tables: `decimals` after the point, or the word for what is no number.
+pub fn text(value: Option<f64>, decimals: usize) -> String {
+    match value {
+        Some(v) if v.is_finite() => format!("{v:.decimals$}"),
+        other => word(other).to_owned(),
+    }
+}
+
+fn word(value: Option<f64>) -> &'static str {
+    match value {
+        Some(v) if v == f64::INFINITY => "infinite",
+        Some(v) if v == f64::NEG_INFINITY => "-infinite",
+        _ => "undefined",
+    }
+}
