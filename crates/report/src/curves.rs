@@ -1,20 +1,13 @@
 //! Training curves from a run's log.
 
-use crate::svg::{Style, document, line, num, path, text, to_png};
-use crate::{Error, ErrorKind, Result};
-use maud::html;
+use crate::axes::{Axis, drawable, heading};
+use crate::legend::{legend, legend_column};
+use crate::svg::{ONE_COLUMN, document, num, path, to_png};
+use crate::theme::{dash, marker};
+use crate::{Error, ErrorKind, Result, Theme};
+use maud::{Markup, html};
 use std::fmt::Write as _;
 use std::path::Path;
-
-const GROUND: &str = "#ffffff";
-const INK: &str = "#202428";
-/// Okabe–Ito colours with dash patterns, so that colour is not the only mark.
-const SERIES: [(&str, &str); 4] = [
-    ("#0072b2", ""),
-    ("#d55e00", "8 4"),
-    ("#009e73", "2 3"),
-    ("#cc79a7", "10 3 2 3"),
-];
 
 /// A named series of points.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,83 +66,28 @@ pub fn read_log(log: &Path, wanted: impl Fn(&str) -> bool) -> Result<Vec<Curve>>
     Ok(curves)
 }
 
-/// Curves with axes and a legend as SVG, 900 × 540.
+/// Training curves of one or several systems.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CurveFigure {
+    /// Heading; may be empty.
+    pub title: String,
+    /// Name and unit of the x axis.
+    pub x_label: String,
+    /// Name and unit of the y axis.
+    pub y_label: String,
+    /// The curves, in the order of the legend.
+    pub curves: Vec<Curve>,
+}
+
+/// Curves with axes and a legend for a run's own page as SVG, 900 × 540.
 pub fn curves_svg(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -> String {
-    let (left, top, width, height) = (80.0, 50.0, 640.0, 420.0);
-    let finite = |p: &&[f64; 2]| p[0].is_finite() && p[1].is_finite();
-    let all: Vec<[f64; 2]> = curves
-        .iter()
-        .flat_map(|c| c.points.iter().filter(finite).copied())
-        .collect();
-    let range = |k: usize| {
-        let (low, high) = all
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| {
-                (l.min(p[k]), h.max(p[k]))
-            });
-        if low > high {
-            (0.0, 1.0)
-        } else if high - low < 1e-12 {
-            (low - 0.5, high + 0.5)
-        } else {
-            (low, high)
-        }
+    let figure = CurveFigure {
+        title: title.to_owned(),
+        x_label: x_label.to_owned(),
+        y_label: y_label.to_owned(),
+        curves: curves.to_vec(),
     };
-    let (x_range, y_range) = (range(0), range(1));
-    let (x_ticks, y_ticks) = (ticks(x_range), ticks(y_range));
-    let y_range = (
-        y_range.0.min(y_ticks[0]),
-        y_range.1.max(*y_ticks.last().unwrap_or(&1.0)),
-    );
-    let px = |x: f64| left + (x - x_range.0) / (x_range.1 - x_range.0) * width;
-    let py = |y: f64| top + height - (y - y_range.0) / (y_range.1 - y_range.0) * height;
-    let ink = |size: f64, anchor: &'static str| Style {
-        fill: INK,
-        ..Style::new(size).anchor(anchor)
-    };
-    let shape = |curve: &Curve| {
-        curve
-            .points
-            .iter()
-            .filter(finite)
-            .enumerate()
-            .fold(String::new(), |mut d, (i, p)| {
-                let _ = write!(
-                    d,
-                    "{}{} {}",
-                    if i == 0 { "M" } else { "L" },
-                    num(px(p[0])),
-                    num(py(p[1]))
-                );
-                d
-            })
-    };
-    let body = html! {
-        (text(left, 30.0, ink(18.0, "start").bold(), title))
-        @for &t in &y_ticks {
-            (line([left, py(t)], [left + width, py(t)], "#d8dce0", 1.0))
-            (text(left - 8.0, py(t) + 5.0, ink(13.0, "end"), &label(t, &y_ticks)))
-        }
-        @for &t in x_ticks.iter().filter(|t| **t >= x_range.0 && **t <= x_range.1) {
-            (line([px(t), top + height], [px(t), top + height + 5.0], INK, 1.0))
-            (text(px(t), top + height + 22.0, ink(13.0, "middle"), &label(t, &x_ticks)))
-        }
-        (line([left, top + height], [left + width, top + height], INK, 1.2))
-        (text(left + width / 2.0, top + height + 48.0, ink(14.0, "middle"), x_label))
-        g transform=(format!("rotate(-90 22 {})", top + height / 2.0)) {
-            (text(22.0, top + height / 2.0, ink(14.0, "middle"), y_label))
-        }
-        @for (i, curve) in curves.iter().enumerate() {
-            @let (colour, dash) = SERIES[i % SERIES.len()];
-            @let y = top + 14.0 + 26.0 * i as f64;
-            g stroke-dasharray=[(!dash.is_empty()).then_some(dash)] {
-                (path(&shape(curve), colour, 2.0))
-                (line([left + width + 16.0, y - 5.0], [left + width + 52.0, y - 5.0], colour, 2.5))
-            }
-            (text(left + width + 58.0, y, ink(13.0, "start"), &curve.name))
-        }
-    };
-    document(900.0, 540.0, GROUND, &body)
+    draw(&figure, &Theme::LIGHT, Layout::WIDE)
 }
 
 /// Curves as PNG.
@@ -160,39 +98,97 @@ pub fn curves_png(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -
     to_png(&curves_svg(title, x_label, y_label, curves))
 }
 
-/// Five or so round values that enclose the range.
-fn ticks((low, high): (f64, f64)) -> Vec<f64> {
-    let raw = (high - low) / 5.0;
-    let magnitude = 10f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .map(|m| m * magnitude)
-        .find(|s| *s >= raw)
-        .unwrap_or(raw);
-    let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);
-    (first..=last).map(|i| i as f64 * step).collect()
+/// Curves for one column of a journal, the legend below. Each curve has its own colour and marker,
+/// and its own dash pattern; up to twelve markers stand on a curve.
+pub fn training_curves_svg(figure: &CurveFigure, theme: &Theme) -> String {
+    draw(figure, theme, Layout::COLUMN)
 }
 
-fn label(value: f64, all: &[f64]) -> String {
-    let step = all.get(1).map_or(1.0, |b| (b - all[0]).abs());
-    let decimals = (-step.log10().floor()).clamp(0.0, 6.0) as usize;
-    format!("{value:.decimals$}")
+/// Where things stand in a figure of curves.
+struct Layout {
+    width: f64,
+    plot: [f64; 2],
+    legend_below: bool,
+}
+
+impl Layout {
+    const WIDE: Self = Self {
+        width: 900.0,
+        plot: [640.0, 420.0],
+        legend_below: false,
+    };
+    const COLUMN: Self = Self {
+        width: ONE_COLUMN,
+        plot: [374.0, 260.0],
+        legend_below: true,
+    };
+}
+
+fn draw(figure: &CurveFigure, theme: &Theme, layout: Layout) -> String {
+    let [width, height] = layout.plot;
+    let left = 70.0;
+    let (heading, top) = heading(&figure.title, layout.width, theme);
+    let bottom = top + height;
+    let shown = |p: &&[f64; 2]| drawable(p[0]) && drawable(p[1]);
+    let values = |k: usize| {
+        figure
+            .curves
+            .iter()
+            .flat_map(move |c| c.points.iter().filter(shown).map(move |p| p[k]))
+    };
+    let x = Axis::snug(values(0), left, left + width);
+    let y = Axis::around(values(1), bottom, top);
+    let places: Vec<Vec<[f64; 2]>> = figure
+        .curves
+        .iter()
+        .map(|c| {
+            let points = c.points.iter().filter(shown);
+            points.map(|p| [x.at(p[0]), y.at(p[1])]).collect()
+        })
+        .collect();
+    let names: Vec<&str> = figure.curves.iter().map(|c| c.name.as_str()).collect();
+    let (legend, total) = if layout.legend_below {
+        let (markup, tall) = legend(&names, [16.0, bottom + 66.0], layout.width - 32.0, theme);
+        (markup, bottom + 56.0 + tall)
+    } else {
+        let at = [left + width + 16.0, top + 14.0];
+        let room = layout.width - at[0] - 8.0;
+        let (markup, tall) = legend_column(&names, at, room, theme);
+        (markup, (bottom + 70.0).max(top + 14.0 + tall))
+    };
+    let body = html! {
+        (heading)
+        (x.below([top, bottom], &figure.x_label, false, theme))
+        (y.beside([left, left + width], 18.0, &figure.y_label, theme))
+        @for (i, points) in places.iter().enumerate() {
+            (curve(i, points, theme))
+        }
+        (legend)
+    };
+    document(layout.width, total, theme.ground, &body)
+}
+
+fn curve(i: usize, points: &[[f64; 2]], theme: &Theme) -> Markup {
+    let d = points.iter().enumerate().fold(String::new(), |mut d, (k, p)| {
+        let step = if k == 0 { "M" } else { "L" };
+        let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
+        d
+    });
+    // Markers of different curves stand at different places, so that close curves can be told apart.
+    let every = points.len().div_ceil(12).max(1);
+    html! {
+        g.curve {
+            g stroke-dasharray=[dash(i)] { (path(&d, theme.colour(i), 2.0)) }
+            @for p in points.iter().skip((i * every / 3) % every).step_by(every) {
+                (marker(i, *p, 3.6, theme.colour(i), theme.ground))
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ticks_are_round_and_enclose() {
-        assert_eq!(
-            ticks((0.0, 1.0)),
-            [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]
-        );
-        let t = ticks((13.0, 88.0));
-        assert!(t[0] <= 13.0 && *t.last().unwrap() >= 88.0 && t.len() < 9);
-        assert_eq!(label(0.4, &[0.2, 0.4]), "0.4");
-    }
 
     #[test]
     fn a_log_gives_its_columns() {
@@ -225,7 +221,18 @@ mod tests {
                 name: "loss".into(),
                 points,
             };
-            assert!(curves_png("t", "x", "y", &[curve]).unwrap().len() > 500);
+            assert!(
+                curves_png("t", "x", "y", std::slice::from_ref(&curve))
+                    .unwrap()
+                    .len()
+                    > 500
+            );
+            let figure = CurveFigure {
+                curves: vec![curve],
+                ..CurveFigure::default()
+            };
+            let svg = training_curves_svg(&figure, &Theme::DARK);
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
     }
 }

@@ -1,16 +1,35 @@
-//! What a person looks at: the overview picture of a finding, training curves, HTML pages.
+//! What a person looks at: the overview picture of a finding, training curves, the figures of a
+//! comparison, surfaces in three dimensions, HTML pages.
 //!
 //! Figures are composed as SVG and rasterised by `resvg` with an embedded font, so that a picture
 //! looks the same on every machine and exists as vector and PNG from one source.
 
+mod axes;
 mod curves;
 mod error;
+mod figures;
+mod legend;
+mod outline;
 mod overview;
 mod page;
+mod pixels;
 mod plane;
+mod report_page;
+mod surface;
 mod svg;
+mod theme;
 
-pub use curves::{Curve, curves_png, curves_svg, read_log};
+pub use curves::{Curve, CurveFigure, curves_png, curves_svg, read_log, training_curves_svg};
 pub use error::{Error, ErrorKind, Result};
+pub use figures::*;
 pub use overview::{Overview, overview_png, overview_svg};
 pub use page::{Entry, finding_page, index_page};
+pub use report_page::{
+    Block, Column, Figure, Picture, ReportPage, Section, Table, report_page,
+};
+pub use surface::{
+    Camera, Detail, Finish, Mesh, Surface, SurfaceFigure, SurfacePage, SurfacePanel, View3, render,
+    surface_page, surface_panels, surfaces_svg,
+};
+pub use svg::{ONE_COLUMN, TWO_COLUMNS, figure_png};
+pub use theme::Theme;

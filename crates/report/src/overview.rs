@@ -1,9 +1,10 @@
 //! The overview picture: three planes with outlines, the heat map, probabilities, involvement.
 
-use crate::Result;
+use crate::{Result, Theme};
+use crate::pixels::{blend, heat_colour};
 use crate::plane::{Plane, View, WorldBox, busiest};
 use crate::svg::{
-    Style, colour, document, line, path, picture, rect, text, text_on_picture, to_png,
+    colour, document, line, path, picture, rect, text, text_on_picture, to_png,
 };
 use maud::{Markup, html};
 use multirnet_anatomy::ZoneInvolvement;
@@ -13,6 +14,7 @@ use multirnet_volume::{Diagnosis, Volume};
 const WIDTH: f64 = 1600.0;
 const HEIGHT: f64 = 1180.0;
 const PANEL: (usize, usize) = (570, 460);
+const THEME: Theme = Theme::DARK;
 const MARGIN_MM: f64 = 22.0;
 
 /// What the overview shows.
@@ -60,7 +62,7 @@ pub fn overview_svg(overview: &Overview) -> Result<String> {
         (legend(maps.heatmap.is_some()))
         (column(finding, 1196.0, 92.0, 384.0))
     };
-    Ok(document(WIDTH, HEIGHT, colour::GROUND, &body))
+    Ok(document(WIDTH, HEIGHT, THEME.ground, &body))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -75,10 +77,10 @@ fn header(finding: &Finding) -> Markup {
         finding.notice, "Every result needs a radiologist's reading."
     );
     html! {
-        (text(20.0, 40.0, Style::new(24.0).bold(), "Pneumonia CT overview"))
-        (text(20.0, 68.0, Style::new(15.0).faint(), &shorten(&finding.source.path, 90)))
-        (text(WIDTH - 20.0, 36.0, Style::new(16.0).bold().anchor("end"), &notice))
-        (text(WIDTH - 20.0, 64.0, Style::new(14.0).faint().anchor("end"),
+        (text(20.0, 40.0, THEME.style(24.0).bold(), "Pneumonia CT overview"))
+        (text(20.0, 68.0, THEME.style(15.0).faint(), &shorten(&finding.source.path, 90)))
+        (text(WIDTH - 20.0, 36.0, THEME.style(16.0).bold().anchor("end"), &notice))
+        (text(WIDTH - 20.0, 64.0, THEME.style(14.0).faint().anchor("end"),
             &format!("multirnet {} · model {}", finding.provenance.version, finding.provenance.model)))
     }
 }
@@ -114,7 +116,7 @@ fn panel(
     };
     let outline = |colour: &str, width: f64, d: String| path(&d, colour, width);
     let [left, right, top, bottom] = view.letters();
-    let mid = Style::new(15.0).bold().anchor("middle");
+    let mid = THEME.style(15.0).bold().anchor("middle");
     let title = match layer {
         Layer::Outlines => view.name().to_owned(),
         Layer::Heat if heat.is_some() => {
@@ -129,7 +131,7 @@ fn panel(
     let position = ["L", "P", "S"][view.normal()];
     let bar_px = 50.0 / plane.pixel_mm;
     Ok(html! {
-        (rect(x, y, most_w as f64, most_h as f64 + 30.0, colour::PANEL))
+        (rect(x, y, most_w as f64, most_h as f64 + 30.0, THEME.panel))
         (picture(x0, y0, plane.width, plane.height, &pixels)?)
         @if layer == Layer::Outlines {
             (outline(colour::RIGHT, 1.2, plane.outline(&maps.lungs, |v| v == 1, x0, y0)?))
@@ -141,20 +143,12 @@ fn panel(
         (text_on_picture(x0 + w / 2.0, y0 + 20.0, mid, top))
         (text_on_picture(x0 + w / 2.0, y0 + h - 10.0, mid, bottom))
         (line([x0 + 15.0, y0 + h - 14.0], [x0 + 17.0 + bar_px, y0 + h - 14.0], "#000000", 6.0))
-        (line([x0 + 16.0, y0 + h - 14.0], [x0 + 16.0 + bar_px, y0 + h - 14.0], colour::TEXT, 3.0))
-        (text_on_picture(x0 + 16.0, y0 + h - 22.0, Style::new(12.0), "50 mm"))
-        (text(x + 12.0, y + most_h as f64 + 20.0, Style::new(15.0), &title))
-        (text(x + most_w as f64 - 12.0, y + most_h as f64 + 20.0, Style::new(14.0).faint().anchor("end"),
+        (line([x0 + 16.0, y0 + h - 14.0], [x0 + 16.0 + bar_px, y0 + h - 14.0], THEME.text, 3.0))
+        (text_on_picture(x0 + 16.0, y0 + h - 22.0, THEME.style(12.0), "50 mm"))
+        (text(x + 12.0, y + most_h as f64 + 20.0, THEME.style(15.0), &title))
+        (text(x + most_w as f64 - 12.0, y + most_h as f64 + 20.0, THEME.style(14.0).faint().anchor("end"),
             &format!("{position} {:.0} mm · window −600 / 1500 HU", centre[view.normal()])))
     })
-}
-
-/// A grey value under a heat of `value` in `[0, 1]`.
-fn blend(grey: u8, value: f32) -> [u8; 3] {
-    let value = f64::from(value.clamp(0.0, 1.0));
-    let c = colorous::INFERNO.eval_continuous(0.15 + 0.85 * value);
-    let alpha = 0.6 * (value * 1.4).min(1.0);
-    [c.r, c.g, c.b].map(|k| (f64::from(grey) * (1.0 - alpha) + f64::from(k) * alpha).round() as u8)
 }
 
 fn legend(heat: bool) -> Markup {
@@ -162,7 +156,7 @@ fn legend(heat: bool) -> Markup {
     let key = |x: f64, colour: &str, width: f64, label: &str| {
         html! {
             (line([x, y - 5.0], [x + 34.0, y - 5.0], colour, width))
-            (text(x + 42.0, y, Style::new(14.0), label))
+            (text(x + 42.0, y, THEME.style(14.0), label))
         }
     };
     html! {
@@ -170,14 +164,14 @@ fn legend(heat: bool) -> Markup {
         (key(190.0, colour::RIGHT, 2.0, "right lung"))
         (key(330.0, colour::LEFT, 2.0, "left lung"))
         @if heat {
-            (text(606.0, y, Style::new(14.0), "class activation  0"))
+            (text(606.0, y, THEME.style(14.0), "class activation  0"))
             @for i in 0..60 {
-                @let c = colorous::INFERNO.eval_continuous(0.15 + 0.85 * f64::from(i) / 59.0);
-                (rect(742.0 + 3.0 * f64::from(i), y - 14.0, 3.5, 16.0, &format!("#{c:x}")))
+                @let c = heat_colour(f64::from(i) / 59.0);
+                (rect(742.0 + 3.0 * f64::from(i), y - 14.0, 3.5, 16.0, &format!("#{:02x}{:02x}{:02x}", c[0], c[1], c[2])))
             }
-            (text(930.0, y, Style::new(14.0), "1 (largest in this scan)"))
+            (text(930.0, y, THEME.style(14.0), "1 (largest in this scan)"))
         }
-        (text(20.0, y + 28.0, Style::new(13.0).faint(),
+        (text(20.0, y + 28.0, THEME.style(13.0).faint(),
             "Planes pass through the levels with most lesion. Class activation (Grad-CAM) shows what moved the classifier, not where disease is proven."))
     }
 }
@@ -192,45 +186,45 @@ fn column(finding: &Finding, x: f64, y: f64, width: f64) -> Markup {
     };
     let row = |y: f64, label: &str, value: &str| {
         html! {
-            (text(x + 16.0, y, Style::new(15.0).faint(), label))
-            (text(x + width - 16.0, y, Style::new(15.0).bold().anchor("end"), value))
+            (text(x + 16.0, y, THEME.style(15.0).faint(), label))
+            (text(x + width - 16.0, y, THEME.style(15.0).bold().anchor("end"), value))
         }
     };
     html! {
-        (rect(x, y, width, HEIGHT - y - 20.0, colour::PANEL))
-        (text(x + 16.0, next(0.0), Style::new(14.0).faint(), "Most probable class"))
-        (text(x + 16.0, next(32.0), Style::new(28.0).bold(), finding.diagnosis.label()))
+        (rect(x, y, width, HEIGHT - y - 20.0, THEME.panel))
+        (text(x + 16.0, next(0.0), THEME.style(14.0).faint(), "Most probable class"))
+        (text(x + 16.0, next(32.0), THEME.style(28.0).bold(), finding.diagnosis.label()))
         @for class in Diagnosis::ALL {
             @let p = probabilities[class.index()];
             @let yy = next(34.0);
-            (text(x + 16.0, yy, Style::new(15.0), class.label()))
-            (rect(x + 116.0, yy - 14.0, 180.0, 16.0, colour::LINE))
+            (text(x + 16.0, yy, THEME.style(15.0), class.label()))
+            (rect(x + 116.0, yy - 14.0, 180.0, 16.0, THEME.line))
             (rect(x + 116.0, yy - 14.0, 180.0 * p, 16.0, colour::BAR))
-            (text(x + width - 16.0, yy, Style::new(15.0).anchor("end"), &format!("{:.1} %", 100.0 * p)))
+            (text(x + width - 16.0, yy, THEME.style(15.0).anchor("end"), &format!("{:.1} %", 100.0 * p)))
         }
-        (line([x + 16.0, next(22.0)], [x + width - 16.0, next(0.0)], colour::LINE, 1.0))
+        (line([x + 16.0, next(22.0)], [x + width - 16.0, next(0.0)], THEME.line, 1.0))
         (row(next(28.0), "Lesion", &format!("{:.0} ml", involvement.both.lesion_ml)))
         (row(next(26.0), "Lungs", &format!("{:.0} ml", involvement.both.lung_ml)))
         (row(next(26.0), "Involved", &format!("{:.1} %", 100.0 * involvement.both.fraction)))
         (row(next(26.0), "Severity score", &format!("{} of 24", involvement.severity_score)))
-        (line([x + 16.0, next(18.0)], [x + width - 16.0, next(0.0)], colour::LINE, 1.0))
-        (text(x + 16.0, next(26.0), Style::new(14.0).faint(), "Involvement by zone (share · ml · score)"))
+        (line([x + 16.0, next(18.0)], [x + width - 16.0, next(0.0)], THEME.line, 1.0))
+        (text(x + 16.0, next(26.0), THEME.style(14.0).faint(), "Involvement by zone (share · ml · score)"))
         (zone(x, next(30.0), width, &involvement.right))
         @for z in &involvement.zones[..3] { (zone(x + 14.0, next(27.0), width - 14.0, z)) }
         (zone(x, next(34.0), width, &involvement.left))
         @for z in &involvement.zones[3..] { (zone(x + 14.0, next(27.0), width - 14.0, z)) }
-        (line([x + 16.0, next(20.0)], [x + width - 16.0, next(0.0)], colour::LINE, 1.0))
+        (line([x + 16.0, next(20.0)], [x + width - 16.0, next(0.0)], THEME.line, 1.0))
         @for part in wrap(&format!("Model: {}", finding.provenance.trained_on), 50).iter().take(4) {
-            (text(x + 16.0, next(20.0), Style::new(13.0).faint(), part))
+            (text(x + 16.0, next(20.0), THEME.style(13.0).faint(), part))
         }
-        (text(x + 16.0, next(22.0), Style::new(13.0).faint(), &format!("Computed in {:.1} s", finding.timings.iter().map(|t| t.seconds).sum::<f64>())))
+        (text(x + 16.0, next(22.0), THEME.style(13.0).faint(), &format!("Computed in {:.1} s", finding.timings.iter().map(|t| t.seconds).sum::<f64>())))
         @let lines = finding.warnings.iter().flat_map(|w| wrap(&format!("Warning: {w}"), 50)).collect::<Vec<_>>();
         @let room = ((HEIGHT - 44.0 - next(10.0)) / 19.0).max(1.0) as usize;
         @for part in lines.iter().take(room) {
-            (text(x + 16.0, next(19.0), Style { fill: colour::LESION, ..Style::new(13.0) }, part))
+            (text(x + 16.0, next(19.0), THEME.style(13.0).fill(colour::LESION), part))
         }
         @if lines.len() > room {
-            (text(x + 16.0, next(18.0), Style::new(13.0).bold(), "More warnings in finding.json"))
+            (text(x + 16.0, next(18.0), THEME.style(13.0).bold(), "More warnings in finding.json"))
         }
     }
 }
@@ -238,10 +232,10 @@ fn column(finding: &Finding, x: f64, y: f64, width: f64) -> Markup {
 fn zone(x: f64, y: f64, width: f64, zone: &ZoneInvolvement) -> Markup {
     let label = zone.name.replace('_', " ");
     html! {
-        (text(x + 16.0, y, Style::new(14.0), &label))
-        (rect(x + 132.0, y - 12.0, 90.0, 14.0, colour::LINE))
+        (text(x + 16.0, y, THEME.style(14.0), &label))
+        (rect(x + 132.0, y - 12.0, 90.0, 14.0, THEME.line))
         (rect(x + 132.0, y - 12.0, 90.0 * zone.fraction.clamp(0.0, 1.0), 14.0, colour::LESION))
-        (text(x + width - 16.0, y, Style::new(14.0).anchor("end"),
+        (text(x + width - 16.0, y, THEME.style(14.0).anchor("end"),
             &format!("{:.1} % · {:.0} · {}", 100.0 * zone.fraction, zone.lesion_ml, zone.score)))
     }
 }
@@ -280,11 +274,5 @@ mod tests {
     fn text_is_wrapped_at_spaces() {
         assert_eq!(wrap("one two three four", 9), ["one two", "three", "four"]);
         assert_eq!(shorten("/a/very/long/path.nii", 9), "…path.nii");
-    }
-
-    #[test]
-    fn no_heat_leaves_the_picture_as_it_is() {
-        assert_eq!(blend(77, 0.0), [77; 3]);
-        assert_ne!(blend(77, 1.0), [77; 3]);
     }
 }

@@ -25,20 +25,32 @@ pub struct Entry {
     pub truth: Option<(Diagnosis, f64)>,
 }
 
-fn shell(title: &str, body: &Markup) -> String {
+/// A page in one file. Its policy forbids every request to a network.
+pub(crate) fn shell(title: &str, more_style: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(more_style)) }
             }
             body { (body) }
         }
     }
     .into_string()
+}
+
+/// The notice, and what results of synthetic scans are worth.
+pub(crate) fn warnings(synthetic: bool) -> Markup {
+    html! {
+        p.notice { (NOTICE) }
+        @if synthetic {
+            p.notice { "These results come from synthetic phantoms. They show that the machinery works; they say nothing about patients." }
+        }
+    }
 }
 
 /// A page for one finding with its overview picture (PNG bytes) embedded.
@@ -79,7 +91,7 @@ pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> Strin
             dt { "Time" } dd { @for t in &finding.timings { (t.stage) " " (format!("{:.2} s", t.seconds)) "; " } }
         }
     };
-    shell(&format!("multirnet: {name}"), &body)
+    shell(&format!("multirnet: {name}"), "", &body)
 }
 
 /// A page that lists scans with their findings.
@@ -115,7 +127,7 @@ pub fn index_page(title: &str, introduction: &str, entries: &[Entry]) -> String 
             }
         } }
     };
-    shell(title, &body)
+    shell(title, "", &body)
 }
 
 fn zone_row(zone: &ZoneInvolvement) -> Markup {

@@ -1,10 +1,10 @@
 //! Axial, coronal and sagittal pictures of a scan with what was found on them.
 
-use crate::{Error, ErrorKind, Result};
-use contour::ContourBuilder;
+use crate::Result;
+use crate::outline::outline;
+use crate::pixels::lung_window;
 use multirnet_infer::NativeMap;
 use multirnet_volume::{Geometry, Planes, Volume, Voxel};
-use std::fmt::Write as _;
 
 /// The three standard planes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,11 +175,10 @@ impl Plane {
 
     /// The scan in the lung window (centre −600, width 1500 HU) as grey values.
     pub(crate) fn grey(&self, scan: &Volume<f32>) -> Vec<u8> {
-        let window = |hu: f32| ((hu + 1350.0) / 1500.0 * 255.0).clamp(0.0, 255.0).round() as u8;
         scan.resample_linear(&self.geometry, -1024.0)
             .data()
             .iter()
-            .map(|&v| window(v))
+            .map(|&v| lung_window(v))
             .collect()
     }
 
@@ -215,22 +214,7 @@ impl Plane {
                 *v = 0.0;
             }
         }
-        let lines = ContourBuilder::new(w, h, true)
-            .lines(&values, &[0.5])
-            .map_err(|e| Error::new(ErrorKind::Draw, format!("cannot outline a mask: {e}")))?;
-        let mut d = String::new();
-        for ring in lines
-            .iter()
-            .flat_map(|l| l.geometry().0.iter())
-            .filter(|r| r.0.len() > 3)
-        {
-            for (i, point) in ring.0.iter().enumerate() {
-                let (x, y) = (x0 + point.x - 2.0, y0 + point.y - 2.0);
-                let _ = write!(d, "{}{x:.1} {y:.1}", if i == 0 { "M" } else { "L" });
-            }
-            d.push('Z');
-        }
-        Ok(d)
+        outline(&values, w, h, |x, y| [x0 + x - 2.0, y0 + y - 2.0])
     }
 }
 

@@ -6,49 +6,50 @@ use maud::{Markup, PreEscaped, html};
 use resvg::{tiny_skia, usvg};
 use std::sync::{Arc, OnceLock};
 
-/// Colours of every figure: legible on dark ground, apart also for colour-blind readers
-/// (Okabe–Ito), never the only carrier of meaning.
+/// Colours of anatomy on dark pictures: apart also for colour-blind readers (Okabe–Ito), never the
+/// only carrier of meaning.
 pub(crate) mod colour {
-    pub const GROUND: &str = "#101418";
-    pub const PANEL: &str = "#1b2128";
-    pub const TEXT: &str = "#e8edf2";
-    pub const FAINT: &str = "#98a4b0";
-    pub const LINE: &str = "#39434d";
     pub const LESION: &str = "#f0a020";
     pub const RIGHT: &str = "#56b4e9";
     pub const LEFT: &str = "#2fbf94";
     pub const BAR: &str = "#56b4e9";
 }
 
-/// How a text is set.
+/// The embedded font, and for browsers without it one of the same widths.
+const FONTS: &str = "DejaVu Sans, Bitstream Vera Sans, Verdana, sans-serif";
+
+/// How a text is set; [`crate::Theme`] makes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Style {
     pub size: f64,
     pub bold: bool,
     pub fill: &'static str,
+    pub faint: &'static str,
     pub anchor: &'static str,
 }
 
 impl Style {
-    pub const fn new(size: f64) -> Self {
-        Self {
-            size,
-            bold: false,
-            fill: colour::TEXT,
-            anchor: "start",
-        }
-    }
     pub const fn bold(mut self) -> Self {
         self.bold = true;
         self
     }
     pub const fn faint(mut self) -> Self {
-        self.fill = colour::FAINT;
+        self.fill = self.faint;
+        self
+    }
+    pub const fn fill(mut self, fill: &'static str) -> Self {
+        self.fill = fill;
         self
     }
     pub const fn anchor(mut self, anchor: &'static str) -> Self {
         self.anchor = anchor;
         self
+    }
+    pub const fn middle(self) -> Self {
+        self.anchor("middle")
+    }
+    pub const fn end(self) -> Self {
+        self.anchor("end")
     }
 }
 
@@ -94,12 +95,26 @@ pub(crate) fn picture(x: f64, y: f64, width: usize, height: usize, rgb: &[u8]) -
     Ok(html! { image x=(num(x)) y=(num(y)) width=(width) height=(height) href=(data) {} })
 }
 
+/// An RGB picture of `pixels` (width, height) stretched over `size`.
+pub(crate) fn picture_over(
+    at: [f64; 2],
+    size: [f64; 2],
+    pixels: [usize; 2],
+    rgb: &[u8],
+) -> Result<Markup> {
+    let data = data_uri(&encode_png(pixels[0], pixels[1], png::ColorType::Rgb, rgb)?);
+    Ok(html! {
+        image x=(num(at[0])) y=(num(at[1])) width=(num(size[0])) height=(num(size[1]))
+            preserveAspectRatio="none" href=(data) {}
+    })
+}
+
 /// A whole figure.
 pub(crate) fn document(width: f64, height: f64, ground: &str, body: &Markup) -> String {
     let view = format!("0 0 {width} {height}");
     html! {
         svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox=(view)
-            font-family="DejaVu Sans" {
+            font-family=(FONTS) {
             rect width=(width) height=(height) fill=(ground) {}
             (PreEscaped(&body.0))
         }
@@ -147,6 +162,16 @@ pub(crate) fn encode_png(
 
 /// Renders a figure to PNG at its own size.
 pub(crate) fn to_png(svg: &str) -> Result<Vec<u8>> {
+    figure_png(svg, 1.0)
+}
+
+/// Renders a figure of this crate to PNG, `scale` pixels for each of its units.
+///
+/// At one column (88 mm) a figure of [`ONE_COLUMN`] units has 400 dpi with a scale of 3.
+///
+/// # Errors
+/// `Draw` if `svg` is not SVG or the picture would have no or more than 20 000 pixels on a side.
+pub fn figure_png(svg: &str, scale: f64) -> Result<Vec<u8>> {
     let fail = |reason: String| Error::new(ErrorKind::Draw, reason);
     let options = usvg::Options {
         fontdb: fonts(),
@@ -155,17 +180,22 @@ pub(crate) fn to_png(svg: &str) -> Result<Vec<u8>> {
     };
     let tree = usvg::Tree::from_str(svg, &options)
         .map_err(|e| fail(format!("cannot read the figure: {e}")))?;
-    let size = tree.size().to_int_size();
-    let mut pixmap = tiny_skia::Pixmap::new(size.width(), size.height()).ok_or_else(|| {
-        fail(format!(
-            "cannot allocate a picture of {} × {}",
-            size.width(),
-            size.height()
-        ))
-    })?;
+    let side = |units: f32| {
+        let pixels = (f64::from(units) * scale).round();
+        if (1.0..=20_000.0).contains(&pixels) {
+            Ok(pixels as u32)
+        } else {
+            Err(fail(format!(
+                "a figure of {units} units cannot be drawn at scale {scale}; choose another scale"
+            )))
+        }
+    };
+    let (width, height) = (side(tree.size().width())?, side(tree.size().height())?);
+    let mut pixmap = tiny_skia::Pixmap::new(width, height)
+        .ok_or_else(|| fail(format!("cannot allocate a picture of {width} × {height}")))?;
     resvg::render(
         &tree,
-        tiny_skia::Transform::identity(),
+        tiny_skia::Transform::from_scale(scale as f32, scale as f32),
         &mut pixmap.as_mut(),
     );
     // The ground is opaque, so premultiplied and straight alpha agree and alpha can be dropped.
@@ -175,11 +205,71 @@ pub(crate) fn to_png(svg: &str) -> Result<Vec<u8>> {
         .flat_map(|p| [p[0], p[1], p[2]])
         .collect();
     encode_png(
-        size.width() as usize,
-        size.height() as usize,
+        width as usize,
+        height as usize,
         png::ColorType::Rgb,
         &rgb,
     )
+}
+
+/// Width of a figure for one column of a journal (88 mm): its texts of 13 units print at 7 points.
+pub const ONE_COLUMN: f64 = 460.0;
+/// Width of a figure across both columns of a journal (180 mm).
+pub const TWO_COLUMNS: f64 = 944.0;
+
+/// Width of a text as the embedded font sets it (without kerning).
+pub(crate) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
+    use skrifa::instance::{LocationRef, Size};
+    use skrifa::{FontRef, MetadataProvider};
+    let bytes = if bold {
+        dejavu::sans::bold()
+    } else {
+        dejavu::sans::regular()
+    };
+    // The widest letters are about one em wide, should the font be unreadable.
+    let Ok(font) = FontRef::new(bytes) else {
+        return size * content.chars().count() as f64;
+    };
+    let metrics = font.glyph_metrics(Size::new(size as f32), LocationRef::default());
+    let map = font.charmap();
+    content
+        .chars()
+        .map(|c| {
+            map.map(c)
+                .and_then(|glyph| metrics.advance_width(glyph))
+                .map_or(size, f64::from)
+        })
+        .sum()
+}
+
+/// The start of a text that fits into `width`, with an ellipsis where it was cut.
+pub(crate) fn fit(content: &str, size: f64, bold: bool, width: f64) -> String {
+    if text_width(content, size, bold) <= width {
+        return content.to_owned();
+    }
+    let mut kept: Vec<char> = content.chars().collect();
+    while kept.pop().is_some() {
+        let shorter: String = kept.iter().collect::<String>().trim_end().to_owned() + "…";
+        if text_width(&shorter, size, bold) <= width {
+            return shorter;
+        }
+    }
+    String::new()
+}
+
+/// Breaks a text at spaces into lines that fit into `width`.
+pub(crate) fn break_lines(content: &str, size: f64, bold: bool, width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = vec![];
+    for word in content.split_whitespace() {
+        let longer = lines.last().map(|line| format!("{line} {word}"));
+        match (longer, lines.last_mut()) {
+            (Some(longer), Some(line)) if text_width(&longer, size, bold) <= width => {
+                *line = longer;
+            }
+            _ => lines.push(fit(word, size, bold, width)),
+        }
+    }
+    lines
 }
 
 fn fonts() -> Arc<usvg::fontdb::Database> {
@@ -201,7 +291,7 @@ mod tests {
     #[test]
     fn text_is_drawn_and_escaped() {
         let blank = to_png(&document(80.0, 30.0, "#000", &html! {})).unwrap();
-        let body = text(5.0, 20.0, Style::new(16.0), "<a & b>");
+        let body = text(5.0, 20.0, crate::Theme::DARK.style(16.0), "<a & b>");
         let svg = document(80.0, 30.0, "#000", &body);
         assert!(svg.contains("&lt;a &amp; b&gt;"));
         assert_ne!(to_png(&svg).unwrap(), blank);
@@ -218,6 +308,32 @@ mod tests {
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!(pixels, rgb);
+    }
+
+    #[test]
+    fn texts_are_measured_cut_and_broken() {
+        // Advance widths of DejaVu Sans: 1401 of 2048 units for "A", 569 for "i".
+        assert!((text_width("A", 20.48, false) - 14.01).abs() < 1e-3);
+        assert!((text_width("iA", 20.48, false) - 19.70).abs() < 1e-3);
+        assert_eq!(fit("MultiR-Net", 10.0, false, 500.0), "MultiR-Net");
+        let cut = fit("MultiR-Net without classification", 10.0, false, 80.0);
+        assert!(cut.ends_with('…') && text_width(&cut, 10.0, false) <= 80.0);
+        assert_eq!(fit("wide", 10.0, false, 0.0), "");
+        assert_eq!(break_lines("one two three", 10.0, false, 48.0), ["one two", "three"]);
+    }
+
+    #[test]
+    fn a_scale_multiplies_pixels_and_has_bounds() {
+        let svg = document(80.0, 30.0, "#000", &html! {});
+        let png = figure_png(&svg, 2.5).unwrap();
+        let info = png::Decoder::new(std::io::Cursor::new(png))
+            .read_info()
+            .unwrap();
+        assert_eq!((info.info().width, info.info().height), (200, 75));
+        for scale in [0.0, -1.0, f64::NAN, 1e9] {
+            assert_eq!(figure_png(&svg, scale).unwrap_err().kind(), ErrorKind::Draw);
+        }
+        assert!(figure_png("no figure", 1.0).is_err());
     }
 
     #[test]
