@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Configuration of [`DenseNet3d`].
 ///
-/// Presets: `base` (DenseNet-121: 11.25 M parameters), `small` (fewer and narrower layers).
+/// Presets: `base` (DenseNet-121: 11.25 M parameters), `small` (half the channels).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DenseNet3dConfig {
@@ -66,9 +66,8 @@ impl NetConfig for DenseNet3dConfig {
         match name {
             "base" => Some(Self::default()),
             "small" => Some(Self {
-                stem_channels: 16,
-                growth: 8,
-                blocks: vec![3, 6, 12, 8],
+                stem_channels: 32,
+                growth: 16,
                 ..Self::default()
             }),
             _ => None,

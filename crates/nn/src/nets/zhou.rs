@@ -18,7 +18,7 @@ const CLASS_STAGES: [usize; 3] = [2, 3, 4];
 
 /// Configuration of [`Zhou`].
 ///
-/// Presets: `base` (V-Net's widths), `small` (a quarter of the channels, one repetition).
+/// Presets: `base` (V-Net's widths: 10.81 M parameters), `small` (a quarter of the channels).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ZhouConfig {
@@ -82,7 +82,6 @@ impl NetConfig for ZhouConfig {
             "small" => Some(Self {
                 channels: [4, 8, 16, 32, 64],
                 class_channels: 16,
-                iterations: 1,
                 ..Self::default()
             }),
             _ => None,
