@@ -433,4 +433,7 @@ systems! {
     "densenet" => DenseNet3d: DenseNet3dConfig,
     "medt" => MedT: MedTConfig,
     "trans_unet" => TransUNet: TransUNetConfig,
+    "inf-net" => InfNet: InfNetConfig,
+    "jcs" => Jcs: JcsConfig,
+    "res2net" => Res2Net: Res2NetConfig,
 }

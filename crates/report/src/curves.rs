@@ -169,11 +169,14 @@ fn draw(figure: &CurveFigure, theme: &Theme, layout: Layout) -> String {
 }
 
 fn curve(i: usize, points: &[[f64; 2]], theme: &Theme) -> Markup {
-    let d = points.iter().enumerate().fold(String::new(), |mut d, (k, p)| {
-        let step = if k == 0 { "M" } else { "L" };
-        let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
-        d
-    });
+    let d = points
+        .iter()
+        .enumerate()
+        .fold(String::new(), |mut d, (k, p)| {
+            let step = if k == 0 { "M" } else { "L" };
+            let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
+            d
+        });
     // Markers of different curves stand at different places, so that close curves can be told apart.
     let every = points.len().div_ceil(12).max(1);
     html! {

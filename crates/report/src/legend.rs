@@ -25,13 +25,7 @@ pub(crate) fn marks_legend(
     entries(names, at, width, false, theme)
 }
 
-fn entries(
-    names: &[&str],
-    at: [f64; 2],
-    width: f64,
-    lines: bool,
-    theme: &Theme,
-) -> (Markup, f64) {
+fn entries(names: &[&str], at: [f64; 2], width: f64, lines: bool, theme: &Theme) -> (Markup, f64) {
     let sample = if lines { SAMPLE } else { 12.0 };
     let widest = names
         .iter()

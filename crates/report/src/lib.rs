@@ -24,9 +24,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use figures::*;
 pub use overview::{Overview, overview_png, overview_svg};
 pub use page::{Entry, finding_page, index_page};
-pub use report_page::{
-    Block, Column, Figure, Picture, ReportPage, Section, Table, report_page,
-};
+pub use report_page::{Block, Column, Figure, Picture, ReportPage, Section, Table, report_page};
 pub use surface::{
     Camera, Detail, Finish, Mesh, Surface, SurfaceFigure, SurfacePage, SurfacePanel, View3, render,
     surface_page, surface_panels, surfaces_svg,

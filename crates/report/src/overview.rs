@@ -1,11 +1,9 @@
 //! The overview picture: three planes with outlines, the heat map, probabilities, involvement.
 
-use crate::{Result, Theme};
 use crate::pixels::{blend, heat_colour};
 use crate::plane::{Plane, View, WorldBox, busiest};
-use crate::svg::{
-    colour, document, line, path, picture, rect, text, text_on_picture, to_png,
-};
+use crate::svg::{colour, document, line, path, picture, rect, text, text_on_picture, to_png};
+use crate::{Result, Theme};
 use maud::{Markup, html};
 use multirnet_anatomy::ZoneInvolvement;
 use multirnet_infer::{Finding, Prediction};

@@ -177,13 +177,7 @@ fn safe(address: &str) -> String {
 }
 
 fn table_markup(table: &Table, number: usize) -> Markup {
-    let class = |k: usize| {
-        table
-            .columns
-            .get(k)
-            .filter(|c| c.numeric)
-            .map(|_| "number")
-    };
+    let class = |k: usize| table.columns.get(k).filter(|c| c.numeric).map(|_| "number");
     html! {
         div.wide {
             table {

@@ -204,12 +204,7 @@ pub fn figure_png(svg: &str, scale: f64) -> Result<Vec<u8>> {
         .chunks_exact(4)
         .flat_map(|p| [p[0], p[1], p[2]])
         .collect();
-    encode_png(
-        width as usize,
-        height as usize,
-        png::ColorType::Rgb,
-        &rgb,
-    )
+    encode_png(width as usize, height as usize, png::ColorType::Rgb, &rgb)
 }
 
 /// Width of a figure for one column of a journal (88 mm): its texts of 13 units print at 7 points.
@@ -319,7 +314,10 @@ mod tests {
         let cut = fit("MultiR-Net without classification", 10.0, false, 80.0);
         assert!(cut.ends_with('…') && text_width(&cut, 10.0, false) <= 80.0);
         assert_eq!(fit("wide", 10.0, false, 0.0), "");
-        assert_eq!(break_lines("one two three", 10.0, false, 48.0), ["one two", "three"]);
+        assert_eq!(
+            break_lines("one two three", 10.0, false, 48.0),
+            ["one two", "three"]
+        );
     }
 
     #[test]

@@ -90,7 +90,11 @@ pub fn bland_altman_svg(plot: &BlandAltman, theme: &Theme) -> String {
     for k in 1..places.len() {
         places[k].1 = places[k].1.max(places[k - 1].1 + 34.0);
     }
-    if let Some(over) = places.last().map(|p| p.1 - bottom + 4.0).filter(|o| *o > 0.0) {
+    if let Some(over) = places
+        .last()
+        .map(|p| p.1 - bottom + 4.0)
+        .filter(|o| *o > 0.0)
+    {
         places.iter_mut().for_each(|p| p.1 -= over);
     }
     let left_out = all().filter(|p| !finite(p)).count();
@@ -136,7 +140,10 @@ mod tests {
         assert_eq!((a.n, a.bias), (3, 2.0));
         let [low, high] = a.limits.unwrap();
         assert!((low - 0.04).abs() < 1e-12 && (high - 3.96).abs() < 1e-12);
-        assert_eq!(Agreement::of([[1.0, 1.0]].into_iter()).unwrap().limits, None);
+        assert_eq!(
+            Agreement::of([[1.0, 1.0]].into_iter()).unwrap().limits,
+            None
+        );
         assert_eq!(Agreement::of(std::iter::empty()), None);
     }
 }

@@ -52,11 +52,18 @@ pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
     let names = bars().map(|b| text_width(&b.name, SMALL, false));
     let left = (names.fold(50.0, f64::max) + 30.0).min(180.0);
     // One number of cases for all is said once.
-    let common = bars().next().map(|b| b.n).filter(|n| bars().all(|b| b.n == *n));
+    let common = bars()
+        .next()
+        .map(|b| b.n)
+        .filter(|n| bars().all(|b| b.n == *n));
     let values: Vec<String> = bars().map(|b| value_text(b, common.is_none())).collect();
     let widths = values.iter().map(|v| text_width(v, SMALL, false));
     let right = (ONE_COLUMN - 24.0 - widths.fold(40.0, f64::max)).max(left + 90.0);
-    let all = bars().flat_map(|b| [b.value].into_iter().chain(b.interval.into_iter().flatten()));
+    let all = bars().flat_map(|b| {
+        [b.value]
+            .into_iter()
+            .chain(b.interval.into_iter().flatten())
+    });
     let axis = Axis::around(all.chain([0.0]), left, right);
     let heights = chart.groups.iter().map(|g| {
         let title = if g.name.is_empty() { 8.0 } else { GAP };
@@ -64,7 +71,12 @@ pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
     });
     let bottom = top + heights.sum::<f64>().max(ROW) + 6.0;
     let count = common.map_or_else(String::new, |n| format!("n = {n} for each bar. "));
-    let note = break_lines(&(count + &chart.note), SMALL - 1.0, false, ONE_COLUMN - 32.0);
+    let note = break_lines(
+        &(count + &chart.note),
+        SMALL - 1.0,
+        false,
+        ONE_COLUMN - 32.0,
+    );
     let rows = rows(chart, top);
     let body = html! {
         (heading)
@@ -140,7 +152,11 @@ fn one_bar(i: usize, bar: &Bar, axis: &Axis, y: f64, theme: &Theme) -> Markup {
 }
 
 fn value_text(bar: &Bar, with_n: bool) -> String {
-    let n = if with_n { format!(", n = {}", bar.n) } else { String::new() };
+    let n = if with_n {
+        format!(", n = {}", bar.n)
+    } else {
+        String::new()
+    };
     if !bar.value.is_finite() {
         return format!("undefined{n}");
     }

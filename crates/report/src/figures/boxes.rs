@@ -72,8 +72,7 @@ impl BoxSummary {
         };
         let quartiles = [quantile(0.25), quantile(0.5), quantile(0.75)];
         let reach = 1.5 * (quartiles[2] - quartiles[0]);
-        let within =
-            |v: &&f64| (quartiles[0] - reach..=quartiles[2] + reach).contains(&**v);
+        let within = |v: &&f64| (quartiles[0] - reach..=quartiles[2] + reach).contains(&**v);
         // Interpolated quartiles can lie outside all values within reach; a whisker never points
         // into its box.
         let least = sorted.iter().find(within).copied();

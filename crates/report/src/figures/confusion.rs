@@ -48,7 +48,11 @@ pub fn confusion_svg(matrix: &Confusion, theme: &Theme) -> Result<String> {
     };
     let fill = theme.series[0];
     // Above this opacity of the fill, the ground's own colour is the more legible one.
-    let turn = if theme.ground == Theme::LIGHT.ground { 0.6 } else { 0.45 };
+    let turn = if theme.ground == Theme::LIGHT.ground {
+        0.6
+    } else {
+        0.45
+    };
     let body = html! {
         (heading)
         (text((left + right) / 2.0, top + 12.0, theme.style(BASE).middle(), "Predicted class"))

@@ -80,7 +80,12 @@ pub fn gradcam_svg(figure: &GradCam, theme: &Theme) -> Result<String> {
     for (k, (name, cases)) in filled.enumerate() {
         let x = k as f64 * (TWO_COLUMNS - ONE_COLUMN);
         let title = format!("{name} ({} of {})", cases.len(), figure.cases.len());
-        parts.push(text(x + 16.0, top + 14.0, theme.style(SMALL + 1.0).bold(), &title));
+        parts.push(text(
+            x + 16.0,
+            top + 14.0,
+            theme.style(SMALL + 1.0).bold(),
+            &title,
+        ));
         let mut y = top + 26.0;
         for case in cases.iter() {
             let (markup, tall) = case_row(case, [x, y], theme)?;
@@ -115,7 +120,8 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
     case.scan.check_same(&case.heat, &about("activation map"))?;
     case.scan.check_same(&case.lesion, &about("lesion"))?;
     if let Some(check) = &case.randomised {
-        case.scan.check_same(&check.heat, &about("map of randomised weights"))?;
+        case.scan
+            .check_same(&check.heat, &about("map of randomised weights"))?;
     }
     let side = (ONE_COLUMN - 32.0 - 2.0 * GAP) / 3.0;
     let [tall_mm, wide_mm] = case.scan.size_mm();
@@ -177,7 +183,10 @@ fn panel(
 ) -> Result<Markup> {
     let grey = case.scan.data().iter().map(|&v| lung_window(v));
     let rgb: Vec<u8> = match heat {
-        Some(heat) => grey.zip(heat.data()).flat_map(|(g, &v)| blend(g, v)).collect(),
+        Some(heat) => grey
+            .zip(heat.data())
+            .flat_map(|(g, &v)| blend(g, v))
+            .collect(),
         None => grey.flat_map(|g| [g; 3]).collect(),
     };
     let [rows, columns] = case.scan.shape();

@@ -131,10 +131,16 @@ fn case_row(
     side: f64,
     theme: &Theme,
 ) -> Result<(Markup, f64)> {
-    case.scan.check_same(&case.truth, &format!("the reference of {}", case.name))?;
+    case.scan
+        .check_same(&case.truth, &format!("the reference of {}", case.name))?;
     let [tall_mm, wide_mm] = case.scan.size_mm();
     let tall = side * (tall_mm / wide_mm).clamp(0.2, 1.5);
-    let rgb: Vec<u8> = case.scan.data().iter().flat_map(|&v| [lung_window(v); 3]).collect();
+    let rgb: Vec<u8> = case
+        .scan
+        .data()
+        .iter()
+        .flat_map(|&v| [lung_window(v); 3])
+        .collect();
     let [rows, cols] = case.scan.shape();
     let mut names: Vec<Vec<String>> = vec![vec!["Reference".into()]];
     for system in &case.systems {
@@ -154,7 +160,8 @@ fn case_row(
         let system = i.checked_sub(1).map(|k| &case.systems[k]);
         let outline = match system {
             Some(s) => {
-                case.scan.check_same(&s.mask, &format!("{} on {}", s.name, case.name))?;
+                case.scan
+                    .check_same(&s.mask, &format!("{} on {}", s.name, case.name))?;
                 Some(s.mask.outline(at, size)?)
             }
             None => None,

@@ -16,7 +16,10 @@ pub fn panels_svg(columns: usize, figures: &[String], theme: &Theme) -> Result<S
             "panels need at least one figure and one column",
         ));
     }
-    let sizes = figures.iter().map(|f| size(f)).collect::<Result<Vec<_>>>()?;
+    let sizes = figures
+        .iter()
+        .map(|f| size(f))
+        .collect::<Result<Vec<_>>>()?;
     let columns = columns.min(figures.len());
     let (head, gap) = (24.0, 24.0);
     let width = sizes.iter().map(|s| s[0]).fold(0.0, f64::max);
@@ -80,6 +83,9 @@ mod tests {
 
     #[test]
     fn letters_go_on_after_z() {
-        assert_eq!([letter(0), letter(25), letter(26), letter(53)], ["a", "z", "aa", "bb"]);
+        assert_eq!(
+            [letter(0), letter(25), letter(26), letter(53)],
+            ["a", "z", "aa", "bb"]
+        );
     }
 }

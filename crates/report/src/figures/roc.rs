@@ -90,11 +90,14 @@ fn places(curve: &RocCurve, x: &Axis, y: &Axis) -> Vec<[f64; 2]> {
 }
 
 fn d(places: &[[f64; 2]]) -> String {
-    places.iter().enumerate().fold(String::new(), |mut d, (k, p)| {
-        let step = if k == 0 { "M" } else { "L" };
-        let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
-        d
-    })
+    places
+        .iter()
+        .enumerate()
+        .fold(String::new(), |mut d, (k, p)| {
+            let step = if k == 0 { "M" } else { "L" };
+            let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
+            d
+        })
 }
 
 fn entry(curve: &RocCurve) -> String {
@@ -103,11 +106,9 @@ fn entry(curve: &RocCurve) -> String {
     } else {
         "undefined".to_owned()
     };
-    let interval = curve
-        .interval
-        .map_or_else(String::new, |[low, high]| {
-            format!(" [{}, {}]", decimal(low, 3), decimal(high, 3))
-        });
+    let interval = curve.interval.map_or_else(String::new, |[low, high]| {
+        format!(" [{}, {}]", decimal(low, 3), decimal(high, 3))
+    });
     let [class, rest] = curve.cases;
     format!("{}: AUC {area}{interval}, n = {class}/{rest}", curve.name)
 }

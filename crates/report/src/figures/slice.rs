@@ -68,7 +68,9 @@ impl<T: Copy> Slice<T> {
         if orientation != Orientation::CANONICAL {
             return Err(Error::new(
                 ErrorKind::Mismatch,
-                format!("a volume oriented {orientation} has no axial slices in order; turn it to canonical orientation first"),
+                format!(
+                    "a volume oriented {orientation} has no axial slices in order; turn it to canonical orientation first"
+                ),
             ));
         }
         if index >= nz {
@@ -231,10 +233,7 @@ mod tests {
         let grid = Geometry::axial([2, 3, 4], [5.0, 0.8, 0.7]).unwrap();
         let volume = Volume::from_fn(grid, |[z, y, x]| (z * 12 + y * 4 + x) as u8);
         let slice = Slice::axial(&volume, 1).unwrap();
-        assert_eq!(
-            (slice.shape(), slice.spacing_mm()),
-            ([3, 4], [0.8, 0.7])
-        );
+        assert_eq!((slice.shape(), slice.spacing_mm()), ([3, 4], [0.8, 0.7]));
         assert_eq!(slice.data()[0], 12);
         assert!(Slice::axial(&volume, 2).is_err());
         let turned = volume.reorient(Orientation::all()[5]);

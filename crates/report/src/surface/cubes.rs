@@ -90,8 +90,8 @@ pub(super) fn march(field: &Field) -> Soup {
     let mut known: HashMap<(usize, usize), u32> = HashMap::new();
     for z in 0..nz.saturating_sub(1) {
         for y in 0..ny.saturating_sub(1) {
-            let rows = [[z, y], [z, y + 1], [z + 1, y], [z + 1, y + 1]]
-                .map(|[z, y]| index([z, y, 0]));
+            let rows =
+                [[z, y], [z, y + 1], [z + 1, y], [z + 1, y + 1]].map(|[z, y]| index([z, y, 0]));
             for x in 0..nx.saturating_sub(1) {
                 let inside = (0..8)
                     .filter(|c| is_in(rows[c >> 1] + x + (c & 1)))

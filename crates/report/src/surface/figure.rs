@@ -94,7 +94,12 @@ pub fn surface_panels(
         ),
         panel(
             "Prediction",
-            vec![surface("Prediction", PREDICTION, Finish::Solid, &in_prediction)?],
+            vec![surface(
+                "Prediction",
+                PREDICTION,
+                Finish::Solid,
+                &in_prediction,
+            )?],
             format!("{} ml", short(ml(&in_prediction))),
         ),
         panel(
@@ -104,7 +109,11 @@ pub fn surface_panels(
                 surface("Missed", MISSED, Finish::Striped, &missed)?,
                 surface("Invented", INVENTED, Finish::Dotted, &invented)?,
             ],
-            format!("missed {} ml, invented {} ml", short(ml(&missed)), short(ml(&invented))),
+            format!(
+                "missed {} ml, invented {} ml",
+                short(ml(&missed)),
+                short(ml(&invented))
+            ),
         ),
     ])
 }
@@ -119,7 +128,10 @@ pub fn surfaces_svg(figure: &SurfaceFigure, theme: &Theme) -> Result<String> {
     let columns = figure.panels.len().max(1) as f64;
     let side = (ONE_COLUMN - left - 12.0 - gap * (columns - 1.0)) / columns;
     let (heading, top) = heading(&figure.title, ONE_COLUMN, theme);
-    let names = figure.panels.iter().map(|p| break_lines(&p.title, SMALL, true, side));
+    let names = figure
+        .panels
+        .iter()
+        .map(|p| break_lines(&p.title, SMALL, true, side));
     let names: Vec<Vec<String>> = names.collect();
     let lines = names.iter().map(Vec::len).max().unwrap_or(1) as f64;
     let mut y = top + 16.0 * lines;
@@ -144,7 +156,10 @@ pub fn surfaces_svg(figure: &SurfaceFigure, theme: &Theme) -> Result<String> {
         }
         y += tall + 8.0;
     }
-    let below = figure.panels.iter().map(|p| break_lines(&p.note, SMALL - 1.0, false, side));
+    let below = figure
+        .panels
+        .iter()
+        .map(|p| break_lines(&p.note, SMALL - 1.0, false, side));
     let below: Vec<Vec<String>> = below.collect();
     let below_lines = below.iter().map(Vec::len).max().unwrap_or(0) as f64;
     let keys_at = y + 15.0 * below_lines + 24.0;

@@ -59,7 +59,10 @@ impl Mesh {
         if !(detail.cell_mm.is_finite() && detail.cell_mm > 0.0) {
             return Err(Error::new(
                 ErrorKind::Mismatch,
-                format!("a mesh cannot have cells of {} mm; give a positive size", detail.cell_mm),
+                format!(
+                    "a mesh cannot have cells of {} mm; give a positive size",
+                    detail.cell_mm
+                ),
             ));
         }
         let spacing = mask.geometry().spacing_mm();
@@ -71,8 +74,7 @@ impl Mesh {
             .into_iter()
             .map(|v| {
                 // A cell's value stands at its middle; cell 0 of the field lies outside the mask.
-                let index =
-                    std::array::from_fn(|a| (v[a] - 1.0 + 0.5) * stride[a] as f64 - 0.5);
+                let index = std::array::from_fn(|a| (v[a] - 1.0 + 0.5) * stride[a] as f64 - 0.5);
                 mask.geometry().index_to_world(index)
             })
             .collect();
@@ -181,8 +183,7 @@ fn occupancy(mask: &Volume<u8>, stride: [usize; 3], inside: impl Fn(u8) -> bool)
     for z in 0..source[0] {
         for y in 0..source[1] {
             let row = &mask.data()[mask.offset([z, y, 0])..][..source[2]];
-            let cell_row =
-                ((z / stride[0] + 1) * shape[1] + y / stride[1] + 1) * shape[2] + 1;
+            let cell_row = ((z / stride[0] + 1) * shape[1] + y / stride[1] + 1) * shape[2] + 1;
             for (x, v) in row.iter().enumerate() {
                 if inside(*v) {
                     values[cell_row + x / stride[2]] += part;
@@ -303,7 +304,10 @@ mod tests {
         assert_eq!(full.bounds().unwrap(), [[-0.5; 3], [4.5, 3.5, 2.5]]);
         assert!((0.04..0.06).contains(&full.volume_ml()));
         for cell_mm in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            let bad = Detail { cell_mm, smoothing: 0 };
+            let bad = Detail {
+                cell_mm,
+                smoothing: 0,
+            };
             assert!(Mesh::of_mask(&empty, &bad, |v| v != 0).is_err());
         }
     }

@@ -96,9 +96,8 @@ impl Camera {
         };
         let right = unit(cross(above, towards));
         let axes = [right, cross(towards, right), towards];
-        let extent = |axis: [f64; 3]| -> f64 {
-            (0..3).map(|k| (axis[k] * (high[k] - low[k])).abs()).sum()
-        };
+        let extent =
+            |axis: [f64; 3]| -> f64 { (0..3).map(|k| (axis[k] * (high[k] - low[k])).abs()).sum() };
         let margin = |size: f64| (1.06 * size).max(1.0);
         Some(Self {
             axes,
@@ -303,7 +302,10 @@ mod tests {
             let scale = (200.0 / tall).min(200.0 / wide);
             let covered = rgb.chunks(3).filter(|p| p[0] < 250 || p[2] < 200).count() as f64;
             let measured = covered / scale.powi(2);
-            assert!((measured / area - 1.0).abs() < 0.04, "{view:?}: {measured} mm²");
+            assert!(
+                (measured / area - 1.0).abs() < 0.04,
+                "{view:?}: {measured} mm²"
+            );
         }
     }
 
@@ -320,7 +322,10 @@ mod tests {
         assert!(right[2] > 100 && right[0] < 50, "{right:?}");
         let camera = Camera::around(both.iter(), View3::Posterior).unwrap();
         let rgb = render(&both, &camera, [100, 50], [255; 3]).unwrap();
-        assert!(rgb.chunks(3).all(|p| p[0] < 80 || p[2] > 80), "red is hidden from behind");
+        assert!(
+            rgb.chunks(3).all(|p| p[0] < 80 || p[2] > 80),
+            "red is hidden from behind"
+        );
     }
 
     #[test]

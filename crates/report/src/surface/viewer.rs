@@ -94,8 +94,12 @@ fn swatch(finish: Finish, [r, g, b]: [u8; 3]) -> String {
     let colour = format!("rgb({r} {g} {b})");
     match finish {
         Finish::Solid => colour,
-        Finish::Striped => format!("repeating-linear-gradient(135deg,#0008 0 2px,transparent 2px 5px),{colour}"),
-        Finish::Dotted => format!("radial-gradient(#0009 28%,transparent 32%) 0 0/5px 5px,{colour}"),
+        Finish::Striped => {
+            format!("repeating-linear-gradient(135deg,#0008 0 2px,transparent 2px 5px),{colour}")
+        }
+        Finish::Dotted => {
+            format!("radial-gradient(#0009 28%,transparent 32%) 0 0/5px 5px,{colour}")
+        }
         Finish::Glass => format!("rgb({r} {g} {b} / .35)"),
     }
 }
@@ -117,10 +121,21 @@ fn data(page: &SurfacePage) -> Result<String> {
     for (i, (s, shown)) in page.surfaces.iter().enumerate() {
         let mesh = &s.mesh;
         if mesh.vertices.iter().flatten().any(|v| !v.is_finite()) {
-            return Err(fail(format!("the mesh of {:?} has a vertex that is not finite", s.name)));
+            return Err(fail(format!(
+                "the mesh of {:?} has a vertex that is not finite",
+                s.name
+            )));
         }
-        if mesh.triangles.iter().flatten().any(|v| *v as usize >= mesh.vertices.len()) {
-            return Err(fail(format!("the mesh of {:?} names vertices that it lacks", s.name)));
+        if mesh
+            .triangles
+            .iter()
+            .flatten()
+            .any(|v| *v as usize >= mesh.vertices.len())
+        {
+            return Err(fail(format!(
+                "the mesh of {:?} names vertices that it lacks",
+                s.name
+            )));
         }
         let steps = |v: &[f64; 3]| -> [u16; 3] {
             std::array::from_fn(|k| {
@@ -128,8 +143,16 @@ fn data(page: &SurfacePage) -> Result<String> {
                 (part * 65535.0).round() as u16
             })
         };
-        let positions = mesh.vertices.iter().flat_map(steps).flat_map(u16::to_le_bytes);
-        let triangles = mesh.triangles.iter().flatten().flat_map(|v| v.to_le_bytes());
+        let positions = mesh
+            .vertices
+            .iter()
+            .flat_map(steps)
+            .flat_map(u16::to_le_bytes);
+        let triangles = mesh
+            .triangles
+            .iter()
+            .flatten()
+            .flat_map(|v| v.to_le_bytes());
         let finish = match s.finish {
             Finish::Solid => "solid",
             Finish::Striped => "striped",
@@ -145,5 +168,7 @@ fn data(page: &SurfacePage) -> Result<String> {
             encode(&triangles.collect::<Vec<u8>>()),
         );
     }
-    Ok(format!("{{\"box\":[{low:?},{high:?}],\"surfaces\":[{surfaces}]}}"))
+    Ok(format!(
+        "{{\"box\":[{low:?},{high:?}],\"surfaces\":[{surfaces}]}}"
+    ))
 }
