@@ -9,14 +9,23 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 
+class Unit(nn.Module):
+    def __init__(self, conv, channels):
+        super().__init__()
+        self.conv = conv
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return self.norm(self.conv(x))
+
+
 class AxialAttention(nn.Module):
     """Attention along the last axis of `[n, channels, length]`."""
 
     def __init__(self, channels, heads, length, positions):
         super().__init__()
         self.heads, self.per_head = heads, channels // heads
-        self.qkv = nn.Conv1d(channels, 2 * channels, 1, bias=False)
-        self.qkv_norm = nn.BatchNorm1d(2 * channels)
+        self.qkv = Unit(nn.Conv2d(channels, 2 * channels, 1, bias=False), 2 * channels)
         self.similarity_norm = nn.BatchNorm2d(heads)
         self.output_norm = nn.BatchNorm1d(channels)
         self.positions = Positions(channels, heads, length) if positions else None
@@ -24,7 +33,7 @@ class AxialAttention(nn.Module):
     def forward(self, x):
         n, c, length = x.shape
         half = self.per_head // 2
-        qkv = self.qkv_norm(self.qkv(x)).reshape(n, self.heads, 2 * self.per_head, length)
+        qkv = self.qkv(x[..., None])[..., 0].reshape(n, self.heads, 2 * self.per_head, length)
         q, k, v = qkv.split([half, half, self.per_head], dim=2)
         similarity = self.similarity_norm(torch.einsum("nhci,nhcj->nhij", q, k))
         if self.positions is not None:
@@ -62,20 +71,16 @@ class AxialBlock(nn.Module):
         super().__init__()
         out = 2 * width
         self.stride = stride
-        self.down = nn.Conv2d(channels_in, width, 1, bias=False)
-        self.down_norm = nn.BatchNorm2d(width)
+        self.down = Unit(nn.Conv2d(channels_in, width, 1, bias=False), width)
         self.height = AxialAttention(width, heads, size, positions)
         self.width = AxialAttention(width, heads, size, positions)
-        self.up = nn.Conv2d(width, out, 1, bias=False)
-        self.up_norm = nn.BatchNorm2d(out)
+        self.up = Unit(nn.Conv2d(width, out, 1, bias=False), out)
+        self.project = None
         if stride != 1 or channels_in != out:
-            self.project = nn.Conv2d(channels_in, out, 1, stride, bias=False)
-            self.project_norm = nn.BatchNorm2d(out)
-        else:
-            self.project = None
+            self.project = Unit(nn.Conv2d(channels_in, out, 1, stride, bias=False), out)
 
     def forward(self, x):
-        y = F.relu(self.down_norm(self.down(x)))
+        y = F.relu(self.down(x))
         b, c, h, w = y.shape
         y = self.height(y.permute(0, 3, 1, 2).reshape(b * w, c, h))
         y = y.reshape(b, w, c, h).permute(0, 2, 3, 1)
@@ -83,25 +88,10 @@ class AxialBlock(nn.Module):
         y = y.reshape(b, h, c, w).permute(0, 2, 1, 3)
         if self.stride > 1:
             y = F.avg_pool2d(y, self.stride)
-        y = self.up_norm(self.up(F.relu(y)))
+        y = self.up(F.relu(y))
         if self.project is not None:
-            x = self.project_norm(self.project(x))
+            x = self.project(x)
         return F.relu(x + y)
-
-
-class Stem(nn.Module):
-    def __init__(self, channels, middle):
-        super().__init__()
-        self.convs = nn.ModuleList([
-            nn.Conv2d(1, channels, 7, 2, 3, bias=False),
-            nn.Conv2d(channels, middle, 3, 1, 1, bias=False),
-            nn.Conv2d(middle, channels, 3, 1, 1, bias=False)])
-        self.norms = nn.ModuleList([nn.BatchNorm2d(c) for c in (channels, middle, channels)])
-
-    def forward(self, x):
-        for conv, norm in zip(self.convs, self.norms):
-            x = F.relu(norm(conv(x)))
-        return x
 
 
 def up2(x):
@@ -114,7 +104,11 @@ class Branch(nn.Module):
     def __init__(self, o, stem_channels, size, blocks, positions, bottom):
         super().__init__()
         base = o["width"]
-        self.stem = Stem(stem_channels, o["stem_width"])
+        middle = o["stem_width"]
+        self.stem = nn.ModuleList([
+            Unit(nn.Conv2d(1, stem_channels, 7, 2, 3, bias=False), stem_channels),
+            Unit(nn.Conv2d(stem_channels, middle, 3, 1, 1, bias=False), middle),
+            Unit(nn.Conv2d(middle, stem_channels, 3, 1, 1, bias=False), stem_channels)])
         self.levels = nn.ModuleList()
         channels, side = stem_channels, size // 2
         for level, count in enumerate(blocks):
@@ -130,7 +124,9 @@ class Branch(nn.Module):
             self.decoders.append(nn.Conv2d(2 * base << level, base << level, 3, 1, 1))
 
     def forward(self, x):
-        x, skips = self.stem(x), []
+        for unit in self.stem:
+            x = F.relu(unit(x))
+        skips = []
         for level in self.levels:
             for block in level:
                 x = block(x)

@@ -2,40 +2,52 @@
 
 R50-ViT-B/16 hybrid encoder and cascaded upsampler, as in the paper and the authors' published
 code; the transformer's layers are torch's own `nn.TransformerEncoderLayer`. Names are the Rust
-net's, but for those layers (see `transformer_state`).
+net's, but for those layers.
 """
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
 
-class StandardConv(nn.Conv2d):
+class StandardConv(nn.Module):
     """Convolution whose filters are standardised to mean 0 and variance 1."""
 
+    def __init__(self, channels_in, channels_out, kernel, stride=1):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
+
     def forward(self, x):
-        w = self.weight
-        flat = w.flatten(1)
-        mean, variance = flat.mean(1), flat.var(1, unbiased=False)
-        w = (w - mean[:, None, None, None]) / torch.sqrt(variance + 1e-5)[:, None, None, None]
-        return F.conv2d(x, w, None, self.stride, self.padding)
+        w = self.conv.weight
+        mean = w.flatten(1).mean(1)[:, None, None, None]
+        variance = w.flatten(1).var(1, unbiased=False)[:, None, None, None]
+        w = (w - mean) / torch.sqrt(variance + 1e-5)
+        return F.conv2d(x, w, None, self.conv.stride, self.conv.padding)
 
 
-def conv(channels_in, channels_out, kernel, stride=1):
-    return StandardConv(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
+class Unit(nn.Module):
+    """3 x 3 convolution, batch norm and ReLU."""
+
+    def __init__(self, channels_in, channels_out):
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x):
+        return F.relu(self.norm(self.conv(x)))
 
 
 class Bottleneck(nn.Module):
     def __init__(self, channels_in, middle, channels_out, stride, groups):
         super().__init__()
-        self.reduce = conv(channels_in, middle, 1)
+        self.reduce = StandardConv(channels_in, middle, 1)
         self.reduce_norm = nn.GroupNorm(groups, middle, eps=1e-6)
-        self.spatial = conv(middle, middle, 3, stride)
+        self.spatial = StandardConv(middle, middle, 3, stride)
         self.spatial_norm = nn.GroupNorm(groups, middle, eps=1e-6)
-        self.expand = conv(middle, channels_out, 1)
+        self.expand = StandardConv(middle, channels_out, 1)
         self.expand_norm = nn.GroupNorm(groups, channels_out, eps=1e-6)
         self.project = None
         if stride != 1 or channels_in != channels_out:
-            self.project = conv(channels_in, channels_out, 1, stride)
+            self.project = StandardConv(channels_in, channels_out, 1, stride)
             self.project_norm = nn.GroupNorm(channels_out, channels_out, eps=1e-5)
 
     def forward(self, x):
@@ -51,7 +63,7 @@ class ResNet(nn.Module):
     def __init__(self, o):
         super().__init__()
         width, groups = o["width"], o["groups"]
-        self.root = conv(3, width, 7, 2)
+        self.root = StandardConv(3, width, 7, 2)
         self.root_norm = nn.GroupNorm(groups, width, eps=1e-6)
         self.stages, channels = nn.ModuleList(), width
         for stage, units in enumerate(o["units"]):
@@ -76,20 +88,17 @@ class ResNet(nn.Module):
         return x, skips
 
 
-class Up(nn.Module):
+class Upscale(nn.Module):
     def __init__(self, channels_in, channels_out):
         super().__init__()
-        self.convs = nn.ModuleList([
-            nn.Conv2d(c, channels_out, 3, padding=1, bias=False)
-            for c in (channels_in, channels_out)])
-        self.norms = nn.ModuleList([nn.BatchNorm2d(channels_out) for _ in range(2)])
+        self.units = nn.ModuleList([Unit(c, channels_out) for c in (channels_in, channels_out)])
 
     def forward(self, x, skip):
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
         if skip is not None:
             x = torch.cat([x, skip], 1)
-        for conv, norm in zip(self.convs, self.norms):
-            x = F.relu(norm(conv(x)))
+        for unit in self.units:
+            x = unit(x)
         return x
 
 
@@ -106,11 +115,10 @@ class TransUNet(nn.Module):
                                        batch_first=True, norm_first=True)
             for _ in range(o["layers"])])
         self.norm = nn.LayerNorm(hidden, eps=1e-6)
-        self.bridge = nn.Conv2d(hidden, o["bridge"], 3, padding=1, bias=False)
-        self.bridge_norm = nn.BatchNorm2d(o["bridge"])
+        self.bridge = Unit(hidden, o["bridge"])
         skips = [8 * width, 4 * width, width, 0]
         self.decoders = nn.ModuleList([
-            Up(c + s, out) for c, s, out in zip([o["bridge"], *ups[:3]], skips, ups)])
+            Upscale(c + s, out) for c, s, out in zip([o["bridge"], *ups[:3]], skips, ups)])
         self.head = nn.Conv2d(ups[3], o["lesion_channels"], 3, padding=1)
 
     def forward(self, x):
@@ -126,7 +134,7 @@ class TransUNet(nn.Module):
         for layer in self.layers:
             x = layer(x)
         x = self.norm(x).transpose(1, 2).reshape(b, c, h, w)
-        x = F.relu(self.bridge_norm(self.bridge(x)))
+        x = self.bridge(x)
         for decoder in self.decoders:
             x = decoder(x, skips.pop() if skips else None)
         x = self.head(x)
