@@ -432,7 +432,7 @@ systems! {
     "zhou" => Zhou: ZhouConfig,
     "densenet" => DenseNet3d: DenseNet3dConfig,
     "medt" => MedT: MedTConfig,
-    "trans_unet" => TransUNet: TransUNetConfig,
+    "trans-unet" => TransUNet: TransUNetConfig,
     "inf-net" => InfNet: InfNetConfig,
     "jcs" => Jcs: JcsConfig,
     "res2net" => Res2Net: Res2NetConfig,

@@ -7,7 +7,7 @@ use multirnet_nn::{ErrorKind, System, SystemConfig, weights};
 use safetensors::{SafeTensors, tensor::TensorView};
 use std::collections::HashMap;
 
-const SYSTEMS: [&str; 2] = ["medt", "trans_unet"];
+const SYSTEMS: [&str; 2] = ["medt", "trans-unet"];
 
 fn preset(system: &str, name: &str) -> SystemConfig {
     SystemConfig::read(system, Some(name), serde_json::Map::new()).unwrap()
@@ -119,9 +119,9 @@ fn parameters_are_the_published_ones() {
             .init(&Device::flex())
             .trained_parameters()
     };
-    assert_eq!(count("trans_unet", "base"), 105_275_921);
-    assert_eq!(count("trans_unet", "small"), 185_265);
-    let two = read("trans_unet", "base", r#"{"lesion_channels": 2}"#).unwrap();
+    assert_eq!(count("trans-unet", "base"), 105_275_921);
+    assert_eq!(count("trans-unet", "small"), 185_265);
+    let two = read("trans-unet", "base", r#"{"lesion_channels": 2}"#).unwrap();
     // Published: 105.28 M.
     assert_eq!(two.init(&Device::flex()).trained_parameters(), 105_276_066);
     assert_eq!(count("medt", "base"), 1_517_497);
@@ -247,18 +247,18 @@ fn bad_configurations_are_refused_by_name() {
         ("medt", "blocks", "[1]"),
         ("medt", "blocks", "[1, 0, 1]"),
         ("medt", "lesion_channels", "3"),
-        ("trans_unet", "image_size", "100"),
-        ("trans_unet", "width", "65"),
-        ("trans_unet", "units", "[1, 0, 1]"),
-        ("trans_unet", "groups", "0"),
-        ("trans_unet", "hidden", "769"),
-        ("trans_unet", "layers", "0"),
-        ("trans_unet", "heads", "0"),
-        ("trans_unet", "mlp", "0"),
-        ("trans_unet", "dropout", "1.0"),
-        ("trans_unet", "bridge", "0"),
-        ("trans_unet", "decoder", "[1, 1, 1, 0]"),
-        ("trans_unet", "lesion_channels", "0"),
+        ("trans-unet", "image_size", "100"),
+        ("trans-unet", "width", "65"),
+        ("trans-unet", "units", "[1, 0, 1]"),
+        ("trans-unet", "groups", "0"),
+        ("trans-unet", "hidden", "769"),
+        ("trans-unet", "layers", "0"),
+        ("trans-unet", "heads", "0"),
+        ("trans-unet", "mlp", "0"),
+        ("trans-unet", "dropout", "1.0"),
+        ("trans-unet", "bridge", "0"),
+        ("trans-unet", "decoder", "[1, 1, 1, 0]"),
+        ("trans-unet", "lesion_channels", "0"),
     ] {
         let config = read(system, "base", &format!(r#"{{"{field}": {value}}}"#)).unwrap();
         let error = config.validate().unwrap_err();
