@@ -9,6 +9,8 @@ mod output;
 mod predicting;
 mod scan;
 mod scores;
+mod stop;
+mod study;
 
 use clap::{Parser, Subcommand};
 use failure::{EXIT_CODES, Exit, Outcome};
@@ -48,6 +50,9 @@ enum Command {
     Prepare(commands::prepare::Prepare),
     Train(commands::train::Train),
     Evaluate(commands::evaluate::Evaluate),
+    Compare(commands::compare::Compare),
+    Ablate(commands::ablate::Ablate),
+    Report(commands::report::Report),
     Predict(commands::predict::Predict),
     Explain(commands::explain::Explain),
     Info(commands::info::Info),
@@ -71,6 +76,9 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Prepare(c) => c.run(context),
         Command::Train(c) => c.run(context),
         Command::Evaluate(c) => c.run(context),
+        Command::Compare(c) => c.run(context),
+        Command::Ablate(c) => c.run(context),
+        Command::Report(c) => c.run(context),
         Command::Predict(c) => c.run(context),
         Command::Explain(c) => c.run(context),
         Command::Info(c) => c.run(context),

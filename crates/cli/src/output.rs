@@ -38,6 +38,11 @@ impl Staged {
         })
     }
 
+    /// Where to write files for now.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// Where to write the file `name` for now.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)

@@ -1,6 +1,6 @@
 //! `multirnet demo`: the whole way on three synthetic scans.
 
-use super::phantom::{make, scan_seed};
+use super::phantom::make;
 use crate::failure::Outcome;
 use crate::model::ModelArguments;
 use crate::predicting::{Row, analyse, spinner, table, write};
@@ -9,6 +9,7 @@ use crate::{Context, output};
 use multirnet_infer::NOTICE;
 use multirnet_metrics::Overlap;
 use multirnet_report::{Entry, index_page};
+use multirnet_study::scan_seed;
 use multirnet_volume::{Diagnosis, io};
 use std::path::PathBuf;
 

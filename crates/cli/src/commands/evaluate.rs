@@ -1,6 +1,6 @@
 //! `multirnet evaluate`: a model against known truth.
 
-use super::phantom::{make, scan_seed};
+use super::phantom::make;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
 use crate::output::Staged;
@@ -11,6 +11,7 @@ use crate::{Context, output};
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_infer::{PredictOptions, Predictor};
 use multirnet_metrics::EmptyPolicy;
+use multirnet_study::scan_seed;
 use multirnet_train::{Case, Cohort, load};
 use multirnet_volume::Diagnosis;
 use std::path::PathBuf;

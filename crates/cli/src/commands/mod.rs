@@ -1,5 +1,7 @@
 //! One command a file: its arguments and what it does with them.
 
+pub mod ablate;
+pub mod compare;
 pub mod demo;
 pub mod evaluate;
 pub mod explain;
@@ -8,4 +10,5 @@ pub mod inspect;
 pub mod phantom;
 pub mod predict;
 pub mod prepare;
+pub mod report;
 pub mod train;

@@ -1,13 +1,14 @@
 //! `multirnet phantom`: synthetic scans with known truth.
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::{Staged, make_dir};
+use crate::output::Staged;
+use crate::study::study_failure;
 use crate::{Context, output};
 use clap::Subcommand;
 use indicatif::ProgressBar;
 use multirnet_phantom::{Phantom as Made, PhantomConfig};
-use multirnet_train::{Case, Cohort};
-use multirnet_volume::{Diagnosis, io};
+use multirnet_study::{PhantomCohort, write_phantom};
+use multirnet_volume::Diagnosis;
 use std::path::{Path, PathBuf};
 
 /// Make synthetic chest CT scans with known lungs, lesions and class
@@ -69,18 +70,6 @@ struct CohortArguments {
     out: PathBuf,
 }
 
-/// The seed of a cohort's scan: mixes cohort seed and position (SplitMix64), so that neighbouring
-/// cohorts do not share scans.
-pub fn scan_seed(cohort: u64, class: Diagnosis, index: u64) -> u64 {
-    let position = index * 3 + class.index() as u64;
-    let mut z = cohort
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
-        .wrapping_add(position.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03));
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 /// Makes one phantom.
 pub fn make(seed: u64, class: Diagnosis, matrix: usize) -> Outcome<(PhantomConfig, Made)> {
     let config = PhantomConfig::sample(seed, class, matrix);
@@ -90,17 +79,6 @@ pub fn make(seed: u64, class: Diagnosis, matrix: usize) -> Outcome<(PhantomConfi
     Ok((config, made))
 }
 
-/// Writes a phantom's files with `prefix` before their names.
-pub fn write(staged: &Staged, prefix: &str, config: &PhantomConfig, made: &Made) -> Outcome {
-    let output = |e: multirnet_volume::Error| Failure::output(e);
-    let name = |n: &str| staged.path(&format!("{prefix}{n}"));
-    // HU are whole numbers: 16 bits hold them in half the space.
-    io::write_nifti(&name("ct.nii.gz"), &made.ct.map(|hu| hu.round() as i16)).map_err(output)?;
-    io::write_nifti(&name("lungs.nii.gz"), &made.lungs).map_err(output)?;
-    io::write_nifti(&name("lesions.nii.gz"), &made.lesions).map_err(output)?;
-    staged.write_json(&format!("{prefix}phantom.json"), config)
-}
-
 impl Phantom {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
@@ -108,7 +86,7 @@ impl Phantom {
             Kind::One(one) => {
                 let (config, made) = make(one.seed, one.class, usize::from(one.matrix))?;
                 let staged = Staged::new(&one.out)?;
-                write(&staged, "", &config, &made)?;
+                write_phantom(staged.folder(), "", &config, &made).map_err(Failure::output)?;
                 staged.publish()?;
                 say(context, &one.out, 1)
             }
@@ -118,35 +96,26 @@ impl Phantom {
 }
 
 fn cohort(arguments: &CohortArguments, context: Context) -> Outcome {
-    make_dir(&arguments.out)?;
-    let count = u64::from(arguments.per_class) * 3;
-    let bar = ProgressBar::new(count).with_message("phantoms");
-    let mut cases = vec![];
-    for index in 0..u64::from(arguments.per_class) {
-        for class in Diagnosis::ALL {
-            let seed = scan_seed(arguments.seed, class, index);
-            let id = format!("{}-{index:04}", class.name());
-            let (config, made) = make(seed, class, usize::from(arguments.matrix))?;
-            let staged = Staged::new(&arguments.out)?;
-            write(&staged, &format!("{id}-"), &config, &made)?;
-            staged.publish()?;
-            let file = |name: &str| arguments.out.join(format!("{id}-{name}"));
-            let patient = format!("phantom-{:x}-{id}", arguments.seed);
-            cases.push(Case::new(
-                file("ct.nii.gz"),
-                Some(file("lesions.nii.gz")),
-                class,
-                patient,
-            ));
-            bar.inc(1);
-        }
-    }
+    let per_class = arguments.per_class;
+    let phantoms = PhantomCohort {
+        normal: per_class,
+        cap: per_class,
+        covid19: per_class,
+        seed: arguments.seed,
+        matrix: arguments.matrix,
+    };
+    let bar = ProgressBar::new(0).with_message("phantoms");
+    let stop = crate::stop::flag()?;
+    let mut progress = |done: usize, total: usize| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    };
+    let made = phantoms
+        .make(&arguments.out, &mut progress, &stop)
+        .map_err(study_failure)?;
     bar.finish_and_clear();
     let manifest = arguments.out.join("cohort.csv");
-    Cohort::new(cases)
-        .and_then(|c| c.write(&manifest))
-        .map_err(Failure::output)?;
-    say(context, &manifest, count)
+    say(context, &manifest, made.cases.len() as u64)
 }
 
 fn say(context: Context, path: &Path, phantoms: u64) -> Outcome {
@@ -156,20 +125,4 @@ fn say(context: Context, path: &Path, phantoms: u64) -> Outcome {
         )?);
     }
     output::print(&format!("{phantoms} synthetic scans: {}\n", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn cohorts_share_no_seed() {
-        let seeds: HashSet<u64> = (0..8)
-            .flat_map(|cohort| {
-                (0..200).flat_map(move |i| Diagnosis::ALL.map(|c| scan_seed(cohort, c, i)))
-            })
-            .collect();
-        assert_eq!(seeds.len(), 8 * 200 * 3);
-    }
 }

@@ -11,8 +11,6 @@ use multirnet_train::{
     Cohort, EpochRecord, Event, Options, Split, StopReason, Summary, TrainConfig,
 };
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Train a model on a cohort
@@ -81,15 +79,7 @@ impl Train {
             None => Split::stratified(&cohort, &config.split),
         }
         .map_err(Failure::input)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let raised = stop.clone();
-        ctrlc::set_handler(move || {
-            if raised.swap(true, Ordering::Relaxed) {
-                std::process::exit(Exit::Stopped as i32);
-            }
-            eprintln!("\nstopping after this step and saving (press Ctrl-C again to end at once)");
-        })
-        .map_err(|e| Failure::new(Exit::Internal, format!("cannot watch for Ctrl-C: {e}")))?;
+        let stop = crate::stop::flag()?;
         let cache = self.cache.clone().unwrap_or_else(|| self.out.join("cache"));
         let options = Options {
             out: &self.out,
@@ -109,7 +99,7 @@ impl Train {
             &stop,
         )
         .map_err(Failure::input)?;
-        progress.bar.finish_and_clear();
+        progress.finish();
         draw_curves(&self.out)?;
         let model = self.package(&config, &cohort, &summary)?;
         if context.json {
@@ -211,13 +201,13 @@ fn describe(s: &Summary, model: &Path) -> String {
 }
 
 /// What the terminal shows of a training.
-struct Progress {
+pub(crate) struct Progress {
     bar: ProgressBar,
     run: PathBuf,
 }
 
 impl Progress {
-    fn new(run: &Path) -> Self {
+    pub(crate) fn new(run: &Path) -> Self {
         let bar = ProgressBar::new(0);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
             bar.set_style(style);
@@ -228,7 +218,11 @@ impl Progress {
         }
     }
 
-    fn event(&mut self, event: &Event) {
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(crate) fn event(&mut self, event: &Event) {
         match event {
             Event::Prepared {
                 done,

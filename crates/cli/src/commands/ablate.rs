@@ -1,0 +1,40 @@
+//! `multirnet ablate`: variants of one system, trained and scored alike.
+
+use crate::failure::Outcome;
+use crate::study::{self, StudyArguments, study_failure};
+use crate::{Context, output};
+use multirnet_study::{AblationConfig, CohortConfig};
+
+/// Train and score variants of one system: reverse attention, losses, iterations, classification
+///
+/// Works as `compare`; variants of several axes that come to the same training are trained once.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example:\n  multirnet ablate configs/ablate/phantom.toml --out runs/ablation"
+)]
+pub struct Ablate {
+    #[command(flatten)]
+    study: StudyArguments,
+}
+
+impl Ablate {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        let mut ablation = AblationConfig::read(&self.study.config).map_err(study_failure)?;
+        if let Some(manifest) = &self.study.manifest {
+            ablation.cohort = CohortConfig::Manifest(manifest.clone());
+        }
+        let config = ablation.study().map_err(study_failure)?;
+        let (folder, results) = study::run(&self.study, &config)?;
+        ablation.write_axes(&folder).map_err(study_failure)?;
+        study::print(context, &results)?;
+        if self.study.no_figures {
+            return Ok(());
+        }
+        let page = study::report(&self.study.out)?;
+        if !context.json {
+            output::print(&format!("report: {}\n", page.display()))?;
+        }
+        Ok(())
+    }
+}

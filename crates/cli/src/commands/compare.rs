@@ -1,0 +1,40 @@
+//! `multirnet compare`: systems trained and scored alike.
+
+use crate::failure::{Failure, Outcome};
+use crate::study::{self, StudyArguments, study_failure};
+use crate::{Context, output};
+use multirnet_study::{CohortConfig, StudyConfig};
+
+/// Train and score several systems on one cohort: the paper's tables 2 and 3
+///
+/// One TOML file names the systems, the cohort, its division and the training. What is trained
+/// already is kept and what was stopped goes on, so that the same command ends with the same tables
+/// however often it was interrupted. OUT/index.html shows everything.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  multirnet compare configs/compare/phantom.toml --out runs/phantom\n  multirnet compare configs/compare/covid-ctseg.toml --manifest cohort.csv --out runs/ctseg"
+)]
+pub struct Compare {
+    #[command(flatten)]
+    study: StudyArguments,
+}
+
+impl Compare {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        let mut config = StudyConfig::read(&self.study.config).map_err(study_failure)?;
+        if let Some(manifest) = &self.study.manifest {
+            config.cohort = CohortConfig::Manifest(manifest.clone());
+        }
+        let (_, results) = study::run(&self.study, &config)?;
+        study::print(context, &results)?;
+        if self.study.no_figures {
+            return Ok(());
+        }
+        let page = study::report(&self.study.out)?;
+        if !context.json {
+            output::print(&format!("report: {}\n", page.display()))?;
+        }
+        Ok::<(), Failure>(())
+    }
+}

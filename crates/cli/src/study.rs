@@ -1,0 +1,145 @@
+//! What `compare`, `ablate` and `report` share.
+
+use crate::commands::train::Progress;
+use crate::failure::{Exit, Failure, Outcome};
+use crate::model::DeviceArguments;
+use crate::{Context, output, scan};
+use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_infer::DeviceChoice;
+use multirnet_study::{ErrorKind, Event, Folder, Options, Results, StudyConfig};
+use std::path::{Path, PathBuf};
+
+/// A study's error with its exit code.
+pub fn study_failure(error: multirnet_study::Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::Interrupted => Exit::Stopped,
+        ErrorKind::Figure => Exit::Internal,
+        _ => Exit::Input,
+    };
+    Failure::new(exit, error)
+}
+
+/// Arguments of a study that is run.
+#[derive(clap::Args)]
+pub struct StudyArguments {
+    /// The study's configuration (TOML)
+    pub config: PathBuf,
+
+    /// Folder of the study; started again, it goes on where it was stopped
+    #[arg(short, long, value_name = "OUT")]
+    pub out: PathBuf,
+
+    /// Cohort manifest that takes the place of the configuration's cohort
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+
+    /// Do not draw the report's figures (`multirnet report OUT` draws them later)
+    #[arg(long)]
+    pub no_figures: bool,
+
+    #[command(flatten)]
+    pub device: DeviceArguments,
+}
+
+/// Runs a study and writes its tables.
+pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder, Results)> {
+    let device = arguments.device.open()?;
+    let stop = crate::stop::flag()?;
+    let mut shown = Shown::new(&arguments.out);
+    let mut options = Options {
+        read: &scan::read_volume,
+        device,
+        on_cpu: arguments.device.device == DeviceChoice::Cpu,
+        progress: &mut |event| shown.event(&event),
+    };
+    let results = multirnet_study::run(config, &arguments.out, &mut options, &stop);
+    shown.finish();
+    let results = results.map_err(study_failure)?;
+    let (folder, _) = Folder::existing(&arguments.out).map_err(study_failure)?;
+    multirnet_study::write_tables(&folder, &results).map_err(study_failure)?;
+    Ok((folder, results))
+}
+
+/// Prints what a study came to: its tables, or everything as JSON.
+pub fn print(context: Context, results: &Results) -> Outcome {
+    if context.json {
+        return output::print(&output::to_json(results)?);
+    }
+    output::print(&multirnet_study::tables_text(results))
+}
+
+/// Draws the report of a study that is done.
+pub fn report(root: &Path) -> Outcome<PathBuf> {
+    let bar = ProgressBar::new_spinner();
+    let page = multirnet_study::figures::report(root, &scan::read_volume, &mut |what| {
+        bar.set_message(what.to_owned());
+        bar.tick();
+    })
+    .map_err(study_failure)?;
+    bar.finish_and_clear();
+    Ok(page)
+}
+
+/// What the terminal shows of a study.
+struct Shown {
+    out: PathBuf,
+    training: Option<Progress>,
+    bar: ProgressBar,
+}
+
+impl Shown {
+    fn new(out: &Path) -> Self {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
+            bar.set_style(style);
+        }
+        Self {
+            out: out.to_owned(),
+            training: None,
+            bar,
+        }
+    }
+
+    fn show(&self, what: String, done: usize, total: usize) {
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        self.bar.set_message(what);
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Phantoms { done, total } => self.show("making phantoms".into(), *done, *total),
+            Event::Training { system, division } => {
+                self.bar
+                    .suspend(|| eprintln!("training {system}, {division}"));
+                let run = self.out.join("runs").join(system).join(division);
+                self.training = Some(Progress::new(&run));
+            }
+            Event::Train(event) => {
+                if let Some(training) = &mut self.training {
+                    training.event(event);
+                }
+            }
+            Event::Scoring {
+                division,
+                done,
+                total,
+            } => {
+                self.end_training();
+                self.show(format!("scoring, {division}"), *done, *total);
+            }
+            _ => {}
+        }
+    }
+
+    fn end_training(&mut self) {
+        if let Some(training) = self.training.take() {
+            training.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        self.end_training();
+        self.bar.finish_and_clear();
+    }
+}

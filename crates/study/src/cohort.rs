@@ -1,0 +1,135 @@
+//! Cohorts: read from a manifest, or made of synthetic phantoms.
+
+use crate::config::{CohortConfig, PhantomCohort};
+use crate::folder::{Folder, make_dir, read_json};
+use crate::{Error, ErrorKind, Result};
+use multirnet_phantom::{Phantom, PhantomConfig};
+use multirnet_train::{Case, Cohort};
+use multirnet_volume::{Diagnosis, io};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+impl PhantomCohort {
+    /// Scans of each class in logit order.
+    pub fn counts(&self) -> [u32; 3] {
+        [self.normal, self.cap, self.covid19]
+    }
+
+    /// Makes the cohort in `folder` with its manifest `cohort.csv`; scans that are there already
+    /// are kept. `progress` is told how many of all are done; raising `stop` ends early.
+    ///
+    /// # Errors
+    /// `Config` for an empty cohort or a size out of range, `Io` if a file cannot be written,
+    /// `Interrupted`.
+    pub fn make(
+        &self,
+        folder: &Path,
+        progress: &mut dyn FnMut(usize, usize),
+        stop: &AtomicBool,
+    ) -> Result<Cohort> {
+        let total: u32 = self.counts().iter().sum();
+        if total == 0 || !(96..=1024).contains(&self.matrix) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "the phantom cohort is empty or its matrix is not within 96 to 1024",
+            ));
+        }
+        make_dir(folder)?;
+        let mut cases = Vec::new();
+        // Class by class in turn, so that a part of the cohort has all classes.
+        for index in 0..self.counts().into_iter().max().unwrap_or(0) {
+            for class in Diagnosis::ALL {
+                if index >= self.counts()[class.index()] {
+                    continue;
+                }
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+                }
+                let id = format!("{}-{index:04}", class.name());
+                let file = |name: &str| folder.join(format!("{id}-{name}"));
+                // `phantom.json` is written last, so that it stands for the whole scan.
+                let seed = scan_seed(self.seed, class, u64::from(index));
+                let config = PhantomConfig::sample(seed, class, self.matrix.into());
+                let there: Option<PhantomConfig> = read_json(&file("phantom.json")).unwrap_or(None);
+                if there.as_ref() != Some(&config) {
+                    let made = config
+                        .generate()
+                        .map_err(|e| Error::caused(ErrorKind::Cohort, e))?;
+                    write_phantom(folder, &format!("{id}-"), &config, &made)?;
+                }
+                let patient = format!("phantom-{:x}-{id}", self.seed);
+                let lesions = Some(file("lesions.nii.gz"));
+                cases.push(Case::new(file("ct.nii.gz"), lesions, class, patient));
+                progress(cases.len(), total as usize);
+            }
+        }
+        let manifest = folder.join("cohort.csv");
+        let bad = |e| Error::caused(ErrorKind::Cohort, e);
+        let cohort = Cohort::new(cases).map_err(bad)?;
+        cohort.write(&manifest).map_err(bad)?;
+        Ok(cohort)
+    }
+}
+
+/// The seed of a cohort's scan: mixes cohort seed and position (SplitMix64), so that neighbouring
+/// cohorts do not share scans.
+pub fn scan_seed(cohort: u64, class: Diagnosis, index: u64) -> u64 {
+    let position = index * 3 + class.index() as u64;
+    let mut z = cohort
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(position.wrapping_add(1).wrapping_mul(0xD1B5_4A32_D192_ED03));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// Writes a phantom to `folder`: `ct.nii.gz`, `lungs.nii.gz`, `lesions.nii.gz` and, last,
+/// `phantom.json`, with `prefix` before their names.
+///
+/// # Errors
+/// `Io`.
+pub fn write_phantom(
+    folder: &Path,
+    prefix: &str,
+    config: &PhantomConfig,
+    made: &Phantom,
+) -> Result<()> {
+    let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Io, e);
+    let name = |n: &str| folder.join(format!("{prefix}{n}"));
+    // HU are whole numbers: 16 bits hold them in half the space.
+    io::write_nifti(&name("ct.nii.gz"), &made.ct.map(|hu| hu.round() as i16)).map_err(output)?;
+    io::write_nifti(&name("lungs.nii.gz"), &made.lungs).map_err(output)?;
+    io::write_nifti(&name("lesions.nii.gz"), &made.lesions).map_err(output)?;
+    crate::folder::write_json(&name("phantom.json"), config)
+}
+
+/// The study's scans, made if need be.
+pub(crate) fn open(
+    config: &CohortConfig,
+    folder: &Folder,
+    progress: &mut dyn FnMut(usize, usize),
+    stop: &AtomicBool,
+) -> Result<Cohort> {
+    match config {
+        CohortConfig::Manifest(path) => {
+            Cohort::read(path).map_err(|e| Error::caused(ErrorKind::Cohort, e))
+        }
+        CohortConfig::Phantoms(phantoms) => phantoms.make(&folder.cohort(), progress, stop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn cohorts_share_no_seed() {
+        let seeds: HashSet<u64> = (0..8)
+            .flat_map(|cohort| {
+                (0..200).flat_map(move |i| Diagnosis::ALL.map(|c| scan_seed(cohort, c, i)))
+            })
+            .collect();
+        assert_eq!(seeds.len(), 8 * 200 * 3);
+    }
+}

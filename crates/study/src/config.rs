@@ -1,0 +1,290 @@
+//! What a study is made of: one TOML file.
+
+use crate::{Error, ErrorKind, Result};
+use multirnet_infer::{PredictOptions, Tile};
+use multirnet_metrics::EmptyPolicy;
+use multirnet_train::{SplitConfig, TrainConfig};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Systems that are trained alike on one cohort and scored alike on its test scans.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StudyConfig {
+    /// What the tables and pages are headed with.
+    pub title: String,
+    /// The scans.
+    pub cohort: CohortConfig,
+    /// How they are divided.
+    #[serde(default)]
+    pub split: SplitConfig,
+    /// Folds of a cross-validation that are run, from 0; `[]` (default) runs the one split by
+    /// shares.
+    #[serde(default)]
+    pub folds: Vec<usize>,
+    /// Id of the system that the others are tested against; default: the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Training of every system: tables of a training configuration but `model` and `split`.
+    #[serde(default)]
+    pub train: toml::Table,
+    /// How test scans are analysed: fields of [`PredictOptions`] that differ from
+    /// [`predict_options`](Self::predict_options).
+    #[serde(default)]
+    pub predict: toml::Table,
+    /// How they are scored.
+    #[serde(default)]
+    pub score: ScoreConfig,
+    /// The systems, in the order of the tables.
+    #[serde(rename = "system")]
+    pub systems: Vec<SystemEntry>,
+}
+
+/// The scans of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum CohortConfig {
+    /// A manifest; its path is relative to the configuration's folder.
+    Manifest(PathBuf),
+    /// Synthetic phantoms, made in the study's folder.
+    Phantoms(PhantomCohort),
+}
+
+/// A cohort of synthetic phantoms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PhantomCohort {
+    /// Normal scans.
+    pub normal: u32,
+    /// Scans with community-acquired pneumonia.
+    pub cap: u32,
+    /// Scans with COVID-19.
+    pub covid19: u32,
+    /// Seed of the cohort; cohorts of different seeds share no scan.
+    pub seed: u64,
+    /// Voxels along x and y.
+    pub matrix: u16,
+}
+
+/// How test scans are scored.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreConfig {
+    /// Convention and tolerance of surface distances.
+    pub surface: multirnet_metrics::SurfaceConfig,
+    /// What undefined and infinite values count in means; `worst` is 0 for shares and the scan's
+    /// diagonal for distances.
+    pub empty: EmptyPolicy,
+    /// Intervals by patient.
+    pub bootstrap: multirnet_metrics::stats::BootstrapConfig,
+}
+
+/// One system of a study.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemEntry {
+    /// A short name for files and options: letters, digits, `-` and `_`.
+    pub id: String,
+    /// Name in tables; default: the system card's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Key of the paper's row that stands beside it; see [`crate::paper`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper: Option<String>,
+    /// Tables of the training configuration that replace or extend the study's, above all `model`.
+    #[serde(default)]
+    pub set: toml::Table,
+}
+
+impl StudyConfig {
+    /// Reads and checks a TOML file; a manifest's path becomes relative to the working folder.
+    ///
+    /// # Errors
+    /// `Io`; `Config` with the key and the remedy.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the study", &e))?;
+        let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
+        config.cohort.resolve(path);
+        Ok(config)
+    }
+
+    /// Parses and checks TOML.
+    ///
+    /// # Errors
+    /// `Config` with the key and the remedy.
+    pub fn parse(text: &str) -> Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|e| Error::caused(ErrorKind::Config, e))?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks ids, names, the training of every system, and ranges.
+    ///
+    /// # Errors
+    /// `Config`.
+    pub fn validate(&self) -> Result<()> {
+        let bad = |reason: String| Error::new(ErrorKind::Config, reason);
+        if self.systems.is_empty() {
+            return Err(bad("the study has no system".into()).hint("add a table [[system]]"));
+        }
+        let mut seen = HashSet::new();
+        for system in &self.systems {
+            let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if system.id.is_empty() || system.id.len() > 64 || !system.id.chars().all(sound) {
+                return Err(bad(format!("system.id {:?} is no short name", system.id))
+                    .hint("write 1 to 64 letters, digits, - and _"));
+            }
+            if !seen.insert(&system.id) {
+                return Err(bad(format!("two systems have the id {:?}", system.id))
+                    .hint("give each its own"));
+            }
+            self.train_config(system)?;
+            if let Some(key) = &system.paper
+                && crate::paper::SEGMENTATION.iter().all(|r| r.key != key)
+                && crate::paper::CLASSIFICATION.iter().all(|r| r.key != key)
+            {
+                return Err(bad(format!(
+                    "system {:?}: the paper has no row {key:?}",
+                    system.id
+                ))
+                .hint(format!("known: {}", crate::paper::keys().join(", "))));
+            }
+        }
+        if let Some(id) = &self.reference
+            && !seen.contains(id)
+        {
+            return Err(bad(format!("reference {id:?} is no system's id")));
+        }
+        self.score
+            .surface
+            .check()
+            .map_err(|e| Error::caused(ErrorKind::Config, e))?;
+        self.predict_options().map(|_| ())
+    }
+
+    /// How test scans are analysed, the same for every system. By default fine windows are not
+    /// merged into tiles, since not every net takes other shapes than those it was trained with,
+    /// and nothing is added to what the net marks.
+    ///
+    /// # Errors
+    /// `Config` if a field is unknown or out of range, or systems prepare scans differently.
+    pub fn predict_options(&self) -> Result<PredictOptions> {
+        let bad = |e: &dyn std::fmt::Display| {
+            Error::new(
+                ErrorKind::Config,
+                format!("predict: {}", e.to_string().trim()),
+            )
+        };
+        let prepare = self.train_config(&self.systems[0])?.prepare;
+        for system in &self.systems {
+            if self.train_config(system)?.prepare != prepare {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("system {:?} prepares scans in another way", system.id),
+                )
+                .hint("one study compares systems on the same views: set `prepare` in [train]"));
+            }
+        }
+        let defaults = PredictOptions {
+            tile: Tile::Off,
+            explain: false,
+            complete_consolidation: false,
+            batch: 4,
+            prepare,
+            ..PredictOptions::default()
+        };
+        let mut table = toml::Table::try_from(defaults).map_err(|e| bad(&e))?;
+        if let Some(key) = ["prepare", "explain"]
+            .iter()
+            .find(|k| self.predict.contains_key(**k))
+        {
+            return Err(bad(&format!("`{key}` is set by the study itself")));
+        }
+        merge(&mut table, &self.predict);
+        let options: PredictOptions = table.try_into().map_err(|e| bad(&e))?;
+        options.validate().map_err(|e| bad(&e))?;
+        Ok(options)
+    }
+
+    /// The complete training configuration of a system.
+    ///
+    /// # Errors
+    /// `Config`, naming the system.
+    pub fn train_config(&self, system: &SystemEntry) -> Result<TrainConfig> {
+        let bad = |reason: String| {
+            Error::new(
+                ErrorKind::Config,
+                format!("system {:?}: {reason}", system.id),
+            )
+        };
+        let mut table = self.train.clone();
+        if table.contains_key("split") || system.set.contains_key("split") {
+            return Err(bad("`split` belongs to the whole study".into())
+                .hint("write it in the table [split]"));
+        }
+        merge(&mut table, &system.set);
+        let mut config: TrainConfig = table.try_into().map_err(|e: toml::de::Error| {
+            bad(format!("training configuration: {}", e.to_string().trim()))
+        })?;
+        config.split = self.split.clone();
+        config.validate().map_err(|e| bad(e.to_string()))?;
+        Ok(config)
+    }
+
+    /// The system that the others are tested against.
+    pub fn reference(&self) -> &SystemEntry {
+        let id = self.reference.as_ref();
+        let found = self.systems.iter().find(|s| Some(&s.id) == id);
+        found.unwrap_or(&self.systems[0])
+    }
+
+    /// The complete configuration as TOML.
+    ///
+    /// # Errors
+    /// `Config` if a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::caused(ErrorKind::Config, e))
+    }
+}
+
+impl CohortConfig {
+    /// Makes a manifest's path, relative to the folder of the file `config`, relative to the
+    /// working folder.
+    pub(crate) fn resolve(&mut self, config: &Path) {
+        if let Self::Manifest(manifest) = self {
+            *manifest = config.parent().unwrap_or(Path::new("")).join(&*manifest);
+        }
+    }
+
+    /// Whether the scans are synthetic phantoms.
+    pub fn is_synthetic(&self) -> bool {
+        matches!(self, Self::Phantoms(_))
+    }
+}
+
+impl SystemEntry {
+    /// Its name in tables.
+    pub fn label(&self, config: &TrainConfig) -> String {
+        let card = config.model.card().name;
+        self.name.clone().unwrap_or_else(|| card.to_owned())
+    }
+}
+
+/// Puts the values of `over` into `table`, tables key by key. Another `system` or `preset` of a
+/// model starts that table anew: fields of one net mean nothing to another.
+pub(crate) fn merge(table: &mut toml::Table, over: &toml::Table) {
+    for (key, value) in over {
+        match (table.get_mut(key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new))
+                if !(key == "model" && new.contains_key("system")) =>
+            {
+                merge(old, new);
+            }
+            _ => {
+                table.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}

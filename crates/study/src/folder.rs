@@ -1,0 +1,185 @@
+//! The folder of a study.
+//!
+//! | path | content |
+//! |---|---|
+//! | `study.toml` | the complete configuration |
+//! | `cohort/` | synthetic phantoms and their manifest, if the study makes its own |
+//! | `cache/` | prepared scans, shared by all trainings |
+//! | `runs/SYSTEM/SPLIT/` | a training run (see `multirnet_train`), and `summary.json` when it is done |
+//! | `scores/SYSTEM/SPLIT/` | for each test scan `N.json` (scores) and `N.nii.gz` (lesion mask) |
+//! | `tables/`, `figures/`, `index.html` | what a person reads, made anew whenever asked for |
+
+use crate::config::StudyConfig;
+use crate::{Error, ErrorKind, Result};
+use multirnet_train::{Cohort, Side, Split};
+use serde::{Serialize, de::DeserializeOwned};
+use std::path::{Path, PathBuf};
+
+/// Paths of a study.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    root: PathBuf,
+}
+
+/// One division of the cohort: of shares, or a fold.
+#[derive(Debug, Clone)]
+pub struct Division {
+    /// `split`, or `fold-N`.
+    pub name: String,
+    /// Each scan's side.
+    pub split: Split,
+}
+
+impl Division {
+    /// All divisions of the study.
+    ///
+    /// # Errors
+    /// `Cohort` if a division is impossible.
+    pub fn all(config: &StudyConfig, cohort: &Cohort) -> Result<Vec<Self>> {
+        let bad = |e| Error::caused(ErrorKind::Cohort, e);
+        if config.folds.is_empty() {
+            let split = Split::stratified(cohort, &config.split).map_err(bad)?;
+            let name = "split".to_owned();
+            return Ok(vec![Self { name, split }]);
+        }
+        let fold = |&fold: &usize| {
+            let split = Split::cross_validation(cohort, &config.split, fold).map_err(bad)?;
+            let name = format!("fold-{fold}");
+            Ok(Self { name, split })
+        };
+        config.folds.iter().map(fold).collect()
+    }
+
+    /// Positions of its test scans in the cohort.
+    pub fn test(&self) -> Vec<usize> {
+        self.split.on(Side::Test)
+    }
+}
+
+impl Folder {
+    /// The folder `root` of a study that is to be run: it may be new, empty or hold the same study.
+    ///
+    /// # Errors
+    /// `Io`; `Folder` if it holds another study.
+    pub fn open(root: &Path, config: &StudyConfig) -> Result<Self> {
+        let folder = Self {
+            root: root.to_owned(),
+        };
+        make_dir(root)?;
+        let (path, text) = (folder.config_path(), config.to_toml()?);
+        if path.exists() {
+            let old = std::fs::read_to_string(&path)
+                .map_err(|e| Error::io(&path, "read the study", &e))?;
+            if old != text {
+                let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
+                let (was, is) = line.unwrap_or(("its length", "another"));
+                return Err(Error::new(
+                    ErrorKind::Folder,
+                    format!(
+                        "the folder holds another study: `{was}` was there and `{is}` is given"
+                    ),
+                )
+                .at(&path)
+                .hint("choose another folder, or undo the change"));
+            }
+        }
+        write(&path, text.as_bytes())?;
+        Ok(folder)
+    }
+
+    /// The folder of a study that was begun, and its configuration.
+    ///
+    /// # Errors
+    /// `Io` if there is none; `Config` if its configuration is damaged.
+    pub fn existing(root: &Path) -> Result<(Self, StudyConfig)> {
+        let folder = Self {
+            root: root.to_owned(),
+        };
+        let path = folder.config_path();
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            Error::io(&path, "read the study", &e)
+                .hint("give the folder of `multirnet compare` or `multirnet ablate`")
+        })?;
+        Ok((folder, StudyConfig::parse(&text).map_err(|e| e.at(&path))?))
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn config_path(&self) -> PathBuf {
+        self.root.join("study.toml")
+    }
+
+    /// Synthetic phantoms.
+    pub fn cohort(&self) -> PathBuf {
+        self.root.join("cohort")
+    }
+
+    /// Prepared scans.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// The training run of a system in a division.
+    pub fn run(&self, system: &str, division: &str) -> PathBuf {
+        self.root.join("runs").join(system).join(division)
+    }
+
+    /// Scores of test scan number `case`.
+    pub fn score(&self, system: &str, division: &str, case: usize) -> PathBuf {
+        let folder = self.root.join("scores").join(system).join(division);
+        folder.join(format!("{case:04}.json"))
+    }
+
+    /// Lesion mask of test scan number `case`.
+    pub fn mask(&self, system: &str, division: &str, case: usize) -> PathBuf {
+        self.score(system, division, case).with_extension("nii.gz")
+    }
+
+    /// Tables.
+    pub fn tables(&self) -> PathBuf {
+        self.root.join("tables")
+    }
+
+    /// Figures.
+    pub fn figures(&self) -> PathBuf {
+        self.root.join("figures")
+    }
+}
+
+/// Makes a folder and its parents.
+pub(crate) fn make_dir(path: &Path) -> Result<()> {
+    std::fs::create_dir_all(path).map_err(|e| Error::io(path, "create the folder", &e))
+}
+
+/// Writes a file whole or not at all, and its folder if need be.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if let Some(parent) = path.parent() {
+        make_dir(parent)?;
+    }
+    multirnet_volume::io::write_atomic(path, |file| file.write_all(bytes))
+        .map_err(|e| Error::caused(ErrorKind::Io, e))
+}
+
+/// Writes a value as JSON.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|e| Error::caused(ErrorKind::Io, e).at(path))?;
+    write(path, (text + "\n").as_bytes())
+}
+
+/// Reads a value that [`write_json`] wrote; `None` if there is none.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(path, "read the file", &e)),
+    };
+    serde_json::from_str(&text).map(Some).map_err(|e| {
+        Error::caused(ErrorKind::Malformed, e)
+            .at(path)
+            .hint("delete the file: what it holds is then made again")
+    })
+}

@@ -1,0 +1,129 @@
+//! Studies: several systems, trained alike on one cohort and scored alike on its test scans.
+//!
+//! A [`StudyConfig`] names the cohort, its division, the training and the systems. [`run`] trains
+//! what is missing, resumes what was stopped, scores every test scan, and leaves everything in a
+//! [`Folder`], from which [`Results`] are computed: the paper's tables 2 and 3 with its own figures
+//! beside ours, tests between systems, and the figures of [`figures`]. An [`AblationConfig`] is a
+//! study whose systems are variants of one configuration.
+
+#![recursion_limit = "256"]
+
+mod ablation;
+mod cohort;
+mod config;
+mod error;
+pub mod figures;
+mod folder;
+pub mod paper;
+mod results;
+mod scoring;
+mod tables;
+mod training;
+
+pub use ablation::{AblationConfig, Axis, Variant};
+pub use cohort::{scan_seed, write_phantom};
+pub use config::{CohortConfig, PhantomCohort, ScoreConfig, StudyConfig, SystemEntry};
+pub use error::{Error, ErrorKind, Result};
+pub use folder::{Division, Folder};
+pub use results::Compared;
+pub use results::{Comparison, Results, SystemResult};
+pub use scoring::{CaseScore, TestScan, load_system, read_scores};
+pub use tables::{tables, tables_text, write_tables};
+pub use training::Trained;
+
+use multirnet_nn::device::Device;
+use multirnet_train::load::Reader;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// What a study is doing.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Phantoms are made.
+    Phantoms {
+        /// Done.
+        done: usize,
+        /// In all.
+        total: usize,
+    },
+    /// A training begins or goes on.
+    Training {
+        /// The system's id.
+        system: &'a str,
+        /// The division's name.
+        division: &'a str,
+    },
+    /// What that training does.
+    Train(&'a multirnet_train::Event),
+    /// Test scans are scored.
+    Scoring {
+        /// The division's name.
+        division: &'a str,
+        /// Scans done.
+        done: usize,
+        /// Scans in all.
+        total: usize,
+    },
+}
+
+/// How a study runs.
+pub struct Options<'a> {
+    /// Reads a scan.
+    pub read: &'a Reader<'a>,
+    /// Where networks run, without autodiff.
+    pub device: Device,
+    /// Whether that is the processor.
+    pub on_cpu: bool,
+    /// Told of everything that happens.
+    pub progress: &'a mut (dyn FnMut(Event<'_>) + Send),
+}
+
+/// Runs the study to its end in the folder `root`: what is there already is kept, so that a study
+/// that was stopped goes on and ends with the same scores. Raising `stop` ends early.
+///
+/// # Errors
+/// `Folder` if the folder holds another study; `Interrupted`; what cohorts, trainings and scans
+/// may refuse.
+pub fn run(
+    config: &StudyConfig,
+    root: &Path,
+    options: &mut Options<'_>,
+    stop: &AtomicBool,
+) -> Result<Results> {
+    config.validate()?;
+    let folder = Folder::open(root, config)?;
+    let progress = &mut options.progress;
+    let cohort = cohort::open(
+        &config.cohort,
+        &folder,
+        &mut |done, total| progress(Event::Phantoms { done, total }),
+        stop,
+    )?;
+    let divisions = Division::all(config, &cohort)?;
+    for division in &divisions {
+        for system in &config.systems {
+            training::ensure(config, system, &cohort, division, &folder, options, stop)?;
+        }
+        scoring::ensure(config, &cohort, division, &folder, options, stop)?;
+    }
+    Results::read(config, &folder, &cohort)
+}
+
+/// The results of a study that was run to its end.
+///
+/// # Errors
+/// As [`Results::read`].
+pub fn results(
+    config: &StudyConfig,
+    folder: &Folder,
+) -> Result<(Results, multirnet_train::Cohort)> {
+    let cohort = match &config.cohort {
+        CohortConfig::Manifest(path) => multirnet_train::Cohort::read(path),
+        CohortConfig::Phantoms(_) => {
+            multirnet_train::Cohort::read(&folder.cohort().join("cohort.csv"))
+        }
+    }
+    .map_err(|e| Error::caused(ErrorKind::Cohort, e))?;
+    Ok((Results::read(config, folder, &cohort)?, cohort))
+}

@@ -1,0 +1,389 @@
+//! What a study came to, computed from its scores.
+
+use crate::config::{StudyConfig, SystemEntry};
+use crate::folder::{Division, Folder};
+use crate::scoring::{CaseScore, read_scores};
+use crate::{Error, ErrorKind, Result};
+use multirnet_metrics::roc::OneVsRest;
+use multirnet_metrics::stats::{
+    BootstrapConfig, Interval, PairedT, Significance, Wilcoxon, bootstrap, defined_pairs, paired_t,
+    significance, wilcoxon,
+};
+use multirnet_metrics::{
+    CaseMetrics, ClassificationScores, CohortMetrics, ConfusionMatrix, EmptyPolicy, Metric,
+};
+use multirnet_nn::SystemCard;
+use multirnet_nn::device::Device;
+use multirnet_train::Cohort;
+use multirnet_volume::Diagnosis;
+use serde::Serialize;
+
+/// Everything that the tables of a study hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Results {
+    /// The study's title.
+    pub title: String,
+    /// Whether the scans are synthetic phantoms.
+    pub synthetic: bool,
+    /// Scans per class in logit order: of the cohort, and of all test sides together.
+    pub scans: [[usize; 3]; 2],
+    /// Names of the divisions.
+    pub divisions: Vec<String>,
+    /// Every system, in the order of the configuration.
+    pub systems: Vec<SystemResult>,
+    /// Id of the system that the others are tested against.
+    pub reference: String,
+    /// The tests, metric by metric.
+    pub comparisons: Vec<Comparison>,
+    /// What undefined and infinite values counted.
+    pub empty: EmptyPolicy,
+}
+
+/// What one system came to.
+#[derive(Debug, Clone, Serialize)]
+pub struct SystemResult {
+    /// Its id.
+    pub id: String,
+    /// Its name in tables.
+    pub label: String,
+    /// What is known of it.
+    pub card: SystemCard,
+    /// Key of the paper's row beside it.
+    pub paper: Option<String>,
+    /// Numbers that were trained.
+    pub parameters: usize,
+    /// Lesion segmentation, if the system segments.
+    pub segmentation: Option<Segmentation>,
+    /// Classification, if the system classifies and there is more than one class.
+    pub classification: Option<Classification>,
+    /// Its scores, scan by scan.
+    #[serde(skip)]
+    pub scores: Vec<CaseScore>,
+}
+
+/// Lesion segmentation over the test scans.
+#[derive(Debug, Clone, Serialize)]
+pub struct Segmentation {
+    /// Means and counts.
+    pub scores: CohortMetrics,
+    /// Intervals of the paper's four means by patient, in the order of [`Metric::PAPER`].
+    pub intervals: Vec<Interval>,
+}
+
+/// Classification over the test scans.
+#[derive(Debug, Clone, Serialize)]
+pub struct Classification {
+    /// Accuracy, recall, precision, F1.
+    pub scores: ClassificationScores,
+    /// Interval of the accuracy by patient.
+    pub accuracy: Interval,
+    /// Curves and areas, each class against the rest.
+    pub roc: OneVsRest,
+}
+
+/// What is compared between two systems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compared {
+    /// A segmentation metric.
+    Segmentation(Metric),
+    /// Whether a scan's class is right (1) or wrong (0).
+    CorrectClass,
+}
+
+impl Compared {
+    /// Name for people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Segmentation(metric) => metric.label(),
+            Self::CorrectClass => "correct class",
+        }
+    }
+}
+
+/// Tests between the reference and another system on the same scans.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// What is compared.
+    pub compared: Compared,
+    /// The other system's id.
+    pub system: String,
+    /// Paired t test, reference minus other; `None` below two pairs.
+    pub t: Option<PairedT>,
+    /// Wilcoxon's signed-rank test on the same pairs.
+    pub wilcoxon: Option<Wilcoxon>,
+    /// Scans left out because a value is undefined or infinite (none under the policy `worst`).
+    pub left_out: usize,
+    /// The t test's p value, corrected over all systems compared in this metric.
+    pub significance_t: Significance,
+    /// Wilcoxon's likewise.
+    pub significance_wilcoxon: Significance,
+}
+
+impl SystemResult {
+    /// One metric in every test scan that truly has lesions, `None` where undefined; nothing from a
+    /// system that does not segment.
+    pub fn values(&self, metric: Metric) -> Vec<Option<f64>> {
+        self.bearing().map(|c| metric.value(c)).collect()
+    }
+
+    /// The segmentation scores of the test scans that truly have lesions.
+    pub fn bearing(&self) -> impl Iterator<Item = &CaseMetrics> {
+        let all = self.scores.iter().filter_map(|s| s.segmentation.as_ref());
+        all.filter(|c| !c.overlap.truth_is_empty())
+    }
+
+    fn compared(&self, what: Compared, policy: EmptyPolicy) -> Vec<Option<f64>> {
+        match what {
+            Compared::Segmentation(metric) => {
+                let value = |c| {
+                    let value = metric.value(c).filter(|v| v.is_finite());
+                    match policy {
+                        EmptyPolicy::Worst => Some(value.unwrap_or(metric.worst(c))),
+                        _ => value,
+                    }
+                };
+                self.bearing().map(value).collect()
+            }
+            Compared::CorrectClass => self
+                .scores
+                .iter()
+                .filter_map(|s| Some(f64::from(u8::from(s.predicted()? == s.class))))
+                .map(Some)
+                .collect(),
+        }
+    }
+}
+
+impl Results {
+    /// Reads the scores of a study that was run to its end.
+    ///
+    /// # Errors
+    /// `Scoring` if a score is missing, `Malformed` if one is damaged, `Config`.
+    pub fn read(config: &StudyConfig, folder: &Folder, cohort: &Cohort) -> Result<Self> {
+        let divisions = Division::all(config, cohort)?;
+        let systems = config
+            .systems
+            .iter()
+            .map(|system| {
+                let scores = read_scores(folder, system, &divisions)?;
+                system_result(config, system, scores)
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let mut tested = [0; 3];
+        for division in &divisions {
+            for case in division.test() {
+                tested[cohort.cases[case].class.index()] += 1;
+            }
+        }
+        let reference = config.reference().id.clone();
+        let comparisons = compare(&systems, &reference, config.score.empty)?;
+        Ok(Self {
+            title: config.title.clone(),
+            synthetic: config.cohort.is_synthetic(),
+            scans: [cohort.class_counts(), tested],
+            divisions: divisions.into_iter().map(|d| d.name).collect(),
+            systems,
+            reference,
+            comparisons,
+            empty: config.score.empty,
+        })
+    }
+
+    /// The tests between the reference and `system` in one metric.
+    pub fn comparison(&self, compared: Compared, system: &str) -> Option<&Comparison> {
+        let mut all = self.comparisons.iter();
+        all.find(|c| c.compared == compared && c.system == system)
+    }
+}
+
+fn metrics(e: multirnet_metrics::Error) -> Error {
+    Error::caused(ErrorKind::Scoring, e)
+}
+
+fn system_result(
+    config: &StudyConfig,
+    system: &SystemEntry,
+    scores: Vec<CaseScore>,
+) -> Result<SystemResult> {
+    let train = config.train_config(system)?;
+    let (policy, draws) = (config.score.empty, &config.score.bootstrap);
+    Ok(SystemResult {
+        id: system.id.clone(),
+        label: system.label(&train),
+        card: train.model.card(),
+        paper: system.paper.clone(),
+        // Weights are made when first used: counting costs next to nothing.
+        parameters: train.model.init(&Device::flex()).trained_parameters(),
+        segmentation: segmentation(&scores, policy, draws)?,
+        classification: classification(&scores, policy, draws)?,
+        scores,
+    })
+}
+
+/// Positions of each patient's scans among `scores`, in the order in which patients appear.
+fn patients<'a>(scores: impl Iterator<Item = &'a CaseScore>) -> Vec<Vec<usize>> {
+    let mut names: Vec<&str> = Vec::new();
+    let mut scans: Vec<Vec<usize>> = Vec::new();
+    for (i, score) in scores.enumerate() {
+        match names.iter().position(|n| *n == score.patient) {
+            Some(k) => scans[k].push(i),
+            None => {
+                names.push(&score.patient);
+                scans.push(vec![i]);
+            }
+        }
+    }
+    scans
+}
+
+fn segmentation(
+    scores: &[CaseScore],
+    policy: EmptyPolicy,
+    draws: &BootstrapConfig,
+) -> Result<Option<Segmentation>> {
+    let cases: Vec<CaseMetrics> = scores
+        .iter()
+        .filter_map(|s| s.segmentation.clone())
+        .collect();
+    if cases.is_empty() {
+        return Ok(None);
+    }
+    let bearing = |s: &&CaseScore| {
+        let metrics = s.segmentation.as_ref();
+        metrics.is_some_and(|c| !c.overlap.truth_is_empty())
+    };
+    let with_lesions: Vec<&CaseScore> = scores.iter().filter(bearing).collect();
+    let by_patient = patients(with_lesions.iter().copied());
+    let intervals = Metric::PAPER
+        .iter()
+        .map(|metric| {
+            let values: Vec<f64> = with_lesions
+                .iter()
+                .filter_map(|s| s.segmentation.as_ref())
+                .map(|c| {
+                    let value = metric.value(c).filter(|v| v.is_finite());
+                    match policy {
+                        EmptyPolicy::Worst => value.unwrap_or(metric.worst(c)),
+                        _ => value.unwrap_or(f64::NAN),
+                    }
+                })
+                .collect();
+            let mean = |drawn: &[usize]| {
+                let scans = drawn.iter().flat_map(|&p| &by_patient[p]);
+                let values = scans.map(|&i| values[i]);
+                let kept: Vec<f64> = match policy {
+                    EmptyPolicy::Skip => values.filter(|v| !v.is_nan()).collect(),
+                    _ => values.collect(),
+                };
+                (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
+            };
+            bootstrap(by_patient.len(), draws, mean).map_err(metrics)
+        })
+        .collect::<Result<Vec<_>>>();
+    Ok(Some(Segmentation {
+        scores: CohortMetrics::of(&cases, policy).map_err(metrics)?,
+        intervals: if by_patient.is_empty() {
+            Vec::new()
+        } else {
+            intervals?
+        },
+    }))
+}
+
+fn classification(
+    scores: &[CaseScore],
+    policy: EmptyPolicy,
+    draws: &BootstrapConfig,
+) -> Result<Option<Classification>> {
+    let first = scores.first().map(|s| s.class);
+    let several = scores.iter().any(|s| Some(s.class) != first);
+    let said: Vec<(&CaseScore, Diagnosis, [f64; 3])> = scores
+        .iter()
+        .filter_map(|s| Some((s, s.predicted()?, s.probabilities?)))
+        .collect();
+    if said.is_empty() || !several {
+        return Ok(None);
+    }
+    let truth: Vec<Diagnosis> = said.iter().map(|s| s.0.class).collect();
+    let predicted: Vec<Diagnosis> = said.iter().map(|s| s.1).collect();
+    let probabilities: Vec<[f64; 3]> = said.iter().map(|s| s.2).collect();
+    let by_patient = patients(said.iter().map(|s| s.0));
+    let right = |drawn: &[usize]| {
+        let scans: Vec<usize> = drawn.iter().flat_map(|&p| by_patient[p].clone()).collect();
+        let hits = scans.iter().filter(|&&i| truth[i] == predicted[i]).count();
+        Some(hits as f64 / scans.len() as f64)
+    };
+    Ok(Some(Classification {
+        scores: ConfusionMatrix::of(&truth, &predicted)
+            .and_then(|m| m.scores(policy))
+            .map_err(metrics)?,
+        accuracy: bootstrap(by_patient.len(), draws, right).map_err(metrics)?,
+        roc: OneVsRest::of(&truth, &probabilities, policy).map_err(metrics)?,
+    }))
+}
+
+fn compare(
+    systems: &[SystemResult],
+    reference: &str,
+    policy: EmptyPolicy,
+) -> Result<Vec<Comparison>> {
+    let Some(base) = systems.iter().find(|s| s.id == reference) else {
+        return Ok(Vec::new());
+    };
+    let mut all = Vec::new();
+    let compared = Metric::PAPER
+        .map(Compared::Segmentation)
+        .into_iter()
+        .chain([Compared::CorrectClass]);
+    for what in compared {
+        let ours = base.compared(what, policy);
+        let mut family = Vec::new();
+        for other in systems.iter().filter(|s| s.id != reference) {
+            let theirs = other.compared(what, policy);
+            let able = match what {
+                Compared::Segmentation(_) => true,
+                Compared::CorrectClass => {
+                    other.classification.is_some() && base.classification.is_some()
+                }
+            };
+            // A system without this task has no values.
+            if !able || theirs.is_empty() || theirs.len() != ours.len() {
+                continue;
+            }
+            let (a, b, left_out) = defined_pairs(&ours, &theirs);
+            let enough = a.len() > 1;
+            let t = enough.then(|| paired_t(&a, &b)).transpose();
+            let w = enough.then(|| wilcoxon(&a, &b)).transpose();
+            family.push((
+                other.id.clone(),
+                t.map_err(metrics)?,
+                w.map_err(metrics)?,
+                left_out,
+            ));
+        }
+        let p_t: Vec<_> = family
+            .iter()
+            .map(|f| f.1.as_ref().and_then(|t| t.p))
+            .collect();
+        let p_w: Vec<_> = family.iter().map(|f| f.2.as_ref().map(|w| w.p)).collect();
+        let marks = significance(&p_t)
+            .map_err(metrics)?
+            .into_iter()
+            .zip(significance(&p_w).map_err(metrics)?);
+        for ((system, t, wilcoxon, left_out), (significance_t, significance_wilcoxon)) in
+            family.into_iter().zip(marks)
+        {
+            all.push(Comparison {
+                compared: what,
+                system,
+                t,
+                wilcoxon,
+                left_out,
+                significance_t,
+                significance_wilcoxon,
+            });
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,430 @@
+//! The tables of a study: for pages, Markdown, CSV and the terminal.
+
+use crate::folder::{Folder, write, write_json};
+use crate::results::{Compared, Results, SystemResult};
+use crate::{Error, ErrorKind, Result, paper};
+use multirnet_metrics::stats::{Correction, Interval, stars_note};
+use multirnet_metrics::{Metric, number};
+use multirnet_report::{Column, Table};
+
+fn column(name: &str, numeric: bool) -> Column {
+    Column {
+        name: name.to_owned(),
+        numeric,
+    }
+}
+
+fn percent(value: Option<f64>, decimals: usize) -> String {
+    number::text(value.map(|v| 100.0 * v), decimals)
+}
+
+/// A mean in the unit of tables with its interval, such as `69.95 (68.10–71.20)`.
+fn with_interval(mean: Option<f64>, interval: Option<&Interval>, metric: Metric) -> String {
+    let shown = |v: Option<f64>| number::text(v.map(|v| v * metric.table_scale()), 2);
+    let ends = interval.and_then(|i| Some((i.low?, i.high?)));
+    match ends {
+        Some((low, high)) => {
+            format!(
+                "{} ({}–{})",
+                shown(mean),
+                shown(Some(low)),
+                shown(Some(high))
+            )
+        }
+        None => shown(mean),
+    }
+}
+
+/// Whose test scans the numbers are from.
+fn scans_line(results: &Results) -> String {
+    let [normal, cap, covid19] = results.scans[1];
+    let kind = if results.synthetic {
+        "synthetic phantoms, not patients"
+    } else {
+        "scans"
+    };
+    format!("{normal} normal, {cap} CAP and {covid19} COVID-19 test {kind}")
+}
+
+/// Table 2: segmentation, with the paper's figures beside ours.
+pub fn segmentation_table(results: &Results) -> Table {
+    let mut columns = vec![column("System", false), column("Parameters", true)];
+    for metric in Metric::PAPER {
+        columns.push(column(
+            &format!("{}, {}", metric.label(), metric.unit()),
+            true,
+        ));
+        columns.push(column(&format!("paper, {}", metric.unit()), true));
+    }
+    columns.push(column("undefined / infinite ASD", true));
+    let rows = results
+        .systems
+        .iter()
+        .filter_map(|s| Some((s, s.segmentation.as_ref()?)));
+    let rows = rows.map(|(system, segmentation)| {
+        let mut row = vec![system.label.clone(), system.parameters.to_string()];
+        let theirs = paper::segmentation(system.paper.as_deref());
+        for (i, metric) in Metric::PAPER.into_iter().enumerate() {
+            let mean = segmentation.scores.score(metric).and_then(|a| a.mean);
+            let stars = results
+                .comparison(Compared::Segmentation(metric), &system.id)
+                .map_or("", |c| &c.significance_t.stars);
+            let text = with_interval(mean, segmentation.intervals.get(i), metric);
+            row.push(format!("{text}{stars}"));
+            row.push(theirs.map_or_else(String::new, |t| match metric {
+                Metric::Asd => format!("{:.4}", t.asd_mm),
+                Metric::Dice => format!("{:.2}", t.dice),
+                Metric::SurfaceOverlap => format!("{:.2}", t.surface_overlap),
+                _ => format!("{:.2}", t.surface_dice),
+            }));
+        }
+        let asd = segmentation.scores.score(Metric::Asd);
+        row.push(asd.map_or_else(String::new, |a| {
+            format!("{} / {}", a.n_undefined, a.n_infinite)
+        }));
+        row
+    });
+    let rows: Vec<_> = rows.collect();
+    let first = results.systems.iter().find_map(|s| s.segmentation.as_ref());
+    let conventions = first.map_or_else(String::new, |s| {
+        format!(
+            "surface convention `{}`, tolerance {} mm",
+            s.scores.surface.convention, s.scores.surface.tolerance_mm
+        )
+    });
+    Table {
+        caption: format!(
+            "Lesion segmentation (the paper's table 2) on the test scans that truly have lesions, of {}. \
+             Means with 95 % bootstrap intervals by patient.",
+            scans_line(results)
+        ),
+        columns,
+        note: format!(
+            "{conventions}; undefined and infinite values: policy `{}` (worst: 0 for shares, the \
+             scan's diagonal for distances). Marks against {}: {}. The paper's figures are from \
+             patients: they stand beside ours, but are not comparable with them.",
+            policy(results),
+            label(results, &results.reference),
+            stars_note(
+                "paired t test",
+                Correction::Holm,
+                rows.len().saturating_sub(1)
+            ),
+        ),
+        rows,
+    }
+}
+
+fn policy(results: &Results) -> String {
+    let name = serde_json::to_value(results.empty).ok();
+    name.and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+fn label(results: &Results, id: &str) -> String {
+    let found = results.systems.iter().find(|s| s.id == id);
+    found.map_or_else(|| id.to_owned(), |s| s.label.clone())
+}
+
+/// Table 3: classification, with the paper's figures beside ours; `None` if no system classifies
+/// or all scans are of one class.
+pub fn classification_table(results: &Results) -> Option<Table> {
+    let names = [
+        "accuracy",
+        "macro recall",
+        "macro precision",
+        "F1 (of both)",
+    ];
+    let mut columns = vec![column("System", false), column("Parameters", true)];
+    for name in names {
+        columns.push(column(&format!("{name}, %"), true));
+        columns.push(column("paper, %", true));
+    }
+    columns.push(column("mean of class F1, %", true));
+    columns.push(column("macro AUC", true));
+    let mut rows = Vec::new();
+    for system in &results.systems {
+        let Some(c) = &system.classification else {
+            continue;
+        };
+        let theirs = paper::classification(system.paper.as_deref());
+        let theirs = theirs.map(|t| [t.accuracy, t.recall, t.precision, t.f1]);
+        let s = &c.scores;
+        let stars = results
+            .comparison(Compared::CorrectClass, &system.id)
+            .map_or("", |c| &c.significance_t.stars);
+        let accuracy = format!(
+            "{} ({}–{}){stars}",
+            percent(Some(s.accuracy), 2),
+            percent(c.accuracy.low, 2),
+            percent(c.accuracy.high, 2)
+        );
+        let ours = [
+            accuracy,
+            percent(s.macro_recall, 2),
+            percent(s.macro_precision, 2),
+            percent(s.macro_f1_harmonic, 2),
+        ];
+        let mut row = vec![system.label.clone(), system.parameters.to_string()];
+        for (i, value) in ours.into_iter().enumerate() {
+            row.push(value);
+            row.push(theirs.map_or_else(String::new, |t| format!("{:.3}", t[i])));
+        }
+        row.push(percent(s.macro_f1, 2));
+        row.push(number::text(c.roc.auc.mean, 3));
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        return None;
+    }
+    Some(Table {
+        caption: format!(
+            "Classification (the paper's table 3) of {}. Accuracy with 95 % bootstrap interval by \
+             patient.",
+            scans_line(results)
+        ),
+        columns,
+        note: format!(
+            "F1 (of both) is the harmonic mean of macro recall and macro precision, which is what \
+             the paper prints. Marks against {} on scans of the right class: {}.",
+            label(results, &results.reference),
+            stars_note(
+                "paired t test",
+                Correction::Holm,
+                rows.len().saturating_sub(1)
+            ),
+        ),
+        rows,
+    })
+}
+
+/// Scans that truly have no lesion, and single lesions.
+pub fn detection_table(results: &Results) -> Table {
+    let names = [
+        "scans without lesion",
+        "of them with a false one",
+        "mean false volume, ml",
+        "true lesions",
+        "missed",
+        "predicted lesions",
+        "invented",
+        "lesion F1, %",
+    ];
+    let mut columns = vec![column("System", false)];
+    columns.extend(names.map(|n| column(n, true)));
+    let rows = results.systems.iter().filter_map(|system| {
+        let scores = &system.segmentation.as_ref()?.scores;
+        let (f, l) = (&scores.false_positives, scores.lesions.as_ref());
+        let count = |n: Option<usize>| n.map_or_else(String::new, |n| n.to_string());
+        Some(vec![
+            system.label.clone(),
+            f.n.to_string(),
+            f.n_with_prediction.to_string(),
+            number::text(f.volume_ml.mean, 2),
+            count(l.map(|l| l.truth)),
+            count(l.map(|l| l.missed)),
+            count(l.map(|l| l.predicted)),
+            count(l.map(|l| l.invented)),
+            percent(l.and_then(|l| l.f1()), 2),
+        ])
+    });
+    Table {
+        caption: "False lesions in scans without any, and single lesions (26-connected \
+                  components, found if one voxel overlaps) of all test scans together."
+            .to_owned(),
+        rows: rows.collect(),
+        columns,
+        note: String::new(),
+    }
+}
+
+/// Every test between the reference and another system.
+pub fn tests_table(results: &Results) -> Table {
+    let names = [
+        "pairs",
+        "left out",
+        "mean difference",
+        "t",
+        "p (t)",
+        "Holm",
+        "W",
+        "p (Wilcoxon)",
+        "Holm",
+    ];
+    let mut columns = vec![column("Metric", false), column("System", false)];
+    columns.extend(names.map(|n| column(n, true)));
+    columns.push(column("mark", false));
+    let p = |p: Option<f64>| match p {
+        Some(p) if p < 1e-4 => format!("{p:.1e}"),
+        p => number::text(p, 4),
+    };
+    let rows = results.comparisons.iter().map(|c| {
+        let scale = match c.compared {
+            Compared::Segmentation(metric) => metric.table_scale(),
+            Compared::CorrectClass => 100.0,
+        };
+        let t = c.t.as_ref();
+        vec![
+            c.compared.label().to_owned(),
+            label(results, &c.system),
+            t.map_or(0, |t| t.n).to_string(),
+            c.left_out.to_string(),
+            number::text(t.and_then(|t| t.mean_difference).map(|d| d * scale), 3),
+            number::text(t.and_then(|t| t.t), 3),
+            p(c.significance_t.p),
+            p(c.significance_t.p_corrected),
+            number::text(c.wilcoxon.as_ref().map(|w| w.statistic), 1),
+            p(c.significance_wilcoxon.p),
+            p(c.significance_wilcoxon.p_corrected),
+            c.significance_t.stars.clone(),
+        ]
+    });
+    Table {
+        caption: format!(
+            "Paired tests of {} against each other system on the same scans. Differences are \
+             {} minus the other, in mm or percentage points.",
+            label(results, &results.reference),
+            label(results, &results.reference)
+        ),
+        columns,
+        rows: rows.collect(),
+        note: "Holm: corrected by Holm's method over all systems compared in the metric.".into(),
+    }
+}
+
+/// What each system is.
+pub fn cards_table(results: &Results) -> Table {
+    let row = |s: &SystemResult| {
+        vec![
+            s.label.clone(),
+            s.parameters.to_string(),
+            s.card.source.to_owned(),
+            s.card.differs.to_owned(),
+        ]
+    };
+    Table {
+        caption: "The systems.".to_owned(),
+        columns: vec![
+            column("System", false),
+            column("Parameters", true),
+            column("Source", false),
+            column("What differs here", false),
+        ],
+        rows: results.systems.iter().map(row).collect(),
+        note: String::new(),
+    }
+}
+
+/// All tables of a study with their file names.
+pub fn tables(results: &Results) -> Vec<(&'static str, Table)> {
+    let mut all = vec![("table-2-segmentation", segmentation_table(results))];
+    if let Some(table) = classification_table(results) {
+        all.push(("table-3-classification", table));
+    }
+    all.push(("detection", detection_table(results)));
+    all.push(("tests", tests_table(results)));
+    all.push(("systems", cards_table(results)));
+    all
+}
+
+/// A table as Markdown.
+pub fn markdown(table: &Table) -> String {
+    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = format!("{}\n\n", table.caption);
+    text += &line(table.columns.iter().map(|c| cell(&c.name)).collect());
+    let rule = |c: &Column| if c.numeric { "---:" } else { "---" }.to_owned();
+    text += &line(table.columns.iter().map(rule).collect());
+    for row in &table.rows {
+        text += &line(row.iter().map(|c| cell(c)).collect());
+    }
+    if !table.note.is_empty() {
+        text += &format!("\n{}\n", table.note);
+    }
+    text
+}
+
+/// The tables for a terminal.
+pub fn tables_text(results: &Results) -> String {
+    let mut text = format!("{}\n", results.title);
+    if results.synthetic {
+        text += "Synthetic phantoms: these numbers say nothing about patients.\n";
+    }
+    text += "For research use only. Not a medical device.\n";
+    for (_, table) in tables(results).into_iter().take(3) {
+        text += "\n";
+        text += &markdown(&table);
+    }
+    text
+}
+
+/// Writes every table as Markdown and CSV, every score as `cases.csv`, and all as `results.json`
+/// into the study's folder.
+///
+/// # Errors
+/// `Io`.
+pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
+    let to = folder.tables();
+    for (name, table) in tables(results) {
+        write(&to.join(format!("{name}.md")), markdown(&table).as_bytes())?;
+        let header: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
+        let rows = table.rows.iter().cloned();
+        write(&to.join(format!("{name}.csv")), &csv(&header, rows)?)?;
+    }
+    let mut header = vec!["system", "case", "scan", "patient", "class"];
+    let metrics: Vec<String> = Metric::ALL
+        .iter()
+        .map(|m| {
+            let unit = if m.is_distance() { "mm" } else { "share" };
+            format!("{} ({unit})", m.label())
+        })
+        .collect();
+    header.extend(metrics.iter().map(String::as_str));
+    header.extend([
+        "true ml",
+        "predicted ml",
+        "p normal",
+        "p CAP",
+        "p COVID-19",
+        "predicted class",
+    ]);
+    let rows = results.systems.iter().flat_map(|system| {
+        system.scores.iter().map(|score| {
+            let exact = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+            let s = score.segmentation.as_ref();
+            let mut row = vec![
+                system.id.clone(),
+                score.case.to_string(),
+                score.scan.clone(),
+                score.patient.clone(),
+                score.class.name().to_owned(),
+            ];
+            row.extend(
+                Metric::ALL
+                    .iter()
+                    .map(|m| exact(s.and_then(|s| m.value(s)))),
+            );
+            row.push(exact(s.map(|s| s.overlap.truth_ml())));
+            row.push(exact(s.map(|s| s.overlap.predicted_ml())));
+            row.extend([0, 1, 2].map(|c| exact(score.probabilities.map(|p| p[c]))));
+            row.push(
+                score
+                    .predicted()
+                    .map_or_else(String::new, |d| d.name().to_owned()),
+            );
+            row
+        })
+    });
+    write(&to.join("cases.csv"), &csv(&header, rows)?)?;
+    write_json(&to.join("results.json"), results)
+}
+
+fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>> {
+    let bad = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Io, format!("CSV: {e}"));
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(vec![]);
+    writer.write_record(header).map_err(|e| bad(&e))?;
+    for row in rows {
+        writer.write_record(&row).map_err(|e| bad(&e))?;
+    }
+    writer.into_inner().map_err(|e| bad(&e))
+}

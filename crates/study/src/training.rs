@@ -1,0 +1,110 @@
+//! Trains the systems that are not trained yet.
+
+use crate::config::{StudyConfig, SystemEntry};
+use crate::folder::{Division, Folder, read_json, write_json};
+use crate::{Error, ErrorKind, Event, Options, Result};
+use multirnet_train::{Cohort, StopReason};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// What remains to be told of a training that is done. Times are those of the machine it ran on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trained {
+    /// Numbers that were trained.
+    pub parameters: usize,
+    /// Epochs done.
+    pub epochs: u64,
+    /// Steps done.
+    pub steps: u64,
+    /// The epoch whose weights are scored: that with the lowest validation loss, else the last.
+    pub best_epoch: u64,
+    /// That loss.
+    pub best_loss: Option<f64>,
+    /// Minutes of training, checkpoints and validation included.
+    pub minutes: f64,
+    /// File name of the weights that are scored, in the run's `checkpoints`.
+    pub weights: String,
+}
+
+impl Trained {
+    /// The weights that are scored.
+    pub fn weights(&self, folder: &Folder, system: &str, division: &str) -> PathBuf {
+        let run = folder.run(system, division);
+        run.join("checkpoints").join(&self.weights)
+    }
+
+    /// The record of a finished training, if it is finished.
+    ///
+    /// # Errors
+    /// `Malformed` if it is damaged.
+    pub fn read(folder: &Folder, system: &str, division: &str) -> Result<Option<Self>> {
+        read_json(&folder.run(system, division).join("summary.json"))
+    }
+}
+
+/// Makes sure that `system` is trained in `division`: resumes a run that was stopped.
+pub(crate) fn ensure(
+    config: &StudyConfig,
+    system: &SystemEntry,
+    cohort: &Cohort,
+    division: &Division,
+    folder: &Folder,
+    options: &mut Options<'_>,
+    stop: &AtomicBool,
+) -> Result<Trained> {
+    if let Some(trained) = Trained::read(folder, &system.id, &division.name)? {
+        return Ok(trained);
+    }
+    let train = config.train_config(system)?;
+    let out = folder.run(&system.id, &division.name);
+    (options.progress)(Event::Training {
+        system: &system.id,
+        division: &division.name,
+    });
+    let fail = |e: multirnet_train::Error| {
+        Error::new(
+            ErrorKind::Training,
+            format!("training of {:?}: {e}", system.id),
+        )
+    };
+    let settings = multirnet_train::Options {
+        out: &out,
+        cache: &folder.cache(),
+        read: options.read,
+        device: options.device.clone(),
+        resume: out.join("checkpoints/last.state").exists(),
+        prepare_jobs: 2,
+    };
+    let progress = &mut options.progress;
+    let mut parameters = 0;
+    let summary = multirnet_train::train(
+        &train,
+        cohort,
+        &division.split,
+        &settings,
+        &mut |event: &multirnet_train::Event| {
+            if let multirnet_train::Event::Started { parameters: n, .. } = event {
+                parameters = *n;
+            }
+            progress(Event::Train(event));
+        },
+        stop,
+    )
+    .map_err(fail)?;
+    if summary.reason == StopReason::Interrupted {
+        return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+    }
+    let weights = summary.best_weights.file_name().unwrap_or_default();
+    let trained = Trained {
+        parameters,
+        epochs: summary.epochs,
+        steps: summary.steps,
+        best_epoch: summary.best_epoch,
+        best_loss: summary.best_loss,
+        minutes: summary.minutes,
+        weights: weights.to_string_lossy().into_owned(),
+    };
+    write_json(&out.join("summary.json"), &trained)?;
+    Ok(trained)
+}
