@@ -2,8 +2,8 @@
 
 use super::{differences, mean_sd};
 use crate::{Error, ErrorKind, Result};
+use puruspe::invbetai;
 use serde::{Deserialize, Serialize};
-use statrs::distribution::{ContinuousCDF, StudentsT};
 
 /// A value with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -59,9 +59,9 @@ impl BlandAltman {
             )
         })?;
         let n = d.len() as f64;
-        let student = StudentsT::new(0.0, 1.0, n - 1.0)
-            .map_err(|e| Error::new(ErrorKind::Invalid, e.to_string()))?;
-        let quantile = student.inverse_cdf((1.0 + CONFIDENCE) / 2.0);
+        // Student's quantile by that of the beta distribution.
+        let share = invbetai(1.0 - CONFIDENCE, (n - 1.0) / 2.0, 0.5);
+        let quantile = ((n - 1.0) * (1.0 - share) / share).sqrt();
         let limit = |value: f64, error: f64| Limit {
             value,
             low: value - quantile * error,

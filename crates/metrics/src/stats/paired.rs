@@ -2,8 +2,8 @@
 
 use super::{differences, mean_sd};
 use crate::Result;
+use puruspe::{betai, erfc};
 use serde::{Deserialize, Serialize};
-use statrs::function::{beta::beta_reg, erf::erfc};
 
 /// Student's t test of paired values, two-sided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,7 +49,7 @@ pub fn paired_t(a: &[f64], b: &[f64]) -> Result<PairedT> {
             if t.is_infinite() {
                 0.0
             } else {
-                beta_reg(f / 2.0, 0.5, f / (f + t * t))
+                betai(f / 2.0, 0.5, f / (f + t * t))
             }
         }),
     })
