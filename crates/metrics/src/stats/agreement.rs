@@ -2,8 +2,8 @@
 
 use super::{differences, mean_sd};
 use crate::{Error, ErrorKind, Result};
-use puruspe::invbetai;
 use serde::{Deserialize, Serialize};
+use special::Beta;
 
 /// A value with its confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,8 @@ impl BlandAltman {
         })?;
         let n = d.len() as f64;
         // Student's quantile by that of the beta distribution.
-        let share = invbetai(1.0 - CONFIDENCE, (n - 1.0) / 2.0, 0.5);
+        let (a, b) = ((n - 1.0) / 2.0, 0.5);
+        let share = (1.0 - CONFIDENCE).inv_inc_beta(a, b, a.ln_beta(b));
         let quantile = ((n - 1.0) * (1.0 - share) / share).sqrt();
         let limit = |value: f64, error: f64| Limit {
             value,

@@ -2,8 +2,8 @@
 
 use super::{differences, mean_sd};
 use crate::Result;
-use puruspe::{betai, erfc};
 use serde::{Deserialize, Serialize};
+use special::{Beta, Error as _};
 
 /// Student's t test of paired values, two-sided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,7 +49,9 @@ pub fn paired_t(a: &[f64], b: &[f64]) -> Result<PairedT> {
             if t.is_infinite() {
                 0.0
             } else {
-                betai(f / 2.0, 0.5, f / (f + t * t))
+                // Student's two tails by the beta distribution.
+                let (a, b) = (f / 2.0, 0.5);
+                (f / (f + t * t)).inc_beta(a, b, a.ln_beta(b))
             }
         }),
     })
@@ -124,7 +126,7 @@ pub fn wilcoxon(a: &[f64], b: &[f64]) -> Result<Wilcoxon> {
         let n = d.len() as f64;
         let mean = n * (n + 1.0) / 4.0;
         let variance = (n * (n + 1.0) * (2.0 * n + 1.0) - ties / 2.0) / 24.0;
-        erfc((positive - mean).abs() / (2.0 * variance).sqrt())
+        ((positive - mean).abs() / (2.0 * variance).sqrt()).compl_error()
     };
     Ok(Wilcoxon {
         n: all.len(),
