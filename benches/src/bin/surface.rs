@@ -204,7 +204,8 @@ fn entries(o: &Arguments, masks: &[PathBuf; 2]) -> Result<Vec<Entry>> {
                 .args(["--shape", &shape, "--serve", convention.name()])
                 .args(masks)
                 .env("RAYON_NUM_THREADS", n.to_string());
-            entry(format!("multirnet, {n} threads"), true, command);
+            let plural = if n == 1 { "" } else { "s" };
+            entry(format!("multirnet, {n} thread{plural}"), true, command);
         }
         if o.peers.no_peers {
             continue;
