@@ -1,7 +1,7 @@
 //! Axes of figures: round ticks, labels, grid lines.
 
 use crate::Theme;
-use crate::svg::{fit, line, text};
+use crate::svg::{break_lines, line, text};
 use maud::{Markup, html};
 
 /// Size of texts on axes, in units of the figure.
@@ -127,11 +127,14 @@ pub(crate) fn heading(title: &str, width: f64, theme: &Theme) -> (Markup, f64) {
         return (html! {}, 14.0);
     }
     let size = 16.0;
+    let lines = break_lines(title, size, true, width - 32.0);
     let markup = html! {
         title { (title) }
-        (text(16.0, 25.0, theme.style(size).bold(), &fit(title, size, true, width - 32.0)))
+        @for (i, part) in lines.iter().enumerate() {
+            (text(16.0, 25.0 + 20.0 * i as f64, theme.style(size).bold(), part))
+        }
     };
-    (markup, 40.0)
+    (markup, 20.0 + 20.0 * lines.len() as f64)
 }
 
 /// A text that reads upwards, centred at `y`.

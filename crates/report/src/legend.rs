@@ -27,20 +27,30 @@ pub(crate) fn marks_legend(
 
 fn entries(names: &[&str], at: [f64; 2], width: f64, lines: bool, theme: &Theme) -> (Markup, f64) {
     let sample = if lines { SAMPLE } else { 12.0 };
-    let widest = names
+    let widths: Vec<f64> = names
         .iter()
-        .map(|n| text_width(n, SMALL, false))
-        .fold(1.0, f64::max);
-    let cell = (sample + 8.0 + widest + 18.0).min(width);
-    let columns = ((width / cell).floor() as usize).clamp(1, names.len().max(1));
-    let rows = names.len().div_ceil(columns).max(1);
+        .map(|n| sample + 8.0 + text_width(n, SMALL, false) + 18.0)
+        .collect();
+    // As many columns as fit, each as wide as its widest entry.
+    let layout = |columns: usize| {
+        let rows = names.len().div_ceil(columns).max(1);
+        let cells = widths.chunks(rows).map(|c| c.iter().copied().fold(0.0, f64::max));
+        (rows, cells.collect::<Vec<f64>>())
+    };
+    let most = names.len().clamp(1, 4);
+    let (rows, cells) = (1..=most)
+        .rev()
+        .map(layout)
+        .find(|(_, cells)| cells.iter().sum::<f64>() <= width + 18.0)
+        .unwrap_or((names.len(), vec![width]));
     let markup = html! {
         @for (i, name) in names.iter().enumerate() {
-            @let place = [at[0] + cell * (i / rows) as f64, at[1] + ROW * (i % rows) as f64];
-            (entry(i, name, place, [sample, cell - sample - 8.0], theme))
+            @let before = cells.iter().take(i / rows).sum::<f64>();
+            @let place = [at[0] + before, at[1] + ROW * (i % rows) as f64];
+            (entry(i, name, place, [sample, cells[i / rows] - sample - 8.0], theme))
         }
     };
-    (markup, ROW * rows as f64)
+    (markup, ROW * rows.max(1) as f64)
 }
 
 /// Entries below each other; the markup and its height.

@@ -111,6 +111,8 @@ pub(crate) fn picture_over(
 
 /// A whole figure.
 pub(crate) fn document(width: f64, height: f64, ground: &str, body: &Markup) -> String {
+    // Whole units, so that pictures end with a pixel.
+    let (width, height) = (width.ceil(), height.ceil());
     let view = format!("0 0 {width} {height}");
     html! {
         svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox=(view)

@@ -83,9 +83,7 @@ pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
         (axis.below([top, bottom], &chart.axis, true, theme))
         @for (y, row) in &rows {
             @match row {
-                Row::Name(name) => {
-                    (text(16.0, *y, theme.style(SMALL).bold(), &fit(name, SMALL, true, left - 20.0)))
-                }
+                Row::Name(_) => {}
                 Row::Bar(i, bar) => {
                     (text(left - 9.0, y + 4.5, theme.style(SMALL).end(), &fit(&bar.name, SMALL, false, left - 30.0)))
                     (one_bar(*i, bar, &axis, *y, theme))
@@ -96,6 +94,14 @@ pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
             (text(right + 12.0, y + 4.5, theme.style(SMALL), value))
         }
         (line([axis.at(0.0), top], [axis.at(0.0), bottom], theme.text, 1.2))
+        // Names may run across the axis; their rim interrupts it.
+        g stroke=(theme.ground) stroke-width="5" stroke-linejoin="round" paint-order="stroke" {
+            @for (y, row) in &rows {
+                @if let Row::Name(name) = row {
+                    (text(16.0, *y, theme.style(SMALL).bold(), &fit(name, SMALL, true, ONE_COLUMN - 32.0)))
+                }
+            }
+        }
         @for (i, part) in note.iter().enumerate() {
             (text(16.0, bottom + 62.0 + 17.0 * i as f64, theme.style(SMALL - 1.0).faint(), part))
         }
@@ -142,7 +148,7 @@ fn one_bar(i: usize, bar: &Bar, axis: &Axis, y: f64, theme: &Theme) -> Markup {
             @let [low, high] = ends.map(|v| axis.at(v));
             // The rim keeps the interval visible on the bar's hatch.
             g.interval {
-                @for (colour, width) in [(theme.ground, 5.0), (theme.text, 1.8)] {
+                @for (colour, width) in [(theme.ground, 4.6), (theme.text, 1.8)] {
                     (line([low, y], [high, y], colour, width))
                     @for x in [low, high] { (line([x, y - 6.0], [x, y + 6.0], colour, width)) }
                 }

@@ -2,7 +2,7 @@
 
 use crate::Theme;
 use crate::axes::{Axis, SMALL, drawable, heading, short};
-use crate::svg::{ONE_COLUMN, document, fit, line, num, text, text_width};
+use crate::svg::{ONE_COLUMN, break_lines, document, fit, line, num, text, text_width};
 use crate::theme::marker;
 use maud::{Markup, html};
 
@@ -90,22 +90,20 @@ impl BoxSummary {
 
 const ROW: f64 = 46.0;
 const LANE: f64 = 24.0;
+const LINE: f64 = 15.0;
+/// Width that names and counts may take before they are broken into lines.
+const LABEL: f64 = 150.0;
 
 /// Draws a box plot with one row a group: box from first to third quartile, line at the median with
 /// its value, whiskers to the last values within 1.5 interquartile ranges, every value as a point.
 /// Each label counts values, undefined and infinite ones. Height grows with the number of groups.
 pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
-    let labels: Vec<[String; 2]> = plot.groups.iter().map(|g| label(g, plot.range)).collect();
-    let widest = labels
-        .iter()
-        .flat_map(|[name, count]| {
-            [
-                text_width(name, SMALL, true),
-                text_width(count, SMALL - 1.0, false),
-            ]
-        })
-        .fold(60.0, f64::max);
-    let left = (widest + 26.0).min(190.0);
+    let labels: Vec<[Vec<String>; 2]> = plot.groups.iter().map(|g| label(g, plot.range)).collect();
+    let names = labels.iter().flat_map(|l| &l[0]).map(|t| text_width(t, SMALL, true));
+    let counts = labels.iter().flat_map(|l| &l[1]).map(|t| text_width(t, SMALL - 1.0, false));
+    let left = names.chain(counts).fold(60.0, f64::max) + 24.0;
+    let most_lines = labels.iter().map(|l| l[0].len() + l[1].len()).max().unwrap_or(2);
+    let pitch = ROW.max(12.0 + LINE * most_lines as f64);
     let marks: Vec<&Significance> = plot
         .marks
         .iter()
@@ -122,7 +120,7 @@ pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
     if reference.is_some() {
         top += 30.0;
     }
-    let bottom = top + ROW * plot.groups.len().max(1) as f64;
+    let bottom = top + pitch * plot.groups.len().max(1) as f64;
     let axis = match plot.range {
         Some([low, high]) => Axis::fixed((low, high), left, right),
         None => {
@@ -130,19 +128,20 @@ pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
             Axis::around(values, left, right)
         }
     };
-    let row = |i: usize| top + ROW * (i as f64 + 0.5);
+    let row = |i: usize| top + pitch * (i as f64 + 0.5);
     let body = html! {
         (heading)
         (axis.below([top, bottom], &plot.axis, true, theme))
         @for (i, (group, label)) in plot.groups.iter().zip(&labels).enumerate() {
-            (text(left - 10.0, row(i) - 2.0, theme.style(SMALL).bold().end(),
-                &fit(&label[0], SMALL, true, left - 18.0)))
-            (text(left - 10.0, row(i) + 14.0, theme.style(SMALL - 1.0).faint().end(),
-                &fit(&label[1], SMALL - 1.0, false, left - 14.0)))
+            @let lines = label[0].len() + label[1].len();
+            @for (k, part) in label.iter().flatten().enumerate() {
+                @let style = if k < label[0].len() { theme.style(SMALL).bold() } else { theme.style(SMALL - 1.0).faint() };
+                (text(left - 10.0, row(i) + 12.0 + LINE * (k as f64 - lines as f64 / 2.0), style.end(), part))
+            }
             (one_box(i, group, &axis, row(i), theme))
         }
         @match reference {
-            Some(r) => { (column(&marks, r, plot, right, &row, theme)) }
+            Some(r) => { (column(&marks, r, plot, [right, top], &row, theme)) }
             None => {
                 @for (mark, lane) in marks.iter().zip(&lanes) {
                     (bracket(mark, right + 8.0 + LANE * *lane as f64, &row, theme))
@@ -158,10 +157,10 @@ pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
 }
 
 fn note_lines(note: &str) -> Vec<String> {
-    crate::svg::break_lines(note, SMALL - 1.0, false, ONE_COLUMN - 32.0)
+    break_lines(note, SMALL - 1.0, false, ONE_COLUMN - 32.0)
 }
 
-fn label(group: &BoxGroup, range: Option<[f64; 2]>) -> [String; 2] {
+fn label(group: &BoxGroup, range: Option<[f64; 2]>) -> [Vec<String>; 2] {
     let undefined = group.values.iter().filter(|v| v.is_nan()).count();
     let finite = group.values.iter().filter(|v| drawable(**v));
     let outside = range.map_or(0, |[low, high]| {
@@ -182,7 +181,12 @@ fn label(group: &BoxGroup, range: Option<[f64; 2]>) -> [String; 2] {
             counts += &format!(", {count} {what}");
         }
     }
-    [group.name.clone(), counts]
+    let mut name = break_lines(&group.name, SMALL, true, LABEL);
+    if name.len() > 2 {
+        let rest = name.split_off(1).join(" ");
+        name.push(fit(&rest, SMALL, true, LABEL));
+    }
+    [name, break_lines(&counts, SMALL - 1.0, false, LABEL)]
 }
 
 fn one_box(i: usize, group: &BoxGroup, axis: &Axis, y: f64, theme: &Theme) -> Markup {
@@ -201,17 +205,19 @@ fn one_box(i: usize, group: &BoxGroup, axis: &Axis, y: f64, theme: &Theme) -> Ma
     let value_at = median.clamp(from + value_half, (to - value_half).max(from + value_half));
     html! {
         g.box {
-            @for (x, edge) in [(low, q1), (high, q3)] {
-                (line([x, y], [edge, y], theme.text, 1.2))
-                (line([x, y - 5.0], [x, y + 5.0], theme.text, 1.2))
-            }
             rect x=(num(q1)) y=(num(top)) width=(num((q3 - q1).max(0.0))) height=(2.0 * half)
-                fill=(colour) fill-opacity="0.25" stroke=(theme.text) stroke-width="1.2" {}
+                fill=(colour) fill-opacity="0.22" {}
             @for (k, v) in group.values.iter().enumerate().filter(|(_, v)| axis.holds(**v)) {
                 // A fixed scatter that keeps equal values apart.
                 @let shift = ((k * 7 + 3) % 11) as f64 / 10.0 - 0.5;
-                g opacity="0.75" { (marker(i, [axis.at(*v), y + 1.4 * half * shift], 2.3, colour, theme.ground)) }
+                g opacity="0.65" { (marker(i, [axis.at(*v), y + 1.5 * half * shift], 1.9, colour, theme.ground)) }
             }
+            @for (x, edge) in [(low, q1), (high, q3)] {
+                (line([x, y], [edge, y], theme.text, 1.3))
+                (line([x, y - 5.0], [x, y + 5.0], theme.text, 1.3))
+            }
+            rect x=(num(q1)) y=(num(top)) width=(num((q3 - q1).max(0.0))) height=(2.0 * half)
+                fill="none" stroke=(theme.text) stroke-width="1.3" {}
             (line([median, top - 1.0], [median, top + 2.0 * half + 1.0], theme.text, 3.0))
             (text(value_at, top - 4.0, theme.style(SMALL - 1.0).middle(), &value))
         }
@@ -270,7 +276,7 @@ fn column(
     marks: &[&Significance],
     reference: usize,
     plot: &BoxPlot,
-    right: f64,
+    [right, top]: [f64; 2],
     row: &impl Fn(usize) -> f64,
     theme: &Theme,
 ) -> Markup {
@@ -278,8 +284,8 @@ fn column(
     let name = &plot.groups[reference].name;
     let room = 2.0 * (ONE_COLUMN - 2.0 - x);
     html! {
-        (text(x, row(0) - ROW / 2.0 - 24.0, theme.style(SMALL - 1.0).faint().middle(), "versus"))
-        (text(x, row(0) - ROW / 2.0 - 9.0, theme.style(SMALL - 1.0).faint().middle(),
+        (text(x, top - 24.0, theme.style(SMALL - 1.0).faint().middle(), "versus"))
+        (text(x, top - 9.0, theme.style(SMALL - 1.0).faint().middle(),
             &fit(name, SMALL - 1.0, false, room)))
         (text(x, row(reference) + 9.0, theme.style(SMALL).faint().middle(), "–"))
         @for mark in marks {

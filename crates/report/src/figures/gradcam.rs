@@ -74,25 +74,27 @@ pub fn gradcam_svg(figure: &GradCam, theme: &Theme) -> Result<String> {
     let width = if both { TWO_COLUMNS } else { ONE_COLUMN };
     let (heading, top) = heading(&figure.title, width, theme);
     let mut parts = vec![];
-    let mut bottom = top;
-    let columns = [("Right", &right), ("Wrong", &wrong)];
-    let filled = columns.iter().filter(|c| !c.1.is_empty());
-    for (k, (name, cases)) in filled.enumerate() {
-        let x = k as f64 * (TWO_COLUMNS - ONE_COLUMN);
+    let columns: Vec<_> = [("Right", &right), ("Wrong", &wrong)]
+        .into_iter()
+        .filter(|c| !c.1.is_empty())
+        .collect();
+    let left = |k: usize| k as f64 * (TWO_COLUMNS - ONE_COLUMN);
+    for (k, (name, cases)) in columns.iter().enumerate() {
         let title = format!("{name} ({} of {})", cases.len(), figure.cases.len());
-        parts.push(text(
-            x + 16.0,
-            top + 14.0,
-            theme.style(SMALL + 1.0).bold(),
-            &title,
-        ));
-        let mut y = top + 26.0;
-        for case in cases.iter() {
-            let (markup, tall) = case_row(case, [x, y], theme)?;
-            parts.push(markup);
-            y += tall + 12.0;
+        let style = theme.style(SMALL + 1.0).bold();
+        parts.push(text(left(k) + 16.0, top + 14.0, style, &title));
+    }
+    let mut bottom = top + 26.0;
+    for i in 0..right.len().max(wrong.len()) {
+        let mut tallest = 0.0f64;
+        for (k, (_, cases)) in columns.iter().enumerate() {
+            if let Some(case) = cases.get(i) {
+                let (markup, tall) = case_row(case, [left(k), bottom], theme)?;
+                parts.push(markup);
+                tallest = tallest.max(tall);
+            }
         }
-        bottom = bottom.max(y);
+        bottom += tallest + 10.0;
     }
     let note = break_lines(&figure.note, SMALL, false, width - 32.0);
     let y = bottom + 16.0;
@@ -120,8 +122,7 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
     case.scan.check_same(&case.heat, &about("activation map"))?;
     case.scan.check_same(&case.lesion, &about("lesion"))?;
     if let Some(check) = &case.randomised {
-        case.scan
-            .check_same(&check.heat, &about("map of randomised weights"))?;
+        case.scan.check_same(&check.heat, &about("map of randomised weights"))?;
     }
     let side = (ONE_COLUMN - 32.0 - 2.0 * GAP) / 3.0;
     let [tall_mm, wide_mm] = case.scan.size_mm();
@@ -146,7 +147,7 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
         ("Scan", String::new(), None),
         ("Activation", in_lesion, Some(&case.heat)),
         (
-            "Weights randomised",
+            "Random weights",
             check,
             case.randomised.as_ref().map(|c| &c.heat),
         ),
@@ -183,10 +184,7 @@ fn panel(
 ) -> Result<Markup> {
     let grey = case.scan.data().iter().map(|&v| lung_window(v));
     let rgb: Vec<u8> = match heat {
-        Some(heat) => grey
-            .zip(heat.data())
-            .flat_map(|(g, &v)| blend(g, v))
-            .collect(),
+        Some(heat) => grey.zip(heat.data()).flat_map(|(g, &v)| blend(g, v)).collect(),
         None => grey.flat_map(|g| [g; 3]).collect(),
     };
     let [rows, columns] = case.scan.shape();

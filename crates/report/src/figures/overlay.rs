@@ -70,12 +70,16 @@ pub fn overlay_svg(figure: &OverlayFigure, theme: &Theme) -> Result<String> {
     let side = ((TWO_COLUMNS - 32.0 - GAP * (columns - 1) as f64) / columns as f64).min(300.0);
     let (heading, mut y) = heading(&figure.title, TWO_COLUMNS, theme);
     let mut rows = vec![];
-    for case in &figure.cases {
-        let (markup, tall) = case_row(case, y, columns, side, theme)?;
+    let names = |case: &OverlayCase| case.systems.iter().map(|s| s.name.clone()).collect();
+    let first: Vec<String> = figure.cases.first().map(names).unwrap_or_default();
+    for (i, case) in figure.cases.iter().enumerate() {
+        // Names stand once where each column has one.
+        let named = i == 0 || columns < widest || first != names(case);
+        let (markup, tall) = case_row(case, y, columns, side, named, theme)?;
         rows.push(markup);
-        y += tall + 12.0;
+        y += tall + 4.0;
     }
-    y += 8.0;
+    y += 14.0;
     let note = break_lines(&figure.note, SMALL, false, TWO_COLUMNS - 32.0);
     let body = html! {
         (heading)
@@ -129,6 +133,7 @@ fn case_row(
     top: f64,
     columns: usize,
     side: f64,
+    named: bool,
     theme: &Theme,
 ) -> Result<(Markup, f64)> {
     case.scan
@@ -146,7 +151,8 @@ fn case_row(
     for system in &case.systems {
         names.push(break_lines(&system.name, SMALL, true, side));
     }
-    let lines = names.iter().map(Vec::len).max().unwrap_or(1).min(2) as f64;
+    let most_lines = names.iter().map(Vec::len).max().unwrap_or(1).min(2);
+    let lines = if named { most_lines as f64 } else { 0.0 };
     let line_height = 16.0;
     let step = lines * line_height + tall + 26.0;
     let mut markup = vec![html! {
@@ -169,7 +175,7 @@ fn case_row(
         let bar = 50.0 * size[0] / wide_mm;
         markup.push(html! {
             g.panel {
-                @for (k, part) in name.iter().take(2).enumerate() {
+                @for (k, part) in name.iter().take(if named { 2 } else { 0 }).enumerate() {
                     (text(x, y + 12.0 + line_height * k as f64 + (lines - name.len().min(2) as f64) * line_height,
                         theme.style(SMALL).bold(), part))
                 }
@@ -177,11 +183,12 @@ fn case_row(
                 (rimmed(&truth, TRUTH, false))
                 @if let Some(d) = &outline { (rimmed(d, SYSTEM, true)) }
                 @else {
-                    (text_on_picture(at[0] + 10.0, at[1] + size[1] / 2.0, Theme::DARK.style(SMALL).bold().middle(), "R"))
-                    (text_on_picture(at[0] + size[0] - 10.0, at[1] + size[1] / 2.0, Theme::DARK.style(SMALL).bold().middle(), "L"))
-                    @if bar < size[0] - 12.0 {
-                        (line([at[0] + 6.0, at[1] + size[1] - 7.0], [at[0] + 6.0 + bar, at[1] + size[1] - 7.0], "#ffffff", 2.5))
-                        (text_on_picture(at[0] + 6.0, at[1] + size[1] - 12.0, Theme::DARK.style(SMALL - 1.0), "50 mm"))
+                    (text_on_picture(at[0] + 10.0, at[1] + 15.0, Theme::DARK.style(SMALL).bold().middle(), "R"))
+                    (text_on_picture(at[0] + size[0] - 10.0, at[1] + 15.0, Theme::DARK.style(SMALL).bold().middle(), "L"))
+                    @if bar < size[0] - 48.0 {
+                        @let under = y + lines * line_height + tall + 11.5;
+                        (line([at[0], under], [at[0] + bar, under], theme.text, 2.5))
+                        (text(at[0] + bar + 6.0, under + 4.5, theme.style(SMALL), "50 mm"))
                     }
                 }
                 @if let Some(s) = system {

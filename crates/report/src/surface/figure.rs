@@ -146,12 +146,19 @@ pub fn surfaces_svg(figure: &SurfaceFigure, theme: &Theme) -> Result<String> {
         let tall = (side * tall_mm / wide_mm).clamp(40.0, 1.4 * side);
         // Three pixels a unit, as `figure_png` at the scale of print.
         let pixels = [side, tall].map(|v| (3.0 * v).round().max(1.0) as usize);
+        let letters = camera.letters();
         pictures.push(upright(22.0, y + tall / 2.0, theme, view.name()));
         for (k, panel) in figure.panels.iter().enumerate() {
             let x = left + (side + gap) * k as f64;
             let data = render(&panel.surfaces, &camera, pixels, ground)?;
             pictures.push(html! {
-                g.panel { (picture_over([x, y], [side, tall], pixels, &data)?) }
+                g.panel {
+                    (picture_over([x, y], [side, tall], pixels, &data)?)
+                    @if let Some([from, to]) = letters {
+                        (text(x + 2.0, y + 12.0, theme.style(SMALL - 1.0).faint(), from))
+                        (text(x + side - 2.0, y + 12.0, theme.style(SMALL - 1.0).faint().end(), to))
+                    }
+                }
             });
         }
         y += tall + 8.0;

@@ -42,8 +42,10 @@ pub enum View3 {
     Left,
     /// From the patient's right.
     Right,
-    /// From above.
+    /// From above, the front up.
     Superior,
+    /// From below, the front up, as axial slices are shown.
+    Inferior,
     /// From the front, turned to the patient's left and a little above.
     Oblique,
 }
@@ -57,6 +59,7 @@ impl View3 {
             Self::Left => "Left",
             Self::Right => "Right",
             Self::Superior => "Superior",
+            Self::Inferior => "Inferior",
             Self::Oblique => "Oblique",
         }
     }
@@ -88,10 +91,11 @@ impl Camera {
             View3::Left => [1.0, 0.0, 0.0],
             View3::Right => [-1.0, 0.0, 0.0],
             View3::Superior => [0.0, 0.0, 1.0],
+            View3::Inferior => [0.0, 0.0, -1.0],
             View3::Oblique => unit([0.6, -0.75, 0.3]),
         };
         let above = match view {
-            View3::Superior => [0.0, -1.0, 0.0],
+            View3::Superior | View3::Inferior => [0.0, -1.0, 0.0],
             _ => [0.0, 0.0, 1.0],
         };
         let right = unit(cross(above, towards));
@@ -103,6 +107,19 @@ impl Camera {
             axes,
             centre: std::array::from_fn(|k| (low[k] + high[k]) / 2.0),
             size_mm: [margin(extent(axes[1])), margin(extent(axes[0]))],
+        })
+    }
+
+    /// Letters of the directions at the picture's left and right edges, `None` where the view is
+    /// not along an axis of the body.
+    pub fn letters(&self) -> Option<[&'static str; 2]> {
+        let pairs = [["R", "L"], ["A", "P"], ["I", "S"]];
+        let axis = (0..3).find(|k| self.axes[0][*k].abs() > 0.99)?;
+        let [low, high] = pairs[axis];
+        Some(if self.axes[0][axis] > 0.0 {
+            [low, high]
+        } else {
+            [high, low]
         })
     }
 

@@ -93,7 +93,7 @@
 
   // Radians: yaw turns the viewer to the patient's left, pitch upwards.
   const VIEWS = { anterior: [0, 0], posterior: [Math.PI, 0], left: [Math.PI / 2, 0], right: [-Math.PI / 2, 0],
-    superior: [0, Math.PI / 2], oblique: [0.67, 0.3] };
+    superior: [Math.PI, Math.PI / 2], inferior: [0, -Math.PI / 2], oblique: [0.67, 0.3] };
   let [yaw, pitch] = VIEWS.oblique;
   let zoom = 1;
   let waiting = false;

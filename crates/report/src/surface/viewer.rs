@@ -56,7 +56,7 @@ pub fn surface_page(page: &SurfacePage) -> Result<String> {
                 }
             }
             p {
-                @for view in ["anterior", "posterior", "left", "right", "superior", "oblique"] {
+                @for view in ["anterior", "posterior", "left", "right", "superior", "inferior", "oblique"] {
                     button type="button" data-view=(view) { "From " (if view == "oblique" { "the front, obliquely" } else { from(view) }) }
                 }
             }
@@ -85,6 +85,7 @@ fn from(view: &str) -> &str {
         "anterior" => "the front",
         "posterior" => "the back",
         "superior" => "above",
+        "inferior" => "below",
         "left" => "the patient's left",
         _ => "the patient's right",
     }
