@@ -127,7 +127,7 @@ fn charts(theme: &Theme) -> Outcome<Named> {
             .map(|k| mark(0, k, ["n.s.", "*", "**", "***"][(k / 2).min(3)]))
             .collect(),
         range: Some([0.0, 100.0]),
-        note: "Wilcoxon signed-rank test, paired by case, Holm correction: * p < 0.05, ** p < 0.01, *** p < 0.001, n.s. not significant.".into(),
+        note: "Wilcoxon signed-rank test, paired by case, Holm correction: * p\u{a0}<\u{a0}0.05, ** p\u{a0}<\u{a0}0.01, *** p\u{a0}<\u{a0}0.001, n.s. not significant.".into(),
     };
     figures.push(("boxes", box_plot_svg(&all, theme)));
     let few = BoxPlot {
@@ -219,7 +219,11 @@ fn charts(theme: &Theme) -> Outcome<Named> {
             },
             BarGroup {
                 name: "Loss".into(),
-                bars: vec![bar("Dice", 81.7), bar("Tversky", 83.0), bar("focal Tversky", 84.2)],
+                bars: vec![
+                    bar("Dice", 81.7),
+                    bar("Tversky", 83.0),
+                    bar("focal Tversky", 84.2),
+                ],
             },
             BarGroup {
                 name: "Context slices n".into(),
@@ -275,8 +279,17 @@ fn dice_percent(a: &Volume<u8>, b: &Volume<u8>) -> Option<f64> {
 
 fn scene(seed: u64, class: Diagnosis) -> Outcome<(Phantom, usize)> {
     let phantom = PhantomConfig::sample(seed, class, 256).generate()?;
-    let area = |z: &usize| phantom.lesions.plane(*z).iter().filter(|v| **v != 0).count();
-    let busiest = (0..phantom.lesions.shape()[0]).max_by_key(area).unwrap_or(0);
+    let area = |z: &usize| {
+        phantom
+            .lesions
+            .plane(*z)
+            .iter()
+            .filter(|v| **v != 0)
+            .count()
+    };
+    let busiest = (0..phantom.lesions.shape()[0])
+        .max_by_key(area)
+        .unwrap_or(0);
     Ok((phantom, busiest))
 }
 
@@ -306,7 +319,10 @@ fn pictures(theme: &Theme) -> Outcome<Named> {
         let [rows, columns] = scan.shape();
         let heat = |at: [f64; 2], r: f64| {
             let values = (0..rows * columns).map(|p| {
-                let (y, x) = ((p / columns) as f64 / rows as f64, (p % columns) as f64 / columns as f64);
+                let (y, x) = (
+                    (p / columns) as f64 / rows as f64,
+                    (p % columns) as f64 / columns as f64,
+                );
                 (-((y - at[0]).powi(2) + (x - at[1]).powi(2)) / (r * r)).exp() as f32
             });
             Slice::new(rows, columns, scan.spacing_mm(), values.collect())
@@ -314,7 +330,13 @@ fn pictures(theme: &Theme) -> Outcome<Named> {
         gradcam.cases.push(GradCamCase {
             name: format!("Phantom {}", i + 1),
             truth: phantom.class.label().into(),
-            predicted: if i < 2 { phantom.class } else { Diagnosis::Normal }.label().into(),
+            predicted: if i < 2 {
+                phantom.class
+            } else {
+                Diagnosis::Normal
+            }
+            .label()
+            .into(),
             probability: 0.93 - 0.11 * i as f64,
             heat: heat([0.6, 0.2 + 0.15 * i as f64], 0.25)?,
             lesion: truth.clone(),
@@ -363,7 +385,12 @@ fn pictures(theme: &Theme) -> Outcome<Named> {
 fn panels(phantom: &Phantom) -> Outcome<Vec<SurfacePanel>> {
     let prediction = predicted(&phantom.lesions, &phantom.lungs, 3);
     let lungs = Some(&phantom.lungs);
-    Ok(surface_panels(lungs, &phantom.lesions, &prediction, &Detail::FINE)?)
+    Ok(surface_panels(
+        lungs,
+        &phantom.lesions,
+        &prediction,
+        &Detail::FINE,
+    )?)
 }
 
 fn turning(pictures: &Named) -> Outcome<String> {

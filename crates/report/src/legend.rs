@@ -34,7 +34,9 @@ fn entries(names: &[&str], at: [f64; 2], width: f64, lines: bool, theme: &Theme)
     // As many columns as fit, each as wide as its widest entry.
     let layout = |columns: usize| {
         let rows = names.len().div_ceil(columns).max(1);
-        let cells = widths.chunks(rows).map(|c| c.iter().copied().fold(0.0, f64::max));
+        let cells = widths
+            .chunks(rows)
+            .map(|c| c.iter().copied().fold(0.0, f64::max));
         (rows, cells.collect::<Vec<f64>>())
     };
     let most = names.len().clamp(1, 4);

@@ -254,10 +254,10 @@ pub(crate) fn fit(content: &str, size: f64, bold: bool, width: f64) -> String {
     String::new()
 }
 
-/// Breaks a text at spaces into lines that fit into `width`.
+/// Breaks a text at spaces (not at non-breaking ones) into lines that fit into `width`.
 pub(crate) fn break_lines(content: &str, size: f64, bold: bool, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
-    for word in content.split_whitespace() {
+    for word in content.split([' ', '\n', '\t']).filter(|w| !w.is_empty()) {
         let longer = lines.last().map(|line| format!("{line} {word}"));
         match (longer, lines.last_mut()) {
             (Some(longer), Some(line)) if text_width(&longer, size, bold) <= width => {

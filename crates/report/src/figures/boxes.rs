@@ -99,11 +99,19 @@ const LABEL: f64 = 150.0;
 /// Each label counts values, undefined and infinite ones. Height grows with the number of groups.
 pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
     let labels: Vec<[Vec<String>; 2]> = plot.groups.iter().map(|g| label(g, plot.range)).collect();
-    let names = labels.iter().flat_map(|l| &l[0]).map(|t| text_width(t, SMALL, true));
-    let counts = labels.iter().flat_map(|l| &l[1]).map(|t| text_width(t, SMALL - 1.0, false));
+    let names = labels
+        .iter()
+        .flat_map(|l| &l[0])
+        .map(|t| text_width(t, SMALL, true));
+    let counts = labels
+        .iter()
+        .flat_map(|l| &l[1])
+        .map(|t| text_width(t, SMALL - 1.0, false));
     let left = names.chain(counts).fold(60.0, f64::max) + 24.0;
-    let most_lines = labels.iter().map(|l| l[0].len() + l[1].len()).max().unwrap_or(2);
-    let pitch = ROW.max(12.0 + LINE * most_lines as f64);
+    let heights: Vec<f64> = labels
+        .iter()
+        .map(|l| ROW.max(14.0 + LINE * (l[0].len() + l[1].len()) as f64))
+        .collect();
     let marks: Vec<&Significance> = plot
         .marks
         .iter()
@@ -120,7 +128,7 @@ pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
     if reference.is_some() {
         top += 30.0;
     }
-    let bottom = top + pitch * plot.groups.len().max(1) as f64;
+    let bottom = top + heights.iter().sum::<f64>().max(ROW);
     let axis = match plot.range {
         Some([low, high]) => Axis::fixed((low, high), left, right),
         None => {
@@ -128,7 +136,7 @@ pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
             Axis::around(values, left, right)
         }
     };
-    let row = |i: usize| top + pitch * (i as f64 + 0.5);
+    let row = |i: usize| top + heights[..i].iter().sum::<f64>() + heights[i] / 2.0;
     let body = html! {
         (heading)
         (axis.below([top, bottom], &plot.axis, true, theme))
@@ -171,14 +179,14 @@ fn label(group: &BoxGroup, range: Option<[f64; 2]>) -> [Vec<String>; 2] {
     });
     let n = finite.count();
     let infinite = group.values.len() - n - undefined;
-    let mut counts = format!("n = {n}");
+    let mut counts = format!("n\u{a0}=\u{a0}{n}");
     for (count, what) in [
         (undefined, "undefined"),
         (infinite, "infinite"),
         (outside, "outside"),
     ] {
         if count > 0 {
-            counts += &format!(", {count} {what}");
+            counts += &format!(", {count}\u{a0}{what}");
         }
     }
     let mut name = break_lines(&group.name, SMALL, true, LABEL);

@@ -122,7 +122,8 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
     case.scan.check_same(&case.heat, &about("activation map"))?;
     case.scan.check_same(&case.lesion, &about("lesion"))?;
     if let Some(check) = &case.randomised {
-        case.scan.check_same(&check.heat, &about("map of randomised weights"))?;
+        case.scan
+            .check_same(&check.heat, &about("map of randomised weights"))?;
     }
     let side = (ONE_COLUMN - 32.0 - 2.0 * GAP) / 3.0;
     let [tall_mm, wide_mm] = case.scan.size_mm();
@@ -184,7 +185,10 @@ fn panel(
 ) -> Result<Markup> {
     let grey = case.scan.data().iter().map(|&v| lung_window(v));
     let rgb: Vec<u8> = match heat {
-        Some(heat) => grey.zip(heat.data()).flat_map(|(g, &v)| blend(g, v)).collect(),
+        Some(heat) => grey
+            .zip(heat.data())
+            .flat_map(|(g, &v)| blend(g, v))
+            .collect(),
         None => grey.flat_map(|g| [g; 3]).collect(),
     };
     let [rows, columns] = case.scan.shape();

@@ -95,7 +95,8 @@
   const VIEWS = { anterior: [0, 0], posterior: [Math.PI, 0], left: [Math.PI / 2, 0], right: [-Math.PI / 2, 0],
     superior: [Math.PI, Math.PI / 2], inferior: [0, -Math.PI / 2], oblique: [0.67, 0.3] };
   let [yaw, pitch] = VIEWS.oblique;
-  let zoom = 1;
+  const WHOLE = 1.3;
+  let zoom = WHOLE;
   let waiting = false;
 
   const draw = () => {
@@ -145,7 +146,7 @@
   const tell = () => {
     const turn = degrees(Math.atan2(Math.sin(yaw), Math.cos(yaw)));
     status.textContent = `Viewer ${Math.abs(turn)}° to the patient's ${turn < 0 ? "right" : "left"} of the front, ` +
-      `${Math.abs(degrees(pitch))}° ${pitch < 0 ? "below" : "above"}; zoom ${Math.round(100 * zoom)} %.`;
+      `${Math.abs(degrees(pitch))}° ${pitch < 0 ? "below" : "above"}; zoom ${Math.round((100 * zoom) / WHOLE)} %.`;
   };
   const turn = (dx, dy) => {
     yaw -= dx;
@@ -158,7 +159,7 @@
   };
   const look = (name) => {
     [yaw, pitch] = VIEWS[name];
-    zoom = 1;
+    zoom = WHOLE;
     redraw();
     tell();
   };

@@ -66,13 +66,11 @@ pub fn surface_page(page: &SurfacePage) -> Result<String> {
             p #status role="status" {}
         }
         div #fallback hidden {
-            p { "This browser does not draw in three dimensions (WebGL); a picture stands here instead." }
+            p { "Turning the surfaces needs scripts and WebGL, which this browser lacks; a picture stands here instead." }
             @if !page.picture.is_empty() { img src=(data_uri(&page.picture)) alt=(page.description); }
         }
         noscript {
-            style { "#interactive{display:none}" }
-            p { "Turning the surfaces needs scripts; a picture stands here instead." }
-            @if !page.picture.is_empty() { img src=(data_uri(&page.picture)) alt=(page.description); }
+            style { "#interactive{display:none}#fallback[hidden]{display:block}" }
         }
         script #surfaces type="application/json" { (PreEscaped(data)) }
         script { (PreEscaped(SCRIPT)) }

@@ -1,0 +1,554 @@
+//! Structure of the figures of a comparison, their pictures, and what they do with bad input.
+
+use multirnet_report::*;
+use multirnet_volume::{Geometry, Volume};
+
+const THEMES: [Theme; 2] = [Theme::LIGHT, Theme::DARK];
+
+fn count(svg: &str, part: &str) -> usize {
+    svg.matches(part).count()
+}
+
+/// A figure is drawn, has the size that it says, and no coordinate that is not a number.
+fn check(svg: &str) {
+    assert!(!svg.contains("NaN") && !svg.contains("inf\""), "{svg}");
+    let number = |name: &str| -> f64 {
+        let (_, rest) = svg.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    let png = figure_png(svg, 1.5).unwrap();
+    let reader = png::Decoder::new(std::io::Cursor::new(&png))
+        .read_info()
+        .unwrap();
+    let size = (reader.info().width, reader.info().height);
+    let expected = |name| (1.5 * number(name)).round() as u32;
+    assert_eq!(size, (expected("width"), expected("height")));
+    assert_eq!(png, figure_png(svg, 1.5).unwrap());
+}
+
+fn group(name: &str, values: &[f64]) -> BoxGroup {
+    BoxGroup {
+        name: name.into(),
+        values: values.to_vec(),
+    }
+}
+
+#[test]
+fn a_box_plot_shows_every_value_and_counts_the_rest() {
+    let plot = BoxPlot {
+        title: "A <title>".into(),
+        axis: "Dice, %".into(),
+        groups: vec![
+            group("one", &[1.0, 2.0, 3.0, f64::NAN, f64::INFINITY]),
+            group("two", &[2.0, 5.0]),
+            group("none", &[]),
+            group("undefined", &[f64::NAN, f64::NAN]),
+        ],
+        marks: vec![
+            Significance {
+                first: 0,
+                second: 1,
+                stars: "**".into(),
+            },
+            Significance {
+                first: 0,
+                second: 99,
+                stars: "beyond".into(),
+            },
+        ],
+        range: None,
+        note: "a note".into(),
+    };
+    for theme in THEMES {
+        let svg = box_plot_svg(&plot, &theme);
+        check(&svg);
+        assert_eq!(count(&svg, "class=\"mark\""), 5);
+        assert_eq!(count(&svg, "class=\"box\""), 2);
+        assert_eq!(count(&svg, "class=\"bracket\""), 1);
+        assert!(svg.contains("A &lt;title&gt;") && svg.contains(">**<"));
+        assert!(!svg.contains("beyond"));
+        for text in [
+            "1\u{a0}undefined",
+            "1\u{a0}infinite",
+            "2\u{a0}undefined",
+            "n\u{a0}=\u{a0}0",
+        ] {
+            assert!(svg.contains(text), "{text}");
+        }
+        assert_eq!(svg, box_plot_svg(&plot, &theme));
+    }
+    // With a range, values outside are counted and not drawn.
+    let ranged = BoxPlot {
+        range: Some([0.0, 2.5]),
+        ..plot.clone()
+    };
+    let svg = box_plot_svg(&ranged, &Theme::LIGHT);
+    check(&svg);
+    assert_eq!(count(&svg, "class=\"mark\""), 3);
+    assert_eq!(count(&svg, "1\u{a0}outside"), 2);
+    // A reference that all marks name heads a column instead of brackets.
+    let marks = (1..4).map(|second| Significance {
+        first: 0,
+        second,
+        stars: "*".into(),
+    });
+    let column = BoxPlot {
+        marks: marks.collect(),
+        ..plot
+    };
+    let svg = box_plot_svg(&column, &Theme::LIGHT);
+    assert_eq!(
+        (
+            count(&svg, "class=\"bracket\""),
+            count(&svg, "class=\"stars\"")
+        ),
+        (0, 3)
+    );
+    assert!(svg.contains("versus"));
+    for range in [
+        None,
+        Some([1.0, 0.0]),
+        Some([f64::NAN, 1.0]),
+        Some([3.0, 3.0]),
+    ] {
+        check(&box_plot_svg(
+            &BoxPlot {
+                range,
+                ..BoxPlot::default()
+            },
+            &Theme::LIGHT,
+        ));
+        check(&box_plot_svg(
+            &BoxPlot {
+                range,
+                ..ranged.clone()
+            },
+            &Theme::LIGHT,
+        ));
+    }
+}
+
+#[test]
+fn a_bland_altman_plot_prints_bias_and_limits() {
+    let plot = BlandAltman {
+        quantity: "lesion volume".into(),
+        unit: "ml".into(),
+        groups: vec![
+            AgreementGroup {
+                name: "CAP".into(),
+                pairs: vec![[0.0, 1.0], [1.0, 4.0], [5.0, 7.0], [f64::NAN, 1.0]],
+            },
+            AgreementGroup::default(),
+        ],
+        ..BlandAltman::default()
+    };
+    let svg = bland_altman_svg(&plot, &Theme::LIGHT);
+    check(&svg);
+    // Three pairs and two keys of the legend.
+    assert_eq!(count(&svg, "class=\"mark\""), 3 + 2);
+    assert_eq!(count(&svg, "class=\"limit\""), 3);
+    for text in [
+        "2.00 ml",
+        "3.96 ml",
+        "0.040 ml",
+        "n = 3; 1 not finite, left out",
+    ] {
+        assert!(svg.contains(text), "{text} is missing");
+    }
+    check(&bland_altman_svg(&BlandAltman::default(), &Theme::DARK));
+}
+
+#[test]
+fn a_confusion_matrix_has_counts_shares_and_accuracy() {
+    let matrix = Confusion {
+        title: String::new(),
+        classes: ["a", "b", "c"].map(String::from).to_vec(),
+        counts: vec![vec![3, 1, 0], vec![0, 0, 0], vec![0, 2, 2]],
+    };
+    let svg = confusion_svg(&matrix, &Theme::LIGHT).unwrap();
+    check(&svg);
+    assert_eq!(count(&svg, "class=\"cell\""), 9);
+    assert!(svg.contains("75.0 %") && svg.contains("Accuracy 62.5 % (5 of 8)"));
+    // A row without cases has no shares.
+    assert_eq!(count(&svg, ">–<"), 3);
+    let ragged = Confusion {
+        counts: vec![vec![1, 2]],
+        ..matrix
+    };
+    for bad in [ragged, Confusion::default()] {
+        let error = confusion_svg(&bad, &Theme::LIGHT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Mismatch);
+    }
+}
+
+#[test]
+fn curves_and_bars_have_their_marks() {
+    let roc = RocFigure {
+        curves: vec![
+            RocCurve {
+                name: "CAP".into(),
+                points: vec![[0.0, 0.0], [0.0, 0.8], [1.0, 1.0], [f64::NAN, 2.0]],
+                auc: 0.9,
+                interval: Some([0.8, 0.95]),
+                cases: [5, 7],
+            },
+            RocCurve {
+                name: "empty".into(),
+                auc: f64::NAN,
+                ..RocCurve::default()
+            },
+        ],
+        level_percent: Some(95.0),
+        ..RocFigure::default()
+    };
+    let svg = roc_svg(&roc, &Theme::LIGHT);
+    check(&svg);
+    assert_eq!(count(&svg, "class=\"curve\""), 2);
+    assert!(svg.contains("CAP: AUC 0.900 [0.800, 0.950], n = 5/7"));
+    assert!(svg.contains("empty: AUC undefined"));
+    check(&roc_svg(&RocFigure::default(), &Theme::DARK));
+
+    let bar = |value: f64, interval| Bar {
+        name: "variant".into(),
+        value,
+        interval,
+        n: 4,
+    };
+    let chart = BarChart {
+        axis: "Dice, %".into(),
+        groups: vec![BarGroup {
+            name: "Loss".into(),
+            bars: vec![
+                bar(80.0, Some([70.0, 90.0])),
+                bar(-3.0, None),
+                bar(f64::NAN, Some([f64::NAN, 1.0])),
+                bar(5.0, Some([f64::NEG_INFINITY, 6.0])),
+            ],
+        }],
+        ..BarChart::default()
+    };
+    let svg = bar_chart_svg(&chart, &Theme::LIGHT);
+    check(&svg);
+    assert_eq!(count(&svg, "class=\"bar\""), 3);
+    assert_eq!(count(&svg, "class=\"interval\""), 1);
+    assert!(svg.contains("80.0 [70.0, 90.0]") && svg.contains("undefined"));
+    assert!(svg.contains("n = 4 for each bar"));
+    check(&bar_chart_svg(&BarChart::default(), &Theme::DARK));
+
+    let curves = CurveFigure {
+        curves: (0..10)
+            .map(|k| Curve {
+                name: format!("system {k}"),
+                points: (0..50).map(|e| [f64::from(e), f64::from(e * k)]).collect(),
+            })
+            .collect(),
+        ..CurveFigure::default()
+    };
+    let svg = training_curves_svg(&curves, &Theme::LIGHT);
+    check(&svg);
+    assert_eq!(count(&svg, "class=\"curve\""), 10);
+    assert_eq!(count(&svg, "class=\"key\""), 10);
+}
+
+#[test]
+fn panels_join_figures() {
+    let one = roc_svg(&RocFigure::default(), &Theme::LIGHT);
+    let figures = [one.clone(), one.clone(), one];
+    let svg = panels_svg(2, &figures, &Theme::LIGHT).unwrap();
+    check(&svg);
+    assert_eq!(count(&svg, "<svg"), 4);
+    assert!(svg.contains(">c<"));
+    assert!(panels_svg(0, &figures, &Theme::LIGHT).is_err());
+    assert!(panels_svg(2, &[], &Theme::LIGHT).is_err());
+    assert!(panels_svg(2, &["<p>".into()], &Theme::LIGHT).is_err());
+}
+
+fn slice<T: Copy>(value: impl Fn(usize, usize) -> T) -> Slice<T> {
+    let data = (0..20 * 30).map(|i| value(i / 30, i % 30)).collect();
+    Slice::new(20, 30, [2.0, 1.0], data).unwrap()
+}
+
+fn case(systems: usize) -> OverlayCase {
+    OverlayCase {
+        name: "case <1>".into(),
+        scan: slice(|r, c| if (r + c) % 7 == 0 { f32::NAN } else { -600.0 }),
+        truth: slice(|r, c| u8::from((5..9).contains(&r) && (8..20).contains(&c))),
+        systems: (0..systems)
+            .map(|k| OverlayMask {
+                name: format!("system {k}"),
+                mask: slice(|r, c| u8::from(k > 0 && r > 5 && c > 9)),
+                dice_percent: [Some(81.25), None, Some(f64::NAN)][k % 3],
+            })
+            .collect(),
+    }
+}
+
+#[test]
+fn overlays_show_all_systems_on_one_slice() {
+    let figure = OverlayFigure {
+        cases: vec![case(3), case(3)],
+        ..OverlayFigure::default()
+    };
+    let svg = overlay_svg(&figure, &Theme::LIGHT).unwrap();
+    check(&svg);
+    assert_eq!(count(&svg, "<image"), 8);
+    // The reference on each picture, and each system's outline.
+    assert_eq!(count(&svg, "class=\"outline\""), 8 + 6);
+    assert!(svg.contains("Dice 81.2 %") && svg.contains("Dice undefined"));
+    assert!(svg.contains("case &lt;1&gt;"));
+    // 30 × 1 mm by 20 × 2 mm: pixels are shown higher than wide.
+    let size = |name: &str| -> f64 {
+        let (_, image) = svg.split_once("<image").unwrap();
+        let (_, rest) = image.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    assert!((size("height") / size("width") - 40.0 / 30.0).abs() < 1e-3);
+    // Eleven systems go on in a second row of pictures.
+    let many = OverlayFigure {
+        cases: vec![case(11)],
+        ..OverlayFigure::default()
+    };
+    let svg = overlay_svg(&many, &Theme::DARK).unwrap();
+    check(&svg);
+    assert_eq!(count(&svg, "<image"), 12);
+    check(&overlay_svg(&OverlayFigure::default(), &Theme::LIGHT).unwrap());
+    let mut wrong = case(1);
+    wrong.systems[0].mask = Slice::new(1, 2, [1.0; 2], vec![0; 2]).unwrap();
+    let figure = OverlayFigure {
+        cases: vec![wrong],
+        ..OverlayFigure::default()
+    };
+    let error = overlay_svg(&figure, &Theme::LIGHT).unwrap_err();
+    assert!(
+        error.to_string().contains("system 0 on case <1>"),
+        "{error}"
+    );
+}
+
+#[test]
+fn activation_panels_part_right_from_wrong_cases() {
+    let heat = slice(|r, c| if r == c { f32::NAN } else { c as f32 / 10.0 });
+    let base = case(0);
+    let right = GradCamCase {
+        name: "one".into(),
+        truth: "CAP".into(),
+        predicted: "CAP".into(),
+        probability: 0.91,
+        scan: base.scan,
+        heat: heat.clone(),
+        lesion: base.truth,
+        share_in_lesion: Some(0.42),
+        randomised: Some(RandomisedCheck {
+            heat,
+            correlation: f64::NAN,
+            similarity: 0.304,
+        }),
+    };
+    let wrong = GradCamCase {
+        predicted: "normal".into(),
+        share_in_lesion: None,
+        randomised: None,
+        ..right.clone()
+    };
+    let figure = GradCam {
+        cases: vec![right.clone(), wrong.clone(), wrong],
+        ..GradCam::default()
+    };
+    let svg = gradcam_svg(&figure, &Theme::LIGHT).unwrap();
+    check(&svg);
+    assert_eq!(count(&svg, "<image"), 3 + 2 + 2);
+    for text in [
+        "Right (1 of 3)",
+        "Wrong (2 of 3)",
+        "42 % in lesion",
+        "no lesion",
+        "r undefined, SSIM 0.30",
+        "not computed",
+    ] {
+        assert!(svg.contains(text), "{text} is missing");
+    }
+    check(&gradcam_svg(&GradCam::default(), &Theme::DARK).unwrap());
+    let bad = GradCamCase {
+        heat: Slice::new(1, 1, [1.0; 2], vec![0.0]).unwrap(),
+        ..right
+    };
+    let figure = GradCam {
+        cases: vec![bad],
+        ..GradCam::default()
+    };
+    assert!(gradcam_svg(&figure, &Theme::LIGHT).is_err());
+}
+
+fn masks() -> [Volume<u8>; 3] {
+    let grid = Geometry::axial([16, 24, 24], [2.0, 1.5, 1.5]).unwrap();
+    let ball = |centre: [f64; 3], r: f64| {
+        Volume::from_fn(grid, move |p| {
+            let d: f64 = (0..3).map(|a| (p[a] as f64 - centre[a]).powi(2)).sum();
+            u8::from(d <= r * r)
+        })
+    };
+    [
+        ball([8.0, 12.0, 12.0], 7.5),
+        ball([8.0, 12.0, 9.0], 4.0),
+        ball([8.0, 12.0, 12.0], 4.0),
+    ]
+}
+
+#[test]
+fn surfaces_are_drawn_and_their_differences_add_up() {
+    let [lungs, truth, prediction] = masks();
+    let detail = Detail::default();
+    let panels = surface_panels(Some(&lungs), &truth, &prediction, &detail).unwrap();
+    assert_eq!(panels.len(), 3);
+    let finishes: Vec<Finish> = panels[2].surfaces.iter().map(|s| s.finish).collect();
+    assert_eq!(
+        finishes,
+        [
+            Finish::Glass,
+            Finish::Solid,
+            Finish::Striped,
+            Finish::Dotted
+        ]
+    );
+    let ml = |s: &Surface| s.mesh.volume_ml();
+    let both = ml(&panels[2].surfaces[1]);
+    let whole = ml(&panels[0].surfaces[1]);
+    let missed = ml(&panels[2].surfaces[2]);
+    assert!(
+        (both + missed - whole).abs() < 0.1 * whole,
+        "{both} + {missed}, {whole}"
+    );
+    let figure = SurfaceFigure {
+        panels: panels.clone(),
+        views: vec![View3::Anterior, View3::Inferior, View3::Oblique],
+        ..SurfaceFigure::default()
+    };
+    for theme in THEMES {
+        let svg = surfaces_svg(&figure, &theme).unwrap();
+        check(&svg);
+        assert_eq!(count(&svg, "<image"), 9);
+        // Lungs, reference, prediction, both, missed, invented.
+        assert_eq!(count(&svg, "class=\"key\""), 6);
+        assert_eq!(svg, surfaces_svg(&figure, &theme).unwrap());
+    }
+    let other = Volume::filled(0u8, Geometry::axial([2; 3], [1.0; 3]).unwrap());
+    assert!(surface_panels(None, &truth, &other, &detail).is_err());
+    // Nothing to see is said.
+    let empty = surface_panels(None, &other, &other, &detail).unwrap();
+    let figure = SurfaceFigure {
+        panels: empty,
+        ..figure
+    };
+    let svg = surfaces_svg(&figure, &Theme::LIGHT).unwrap();
+    check(&svg);
+    assert!(svg.contains("no surface to draw"));
+    check(&surfaces_svg(&SurfaceFigure::default(), &Theme::LIGHT).unwrap());
+}
+
+#[test]
+fn the_interactive_page_needs_no_network_and_says_what_it_is() {
+    let [lungs, truth, prediction] = masks();
+    let panels = surface_panels(Some(&lungs), &truth, &prediction, &Detail::FINE).unwrap();
+    let mut page = SurfacePage {
+        title: "Surfaces of </script><b>".into(),
+        description: "Two balls".into(),
+        surfaces: panels[2]
+            .surfaces
+            .iter()
+            .map(|s| (s.clone(), true))
+            .collect(),
+        picture: vec![],
+        synthetic: true,
+    };
+    let html = surface_page(&page).unwrap();
+    for text in [
+        "For research use only. Not a medical device.",
+        "synthetic phantoms",
+        "Content-Security-Policy",
+        "type=\"checkbox\"",
+        "role=\"img\"",
+        "Two balls",
+        "\"finish\":\"dotted\"",
+    ] {
+        assert!(html.contains(text), "{text} is missing");
+    }
+    assert!(!html.contains("http://") && !html.contains("https://"));
+    assert_eq!(count(&html, "</script>"), 2);
+    let (_, rest) = html.split_once("type=\"application/json\">").unwrap();
+    let data: serde_json::Value =
+        serde_json::from_str(rest.split("</script>").next().unwrap()).unwrap();
+    assert_eq!(data["surfaces"].as_array().unwrap().len(), 4);
+    page.synthetic = false;
+    assert!(!surface_page(&page).unwrap().contains("synthetic"));
+    page.surfaces[0].0.mesh.vertices[0][1] = f64::NAN;
+    assert!(surface_page(&page).is_err());
+    page.surfaces.clear();
+    assert!(surface_page(&page).is_err());
+}
+
+#[test]
+fn a_report_is_one_accessible_page() {
+    let column = |name: &str, numeric| Column {
+        name: name.into(),
+        numeric,
+    };
+    let table = Table {
+        caption: "Scores <&>".into(),
+        columns: vec![column("System", false), column("Dice, %", true)],
+        rows: vec![
+            vec!["A".into(), "84.25".into()],
+            vec!["B".into()],
+            vec!["C".into(), "1".into(), "beyond".into()],
+            vec![],
+        ],
+        note: "a note".into(),
+    };
+    let figure = |picture| {
+        Block::Figure(Figure {
+            caption: "A curve".into(),
+            alt: "A curve that rises".into(),
+            picture,
+        })
+    };
+    let section = Section {
+        heading: "Results".into(),
+        blocks: vec![
+            Block::Text("text".into()),
+            Block::List(vec!["item".into()]),
+            Block::Table(table),
+            figure(Picture::Svg(roc_svg(&RocFigure::default(), &Theme::LIGHT))),
+            figure(Picture::Png(vec![1, 2, 3])),
+            Block::Link("javascript:alert(1)".into(), "a link".into()),
+        ],
+    };
+    let mut page = ReportPage {
+        title: "Report".into(),
+        synthetic: true,
+        sections: vec![section.clone(), section.clone(), section],
+        provenance: vec![("Version".into(), "0".into())],
+        ..ReportPage::default()
+    };
+    let html = report_page(&page);
+    for text in [
+        "For research use only. Not a medical device.",
+        "say nothing about patients",
+        "@media print",
+        "Scores &lt;&amp;&gt;",
+        "Figure 6. ",
+        "Table 3. ",
+        "alt=\"A curve that rises\"",
+        "href=\"#section-2\"",
+        "lang=\"en\"",
+    ] {
+        assert!(html.contains(text), "{text} is missing");
+    }
+    assert_eq!(count(&html, "scope=\"col\""), 6);
+    assert_eq!(count(&html, "scope=\"row\""), 12);
+    // Header, and a cell for each row, filled or not.
+    assert_eq!(count(&html, "class=\"number\""), 15);
+    assert!(!html.contains("href=\"javascript"));
+    assert!(!html.contains("http://") && !html.contains("https://"));
+    page.synthetic = false;
+    assert!(!report_page(&page).contains("patients"));
+    assert!(report_page(&ReportPage::default()).contains("For research use only"));
+}
