@@ -117,8 +117,8 @@ impl NetConfig for InfNetConfig {
                   left out here. Trained from random weights without ImageNet, on windows of one \
                   size instead of three, without pseudo labels (Semi-Inf-Net), and with the \
                   segmentation loss of all systems on its four maps instead of weighted IoU and \
-                  cross-entropy. The preset `small` has a quarter of the channels, one input \
-                  channel and two blocks to a stage of the backbone.",
+                  cross-entropy. The preset `small` has a quarter of the channels and the \
+                  small Res2Net as backbone.",
     };
     const PRESETS: &'static [&'static str] = &["base", "small"];
 

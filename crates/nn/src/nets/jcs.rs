@@ -55,7 +55,7 @@ impl JcsConfig {
         Self {
             input_channels: 1,
             reduction: 2,
-            channels: [8, 16, 32, 64, 64],
+            channels: [8, 16, 32, 32, 32],
             classifier: Res2NetConfig::small(),
         }
     }
@@ -206,9 +206,9 @@ impl NetConfig for JcsConfig {
                   treats each weight by itself, that is the same as training them apart on the \
                   same batches. Trained from random weights without ImageNet, so that the \
                   encoder's batch norms are trained instead of frozen; the segmentation loss is \
-                  that of all systems. The preset `small` has an eighth of the channels, one input \
-                  channel, sees slices at half resolution for segmentation and classifies by the \
-                  small Res2Net.",
+                  that of all systems. The preset `small` has an eighth of the channels (a \
+                  sixteenth in the two deepest levels), one input channel, sees slices at half \
+                  resolution for segmentation and classifies by the small Res2Net.",
     };
     const PRESETS: &'static [&'static str] = &["base", "small"];
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 const STRIDE: usize = 32;
 
 /// Configuration of [`Res2Net`]. Presets: `base`, the published Res2Net-50 v1b 26w × 4s, and
-/// `small`, a quarter of the width with two blocks to a stage.
+/// `small`, a quarter of the width with one or two blocks to a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Res2NetConfig {
@@ -54,7 +54,7 @@ impl Res2NetConfig {
         Self {
             input_channels: 1,
             channels: 16,
-            blocks: [2; 4],
+            blocks: [1, 2, 2, 1],
             width: 32,
             scale: 4,
         }
@@ -211,7 +211,7 @@ impl NetConfig for Res2NetConfig {
         differs: "Slice by slice; the logits of a window are the mean of its slices' logits. The \
                   CT fills all three input channels. Trained from random weights, without \
                   ImageNet. The preset `small` has one input channel, a quarter of the channels, \
-                  two blocks to a stage and groups of 8, 16, 32 and 64 channels.",
+                  1, 2, 2 and 1 blocks in its stages and groups of 8, 16, 32 and 64 channels.",
     };
     const PRESETS: &'static [&'static str] = &["base", "small"];
 

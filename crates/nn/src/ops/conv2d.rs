@@ -10,6 +10,9 @@ use crate::device::has_kernels;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 
+/// Pixels up to which slices are taken together.
+const LINE: usize = 4096;
+
 /// How a 2D convolution walks over its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2dOptions {
@@ -73,6 +76,13 @@ fn embedded(weight: Tensor<4>) -> Tensor<5> {
     Tensor::cat(vec![zeros.clone(), plane, zeros], 2)
 }
 
+/// How many of `depth` slices of `plane` pixels a 1 × 1 convolution takes as one: the kernels like
+/// long lines, but parts enough to share among threads.
+fn folded(depth: usize, plane: usize) -> usize {
+    let fits = |n: &usize| depth % n == 0 && (*n == 1 || n * plane <= LINE);
+    (1..=depth).rev().find(fits).unwrap_or(1)
+}
+
 /// 2D convolution (cross-correlation) of each slice by itself.
 ///
 /// # Shapes
@@ -98,7 +108,19 @@ pub fn conv2d(
     } = options;
     let cubic = kh == kw && (kh == 1 || kh == 3) && groups == 1 && has_kernels(&x);
     let same = padding == [kh / 2 * r; 2];
-    if cubic && same && stride == 1 && (r == 1 || kh == 1) {
+    if cubic && same && stride == 1 && kh == 1 {
+        let n = folded(d, h * w);
+        let y = conv3d(
+            x.reshape([b, c, d / n, n, h * w]),
+            embedded(weight),
+            bias,
+            1,
+            0,
+        );
+        let o = y.dims()[1];
+        return y.reshape([b, o, d, h, w]);
+    }
+    if cubic && same && stride == 1 && r == 1 {
         return conv3d(x, embedded(weight), bias, 1, kh / 2);
     }
     if cubic && same && stride == 1 && h % r == 0 && w % r == 0 {
