@@ -85,9 +85,7 @@ impl Net for InfNet {
     fn answer(&self, x: Tensor<5>) -> Answer {
         let [_, _, _, h, w] = x.dims();
         let map = |logits: Tensor<5>| sigmoid(bilinear(logits, [h, w], false));
-        let Ok([f2, f3, f4, f5]) = <[_; 4]>::try_from(self.backbone.forward(x)) else {
-            return Answer::default(); // never: the backbone has four stages
-        };
+        let [f2, f3, f4, f5] = self.backbone.forward(x);
         let edge = self.edge.iter().fold(f2, |x, unit| unit.forward(x));
         let field = |i: usize, x: &Tensor<5>| self.fields[i].forward(x.clone());
         let s_g = self

@@ -181,7 +181,7 @@ impl Net for Jcs {
         Answer {
             lesion: self.segmentation.forward(x),
             class_logits: vec![logits],
-            class_features,
+            class_features: Some(class_features),
             ..Answer::default()
         }
     }
@@ -227,7 +227,7 @@ impl NetConfig for JcsConfig {
         if ![1, 2].contains(&self.reduction) {
             return Err(refuse("reduction", "1 or 2"));
         }
-        let fits = |c: &usize| (2..=1024).contains(c) && c % 2 == 0;
+        let fits = |c: &usize| (2..=1024).contains(c) && c.is_multiple_of(2);
         if !self.channels.iter().all(fits) {
             return Err(refuse("channels", "five even numbers between 2 and 1024"));
         }

@@ -62,7 +62,7 @@ impl Res2NetConfig {
 
     /// Channels of the features of the four stages.
     pub fn features(&self) -> [usize; 4] {
-        [0, 1, 2, 3].map(|stage| 4 * self.channels << stage)
+        [0, 1, 2, 3].map(|stage| (4 * self.channels) << stage)
     }
 
     /// Makes the backbone alone.
@@ -123,16 +123,16 @@ impl Res2NetBackbone {
     ///
     /// - `x`: CT `[batch, 1, d, h, w]`
     /// - output: `[batch, C_i, d, h/2^(i+2), w/2^(i+2)]`, i = 0..3
-    pub fn forward(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
+    pub fn forward(&self, x: Tensor<5>) -> [Tensor<5>; 4] {
         let [b, _, d, h, w] = x.dims();
         let x = x.expand([b, self.input_channels, d, h, w]);
         let x = self.stem.iter().fold(x, |x, unit| unit.forward(x));
         let mut x = max_pool2d(x, 3, 2, 1);
-        let stages = self.stages.iter().map(|stage| {
-            x = stage.iter().fold(x.clone(), |x, block| block.forward(x));
+        [0, 1, 2, 3].map(|stage: usize| {
+            let blocks = self.stages[stage].iter();
+            x = blocks.fold(x.clone(), |x, block| block.forward(x));
             x.clone()
-        });
-        stages.collect()
+        })
     }
 }
 
@@ -152,19 +152,11 @@ impl Res2Net {
     /// # Shapes
     ///
     /// - `x`: CT `[batch, 1, d, h, w]`
-    pub fn forward(&self, x: Tensor<5>) -> (Tensor<2>, Option<Tensor<5>>) {
-        let features = self.backbone.forward(x).pop();
-        let pooled = features.clone().map(|features| {
-            let [b, c, d, h, w] = features.dims();
-            features
-                .reshape([b, c, d * h * w])
-                .mean_dim(2)
-                .reshape([b, c])
-        });
-        let [inputs, _] = self.linear.weight.dims();
-        let pooled = pooled
-            .unwrap_or_else(|| Tensor::zeros([1, inputs], &self.linear.weight.val().device()));
-        (self.linear.forward(pooled), features)
+    pub fn forward(&self, x: Tensor<5>) -> (Tensor<2>, Tensor<5>) {
+        let [_, _, _, features] = self.backbone.forward(x);
+        let [b, c, d, h, w] = features.dims();
+        let pooled = features.clone().reshape([b, c, d * h * w]).mean_dim(2);
+        (self.linear.forward(pooled.reshape([b, c])), features)
     }
 }
 
@@ -173,7 +165,7 @@ impl Net for Res2Net {
         let (logits, class_features) = self.forward(x);
         Answer {
             class_logits: vec![logits],
-            class_features,
+            class_features: Some(class_features),
             ..Answer::default()
         }
     }
@@ -228,7 +220,7 @@ impl NetConfig for Res2NetConfig {
         if !within(self.input_channels, 1, 16) {
             return Err(refuse("input_channels", "between 1 and 16"));
         }
-        if !within(self.channels, 2, 512) || self.channels % 2 == 1 {
+        if !within(self.channels, 2, 512) || !self.channels.is_multiple_of(2) {
             return Err(refuse("channels", "even, between 2 and 512"));
         }
         if !self.blocks.iter().all(|b| within(*b, 1, 64)) {

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+from formula import uniform
 from nets2d_torch import INF_NET, JCS, RES2NET, InfNet, Jcs, Res2Net, count
 
 BATCH, DEPTH, SIDE = 2, 2, 64
@@ -23,16 +24,8 @@ TINY = dict(input_channels=2, channels=4, blocks=[1, 2, 1, 1], width=32, scale=4
 
 
 def formula(name, n):
-    """`n` numbers in [0, 1): splitmix64 from the FNV-1a hash of `name`."""
-    seed = 0xCBF29CE484222325
-    for byte in name.encode():
-        seed = (seed ^ byte) * 0x100000001B3 % 2**64
-    with np.errstate(over="ignore"):
-        z = np.uint64(seed) + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        z ^= z >> np.uint64(31)
-    return (z >> np.uint64(40)).astype(np.float64) / 2**24
+    """`n` numbers in [0, 1)."""
+    return (uniform(name, n) + 1) / 2
 
 
 def fill(net):
