@@ -7,6 +7,7 @@ use multirnet_nn::nets::{InfNetConfig, JcsConfig, Res2NetConfig};
 use multirnet_nn::systems::{Answer, NetConfig, System, SystemConfig};
 use multirnet_nn::{ErrorKind, weights};
 use safetensors::{SafeTensors, tensor::TensorView};
+use std::collections::BTreeMap;
 
 const GOLDEN: &[u8] = include_bytes!("golden/nets2d.safetensors");
 const STEP: usize = 13;
@@ -81,8 +82,9 @@ fn check(file: &SafeTensors<'_>, name: &str, got: &[f32]) {
 fn golden(system: &str) {
     let file = SafeTensors::deserialize(GOLDEN).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(GOLDEN).unwrap();
-    let config = &metadata.metadata().as_ref().unwrap()[system];
-    let config: SystemConfig = serde_json::from_str(config).unwrap();
+    let configs = &metadata.metadata().as_ref().unwrap()["configs"];
+    let configs: BTreeMap<String, SystemConfig> = serde_json::from_str(configs).unwrap();
+    let config = &configs[system];
     assert_eq!(config.name(), system);
     let x: Vec<f32> = formula("x", 2 * 2 * 64 * 64)
         .iter()
@@ -98,7 +100,7 @@ fn golden(system: &str) {
             class_logits,
             edges,
             ..
-        } = filled(&config, &device).answer(x);
+        } = filled(config, &device).answer(x);
         let mut compared = 0;
         for (kind, maps) in [("lesion", lesion), ("edges", edges)] {
             for (i, map) in maps.into_iter().enumerate() {

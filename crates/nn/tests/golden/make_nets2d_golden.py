@@ -85,16 +85,16 @@ def main():
         "inf-net": (InfNet, dict(backbone=TINY, reduced_channels=3, edge_channels=4, deepest_channels=6)),
         "jcs": (Jcs, dict(input_channels=2, reduction=2, channels=[4, 6, 8, 10, 8], classifier=TINY)),
     }
-    golden, metadata = {}, {}
+    golden = {}
     for name, (make, config) in configs.items():
         with torch.no_grad():
             for mode in ("train", "eval"):
                 net = fill(make(config)).train(mode == "train")
                 for key, value in outputs(name, net, x).items():
                     golden[f"{name}/{mode}/{key}"] = np.ascontiguousarray(value.float().numpy())
-        metadata[name] = json.dumps(dict(config, system=name))
     path = Path(__file__).parent / "nets2d.safetensors"
-    save_file(golden, path, metadata=metadata)
+    configs = {name: dict(config, system=name) for name, (_, config) in configs.items()}
+    save_file(golden, path, metadata={"configs": json.dumps(configs)})
     print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
 
 
