@@ -58,13 +58,13 @@ impl MedTConfig {
         }
     }
 
-    /// A size for comparisons on a CPU: slices of 48 × 48, half the width, three levels.
+    /// A size for comparisons on a CPU: slices of 48 × 48, a quarter of the width, three levels.
     pub fn small() -> Self {
         Self {
             image_size: 48,
             patches: 3,
-            width: 8,
-            stem_width: 16,
+            width: 4,
+            stem_width: 8,
             heads: 2,
             blocks: vec![1, 1, 1],
             lesion_channels: 1,

@@ -89,7 +89,7 @@ impl TransUNetConfig {
             mlp: 128,
             dropout: 0.1,
             bridge: 32,
-            decoder: [32, 16, 16, 8],
+            decoder: [32, 16, 8, 8],
             lesion_channels: 1,
         }
     }

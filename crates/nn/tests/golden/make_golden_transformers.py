@@ -62,7 +62,7 @@ def golden(system, make, options, shape):
         with torch.no_grad():
             y = net(slices).transpose(0, 1)[None]
         out[mode] = np.ascontiguousarray(y.float().numpy())
-    path = Path(__file__).parent / f"{system}.safetensors"
+    path = Path(__file__).parent / f"{system.replace('-', '_')}.safetensors"
     save_file(out, path, metadata={"config": json.dumps({"system": system, **options})})
     spread = out["eval"].std(), out["train"].std()
     print(f"{system}: {path.stat().st_size / 1e3:.0f} kB, spread {spread[0]:.3f} {spread[1]:.3f}")
@@ -77,7 +77,7 @@ def main():
     golden("medt", medt_torch.MedT,
            dict(image_size=32, patches=2, width=8, stem_width=6, heads=2, blocks=[1, 2],
                 lesion_channels=2), (3, 40, 24))
-    golden("trans_unet", trans_unet_torch.TransUNet,
+    golden("trans-unet", trans_unet_torch.TransUNet,
            dict(image_size=48, width=4, units=[2, 1, 1], groups=2, hidden=12, layers=2, heads=3,
                 mlp=10, dropout=0.0, bridge=6, decoder=[6, 5, 4, 3], lesion_channels=2),
            (3, 40, 32))

@@ -171,5 +171,5 @@ class MedT(nn.Module):
 
 BASE = dict(image_size=128, patches=4, width=16, stem_width=128, heads=8, blocks=[1, 2, 4, 1],
             lesion_channels=1)
-SMALL = dict(image_size=48, patches=3, width=8, stem_width=16, heads=2, blocks=[1, 1, 1],
+SMALL = dict(image_size=48, patches=3, width=4, stem_width=8, heads=2, blocks=[1, 1, 1],
              lesion_channels=1)

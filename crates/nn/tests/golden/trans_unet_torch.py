@@ -146,4 +146,4 @@ class TransUNet(nn.Module):
 BASE = dict(image_size=224, width=64, units=[3, 4, 9], groups=32, hidden=768, layers=12, heads=12,
             mlp=3072, dropout=0.1, bridge=512, decoder=[256, 128, 64, 16], lesion_channels=1)
 SMALL = dict(image_size=96, width=8, units=[1, 1, 1], groups=8, hidden=64, layers=2, heads=4,
-             mlp=128, dropout=0.1, bridge=32, decoder=[32, 16, 16, 8], lesion_channels=1)
+             mlp=128, dropout=0.1, bridge=32, decoder=[32, 16, 8, 8], lesion_channels=1)
