@@ -235,7 +235,7 @@ impl Branch {
             (0..config.blocks[at]).map(&mut block).collect()
         };
         let levels: Vec<Vec<AxialBlock>> = (0..levels).map(&mut level).collect();
-        let decoder = |at: usize| biased(conv3(2 * config.width << at, config.width << at));
+        let decoder = |at: usize| biased(conv3((2 * config.width) << at, config.width << at));
         Self {
             stem: [
                 Conv2dConfig::new([1, stem], 7).with_stride(2),
