@@ -1,0 +1,251 @@
+//! Figures of scans: all systems on the same slice, surfaces in three dimensions.
+
+use super::sheet::Sheet;
+use super::{Study, drawn};
+use crate::results::SystemResult;
+use crate::scoring::TestScan;
+use crate::{Error, ErrorKind, Result};
+use multirnet_anatomy::Intensity;
+use multirnet_metrics::Metric;
+use multirnet_report::{
+    Detail, OverlayCase, OverlayFigure, OverlayMask, PixelBox, Slice, Surface, SurfaceFigure,
+    SurfacePage, Theme, View3, figure_png, overlay_svg, surface_page, surface_panels, surfaces_svg,
+};
+use multirnet_volume::{Diagnosis, Volume, io};
+
+const THEME: &Theme = &Theme::LIGHT;
+
+/// Room around the lungs in pictures, mm.
+const MARGIN_MM: f64 = 12.0;
+
+/// A test scan in canonical orientation, as pictures show it.
+pub(super) struct Shown {
+    /// What stands above its pictures.
+    pub(super) name: String,
+    /// CT in HU, or what comes closest to it.
+    pub(super) ct: Volume<f32>,
+    pub(super) lungs: Volume<u8>,
+    pub(super) truth: Volume<u8>,
+    /// As it was read.
+    pub(super) read: TestScan,
+}
+
+impl Shown {
+    /// Reads score number `index`'s scan.
+    pub(super) fn read(study: &Study<'_>, index: usize) -> Result<Self> {
+        let (_, case) = study
+            .place(index)
+            .ok_or_else(|| Error::new(ErrorKind::Figure, "there is no such test scan"))?;
+        let case = &study.cohort.cases[case];
+        let prepare = study.config.predict_options()?.prepare;
+        let read = TestScan::read(case, &prepare, study.read)?;
+        let ct = match case.intensity {
+            Intensity::Hu => read.scan.to_canonical(),
+            // Grey values of unknown scale are spread over the lung window.
+            Intensity::Unit => {
+                let top = read.scan.data().iter().copied().fold(0.0f32, f32::max);
+                let top = if top > 1.5 { 255.0 } else { 1.0 };
+                read.scan.map(|v| -1350.0 + 1500.0 * v / top).to_canonical()
+            }
+        };
+        Ok(Self {
+            name: format!("{}, {}", case.patient, case.class.label()),
+            ct,
+            lungs: read.prepared.lungs.to_canonical(),
+            truth: read.lesions.to_canonical(),
+            read,
+        })
+    }
+
+    /// The slice with the most lesion, or with the most lung where there is no lesion.
+    pub(super) fn slice(&self) -> usize {
+        let busiest = |v: &Volume<u8>| {
+            (0..v.shape()[0])
+                .map(|z| (v.plane(z).iter().filter(|l| **l != 0).count(), z))
+                .max_by_key(|&(n, z)| (n, std::cmp::Reverse(z)))
+        };
+        let lesion = busiest(&self.truth).filter(|(n, _)| *n > 0);
+        lesion.or(busiest(&self.lungs)).map_or(0, |(_, z)| z)
+    }
+
+    /// The part of a slice that holds the lungs.
+    pub(super) fn frame(&self, z: usize) -> Result<PixelBox> {
+        let lungs = Slice::axial(&self.lungs, z).map_err(drawn)?;
+        let [rows, columns] = lungs.shape();
+        Ok(lungs.box_around(MARGIN_MM).unwrap_or(PixelBox {
+            start: [0; 2],
+            size: [rows, columns],
+        }))
+    }
+}
+
+/// A slice of a volume in canonical orientation, cut to `frame`.
+pub(super) fn cut<T: multirnet_volume::Voxel>(
+    volume: &Volume<T>,
+    z: usize,
+    frame: &PixelBox,
+) -> Result<Slice<T>> {
+    Slice::axial(volume, z)
+        .and_then(|s| s.crop(frame))
+        .map_err(drawn)
+}
+
+/// The system whose scores choose the scans: the reference, or the first that segments.
+fn chooser<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
+    let able = |s: &&SystemResult| s.segmentation.is_some();
+    let all = || study.results.systems.iter().filter(able);
+    all()
+        .find(|s| s.id == study.results.reference)
+        .or_else(|| all().next())
+}
+
+/// Positions of scores: of each class with lesions the scan at the lower quartile and at the upper
+/// quartile of the chooser's Dice, so that neither the best nor the worst is picked by hand.
+fn chosen(study: &Study<'_>) -> Vec<usize> {
+    let Some(system) = chooser(study) else {
+        return Vec::new();
+    };
+    let mut all = Vec::new();
+    for class in Diagnosis::ALL {
+        let mut ranked: Vec<(f64, usize)> = system
+            .scores
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.class == class)
+            .filter_map(|(i, s)| Some((i, s.segmentation.as_ref()?)))
+            .filter(|(_, s)| !s.overlap.truth_is_empty())
+            .map(|(i, s)| (Metric::Dice.value(s).unwrap_or(0.0), i))
+            .collect();
+        ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let Some(last) = ranked.len().checked_sub(1) else {
+            continue;
+        };
+        let mut places = vec![last / 4, last - last / 4];
+        places.dedup();
+        all.extend(places.into_iter().map(|p| ranked[p].1));
+    }
+    all
+}
+
+fn mask(study: &Study<'_>, system: &str, index: usize) -> Result<Volume<u8>> {
+    let (division, case) = study
+        .place(index)
+        .ok_or_else(|| Error::new(ErrorKind::Figure, "there is no such test scan"))?;
+    let path = study.folder.mask(system, &division.name, case);
+    let mask = io::read_labels(&path).map_err(|e| Error::caused(ErrorKind::Malformed, e))?;
+    Ok(mask.to_canonical())
+}
+
+/// All systems on the same slices.
+pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
+    let mut sheet = Sheet::new(&study.folder);
+    let mut cases = Vec::new();
+    for index in chosen(study) {
+        let shown = Shown::read(study, index)?;
+        let z = shown.slice();
+        let frame = shown.frame(z)?;
+        let mut systems = Vec::new();
+        for system in &study.results.systems {
+            let Some(scores) = &system.scores[index].segmentation else {
+                continue;
+            };
+            systems.push(OverlayMask {
+                name: system.label.clone(),
+                mask: cut(&mask(study, &system.id, index)?, z, &frame)?,
+                dice_percent: Metric::Dice.value(scores).map(|d| 100.0 * d),
+            });
+        }
+        cases.push(OverlayCase {
+            name: format!("{}, slice {}", shown.name, z + 1),
+            scan: cut(&shown.ct, z, &frame)?,
+            truth: cut(&shown.truth, z, &frame)?,
+            systems,
+        });
+    }
+    let Some(system) = chooser(study).filter(|_| !cases.is_empty()) else {
+        return Ok(sheet);
+    };
+    let figure = OverlayFigure {
+        title: if study.results.synthetic {
+            "The same slices, all systems (synthetic phantoms)".into()
+        } else {
+            "The same slices, all systems".into()
+        },
+        cases,
+        most_columns: 6,
+        note: "Dice in percent of the whole scan.".into(),
+    };
+    sheet.add(
+        "overlays",
+        overlay_svg(&figure, THEME).map_err(drawn)?,
+        &format!(
+            "The slice with most lesion of scans at the lower and upper quartile of {}'s Dice in \
+             each class: truth solid, system dashed.",
+            system.label
+        ),
+        "CT slices with the outlines of the true lesions and of each system's",
+    )?;
+    Ok(sheet)
+}
+
+/// Truth and prediction of the chooser in three dimensions, for one scan.
+pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
+    let mut sheet = Sheet::new(&study.folder);
+    let Some(system) = chooser(study) else {
+        return Ok(sheet);
+    };
+    // The last chosen one: an upper quartile, of COVID-19 where there is any.
+    let Some(&index) = chosen(study).last() else {
+        return Ok(sheet);
+    };
+    let shown = Shown::read(study, index)?;
+    let prediction = mask(study, &system.id, index)?;
+    let panels = surface_panels(Some(&shown.lungs), &shown.truth, &prediction, &Detail::FINE)
+        .map_err(drawn)?;
+    let mut surfaces: Vec<(Surface, bool)> = Vec::new();
+    for surface in panels.iter().flat_map(|p| &p.surfaces) {
+        if surfaces.iter().all(|(s, _)| s.name != surface.name) {
+            let first = ["Lungs", "In both", "Missed", "Invented"].contains(&&*surface.name);
+            surfaces.push((surface.clone(), first));
+        }
+    }
+    let kind = if study.results.synthetic {
+        " (synthetic phantom)"
+    } else {
+        ""
+    };
+    let figure = SurfaceFigure {
+        title: format!("{}: {}{kind}", system.label, shown.name),
+        panels,
+        views: vec![View3::Anterior, View3::Left, View3::Inferior],
+        note: "Marching cubes, smoothed; volumes are counted in voxels.".into(),
+    };
+    let svg = surfaces_svg(&figure, THEME).map_err(drawn)?;
+    let picture = figure_png(&svg, 2.0).map_err(drawn)?;
+    sheet.add(
+        "surfaces",
+        svg,
+        "True lesions, predicted lesions and their difference in translucent lungs.",
+        "Lungs with lesions in three views, for truth, prediction and difference",
+    )?;
+    // Meshes of nothing cannot be turned.
+    if surfaces.iter().all(|(s, _)| s.mesh.triangles.is_empty()) {
+        return Ok(sheet);
+    }
+    let page = SurfacePage {
+        title: figure.title,
+        description: "Both lungs, translucent, with the lesions of truth and prediction, and \
+                      where they differ."
+            .into(),
+        surfaces,
+        picture,
+        synthetic: study.results.synthetic,
+    };
+    let html = surface_page(&page).map_err(drawn)?;
+    sheet.link(
+        "surfaces.html",
+        html.as_bytes(),
+        "The same scan, to turn and enlarge",
+    )?;
+    Ok(sheet)
+}
