@@ -61,7 +61,7 @@ struct Voxels {
 }
 
 fn draw(seed: i64, z: i64, y: i64, x: i64) -> i64 {
-    let place = z * 73_856_093 ^ y * 19_349_663 ^ x * 83_492_791 ^ seed * 2_654_435_761;
+    let place = (z * 73_856_093) ^ (y * 19_349_663) ^ (x * 83_492_791) ^ (seed * 2_654_435_761);
     let mut h = place as u32;
     for _ in 0..2 {
         h = (h ^ (h >> 16)).wrapping_mul(0x45D_9F3B);

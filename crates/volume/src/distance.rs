@@ -138,7 +138,7 @@ fn distances_by(
     from: impl Fn(usize, usize, &mut [u8]) + Sync,
     to: impl Fn(usize, usize, &mut [u8]) + Sync,
 ) -> Result<Vec<(u8, f64)>> {
-    let [nz, ny, nx] = shape;
+    let nz = shape[0];
     if nz >= usize::from(FAR) {
         return Err(Error::new(
             ErrorKind::Unsupported,
