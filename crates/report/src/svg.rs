@@ -227,14 +227,16 @@ pub(crate) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
     let Ok(font) = FontRef::new(bytes) else {
         return size * content.chars().count() as f64;
     };
-    let metrics = font.glyph_metrics(Size::new(size as f32), LocationRef::default());
+    // In units of the font: scaled metrics are rounded to 1/64.
+    let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::default());
+    let unit = size / f64::from(metrics.units_per_em().max(1));
     let map = font.charmap();
     content
         .chars()
         .map(|c| {
             map.map(c)
                 .and_then(|glyph| metrics.advance_width(glyph))
-                .map_or(size, f64::from)
+                .map_or(size, |units| unit * f64::from(units))
         })
         .sum()
 }
