@@ -229,7 +229,10 @@ pub(crate) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
     };
     // In units of the font: scaled metrics are rounded to 1/64.
     let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::default());
-    let unit = size / f64::from(metrics.units_per_em().max(1));
+    let em = font
+        .metrics(Size::unscaled(), LocationRef::default())
+        .units_per_em;
+    let unit = size / f64::from(em.max(1));
     let map = font.charmap();
     content
         .chars()

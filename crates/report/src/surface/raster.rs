@@ -182,20 +182,16 @@ pub fn render(
             }
         });
         for (c, t) in colours.iter_mut().zip(passing) {
-            for k in 0..3 {
-                c[k] = c[k] * t + f64::from(surface.colour[k]) * (1.0 - t);
-            }
+            *c = std::array::from_fn(|k| c[k] * t + f64::from(surface.colour[k]) * (1.0 - t));
         }
     }
     let mut rgb = Vec::with_capacity(3 * width * height);
     for y in 0..height {
         for x in 0..width {
-            for k in 0..3 {
-                let sum: f64 = (0..FINE * FINE)
-                    .map(|s| colours[(y * FINE + s / FINE) * w + x * FINE + s % FINE][k])
-                    .sum();
-                rgb.push((sum / (FINE * FINE) as f64).round() as u8);
-            }
+            let samples = (0..FINE * FINE)
+                .map(|s| colours[(y * FINE + s / FINE) * w + x * FINE + s % FINE])
+                .fold([0.0; 3], |sum, c| plus(sum, c, 1.0));
+            rgb.extend(samples.map(|sum| (sum / (FINE * FINE) as f64).round() as u8));
         }
     }
     Ok(rgb)
