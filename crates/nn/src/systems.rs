@@ -420,7 +420,7 @@ impl<'de> Deserialize<'de> for SystemConfig {
         };
         let (name, preset) = (text("system")?, text("preset")?);
         let name = name.as_deref().unwrap_or("multirnet");
-        Self::read(name, preset.as_deref(), map).map_err(|e| D::Error::custom(e))
+        Self::read(name, preset.as_deref(), map).map_err(D::Error::custom)
     }
 }
 

@@ -399,7 +399,9 @@ fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
 /// An enum's variants are no step of the path: the same name whatever the norm. Neither is the
 /// way from a [`System`] to its net.
 fn is_step(name: &str, container: &str) -> bool {
-    !container.starts_with("Enum") && !(name == "net" && container == "Struct:System")
+    let variant = container.starts_with("Enum");
+    let system = name == "net" && container == "Struct:System";
+    !variant && !system
 }
 
 /// Numbers of the net that are trained: weights and biases, without the running statistics of

@@ -89,9 +89,9 @@ pub struct Figure {
 const STYLE: &str = "\
 :root{color-scheme:light}body{background:#fff;color:#15191d}h2{border-bottom:1px solid #0003}\
 nav ol{columns:2 18rem;padding-left:1.4rem}figure{margin:1.2rem 0;break-inside:avoid}figure img{display:block;margin:0 auto;background:#fff}\
-figcaption,caption{text-align:left;font-size:.95rem;margin:.4rem 0}caption{caption-side:top;padding:.3rem 0}\
+figcaption,caption{text-align:left;font-size:.95rem;margin:.4rem 0}caption{caption-side:top;padding:.3rem 0;max-width:1100px}\
 table{font-size:.95rem}thead th{border-bottom:2px solid #15191d;vertical-align:bottom;text-align:left}tbody th{font-weight:600;text-align:left}\
-td{text-align:left}th.number,td.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.note{font-size:.88rem;color:#4a535c}\
+td{text-align:left}th.number,td.number{text-align:right;font-variant-numeric:tabular-nums}td.number{white-space:nowrap}.note{font-size:.88rem;color:#4a535c}\
 a{color:#005a8e}\
 @media print{@page{margin:18mm}body{max-width:none;padding:0;font-size:10pt}nav{display:none}.wide{overflow:visible}\
 h2,h3,caption{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}a{color:inherit;text-decoration:none}}";

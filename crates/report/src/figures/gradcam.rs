@@ -37,7 +37,8 @@ pub struct GradCamCase {
     pub heat: Slice<f32>,
     /// The reference lesion on the same pixels.
     pub lesion: Slice<u8>,
-    /// Share of the map's sum that lies inside the lesion, in `[0, 1]`; `None` without lesion.
+    /// Share of the map's sum that lies inside the lesion, in `[0, 1]`; `None` without lesion or
+    /// where the map is 0 everywhere.
     pub share_in_lesion: Option<f64>,
     /// The check by randomised weights.
     pub randomised: Option<RandomisedCheck>,
@@ -129,16 +130,17 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
     let [tall_mm, wide_mm] = case.scan.size_mm();
     let tall = side * (tall_mm / wide_mm).clamp(0.2, 1.5);
     let sign = if case.right() { "✔" } else { "✘" };
-    let head = format!(
-        "{sign} {}: true {}, predicted {} ({})",
-        case.name,
+    let head = format!("{sign} {}", case.name);
+    let classes = format!(
+        "true {}, predicted {} ({})",
         case.truth,
         case.predicted,
         share(case.probability)
     );
     let in_lesion = match case.share_in_lesion {
         Some(part) => format!("{} in lesion", share(part)),
-        None => "no lesion".to_owned(),
+        None if case.lesion.data().iter().all(|v| *v == 0) => "no lesion".to_owned(),
+        None => "no activation".to_owned(),
     };
     let check = case.randomised.as_ref().map_or_else(
         || "not computed".to_owned(),
@@ -153,7 +155,7 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
             case.randomised.as_ref().map(|c| &c.heat),
         ),
     ];
-    let top = y + 40.0;
+    let top = y + 58.0;
     let mut drawn = vec![];
     for (k, (name, below, heat)) in pictures.iter().enumerate() {
         let left = x + 16.0 + (side + GAP) * k as f64;
@@ -164,7 +166,7 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
         };
         drawn.push(html! {
             g.panel {
-                (text(left, y + 34.0, theme.style(SMALL).bold(), &fit(name, SMALL, true, side)))
+                (text(left, y + 52.0, theme.style(SMALL).bold(), &fit(name, SMALL, true, side)))
                 (frame)
                 (text(left, top + tall + 16.0, theme.style(SMALL), below))
             }
@@ -172,9 +174,10 @@ fn case_row(case: &GradCamCase, [x, y]: [f64; 2], theme: &Theme) -> Result<(Mark
     }
     let markup = html! {
         (text(x + 16.0, y + 14.0, theme.style(SMALL), &fit(&head, SMALL, false, ONE_COLUMN - 32.0)))
+        (text(x + 16.0, y + 31.0, theme.style(SMALL).faint(), &fit(&classes, SMALL, false, ONE_COLUMN - 32.0)))
         @for panel in &drawn { (panel) }
     };
-    Ok((markup, 40.0 + tall + 22.0))
+    Ok((markup, 58.0 + tall + 22.0))
 }
 
 fn panel(

@@ -18,6 +18,13 @@ const THEME: &Theme = &Theme::LIGHT;
 /// Room around the lungs in pictures, mm.
 const MARGIN_MM: f64 = 12.0;
 
+/// Detail of the surfaces that can be turned: coarser than the picture, so that the page stays
+/// small.
+const TURNED: Detail = Detail {
+    cell_mm: 2.5,
+    smoothing: 12,
+};
+
 /// A test scan in canonical orientation, as pictures show it.
 pub(super) struct Shown {
     /// What stands above its pictures.
@@ -200,15 +207,9 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
     };
     let shown = Shown::read(study, index)?;
     let prediction = mask(study, &system.id, index)?;
-    let panels = surface_panels(Some(&shown.lungs), &shown.truth, &prediction, &Detail::FINE)
-        .map_err(drawn)?;
-    let mut surfaces: Vec<(Surface, bool)> = Vec::new();
-    for surface in panels.iter().flat_map(|p| &p.surfaces) {
-        if surfaces.iter().all(|(s, _)| s.name != surface.name) {
-            let first = ["Lungs", "In both", "Missed", "Invented"].contains(&&*surface.name);
-            surfaces.push((surface.clone(), first));
-        }
-    }
+    let panels = |detail: &Detail| {
+        surface_panels(Some(&shown.lungs), &shown.truth, &prediction, detail).map_err(drawn)
+    };
     let kind = if study.results.synthetic {
         " (synthetic phantom)"
     } else {
@@ -216,7 +217,7 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
     };
     let figure = SurfaceFigure {
         title: format!("{}: {}{kind}", system.label, shown.name),
-        panels,
+        panels: panels(&Detail::FINE)?,
         views: vec![View3::Anterior, View3::Left, View3::Inferior],
         note: "Marching cubes, smoothed; volumes are counted in voxels.".into(),
     };
@@ -228,6 +229,13 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
         "True lesions, predicted lesions and their difference in translucent lungs.",
         "Lungs with lesions in three views, for truth, prediction and difference",
     )?;
+    let mut surfaces: Vec<(Surface, bool)> = Vec::new();
+    for surface in panels(&TURNED)?.into_iter().flat_map(|p| p.surfaces) {
+        if surfaces.iter().all(|(s, _)| s.name != surface.name) {
+            let first = ["Lungs", "In both", "Missed", "Invented"].contains(&&*surface.name);
+            surfaces.push((surface, first));
+        }
+    }
     // Meshes of nothing cannot be turned.
     if surfaces.iter().all(|(s, _)| s.mesh.triangles.is_empty()) {
         return Ok(sheet);

@@ -1,0 +1,255 @@
+//! A whole study on tiny phantoms: run, stopped and gone on with, reported.
+
+use multirnet_nn::device::Device;
+use multirnet_study::{
+    AblationConfig, ErrorKind, Event, Folder, Options, Results, StudyConfig, figures, write_tables,
+};
+use multirnet_volume::Volume;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+fn read(path: &Path) -> Result<Volume<f32>, String> {
+    multirnet_volume::io::read(path).map_err(|e| e.to_string())
+}
+
+const STUDY: &str = r#"
+title = "A test on phantoms"
+reference = "net"
+
+[cohort.phantoms]
+normal = 3
+cap = 3
+covid19 = 4
+seed = 5
+matrix = 96
+
+[split]
+test_fraction = 0.4
+validation_fraction = 0.2
+
+[train.prepare]
+spacing_mm = [10.0, 6.0, 6.0]
+global_shape = [16, 32, 32]
+
+[train.sampling]
+window = [16, 32, 32]
+batch = 2
+steps_per_epoch = 2
+
+[train.validation]
+local_windows = 1
+max_windows = 2
+
+[train.run]
+epochs = 2
+
+[predict]
+window_shape = [16, 32, 32]
+
+[score.bootstrap]
+replicates = 200
+
+[[system]]
+id = "net"
+paper = "multirnet"
+set.model = { channels = [2, 2, 2, 2, 2], class_channels = [2, 2, 2, 2, 2, 2], iterations = 0 }
+
+[[system]]
+id = "lesions-only"
+name = "without classes"
+set.model = { channels = [2, 2, 2, 2, 2], classification = false, iterations = 0 }
+"#;
+
+/// Runs the study; `stop` may raise the flag at an event.
+fn run(
+    config: &StudyConfig,
+    root: &Path,
+    mut stop: impl FnMut(&Event<'_>) -> bool + Send,
+) -> multirnet_study::Result<Results> {
+    let flag = AtomicBool::new(false);
+    let mut options = Options {
+        read: &read,
+        device: Device::flex(),
+        on_cpu: true,
+        progress: &mut |event| {
+            if stop(&event) {
+                flag.store(true, Ordering::Relaxed);
+            }
+        },
+    };
+    multirnet_study::run(config, root, &mut options, &flag)
+}
+
+fn tables(root: &Path, results: &Results) -> BTreeMap<String, String> {
+    let (folder, _) = Folder::existing(root).unwrap();
+    write_tables(&folder, results).unwrap();
+    let entries = std::fs::read_dir(folder.tables()).unwrap();
+    entries
+        .map(|e| {
+            let e = e.unwrap();
+            let name = e.file_name().to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(e.path()).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
+    let config = StudyConfig::parse(STUDY).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
+    let expected = tables(&whole, &run(&config, &whole, |_| false).unwrap());
+
+    // Stopped while phantoms are made, in the first and in the second training, while scoring.
+    let mut interruptions = 0;
+    for stage in 0..4 {
+        let mut trainings = 0;
+        let result = run(&config, &parts, |event| match event {
+            Event::Phantoms { done, .. } => stage == 0 && *done == 4,
+            Event::Training { .. } => {
+                trainings += 1;
+                false
+            }
+            Event::Train(multirnet_train::Event::Step { record, .. }) => {
+                (stage == 1 || stage == 2) && record.step == 1 + stage && trainings == 1
+            }
+            Event::Scoring { done, .. } => stage == 3 && *done == 1,
+            _ => false,
+        });
+        if let Err(error) = result {
+            assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
+            interruptions += 1;
+        }
+    }
+    assert_eq!(interruptions, 4);
+    let got = tables(&parts, &run(&config, &parts, |_| false).unwrap());
+    assert_eq!(
+        got.keys().collect::<Vec<_>>(),
+        expected.keys().collect::<Vec<_>>()
+    );
+    for (name, text) in &expected {
+        assert_eq!(&got[name], text, "{name}");
+    }
+    assert!(
+        expected["table-2-segmentation.md"].contains("69.95"),
+        "the paper's Dice"
+    );
+    assert!(expected["table-3-classification.md"].contains("92.647"));
+    assert_eq!(expected["cases.csv"].lines().count(), 1 + 2 * 4);
+
+    let page = figures::report(&parts, &read, &mut |_| {}).unwrap();
+    let html = std::fs::read_to_string(page).unwrap();
+    assert!(html.contains("For research use only") && html.contains("synthetic"));
+    for name in [
+        "training-loss",
+        "box-volume-dice",
+        "bland-altman-net",
+        "confusion",
+        "roc-net",
+        "overlays",
+        "surfaces",
+        "grad-cam-net",
+    ] {
+        for ending in ["svg", "png"] {
+            let file = parts.join(format!("figures/{name}.{ending}"));
+            assert!(file.exists(), "{}", file.display());
+        }
+    }
+
+    // The folder belongs to this study.
+    let mut other = config.clone();
+    other.train["run"]["epochs"] = toml::Value::Integer(3);
+    let error = run(&other, &parts, |_| false).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Folder);
+    assert!(error.to_string().contains("epochs"), "{error}");
+}
+
+#[test]
+fn committed_studies_are_sound() {
+    for text in [
+        include_str!("../../../configs/compare/phantom.toml"),
+        include_str!("../../../configs/compare/covid-ctseg.toml"),
+    ] {
+        let study = StudyConfig::parse(text).unwrap();
+        assert_eq!(
+            StudyConfig::parse(&study.to_toml().unwrap()).unwrap(),
+            study
+        );
+    }
+    let phantom =
+        StudyConfig::parse(include_str!("../../../configs/compare/phantom.toml")).unwrap();
+    let keys: std::collections::BTreeSet<_> = phantom
+        .systems
+        .iter()
+        .filter_map(|s| s.paper.as_deref())
+        .collect();
+    let all: std::collections::BTreeSet<_> = multirnet_study::paper::keys().into_iter().collect();
+    assert_eq!(keys, all, "every row of the paper's tables has its system");
+    // Equal budget: apart from the net, all trainings are the same.
+    let mut trainings = phantom.systems.iter().map(|s| {
+        let mut train = phantom.train_config(s).unwrap();
+        train.model = multirnet_nn::SystemConfig::default();
+        train
+    });
+    let first = trainings.next().unwrap();
+    assert!(trainings.all(|t| t == first));
+}
+
+#[test]
+fn variants_that_come_to_the_same_are_one_system() {
+    let text = include_str!("../../../configs/ablate/phantom.toml");
+    let mut ablation = AblationConfig::parse(text).unwrap();
+    let study = ablation.study().unwrap();
+    // As configured; no reverse attention; two losses; two iterations; no classification.
+    assert_eq!(study.systems.len(), 7);
+    let first: Vec<&str> = ablation
+        .axes
+        .iter()
+        .map(|a| a.variants[0].system.as_str())
+        .collect();
+    assert_eq!(first, ["as-configured"; 4]);
+    let off = &ablation.axes[0].variants[1].system;
+    let entry = study.systems.iter().find(|s| &s.id == off).unwrap();
+    let multirnet_nn::SystemConfig::MultiRNet(model) = study.train_config(entry).unwrap().model
+    else {
+        panic!("another net")
+    };
+    assert!(!model.reverse_attention && model.classification);
+}
+
+#[test]
+fn bad_studies_are_refused_with_the_key() {
+    let change = |from: &str, to: &str| {
+        let text = STUDY.replacen(from, to, 1);
+        assert_ne!(text, STUDY, "{from}");
+        StudyConfig::parse(&text).unwrap_err()
+    };
+    for (from, to, word) in [
+        ("id = \"lesions-only\"", "id = \"net\"", "two systems"),
+        ("id = \"net\"", "id = \"a/b\"", "short name"),
+        ("reference = \"net\"", "reference = \"nets\"", "nets"),
+        (
+            "paper = \"multirnet\"",
+            "paper = \"unet\"",
+            "multirnet-segmentation",
+        ),
+        ("batch = 2", "batches = 2", "batches"),
+        ("iterations = 0 }", "depth = 3 }", "depth"),
+        ("iterations = 0 }", "system = \"unet4d\" }", "unet3d"),
+        ("[predict]", "[predict]\nexplain = true", "explain"),
+        (
+            "window_shape = [16, 32, 32]",
+            "window_shape = [16, 32, 30]",
+            "multiples of 16",
+        ),
+        ("[split]", "[splits]", "splits"),
+        ("replicates = 200", "replicate = 200", "replicate"),
+    ] {
+        let error = change(from, to);
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains(word), "{word}: {error}");
+    }
+    let error = StudyConfig::read(Path::new("no/such/study.toml")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+}
