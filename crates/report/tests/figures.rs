@@ -331,8 +331,12 @@ fn activation_panels_part_right_from_wrong_cases() {
         randomised: None,
         ..right.clone()
     };
+    let healthy = GradCamCase {
+        lesion: slice(|_, _| 0u8),
+        ..wrong.clone()
+    };
     let figure = GradCam {
-        cases: vec![right.clone(), wrong.clone(), wrong],
+        cases: vec![right.clone(), wrong, healthy],
         ..GradCam::default()
     };
     let svg = gradcam_svg(&figure, &Theme::LIGHT).unwrap();
@@ -343,6 +347,7 @@ fn activation_panels_part_right_from_wrong_cases() {
         "Wrong (2 of 3)",
         "42 % in lesion",
         "no lesion",
+        "no activation",
         "r undefined, SSIM 0.30",
         "not computed",
     ] {

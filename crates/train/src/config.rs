@@ -76,7 +76,7 @@ impl Default for SamplingConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// It stays (paper).
+    /// It stays (ours: the paper names an initial rate and no decay).
     #[default]
     Constant,
     /// Half a cosine down to `final_learning_rate` over `run.epochs` (ours).
