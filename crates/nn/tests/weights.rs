@@ -207,7 +207,11 @@ fn headers_of_other_programs_and_versions_are_refused() {
         altered(|_| (), Some(&header))
     };
     let kind = ErrorKind::Unsupported;
-    refused(&altered(|_| (), Some("")), kind, "no configuration of a net");
+    refused(
+        &altered(|_| (), Some("")),
+        kind,
+        "no configuration of a net",
+    );
     refused(&altered(|_| (), Some("{")), kind, "unreadable");
     refused(&header(serde_json::json!(tiny()), 2), kind, "format 2");
     refused(&header(serde_json::json!({"colour": 1}), 1), kind, "colour");

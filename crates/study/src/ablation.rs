@@ -61,7 +61,7 @@ pub struct Variant {
 }
 
 impl AblationConfig {
-    /// Reads and checks a TOML file; a manifest's path becomes relative to the working folder.
+    /// Reads and checks a TOML file; a manifest's path becomes absolute.
     ///
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.

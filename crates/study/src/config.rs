@@ -98,7 +98,7 @@ pub struct SystemEntry {
 }
 
 impl StudyConfig {
-    /// Reads and checks a TOML file; a manifest's path becomes relative to the working folder.
+    /// Reads and checks a TOML file; a manifest's path becomes absolute.
     ///
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.
@@ -250,12 +250,18 @@ impl StudyConfig {
 }
 
 impl CohortConfig {
-    /// Makes a manifest's path, relative to the folder of the file `config`, relative to the
-    /// working folder.
+    /// Makes a manifest's path, which is relative to the folder of the file `config`, absolute.
     pub(crate) fn resolve(&mut self, config: &Path) {
         if let Self::Manifest(manifest) = self {
-            *manifest = config.parent().unwrap_or(Path::new("")).join(&*manifest);
+            let path = config.parent().unwrap_or(Path::new("")).join(&*manifest);
+            *self = Self::manifest(&path);
         }
+    }
+
+    /// The cohort of a manifest whose path is relative to the working folder. It is kept as an
+    /// absolute path, so that a study can be gone on with from anywhere.
+    pub fn manifest(path: &Path) -> Self {
+        Self::Manifest(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
     }
 
     /// Whether the scans are synthetic phantoms.

@@ -22,7 +22,7 @@ impl Ablate {
     pub fn run(self, context: Context) -> Outcome {
         let mut ablation = AblationConfig::read(&self.study.config).map_err(study_failure)?;
         if let Some(manifest) = &self.study.manifest {
-            ablation.cohort = CohortConfig::Manifest(manifest.clone());
+            ablation.cohort = CohortConfig::manifest(manifest);
         }
         let config = ablation.study().map_err(study_failure)?;
         let (folder, results) = study::run(&self.study, &config)?;

@@ -24,7 +24,7 @@ impl Compare {
     pub fn run(self, context: Context) -> Outcome {
         let mut config = StudyConfig::read(&self.study.config).map_err(study_failure)?;
         if let Some(manifest) = &self.study.manifest {
-            config.cohort = CohortConfig::Manifest(manifest.clone());
+            config.cohort = CohortConfig::manifest(manifest);
         }
         let (_, results) = study::run(&self.study, &config)?;
         study::print(context, &results)?;
