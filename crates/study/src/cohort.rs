@@ -43,7 +43,7 @@ impl PhantomCohort {
                     continue;
                 }
                 if stop.load(Ordering::Relaxed) {
-                    return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+                    return Err(Error::interrupted());
                 }
                 let id = format!("{}-{index:04}", class.name());
                 let file = |name: &str| folder.join(format!("{id}-{name}"));

@@ -70,6 +70,15 @@ impl Error {
         Self::new(ErrorKind::Io, format!("cannot {doing}: {cause}")).at(path)
     }
 
+    /// The stop flag was raised.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(
+            ErrorKind::Interrupted,
+            "stopped; everything done so far is kept",
+        )
+        .hint("start the same command again to go on")
+    }
+
     /// Names the file that the error concerns.
     #[must_use]
     pub fn at(mut self, path: &Path) -> Self {

@@ -132,7 +132,7 @@ pub(crate) fn ensure(
         let scan = TestScan::read(given, &predict.prepare, options.read)?;
         for s in missing {
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+                return Err(Error::interrupted());
             }
             let system = &config.systems[s];
             let network = match &mut networks[s] {

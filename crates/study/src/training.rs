@@ -93,7 +93,7 @@ pub(crate) fn ensure(
     )
     .map_err(fail)?;
     if summary.reason == StopReason::Interrupted {
-        return Err(Error::new(ErrorKind::Interrupted, "stopped"));
+        return Err(Error::interrupted());
     }
     let weights = summary.best_weights.file_name().unwrap_or_default();
     let trained = Trained {
