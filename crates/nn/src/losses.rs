@@ -464,4 +464,57 @@ mod tests {
             assert!(error.to_string().contains(&format!("`{field}`")), "{error}");
         }
     }
+
+    #[test]
+    fn a_net_with_one_task_has_its_loss_alone() {
+        let config = LossConfig::default();
+        let logits = Tensor::<2>::from_floats([[2.0, 1.0, 0.0]], &Device::flex());
+        let (maps, classes_only) = (
+            Answer {
+                lesion: vec![map(P)],
+                ..Answer::default()
+            },
+            Answer {
+                class_logits: vec![logits],
+                ..Answer::default()
+            },
+        );
+        let score = |answer: &Answer| {
+            let l = config.score(answer, map(G), classes([0]));
+            [l.total, l.segmentation, l.classification].map(|t| t.into_scalar::<f32>())
+        };
+        let [total, segmentation, classification] = score(&maps);
+        close(total, FOCAL);
+        assert_eq!((segmentation, classification), (total, 0.0));
+        let [total, segmentation, classification] = score(&classes_only);
+        close(total, CE[0]);
+        assert_eq!((segmentation, classification), (0.0, total));
+    }
+
+    #[test]
+    fn edges_are_lesion_voxels_with_a_neighbour_outside_in_their_slice() {
+        let rows = [
+            [1.0, 1.0, 1.0, 0.0],
+            [1.0, 1.0, 1.0, 0.0],
+            [1.0, 1.0, 1.0, 0.0],
+            [0.0, 0.0, 0.0, 0.0],
+        ];
+        let lesion = Tensor::<2>::from_floats(rows, &Device::flex()).reshape([1, 1, 1, 4, 4]);
+        let edge = edge_of(lesion.clone());
+        let values: Vec<f32> = edge.into_data().iter::<f32>().collect();
+        let expected = [
+            0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+        ];
+        assert_eq!(values, expected);
+        // Five of 16 voxels are edge: −(5 ln ¼ + 11 ln ¾) / 16.
+        let even = lesion.zeros_like().add_scalar(0.25);
+        let answer = Answer {
+            lesion: vec![lesion.clone()],
+            edges: vec![even],
+            ..Answer::default()
+        };
+        let config = of(SegmentationLoss::Dice);
+        let loss = config.score(&answer, lesion, classes([0]));
+        close(loss.total.into_scalar::<f32>(), 0.630_998_6);
+    }
 }

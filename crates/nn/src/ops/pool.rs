@@ -278,6 +278,7 @@ mod tests {
     #[test]
     fn agrees_with_burn() {
         let device = Device::flex().autodiff();
+        device.seed(6);
         for (size, kernel, stride, padding) in [
             ([4, 6, 8], 2, 2, 0),
             ([5, 7, 3], 2, 2, 0),
@@ -297,7 +298,9 @@ mod tests {
             let a = x.grad(&(y * g.clone()).sum().backward()).unwrap();
             let b = x.grad(&(z * g).sum().backward()).unwrap();
             for (a, b) in values(a).into_iter().zip(values(b)) {
-                assert!((a - b).abs() < 1e-6, "{size:?} {kernel}: {a} {b}");
+                // Sums of up to 27 terms in another order: equal to the last digits of 32 bits.
+                let bound = 1e-6 * b.abs().max(1.0);
+                assert!((a - b).abs() < bound, "{size:?} {kernel}: {a} {b}");
             }
         }
     }
