@@ -46,15 +46,19 @@ fn scans_line(results: &Results) -> String {
     format!("{normal} normal, {cap} CAP and {covid19} COVID-19 test {kind}")
 }
 
-/// Table 2: segmentation, with the paper's figures beside ours.
+/// Table 2: segmentation, with the paper's figures beside ours where systems name them.
 pub fn segmentation_table(results: &Results) -> Table {
+    let key = |s: &SystemResult| paper::segmentation(s.paper.as_deref()).is_some();
+    let with_paper = results.systems.iter().any(key);
     let mut columns = vec![column("System", false), column("Parameters", true)];
     for metric in Metric::PAPER {
         columns.push(column(
             &format!("{}, {}", metric.label(), metric.unit()),
             true,
         ));
-        columns.push(column(&format!("paper, {}", metric.unit()), true));
+        if with_paper {
+            columns.push(column(&format!("paper, {}", metric.unit()), true));
+        }
     }
     columns.push(column("undefined / infinite ASD", true));
     let rows = results
@@ -71,12 +75,14 @@ pub fn segmentation_table(results: &Results) -> Table {
                 .map_or("", |c| &c.significance_t.stars);
             let text = with_interval(mean, segmentation.intervals.get(i), metric);
             row.push(format!("{text}{stars}"));
-            row.push(theirs.map_or_else(String::new, |t| match metric {
-                Metric::Asd => format!("{:.4}", t.asd_mm),
-                Metric::Dice => format!("{:.2}", t.dice),
-                Metric::SurfaceOverlap => format!("{:.2}", t.surface_overlap),
-                _ => format!("{:.2}", t.surface_dice),
-            }));
+            if with_paper {
+                row.push(theirs.map_or_else(String::new, |t| match metric {
+                    Metric::Asd => format!("{:.4}", t.asd_mm),
+                    Metric::Dice => format!("{:.2}", t.dice),
+                    Metric::SurfaceOverlap => format!("{:.2}", t.surface_overlap),
+                    _ => format!("{:.2}", t.surface_dice),
+                }));
+            }
         }
         let asd = segmentation.scores.score(Metric::Asd);
         row.push(asd.map_or_else(String::new, |a| {
@@ -101,8 +107,7 @@ pub fn segmentation_table(results: &Results) -> Table {
         columns,
         note: format!(
             "{conventions}; undefined and infinite values: policy `{}` (worst: 0 for shares, the \
-             scan's diagonal for distances). Marks against {}: {}. The paper's figures are from \
-             patients: they stand beside ours, but are not comparable with them.",
+             scan's diagonal for distances). Marks against {}: {}.{}",
             policy(results),
             label(results, &results.reference),
             stars_note(
@@ -110,10 +115,15 @@ pub fn segmentation_table(results: &Results) -> Table {
                 Correction::Holm,
                 rows.len().saturating_sub(1)
             ),
+            if with_paper { PAPERS } else { "" },
         ),
         rows,
     }
 }
+
+/// What the paper's figures beside ours mean.
+const PAPERS: &str = " The paper's figures are from patients: they stand beside ours, but are not \
+                      comparable with them.";
 
 fn policy(results: &Results) -> String {
     let name = serde_json::to_value(results.empty).ok();
@@ -126,7 +136,7 @@ fn label(results: &Results, id: &str) -> String {
     found.map_or_else(|| id.to_owned(), |s| s.label.clone())
 }
 
-/// Table 3: classification, with the paper's figures beside ours; `None` if no system classifies
+/// Table 3: classification, likewise; `None` if no system classifies
 /// or all scans are of one class.
 pub fn classification_table(results: &Results) -> Option<Table> {
     let names = [
@@ -136,9 +146,13 @@ pub fn classification_table(results: &Results) -> Option<Table> {
         "F1 (of both)",
     ];
     let mut columns = vec![column("System", false), column("Parameters", true)];
+    let key = |s: &SystemResult| paper::classification(s.paper.as_deref()).is_some();
+    let with_paper = results.systems.iter().any(key);
     for name in names {
         columns.push(column(&format!("{name}, %"), true));
-        columns.push(column("paper, %", true));
+        if with_paper {
+            columns.push(column("paper, %", true));
+        }
     }
     columns.push(column("mean of class F1, %", true));
     columns.push(column("macro AUC", true));
@@ -168,7 +182,9 @@ pub fn classification_table(results: &Results) -> Option<Table> {
         let mut row = vec![system.label.clone(), system.parameters.to_string()];
         for (i, value) in ours.into_iter().enumerate() {
             row.push(value);
-            row.push(theirs.map_or_else(String::new, |t| format!("{:.3}", t[i])));
+            if with_paper {
+                row.push(theirs.map_or_else(String::new, |t| format!("{:.3}", t[i])));
+            }
         }
         row.push(percent(s.macro_f1, 2));
         row.push(number::text(c.roc.auc.mean, 3));
@@ -186,13 +202,14 @@ pub fn classification_table(results: &Results) -> Option<Table> {
         columns,
         note: format!(
             "F1 (of both) is the harmonic mean of macro recall and macro precision, which is what \
-             the paper prints. Marks against {} on scans of the right class: {}.",
+             the paper prints. Marks against {} in right (1) and wrong (0) classes of the same scans: {}.{}",
             label(results, &results.reference),
             stars_note(
                 "paired t test",
                 Correction::Holm,
                 rows.len().saturating_sub(1)
             ),
+            if with_paper { PAPERS } else { "" },
         ),
         rows,
     })
