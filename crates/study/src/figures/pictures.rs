@@ -31,6 +31,8 @@ pub(super) struct Shown {
     pub(super) name: String,
     /// CT in HU, or what comes closest to it.
     pub(super) ct: Volume<f32>,
+    /// Whether its values are no HU.
+    grey: bool,
     pub(super) lungs: Volume<u8>,
     pub(super) truth: Volume<u8>,
     /// As it was read.
@@ -58,6 +60,7 @@ impl Shown {
         Ok(Self {
             name: format!("{}, {}", case.patient, case.class.label()),
             ct,
+            grey: case.intensity == Intensity::Unit,
             lungs: read.prepared.lungs.to_canonical(),
             truth: read.lesions.to_canonical(),
             read,
@@ -146,9 +149,10 @@ fn mask(study: &Study<'_>, system: &str, index: usize) -> Result<Volume<u8>> {
 /// All systems on the same slices.
 pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
     let mut sheet = Sheet::new(&study.folder);
-    let mut cases = Vec::new();
+    let (mut cases, mut grey) = (Vec::new(), false);
     for index in chosen(study) {
         let shown = Shown::read(study, index)?;
+        grey |= shown.grey;
         let z = shown.slice();
         let frame = shown.frame(z)?;
         let mut systems = Vec::new();
@@ -180,7 +184,14 @@ pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
         },
         cases,
         most_columns: 6,
-        note: "Dice in percent of the whole scan.".into(),
+        note: format!(
+            "Dice in percent of the whole scan.{}",
+            if grey {
+                " Grey values that are no HU are spread over the window."
+            } else {
+                ""
+            }
+        ),
     };
     sheet.add(
         "overlays",
