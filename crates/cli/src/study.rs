@@ -60,12 +60,21 @@ pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder,
     Ok((folder, results))
 }
 
-/// Prints what a study came to: its tables, or everything as JSON.
-pub fn print(context: Context, results: &Results) -> Outcome {
-    if context.json {
-        return output::print(&output::to_json(results)?);
+/// Prints what a study came to (its tables, or everything as JSON) and draws its report.
+pub fn finish(arguments: &StudyArguments, context: Context, results: &Results) -> Outcome {
+    output::print(&if context.json {
+        output::to_json(results)?
+    } else {
+        multirnet_study::tables_text(results)
+    })?;
+    if arguments.no_figures {
+        return Ok(());
     }
-    output::print(&multirnet_study::tables_text(results))
+    let page = report(&arguments.out)?;
+    if context.json {
+        return Ok(());
+    }
+    output::print(&format!("report: {}\n", page.display()))
 }
 
 /// Draws the report of a study that is done.

@@ -136,14 +136,7 @@ impl SystemResult {
     fn compared(&self, what: Compared, policy: EmptyPolicy) -> Vec<Option<f64>> {
         match what {
             Compared::Segmentation(metric) => {
-                let value = |c| {
-                    let value = metric.value(c).filter(|v| v.is_finite());
-                    match policy {
-                        EmptyPolicy::Worst => Some(value.unwrap_or(metric.worst(c))),
-                        _ => value,
-                    }
-                };
-                self.bearing().map(value).collect()
+                self.bearing().map(|c| counted(metric, c, policy)).collect()
             }
             Compared::CorrectClass => self
                 .scores
@@ -194,6 +187,16 @@ impl Results {
     pub fn comparison(&self, compared: Compared, system: &str) -> Option<&Comparison> {
         let mut all = self.comparisons.iter();
         all.find(|c| c.compared == compared && c.system == system)
+    }
+}
+
+/// What a case's value counts: undefined and infinite ones the worst under that policy, else
+/// nothing.
+fn counted(metric: Metric, case: &CaseMetrics, policy: EmptyPolicy) -> Option<f64> {
+    let value = metric.value(case).filter(|v| v.is_finite());
+    match policy {
+        EmptyPolicy::Worst => Some(value.unwrap_or(metric.worst(case))),
+        _ => value,
     }
 }
 
@@ -261,13 +264,7 @@ fn segmentation(
             let values: Vec<f64> = with_lesions
                 .iter()
                 .filter_map(|s| s.segmentation.as_ref())
-                .map(|c| {
-                    let value = metric.value(c).filter(|v| v.is_finite());
-                    match policy {
-                        EmptyPolicy::Worst => value.unwrap_or(metric.worst(c)),
-                        _ => value.unwrap_or(f64::NAN),
-                    }
-                })
+                .map(|c| counted(*metric, c, policy).unwrap_or(f64::NAN))
                 .collect();
             let mean = |drawn: &[usize]| {
                 let scans = drawn.iter().flat_map(|&p| &by_patient[p]);

@@ -1,8 +1,8 @@
 //! `multirnet ablate`: variants of one system, trained and scored alike.
 
+use crate::Context;
 use crate::failure::Outcome;
 use crate::study::{self, StudyArguments, study_failure};
-use crate::{Context, output};
 use multirnet_study::{AblationConfig, CohortConfig};
 
 /// Train and score variants of one system: reverse attention, losses, iterations, classification
@@ -27,14 +27,6 @@ impl Ablate {
         let config = ablation.study().map_err(study_failure)?;
         let (folder, results) = study::run(&self.study, &config)?;
         ablation.write_axes(&folder).map_err(study_failure)?;
-        study::print(context, &results)?;
-        if self.study.no_figures {
-            return Ok(());
-        }
-        let page = study::report(&self.study.out)?;
-        if !context.json {
-            output::print(&format!("report: {}\n", page.display()))?;
-        }
-        Ok(())
+        study::finish(&self.study, context, &results)
     }
 }

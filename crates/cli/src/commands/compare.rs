@@ -1,8 +1,8 @@
 //! `multirnet compare`: systems trained and scored alike.
 
-use crate::failure::{Failure, Outcome};
+use crate::Context;
+use crate::failure::Outcome;
 use crate::study::{self, StudyArguments, study_failure};
-use crate::{Context, output};
 use multirnet_study::{CohortConfig, StudyConfig};
 
 /// Train and score several systems on one cohort: the paper's tables 2 and 3
@@ -27,14 +27,6 @@ impl Compare {
             config.cohort = CohortConfig::manifest(manifest);
         }
         let (_, results) = study::run(&self.study, &config)?;
-        study::print(context, &results)?;
-        if self.study.no_figures {
-            return Ok(());
-        }
-        let page = study::report(&self.study.out)?;
-        if !context.json {
-            output::print(&format!("report: {}\n", page.display()))?;
-        }
-        Ok::<(), Failure>(())
+        study::finish(&self.study, context, &results)
     }
 }
