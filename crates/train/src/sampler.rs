@@ -8,7 +8,7 @@ use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
 use crate::load::{PreparedCase, View};
 use crate::random::{below, keyed, shuffle, unit};
-use crate::window::{ViewKind, Window, cut};
+use crate::window::{ViewKind, Window, cut, end_scan, within};
 use multirnet_volume::Diagnosis;
 use rand_pcg::Pcg64Mcg;
 
@@ -91,13 +91,24 @@ impl Sampler {
         let view = view_of(prepared, kind);
         let centre = match kind {
             ViewKind::Global => middle(view),
-            ViewKind::Local => local_centre(&mut rng, view, self.sampling.lesion_share),
+            ViewKind::Local => {
+                let centre = local_centre(&mut rng, view, self.sampling.lesion_share);
+                within(centre, view.image.shape(), self.sampling.window)
+            }
         };
         let spacing = view.image.geometry().spacing_mm();
         let affine = self.augment.draw_affine(&mut rng, spacing);
-        let (mut image, labels) = cut(view, centre, &affine, self.sampling.window);
+        let shape = self.sampling.window;
+        let (mut image, mut labels) = cut(view, centre, &affine, shape);
         self.augment.vary_intensity(&mut rng, &mut image);
-        label(image, labels, class, kind, case)
+        // After the noise, which the repeated slices share.
+        let kept = self.augment.draw_ends(&mut rng, shape);
+        if let Some(kept) = &kept {
+            end_scan(&mut image, shape, kept);
+            end_scan(&mut labels, shape, kept);
+        }
+        let whole = kind == ViewKind::Global && kept.is_none();
+        label(image, labels, class, kind, whole, case)
     }
 }
 
@@ -148,10 +159,14 @@ impl FixedWindow {
         let mut rng = keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
         let centre = match self.kind {
             ViewKind::Global => middle(view),
-            ViewKind::Local => local_centre(&mut rng, view, sampling.lesion_share),
+            ViewKind::Local => {
+                let centre = local_centre(&mut rng, view, sampling.lesion_share);
+                within(centre, view.image.shape(), sampling.window)
+            }
         };
         let (image, labels) = cut(view, centre, &Affine::mirror(false), sampling.window);
-        label(image, labels, class, self.kind, self.case)
+        let whole = self.kind == ViewKind::Global;
+        label(image, labels, class, self.kind, whole, self.case)
     }
 }
 
@@ -184,15 +199,17 @@ fn local_centre(rng: &mut Pcg64Mcg, view: &View, lesion_share: f64) -> [f64; 3] 
     middle(view)
 }
 
-/// A local window without lesion is normal; the global view has its scan's class in any case.
+/// A part of the lungs without lesion is normal; a view of the `whole` has its scan's class in any
+/// case.
 fn label(
     image: Vec<f32>,
     labels: Vec<u8>,
     class: Diagnosis,
     kind: ViewKind,
+    whole: bool,
     case: usize,
 ) -> Window {
-    let free = kind == ViewKind::Local && labels.iter().all(|&l| l == 0);
+    let free = !whole && labels.iter().all(|&l| l == 0);
     let class = if free { Diagnosis::Normal } else { class };
     Window {
         image,
