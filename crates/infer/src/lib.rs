@@ -51,7 +51,7 @@ pub use finding::{
     Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,
 };
 pub use memory::{MemoryPhase, MemoryPlan};
-pub use model::{ModelCard, ModelInput};
+pub use model::{CardScore, ModelCard, ModelInput, ScoredOn};
 pub use multirnet_kernels::Precision;
 pub use multirnet_nn::DeviceChoice;
 pub use network::{Block, BurnNetwork, Cams, Network, TileOutput, WindowOutput};

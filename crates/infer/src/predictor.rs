@@ -169,9 +169,13 @@ impl Predictor {
         self.network.describe()
     }
 
-    /// The default options with the views that the model has been trained with.
+    /// The default options with the views that the model has been trained with, and the threshold
+    /// that was chosen for it.
     pub fn options(&self) -> PredictOptions {
         let mut options = PredictOptions::default();
+        if let Some(threshold) = self.card.threshold {
+            options.threshold = threshold;
+        }
         if let Some(input) = &self.card.input {
             options.prepare = input.apply(options.prepare);
         }
