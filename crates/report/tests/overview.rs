@@ -45,6 +45,7 @@ fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
         diagnosis: Diagnosis::Cap,
         probabilities: Probabilities::from_array([0.05, 0.9, 0.05]),
         involvement: measures,
+        lesion_kinds: vec![],
         warnings: vec!["slices are 5 mm apart".into()],
         timings: vec![Timing {
             stage: "read".into(),
