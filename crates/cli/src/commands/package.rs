@@ -1,6 +1,6 @@
 //! `multirnet package`: a trained model's file and page, for others to use.
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::output::Staged;
 use crate::{Context, output};
 use multirnet_infer::{
