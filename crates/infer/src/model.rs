@@ -10,6 +10,9 @@ use std::path::Path;
 const KEY: &str = "multirnet.card";
 
 /// What a model is, for provenance. It travels in the weights file's metadata.
+///
+/// Fields that a card does not have are absent, so that cards of older versions are read. Others
+/// are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
     /// Its name.
@@ -21,6 +24,69 @@ pub struct ModelCard {
     /// The views it has been trained with; absent when not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<ModelInput>,
+    /// Probability from which on a voxel is lesion, between 0 and 1, both excluded. It is chosen on
+    /// validation data; absent: the program's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f32>,
+    /// On which scans weights and threshold were chosen, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation: Option<String>,
+    /// What the weights may be used for: an SPDX expression or a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licence: Option<String>,
+    /// Who made the data that the model has been trained on, and under which licence: a sentence
+    /// for each source, as its licence asks for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attribution: Vec<String>,
+    /// How well the model does, and on what.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scores: Vec<CardScore>,
+}
+
+/// A score in a [`ModelCard`], with what it takes to judge it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardScore {
+    /// Which scans of which patients.
+    pub on: String,
+    /// Number of scans.
+    pub cases: usize,
+    /// What they show.
+    pub kind: ScoredOn,
+    /// What the model had seen of them in training, or when weights or threshold were chosen.
+    pub seen: String,
+    /// What the value is, with its unit, such as `mean volume Dice, %`.
+    pub metric: String,
+    /// The value.
+    pub value: f64,
+    /// Its 95 % confidence interval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+}
+
+/// What the scans behind a [`CardScore`] show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScoredOn {
+    /// Scans drawn by a program.
+    #[serde(rename = "phantoms")]
+    Phantoms,
+    /// Drawn lesions in real scans of lungs without lesions.
+    #[serde(rename = "implanted lesions")]
+    ImplantedLesions,
+    /// Real scans with real lesions.
+    #[serde(rename = "patients")]
+    Patients,
+}
+
+impl ScoredOn {
+    /// The name in cards, which is plain English.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Phantoms => "phantoms",
+            Self::ImplantedLesions => "implanted lesions",
+            Self::Patients => "patients",
+        }
+    }
 }
 
 /// The part of the preparation that decides what a network sees.
@@ -69,13 +135,50 @@ impl ModelCard {
             trained_on: "Not recorded: the weights file carries no model card.".to_owned(),
             version: String::new(),
             input: None,
+            threshold: None,
+            validation: None,
+            licence: None,
+            attribution: Vec::new(),
+            scores: Vec::new(),
         }
+    }
+
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    /// `Model` that names the field, its value and the allowed range.
+    pub fn check(&self) -> Result<()> {
+        let bad = |reason: String, allowed: &str| {
+            Err(Error::new(ErrorKind::Model, reason).hint(format!("allowed: {allowed}")))
+        };
+        if let Some(t) = self.threshold.filter(|t| !(*t > 0.0 && *t < 1.0)) {
+            return bad(
+                format!("its model card has threshold = {t}"),
+                "between 0 and 1, both excluded",
+            );
+        }
+        for score in &self.scores {
+            let [low, high] = score.interval.unwrap_or([score.value; 2]);
+            let numbers = [score.value, low, high];
+            if numbers.iter().any(|v| !v.is_finite())
+                || !(low <= score.value && score.value <= high)
+            {
+                return bad(
+                    format!(
+                        "its model card has {} = {} with the interval {low} to {high}",
+                        score.metric, score.value
+                    ),
+                    "finite numbers, the value within its interval",
+                );
+            }
+        }
+        Ok(())
     }
 
     /// The card in a weights file, or `None` if it carries none.
     ///
     /// # Errors
-    /// `Model` if the file is no safetensors file or the card is unreadable.
+    /// `Model` if the file is no safetensors file, or the card is unreadable or out of range.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let bad = |reason: String| {
             Error::new(ErrorKind::Model, reason)
@@ -87,22 +190,24 @@ impl ModelCard {
         let Some(text) = metadata.metadata().as_ref().and_then(|m| m.get(KEY)) else {
             return Ok(None);
         };
-        serde_json::from_str(text)
-            .map(Some)
-            .map_err(|e| bad(format!("its model card is unreadable: {e}")))
+        let card: Self = serde_json::from_str(text)
+            .map_err(|e| bad(format!("its model card is unreadable: {e}")))?;
+        card.check().map_err(|e| e.at(Path::new(name)))?;
+        Ok(Some(card))
     }
 
     /// The weights file `bytes` (as `multirnet_nn::weights` writes it) with this card in its
     /// metadata, in place of any other.
     ///
     /// # Errors
-    /// `Model` if the bytes are no safetensors file.
+    /// `Model` if the bytes are no safetensors file or a field is out of range.
     pub fn package(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         let bad = |e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Model, format!("cannot be packaged: {e}"))
                 .hint("give a weights file written by `multirnet train`")
                 .at(Path::new(name))
         };
+        self.check().map_err(|e| e.at(Path::new(name)))?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| bad(&e))?;
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
         let mut entries = metadata.metadata().clone().unwrap_or_default();
@@ -110,4 +215,26 @@ impl ModelCard {
         entries.insert(KEY.to_owned(), card);
         safetensors::serialize(file.tensors(), Some(entries)).map_err(|e| bad(&e))
     }
+}
+
+/// The bytes of a model's file.
+///
+/// # Errors
+/// `Io` if it cannot be read, `Model` if it is too large for a model.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let io = |e: std::io::Error| {
+        Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
+            .hint("check the path and its permissions")
+            .at(path)
+    };
+    let size = std::fs::metadata(path).map_err(io)?.len();
+    if size > multirnet_nn::weights::MAX_FILE_BYTES {
+        return Err(Error::new(
+            ErrorKind::Model,
+            format!("the file has {size} bytes, too many for a model"),
+        )
+        .hint("give a weights file written by `multirnet train`")
+        .at(path));
+    }
+    std::fs::read(path).map_err(io)
 }

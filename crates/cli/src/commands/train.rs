@@ -153,6 +153,7 @@ impl Train {
             }),
             version: env!("CARGO_PKG_VERSION").into(),
             input: Some(ModelInput::from(&config.prepare)),
+            ..ModelCard::unknown(&name)
         };
         let bytes = weights::to_bytes(&net, Dtype::F16).map_err(Failure::input)?;
         let bytes = card

@@ -97,7 +97,7 @@ pub fn predictor(
         name: "fake".to_owned(),
         trained_on: "Nothing.".to_owned(),
         version: "0".to_owned(),
-        input: None,
+        ..ModelCard::unknown("fake")
     };
     Predictor::with_network(Box::new(network), card, "0".repeat(64))
 }
