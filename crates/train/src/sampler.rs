@@ -296,19 +296,26 @@ fn lung_centre(rng: &mut Pcg64Mcg, view: &View) -> [f64; 3] {
     middle(view)
 }
 
-/// A local window without lesion is normal, if it is known to have none; the global view has its
-/// scan's class in any case.
+/// The global view has its scan's class. A local window has it too if it shows lesion and is normal
+/// otherwise, as far as lesions are known. Of a scan of unknown class no window has a class: windows
+/// without lesion would teach that its source is normal.
 fn label(image: Vec<f32>, labels: Vec<u8>, case: &Case, kind: ViewKind, position: usize) -> Window {
+    let mut known = case.known();
     let free = kind == ViewKind::Local && labels.iter().all(|&l| l == 0);
-    // Of an unknown class nothing is said: its free windows would teach its source.
     let class = match case.class {
         Some(class) if !free => class,
         _ => Diagnosis::Normal,
     };
+    if kind == ViewKind::Local && case.class != Some(Diagnosis::Normal) {
+        known.class &= known.lesion;
+    }
+    // Where there is no lesion there is none of either kind.
+    known.kinds |= known.lesion && labels.iter().all(|&l| l == 0);
     Window {
         image,
         labels,
         class: class.index(),
+        known,
         kind,
         case: position,
     }
