@@ -6,6 +6,7 @@
 
 use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
+use crate::known::Known;
 use crate::load::{PreparedCase, View};
 use crate::random::{below, keyed, shuffle, unit};
 use crate::window::{ViewKind, Window, cut};
@@ -198,6 +199,7 @@ fn label(
         image,
         labels,
         class: class.index(),
+        known: Known::ALL,
         kind,
         case,
     }
