@@ -3,7 +3,7 @@
 use crate::known::Known;
 use crate::log::{MeanLosses, ValidationRecord};
 use crate::window::{ViewKind, Window};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, TrainConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_nn::{Answer, Losses, Truth};
 
@@ -63,7 +63,7 @@ pub(crate) fn numbers(losses: &Losses) -> Result<MeanLosses> {
     })
 }
 
-fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
     tensor
         .into_data()
         .convert::<f32>()
@@ -72,13 +72,17 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
 }
 
 /// Quick scores of windows, summed batch by batch.
-#[derive(Default)]
 pub(crate) struct Scores {
-    windows: usize,
-    losses: [f64; 3],
-    /// Sum and count of Dice and of right classes, over all windows and over global ones.
+    /// λ of a net with both tasks.
+    class_weight: Option<f64>,
+    /// Each task's loss, weighted by the windows that know it.
+    segmentation: Mean,
+    classification: Mean,
+    /// Dice of any lesion and right classes, over all windows and over global ones.
     dice: [Mean; 2],
     right: [Mean; 2],
+    /// Dice of ground glass and of consolidation.
+    kinds: [Mean; 2],
 }
 
 #[derive(Default)]
@@ -89,8 +93,12 @@ struct Mean {
 
 impl Mean {
     fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.n += 1;
+        self.add_all(value, 1);
+    }
+
+    fn add_all(&mut self, value: f64, n: usize) {
+        self.sum += value * n as f64;
+        self.n += n;
     }
 
     fn get(&self) -> Option<f64> {
@@ -99,29 +107,59 @@ impl Mean {
 }
 
 impl Scores {
+    /// No scores yet of what `config` trains.
+    pub fn new(config: &TrainConfig) -> Self {
+        let both = config.model.segments() && config.model.classifies();
+        Self {
+            class_weight: both.then_some(config.loss.class_weight),
+            segmentation: Mean::default(),
+            classification: Mean::default(),
+            dice: Default::default(),
+            right: Default::default(),
+            kinds: Default::default(),
+        }
+    }
+
     pub fn add(&mut self, windows: &[Window], losses: &MeanLosses, answer: &Answer) -> Result<()> {
         let b = windows.len();
-        self.windows += b;
-        let parts = [losses.total, losses.segmentation, losses.classification];
-        for (sum, part) in self.losses.iter_mut().zip(parts) {
-            *sum += part * b as f64;
-        }
+        let count = |knows: fn(&Known) -> bool| windows.iter().filter(|w| knows(&w.known)).count();
+        self.segmentation
+            .add_all(losses.segmentation, count(|k| k.lesion));
+        self.classification
+            .add_all(losses.classification, count(|k| k.class));
+        let channels = answer.lesion().map_or(1, |map| map.dims()[1]);
         let probability = answer.lesion().map(floats).transpose()?;
         let logits = answer.logits().map(floats).transpose()?;
         for (k, window) in windows.iter().enumerate() {
-            let groups = if window.kind == ViewKind::Global {
-                2
-            } else {
-                1
+            let groups = match window.kind {
+                ViewKind::Global => 2,
+                ViewKind::Local => 1,
             };
-            let dice = probability.as_ref().and_then(|p| {
+            if let Some(p) = &probability
+                && window.known.lesion
+            {
                 let size = p.len() / b;
-                window_dice(&p[k * size..(k + 1) * size], &window.labels)
-            });
-            if let Some(dice) = dice {
-                self.dice.iter_mut().take(groups).for_each(|m| m.add(dice));
+                let own = &p[k * size..(k + 1) * size];
+                if let Some(dice) = window_dice(own, &window.labels) {
+                    self.dice.iter_mut().take(groups).for_each(|m| m.add(dice));
+                }
+                if channels == 2 && window.known.kinds {
+                    let parts = own.chunks_exact(size / 2);
+                    for ((mean, part), kind) in self.kinds.iter_mut().zip(parts).zip(1..) {
+                        let dice = dice(
+                            window
+                                .labels
+                                .iter()
+                                .zip(part)
+                                .map(|(&l, &p)| (p, l == kind)),
+                        );
+                        dice.into_iter().for_each(|d| mean.add(d));
+                    }
+                }
             }
-            if let Some(logits) = &logits {
+            if let Some(logits) = &logits
+                && window.known.class
+            {
                 let own = &logits[3 * k..3 * k + 3];
                 let best = (0..3)
                     .max_by(|&i, &j| own[i].total_cmp(&own[j]))
@@ -137,29 +175,48 @@ impl Scores {
     }
 
     pub fn record(&self) -> ValidationRecord {
-        let n = self.windows.max(1) as f64;
+        let segmentation = self.segmentation.get().unwrap_or(0.0);
+        let classification = self.classification.get().unwrap_or(0.0);
         ValidationRecord {
             losses: MeanLosses {
-                total: self.losses[0] / n,
-                segmentation: self.losses[1] / n,
-                classification: self.losses[2] / n,
+                total: match self.class_weight {
+                    Some(w) => (1.0 - w) * segmentation + w * classification,
+                    // One task only: the other's loss is 0.
+                    None => segmentation + classification,
+                },
+                segmentation,
+                classification,
             },
             dice: self.dice[0].get(),
             dice_global: self.dice[1].get(),
+            dice_ground_glass: self.kinds[0].get(),
+            dice_consolidation: self.kinds[1].get(),
             accuracy: self.right[0].get(),
             accuracy_global: self.right[1].get(),
         }
     }
 }
 
+/// Probability of any lesion in each voxel: the largest of the channels'.
+pub(crate) fn union(probability: &[f32], voxels: usize) -> impl Iterator<Item = f32> {
+    (0..voxels).map(move |i| {
+        let channels = probability.iter().skip(i).step_by(voxels);
+        channels.copied().fold(0.0, f32::max)
+    })
+}
+
 /// Dice of a window at threshold 0.5, any lesion channel against any label; `None` if it truly has
 /// no lesion.
 fn window_dice(probability: &[f32], labels: &[u8]) -> Option<f64> {
-    let n = labels.len();
+    let truth = labels.iter().map(|&l| l != 0);
+    dice(union(probability, labels.len()).zip(truth))
+}
+
+/// Dice at threshold 0.5 of voxels `(probability, truth)`; `None` if none is true.
+fn dice(voxels: impl Iterator<Item = (f32, bool)>) -> Option<f64> {
     let (mut both, mut sum, mut truth) = (0u64, 0u64, 0u64);
-    for (i, &label) in labels.iter().enumerate() {
-        let p = probability.iter().skip(i).step_by(n).any(|&p| p >= 0.5);
-        let t = label != 0;
+    for (p, t) in voxels {
+        let p = p >= 0.5;
         both += u64::from(p && t);
         truth += u64::from(t);
         sum += u64::from(p) + u64::from(t);
@@ -180,22 +237,68 @@ mod tests {
         assert_eq!(window_dice(&p[..4], &[0; 4]), None);
     }
 
-    #[test]
-    fn labels_become_channels() {
-        let window = Window {
-            image: vec![0.5; 4],
-            labels: vec![0, 1, 2, 3],
-            class: 2,
-            known: Known::ALL,
+    fn window(labels: &[u8], class: usize, known: Known) -> Window {
+        Window {
+            image: vec![0.5; labels.len()],
+            labels: labels.to_vec(),
+            class,
+            known,
             kind: ViewKind::Local,
             case: 0,
+        }
+    }
+
+    #[test]
+    fn scores_leave_out_what_is_not_known() {
+        let unnamed = Known {
+            kinds: false,
+            ..Known::ALL
         };
+        let unknown = Known {
+            lesion: false,
+            class: false,
+            ..Known::ALL
+        };
+        let windows = [
+            window(&[1, 1, 2, 0], 0, Known::ALL),
+            window(&[1, 1, 1, 0], 0, unnamed),
+            window(&[1, 1, 1, 1], 1, unknown),
+        ];
+        // Ground glass in voxels 0 and 3, consolidation in voxel 2, in each window.
+        let p = [0.9, 0.1, 0.2, 0.8, 0.1, 0.1, 0.7, 0.1].repeat(3);
+        let device = Device::flex();
+        let answer = Answer {
+            lesion: vec![Tensor::<1>::from_floats(p.as_slice(), &device).reshape([3, 2, 1, 2, 2])],
+            class_logits: vec![Tensor::from_floats([[2.0, 1.0, 0.0]; 3], &device)],
+            ..Answer::default()
+        };
+        let config = TrainConfig::default();
+        let losses = |segmentation, classification| MeanLosses {
+            total: 0.0,
+            segmentation,
+            classification,
+        };
+        let mut scores = Scores::new(&config);
+        scores.add(&windows, &losses(0.6, 1.2), &answer).unwrap();
+        let record = scores.record();
+        // Any lesion: 2 of 3 marked and 2 of 3 true voxels agree in both windows that know.
+        assert_eq!(record.dice, Some(2.0 / 3.0));
+        assert_eq!(record.dice_ground_glass, Some(0.5));
+        assert_eq!(record.dice_consolidation, Some(1.0));
+        assert_eq!(record.accuracy, Some(1.0));
+        // A batch that knows nothing leaves the losses as they are.
+        scores
+            .add(&windows[2..], &losses(9.0, 9.0), &Answer::default())
+            .unwrap();
+        let total = 0.8 * 0.6 + 0.2 * 1.2;
+        assert!((scores.record().losses.total - total).abs() < 1e-12);
+    }
+
+    #[test]
+    fn labels_become_channels() {
         let device = Device::flex();
         let channels = |k: usize, known: Known| {
-            let window = Window {
-                known,
-                ..window.clone()
-            };
+            let window = window(&[0, 1, 2, 3], 2, known);
             let batch = Batch::new(&[window], [1, 2, 2], k, &device);
             floats(batch.truth.lesion).unwrap()
         };

@@ -2,10 +2,12 @@
 //!
 //! In `checkpoints/` of a run lie `best.safetensors` and `last.safetensors` (weights, for use) and
 //! `last.state` (all that an exact continuation needs): the magic bytes; the length of a TOML
-//! header as u64; the header (position, configuration, training scans); the weights and the
-//! optimiser's state as burn's own records in full precision; the SHA-256 of all that. Numbers
-//! are little-endian. Each file is written whole or not at all.
+//! header as u64; the header (position, configuration, training scans); the weights, the averaged
+//! weights (if there is an average) and the optimiser's state as burn's own records in full
+//! precision; the SHA-256 of all that. Numbers are little-endian. Each file is written whole or not
+//! at all. The safetensors files hold the averaged weights, if there is an average.
 
+use crate::average::Average;
 use crate::files::write_atomic;
 use crate::{Error, ErrorKind, Result};
 use burn::module::Module;
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8; 8] = b"MRNTRST1";
+const MAGIC: &[u8; 8] = b"MRNTRST2";
 
 /// Where a run stands. Windows and dropout are keyed by the seed and the step, so the step is all
 /// that random numbers need.
@@ -31,7 +33,11 @@ pub struct Position {
     pub step_in_epoch: u64,
     /// Sums of the losses over those steps: total, segmentation, classification.
     pub sums: [f64; 3],
-    /// Lowest validation loss.
+    /// The stage, from 0.
+    pub stage: usize,
+    /// Steps, epochs and seconds done before it.
+    pub before: Before,
+    /// Lowest validation loss of the stage.
     pub best_loss: f64,
     /// The epoch that reached it, from 1; 0 for none.
     pub best_epoch: u64,
@@ -41,6 +47,35 @@ pub struct Position {
     pub seconds: f64,
 }
 
+/// What was done before a stage began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Steps.
+    pub steps: u64,
+    /// Epochs.
+    pub epochs: u64,
+    /// Seconds of training.
+    pub seconds: f64,
+}
+
+impl Position {
+    /// The start of the next stage.
+    pub(crate) fn next_stage(&self) -> Self {
+        Self {
+            step: self.step,
+            epoch: self.epoch,
+            seconds: self.seconds,
+            stage: self.stage + 1,
+            before: Before {
+                steps: self.step,
+                epochs: self.epoch,
+                seconds: self.seconds,
+            },
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Position {
     fn default() -> Self {
         Self {
@@ -48,6 +83,8 @@ impl Default for Position {
             epoch: 0,
             step_in_epoch: 0,
             sums: [0.0; 3],
+            stage: 0,
+            before: Before::default(),
             best_loss: f64::INFINITY,
             best_epoch: 0,
             stale: 0,
@@ -59,6 +96,7 @@ impl Default for Position {
 #[derive(Debug, Serialize, Deserialize)]
 struct Header {
     weights_bytes: u64,
+    average_bytes: u64,
     optimiser_bytes: u64,
     scans: Vec<String>,
     position: Position,
@@ -72,8 +110,27 @@ pub(crate) struct State {
     /// Content digests of the training scans, then of the validation scans.
     pub scans: Vec<String>,
     weights: Bytes,
+    average: Option<Bytes>,
     optimiser: Bytes,
     path: PathBuf,
+}
+
+/// What is trained.
+pub(crate) struct Trained {
+    pub net: System,
+    pub optimiser: ModuleOptimizer,
+    /// The moving average of the weights; none before the first step of a stage.
+    pub average: Option<Average>,
+}
+
+impl Trained {
+    /// The weights that are validated and saved, for evaluation: the average, if there is one.
+    pub fn evaluated(&self) -> System {
+        match &self.average {
+            Some(average) => average.of(&self.net),
+            None => self.net.valid(),
+        }
+    }
 }
 
 /// Writes the state.
@@ -82,17 +139,22 @@ pub(crate) fn save(
     position: &Position,
     config: &crate::TrainConfig,
     scans: &[String],
-    net: &System,
-    optimiser: &ModuleOptimizer,
+    trained: &Trained,
 ) -> Result<()> {
     let fail =
         |e: String| Error::new(ErrorKind::Io, format!("cannot save the state: {e}")).at(path);
     // `valid` brings running statistics up to date: they lag by one batch otherwise.
-    let weights = net.valid().into_record().into_bytes();
-    let weights = weights.map_err(|e| fail(e.to_string()))?;
-    let optimiser = optimiser.into_bytes().map_err(|e| fail(e.to_string()))?;
+    let record = |net: System| net.into_record().into_bytes();
+    let weights = record(trained.net.valid()).map_err(|e| fail(e.to_string()))?;
+    let average = match &trained.average {
+        Some(average) => Some(record(average.of(&trained.net)).map_err(|e| fail(e.to_string()))?),
+        None => None,
+    };
+    let optimiser = trained.optimiser.into_bytes();
+    let optimiser = optimiser.map_err(|e| fail(e.to_string()))?;
     let header = toml::to_string(&Header {
         weights_bytes: weights.len() as u64,
+        average_bytes: average.as_ref().map_or(0, |a| a.len() as u64),
         optimiser_bytes: optimiser.len() as u64,
         scans: scans.to_vec(),
         position: position.clone(),
@@ -103,6 +165,9 @@ pub(crate) fn save(
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header.as_bytes());
     bytes.extend_from_slice(&weights);
+    if let Some(average) = &average {
+        bytes.extend_from_slice(average);
+    }
     bytes.extend_from_slice(&optimiser);
     let digest = Sha256::digest(&bytes);
     bytes.extend(digest.as_slice());
@@ -118,12 +183,18 @@ pub(crate) fn load(path: &Path) -> Result<State> {
         Error::io(path, "read the checkpoint", &e).hint("start a new run to train from scratch")
     })?;
     decode(&bytes, path).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Malformed,
-            "the checkpoint is truncated or corrupt",
-        )
-        .at(path)
-        .hint("restore it from a copy, or start a new run in another folder")
+        let other = bytes.starts_with(&MAGIC[..7]) && !bytes.starts_with(MAGIC);
+        let (reason, hint) = match other {
+            true => (
+                "another version of the program wrote the checkpoint",
+                "resume with that version, or start a new run in another folder",
+            ),
+            false => (
+                "the checkpoint is truncated or corrupt",
+                "restore it from a copy, or start a new run in another folder",
+            ),
+        };
+        Error::new(ErrorKind::Malformed, reason).at(path).hint(hint)
     })
 }
 
@@ -136,25 +207,24 @@ fn decode(bytes: &[u8], path: &Path) -> Option<State> {
     let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
     let (header, rest) = rest.split_at_checked(length)?;
     let header: Header = toml::from_str(std::str::from_utf8(header).ok()?).ok()?;
-    let split = usize::try_from(header.weights_bytes).ok()?;
-    let (weights, optimiser) = rest.split_at_checked(split)?;
+    let cut = |bytes, n: u64| <[u8]>::split_at_checked(bytes, usize::try_from(n).ok()?);
+    let (weights, rest) = cut(rest, header.weights_bytes)?;
+    let (average, optimiser) = cut(rest, header.average_bytes)?;
+    let own = |bytes: &[u8]| Bytes::from_bytes_vec(bytes.to_vec());
     (optimiser.len() as u64 == header.optimiser_bytes).then(|| State {
         position: header.position,
         config: header.config,
         scans: header.scans,
-        weights: Bytes::from_bytes_vec(weights.to_vec()),
-        optimiser: Bytes::from_bytes_vec(optimiser.to_vec()),
+        weights: own(weights),
+        average: (!average.is_empty()).then(|| own(average)),
+        optimiser: own(optimiser),
         path: path.to_owned(),
     })
 }
 
 impl State {
     /// Puts the saved weights into `net` and the saved moments into `optimiser`.
-    pub fn restore(
-        self,
-        net: System,
-        optimiser: ModuleOptimizer,
-    ) -> Result<(System, ModuleOptimizer)> {
+    pub fn restore(self, net: System, optimiser: ModuleOptimizer) -> Result<Trained> {
         let fail = |e: String| {
             Error::new(
                 ErrorKind::Malformed,
@@ -162,12 +232,21 @@ impl State {
             )
             .at(&self.path)
         };
-        let record = ModuleRecord::from_bytes(self.weights).map_err(|e| fail(e.to_string()))?;
-        let net = net
-            .try_load_record(record)
-            .map_err(|e| fail(e.to_string()))?;
+        let load = |net: System, bytes: Bytes| {
+            let record = ModuleRecord::from_bytes(bytes).map_err(|e| fail(e.to_string()))?;
+            net.try_load_record(record).map_err(|e| fail(e.to_string()))
+        };
+        let average = match self.average {
+            Some(bytes) => Some(Average::new(&load(net.clone(), bytes)?)),
+            None => None,
+        };
+        let net = load(net, self.weights)?;
         let record =
             OptimizerRecord::from_bytes(self.optimiser).map_err(|e| fail(e.to_string()))?;
-        Ok((net, optimiser.load_record(record)))
+        Ok(Trained {
+            net,
+            optimiser: optimiser.load_record(record),
+            average,
+        })
     }
 }

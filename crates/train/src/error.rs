@@ -88,6 +88,13 @@ impl Error {
         self
     }
 
+    /// Says within what the reason lies, in front of it.
+    #[must_use]
+    pub(crate) fn within(mut self, part: &str) -> Self {
+        self.reason = format!("{part}: {}", self.reason);
+        self
+    }
+
     /// The error's kind.
     pub fn kind(&self) -> ErrorKind {
         self.kind

@@ -10,15 +10,17 @@
 //! |---|---|
 //! | `config.toml` | the complete configuration |
 //! | `split.csv` | each scan's side |
-//! | `log.csv` | losses and quick scores, a line for each epoch |
+//! | `log.csv` | losses and quick scores, a line for each epoch of all stages |
 //! | `steps.csv` | losses and times, a line for each step |
-//! | `checkpoints/best.safetensors` | weights with the lowest validation loss |
+//! | `threshold.json` | the threshold that suits the validation windows best, and those tried |
+//! | `checkpoints/best.safetensors` | weights with the lowest validation loss of the last stage |
 //! | `checkpoints/last.safetensors` | weights of the last checkpoint |
 //! | `checkpoints/last.state` | what an exact continuation needs |
 
 #![recursion_limit = "256"]
 
 pub mod augment;
+mod average;
 mod batch;
 pub mod cache;
 pub mod checkpoint;

@@ -27,7 +27,13 @@ pub struct ValidationRecord {
     pub dice: Option<f64>,
     /// The same for global views only.
     pub dice_global: Option<f64>,
-    /// Share of windows whose class is right; `None` without classification subnet.
+    /// Mean Dice of ground glass over the windows that hold some and know the kinds; `None` if
+    /// there are none or the net has one lesion channel.
+    pub dice_ground_glass: Option<f64>,
+    /// The same for consolidation.
+    pub dice_consolidation: Option<f64>,
+    /// Share of windows of a known class whose class is right; `None` without classification
+    /// subnet.
     pub accuracy: Option<f64>,
     /// The same for global views only, which have the class of their scan.
     pub accuracy_global: Option<f64>,
@@ -36,8 +42,10 @@ pub struct ValidationRecord {
 /// One line of `log.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EpochRecord {
-    /// Number of the epoch, from 1.
+    /// Number of the epoch, from 1, through all stages.
     pub epoch: u64,
+    /// Number of the stage, from 1.
+    pub stage: usize,
     /// Steps done.
     pub step: u64,
     /// Minutes of training.
@@ -48,7 +56,7 @@ pub struct EpochRecord {
     pub train: MeanLosses,
     /// Validation, if this epoch had one.
     pub validation: Option<ValidationRecord>,
-    /// Whether the validation loss is the lowest so far.
+    /// Whether the validation loss is the lowest so far in its stage.
     pub best: bool,
 }
 
@@ -67,9 +75,9 @@ pub struct StepRecord {
     pub compute_seconds: f64,
 }
 
-const EPOCHS: &str = "epoch,step,minutes,learning_rate,train_loss,train_segmentation,\
+const EPOCHS: &str = "epoch,stage,step,minutes,learning_rate,train_loss,train_segmentation,\
 train_classification,val_loss,val_segmentation,val_classification,val_dice,val_dice_global,\
-val_accuracy,val_accuracy_global,best";
+val_dice_ground_glass,val_dice_consolidation,val_accuracy,val_accuracy_global,best";
 const STEPS: &str =
     "step,loss,segmentation,classification,learning_rate,wait_seconds,compute_seconds";
 
@@ -133,8 +141,9 @@ impl Log {
         };
         let v = r.validation.as_ref();
         self.lines.push(format!(
-            "{},{},{:.3},{:e},{},{},{},{},{},{},{}",
+            "{},{},{},{:.3},{:e},{},{},{},{},{},{},{},{},{}",
             r.epoch,
+            r.stage,
             r.step,
             r.minutes,
             r.learning_rate,
@@ -142,6 +151,8 @@ impl Log {
             losses(v.map(|v| v.losses)),
             optional(v.and_then(|v| v.dice)),
             optional(v.and_then(|v| v.dice_global)),
+            optional(v.and_then(|v| v.dice_ground_glass)),
+            optional(v.and_then(|v| v.dice_consolidation)),
             optional(v.and_then(|v| v.accuracy)),
             optional(v.and_then(|v| v.accuracy_global)),
             u8::from(r.best),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 pub enum StopReason {
     /// All epochs are done.
     Epochs,
-    /// The validation loss did not improve for `run.patience` validations.
+    /// The validation loss did not improve for `run.patience` (or the stage's) validations.
     Patience,
     /// `run.max_minutes` are over.
     Time,
@@ -23,14 +23,20 @@ pub enum StopReason {
 pub struct Summary {
     /// Why.
     pub reason: StopReason,
+    /// The stage that it ended in, from 1: weights, loss and threshold are of that stage.
+    pub stage: usize,
     /// Epochs done.
     pub epochs: u64,
     /// Steps done.
     pub steps: u64,
-    /// The epoch with the lowest validation loss, from 1; 0 for none.
+    /// The epoch with the lowest validation loss of the stage, from 1; 0 for none.
     pub best_epoch: u64,
     /// That loss; `None` without validation.
     pub best_loss: Option<f64>,
+    /// Threshold on probabilities of lesion with the highest mean Dice of the local validation
+    /// windows with lesion, for the best weights; `None` if there are none or the run was
+    /// interrupted.
+    pub threshold: Option<f32>,
     /// Minutes of training in all parts of the run.
     pub minutes: f64,
     /// Seconds of this part waited for windows.
@@ -72,12 +78,23 @@ pub enum Event {
         train: usize,
         /// Validation scans.
         validation: usize,
-        /// Steps of an epoch.
+        /// Steps of an epoch in the current stage.
         steps_per_epoch: u64,
-        /// Steps at most.
+        /// Steps at most, of all stages.
         steps: u64,
         /// Steps done before (of a resumed run).
         done: u64,
+    },
+    /// A stage begins or goes on.
+    Stage {
+        /// Its number, from 1.
+        number: usize,
+        /// Stages of the run.
+        of: usize,
+        /// Shape of its windows `(z, y, x)`.
+        window: [usize; 3],
+        /// Its working spacing `(z, y, x)`, mm.
+        spacing_mm: [f64; 3],
     },
     /// A step is done.
     Step {
@@ -85,7 +102,8 @@ pub enum Event {
         record: StepRecord,
         /// Number of the epoch, from 1.
         epoch: u64,
-        /// Seconds until the last epoch or the end of `run.max_minutes`, whichever comes first.
+        /// Seconds until the last epoch of the last stage or the end of `run.max_minutes`,
+        /// whichever comes first.
         seconds_left: f64,
     },
     /// Validation goes on.

@@ -137,10 +137,10 @@ impl Prepare {
     fn preprocess(&self, cohort: &Cohort, folder: &Path) -> Outcome<Vec<(String, String)>> {
         let config = match &self.config {
             Some(path) => TrainConfig::read(path).map_err(Failure::input)?,
-            None => TrainConfig::default(),
+            None => TrainConfig::recipe(),
         };
-        let cache = Cache::new(folder, &config.prepare, 0, &scan::read_volume);
-        let bar = ProgressBar::new(cohort.cases.len() as u64);
+        let stages = config.stages();
+        let bar = ProgressBar::new((cohort.cases.len() * stages.len()) as u64);
         if let Ok(style) =
             ProgressStyle::with_template("preparing {bar:30} {pos}/{len} (left: {eta})")
         {
@@ -154,18 +154,23 @@ impl Prepare {
             }
             bar.inc(1);
         };
-        let results = cache.ensure_all(
-            cohort,
-            usize::from(self.jobs),
-            &mut progress,
-            &AtomicBool::new(false),
-        );
+        let mut failed = std::collections::BTreeMap::new();
+        // Each stage of a training sees the scans prepared in its own way.
+        for stage in &stages {
+            let cache = Cache::new(folder, &stage.prepare, 0, &scan::read_volume);
+            let results = cache.ensure_all(
+                cohort,
+                usize::from(self.jobs),
+                &mut progress,
+                &AtomicBool::new(false),
+            );
+            for (case, result) in cohort.cases.iter().zip(results) {
+                if let Err(e) = result {
+                    failed.insert(case.scan.display().to_string(), e.to_string());
+                }
+            }
+        }
         bar.finish_and_clear();
-        let failed = cohort.cases.iter().zip(results);
-        Ok(failed
-            .filter_map(|(case, result)| {
-                Some((case.scan.display().to_string(), result.err()?.to_string()))
-            })
-            .collect())
+        Ok(failed.into_iter().collect())
     }
 }

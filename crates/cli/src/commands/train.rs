@@ -16,11 +16,12 @@ use std::time::Duration;
 /// Train a model on a cohort
 ///
 /// The run's folder gets config.toml, split.csv, log.csv, steps.csv, curves.png, checkpoints/, and
-/// at the end model.safetensors (the weights with the lowest validation loss and their card).
+/// at the end threshold.json and model.safetensors (the weights with the lowest validation loss and
+/// their card). Without --config it trains as configs/train/recipe.toml says.
 /// Ctrl-C saves and stops; --resume goes on to the same weights.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet train cohort.csv --config configs/train/default.toml -o runs/mine\n  multirnet train cohort.csv -o runs/fold0 --fold 0\n  multirnet train cohort.csv -o runs/mine --resume"
+    after_help = "Examples:\n  multirnet train cohort.csv --config configs/train/recipe.toml -o runs/mine\n  multirnet train cohort.csv -o runs/fold0 --fold 0\n  multirnet train cohort.csv -o runs/mine --resume"
 )]
 pub struct Train {
     /// Cohort manifests (CSV or TOML); several are joined, and a patient's name means the same
@@ -60,6 +61,10 @@ pub struct Train {
     #[arg(long, value_name = "MIN")]
     max_minutes: Option<f64>,
 
+    /// Start from these weights, of the same system and sizes (overrides the configuration)
+    #[arg(long, value_name = "WEIGHTS", conflicts_with = "resume")]
+    init: Option<PathBuf>,
+
     /// A sentence for the model's card: what the cohort is
     #[arg(long, value_name = "TEXT")]
     trained_on: Option<String>,
@@ -75,6 +80,9 @@ impl Train {
         let mut config = self.config()?;
         if self.max_minutes.is_some() {
             config.run.max_minutes = self.max_minutes;
+        }
+        if self.init.is_some() {
+            config.run.init = self.init.clone();
         }
         if self.all {
             config.split.test_fraction = 0.0;
@@ -128,7 +136,7 @@ impl Train {
         match &self.config {
             Some(path) => TrainConfig::read(path),
             None if self.resume && own.exists() => TrainConfig::read(&own),
-            None => Ok(TrainConfig::default()),
+            None => Ok(TrainConfig::recipe()),
         }
         .map_err(Failure::input)
     }
@@ -149,6 +157,8 @@ impl Train {
         let cpu = DeviceChoice::Cpu.open().map_err(Failure::input)?;
         let net: multirnet_nn::System = weights::load(source, &cpu).map_err(Failure::input)?;
         let name = scan::stem(&self.out);
+        // Of the stage that the weights are of, the last one unless the run was stopped before it.
+        let prepare = &config.stages()[summary.stage - 1].prepare;
         let [normal, cap, covid19] = cohort.class_counts();
         let stems: Vec<String> = self.manifests.iter().map(|m| scan::stem(m)).collect();
         let card = ModelCard {
@@ -160,7 +170,8 @@ impl Train {
                 )
             }),
             version: env!("CARGO_PKG_VERSION").into(),
-            input: Some(ModelInput::from(&config.prepare)),
+            input: Some(ModelInput::from(prepare)),
+            threshold: summary.threshold,
             ..ModelCard::unknown(&name)
         };
         let bytes = weights::to_bytes(&net, Dtype::F16).map_err(Failure::input)?;
@@ -191,7 +202,7 @@ fn describe(s: &Summary, model: &Path) -> String {
         |l| format!("{l:.4} in epoch {}", s.best_epoch),
     );
     format!(
-        "stopped because      {}\nepochs, steps        {}, {}\nbest validation loss {best}\nminutes              {:.1} (waiting for windows {:.1} s, \
+        "stopped because      {}\nepochs, steps        {}, {}\nbest validation loss {best}\nbest threshold       {}\nminutes              {:.1} (waiting for windows {:.1} s, \
          computing {:.1} s, validating {:.1} s)\nmodel                {}\n",
         match s.reason {
             StopReason::Epochs => "all epochs are done",
@@ -201,6 +212,8 @@ fn describe(s: &Summary, model: &Path) -> String {
         },
         s.epochs,
         s.steps,
+        s.threshold
+            .map_or_else(|| "none".into(), |t| format!("{t:.2}")),
         s.minutes,
         s.wait_seconds,
         s.compute_seconds,
@@ -270,6 +283,16 @@ impl Progress {
                     )
                 });
             }
+            Event::Stage {
+                number,
+                of,
+                window: [d, h, w],
+                spacing_mm: [z, y, x],
+            } if *of > 1 => self.bar.suspend(|| {
+                eprintln!(
+                    "stage {number} of {of}: windows of {d} × {h} × {w} voxels at {z} × {y} × {x} mm"
+                )
+            }),
             Event::Step {
                 record,
                 epoch,
@@ -316,6 +339,13 @@ fn epoch_line(r: &EpochRecord) -> String {
             share(v.accuracy_global),
             if r.best { ", best" } else { "" }
         );
+        if let (Some(glass), Some(dense)) = (v.dice_ground_glass, v.dice_consolidation) {
+            line += &format!(
+                ", ground glass {}, consolidation {}",
+                share(Some(glass)),
+                share(Some(dense))
+            );
+        }
     }
     line
 }

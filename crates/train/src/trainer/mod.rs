@@ -1,29 +1,24 @@
 //! The training loop.
 
+mod epoch;
 mod run;
 mod setup;
+mod stage;
+mod threshold;
 
-use crate::cache::Cache;
-use crate::checkpoint::Position;
+use crate::checkpoint::{Position, Trained};
 use crate::config::TrainConfig;
 use crate::load::Reader;
 use crate::log::Log;
 use crate::observer::{Event, Observer, Summary};
-use crate::random::keyed;
-use crate::sampler::{Sampler, fixed_windows};
 use crate::split::{Side, Split};
 use crate::{Cohort, Error, Result, files};
 use burn::module::Module;
-use burn::optim::AdamConfig;
 use burn::tensor::Device;
-use rand::Rng;
 use run::Run;
+use stage::Stage;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::time::Instant;
-
-/// Key of the weights' random numbers.
-const WEIGHTS: u64 = 10;
 
 /// Where and how a training runs.
 pub struct Options<'a> {
@@ -41,17 +36,22 @@ pub struct Options<'a> {
     pub prepare_jobs: usize,
 }
 
-/// Trains a network.
+/// Trains a network, stage by stage.
+///
+/// A stage ends with its epochs, its patience or its minutes. The next one starts from its best
+/// weights (the last ones, if no validation took place) with a fresh optimiser, a fresh average and
+/// a learning rate that begins anew: moments and averages are of another resolution's gradients.
+/// The best weights of the run are those of its last stage.
 ///
 /// Raising `stop` ends the training after the current step; a checkpoint is saved. A run resumed
 /// with [`Options::resume`] gives the same weights, bit for bit, as one that was not interrupted
-/// (same machine and thread count; not with the schedule `cosine-time`).
+/// (same machine and thread count; not with the schedule `cosine-time` or a stage's `minutes`).
 ///
 /// # Errors
-/// `Config`; `Scan` if scans cannot be prepared (all are tried and named); `Leakage`; `Resume` if
-/// `out` holds a run and it is not to be resumed, or the configuration or the scans changed since;
-/// `Malformed` for a corrupt checkpoint; `Diverged` if the loss is not finite (the last checkpoint
-/// stays); `Io`.
+/// `Config`, also for weights in `run.init` that do not fit; `Scan` if scans cannot be prepared
+/// (all are tried and named); `Leakage`; `Resume` if `out` holds a run and it is not to be resumed,
+/// or the configuration or the scans changed since; `Malformed` for a corrupt checkpoint;
+/// `Diverged` if the loss is not finite (the last checkpoint stays); `Io`.
 pub fn train(
     config: &TrainConfig,
     cohort: &Cohort,
@@ -63,21 +63,41 @@ pub fn train(
     config.validate()?;
     split.check(cohort, None)?;
     let scans = split.on(Side::Train);
-    let (sampling, augment) = (&config.sampling, &config.augment);
-    let sampler = Sampler::new(cohort, &scans, sampling, augment, config.run.seed)?;
+    let configs = config.stages();
+    let lengths = stage::lengths(&configs, cohort, split)?;
     for warning in setup::warnings(config, cohort, &scans) {
         observer.event(&Event::Warning(warning));
     }
     let checkpoints = options.out.join("checkpoints");
     let state = setup::open(config, &checkpoints, options.resume)?;
-    let cache = Cache::new(
-        options.cache,
-        &config.prepare,
-        config.run.cache_mib,
-        options.read,
-    );
-    let entries = setup::prepare(cohort, split, &cache, options, observer, stop)?;
-    setup::check_scans(config, cohort, split, &entries, state.as_ref())?;
+    let device = options.device.clone().autodiff();
+    let seen = state.as_ref().map(|s| s.scans.clone());
+    let optimiser = setup::optimiser(config);
+    // Before the scans are prepared, which takes long: weights that do not fit are known at once.
+    let (position, trained) = match state {
+        None => {
+            let trained = Trained {
+                net: setup::net(config, &device)?,
+                optimiser,
+                average: None,
+            };
+            (Position::default(), trained)
+        }
+        Some(state) => {
+            let position = state.position.clone();
+            let net = config.model.init(&device);
+            (position, state.restore(net, optimiser)?)
+        }
+    };
+    // All stages to come before the first step: a scan that cannot be prepared stops no training
+    // halfway.
+    let first = position.stage;
+    let mut entries = vec![Vec::new(); first];
+    for stage in &configs[first..] {
+        let prepared = setup::prepare(stage, cohort, split, options, observer, stop)?;
+        entries.push(prepared);
+    }
+    setup::check_scans(config, cohort, split, &entries[first], seen.as_deref())?;
     std::fs::create_dir_all(&checkpoints)
         .map_err(|e| Error::io(&checkpoints, "create the folder", &e))?;
     let config_path = options.out.join("config.toml");
@@ -87,61 +107,41 @@ pub fn train(
         split.to_csv(cohort).as_bytes(),
     )?;
 
-    let fixed = fixed_windows(
-        &split.on(Side::Validation),
-        config.validation.local_windows,
-        config.validation.max_windows,
-    );
-    let device = options.device.clone().autodiff();
-    device.seed(keyed(&[config.run.seed, WEIGHTS]).next_u64());
-    let net = config.model.init(&device);
-    let optimiser = AdamConfig::new()
-        .with_beta_1(config.optimiser.betas[0])
-        .with_beta_2(config.optimiser.betas[1])
-        .with_epsilon(config.optimiser.epsilon)
-        .init();
-    let (position, net, optimiser) = match state {
-        None => (Position::default(), net, optimiser),
-        Some(state) => {
-            let position = state.position.clone();
-            let (net, optimiser) = state.restore(net, optimiser)?;
-            (position, net, optimiser)
-        }
-    };
-    let log = Log::open(options.out, position.epoch, position.step)?;
-    let digests = setup::content_digests(split, &entries);
-    let mut run = Run {
+    let mut run = Run::new(
         config,
-        cohort,
-        cache: &cache,
-        entries: &entries,
-        sampler: &sampler,
-        fixed: &fixed,
+        options.out,
         device,
-        checkpoints,
-        digests,
-        steps_per_epoch: sampler.steps_per_epoch() as u64,
-        earlier_seconds: position.seconds,
-        started: Instant::now(),
-        saved: Instant::now(),
+        setup::content_digests(split, &entries[first]),
+        lengths,
+        Log::open(options.out, position.epoch, position.step)?,
         position,
-        net: Some(net),
-        optimiser,
-        log,
-        wait_seconds: 0.0,
-        compute_seconds: 0.0,
-        validation_seconds: 0.0,
-        steps_here: 0,
-    };
+        trained,
+    );
     observer.event(&Event::Started {
-        parameters: run.net()?.num_params(),
-        train: scans.len(),
+        parameters: run.trained()?.net.num_params(),
+        train: split.on(Side::Train).len(),
         validation: split.on(Side::Validation).len(),
-        steps_per_epoch: run.steps_per_epoch,
+        steps_per_epoch: run.length().steps_per_epoch,
         steps: run.total_steps(),
         done: run.position.step,
     });
-    let summary = run.go(observer, stop)?;
-    observer.event(&Event::Finished(summary.clone()));
-    Ok(summary)
+    loop {
+        let number = run.position.stage;
+        let entries = &entries[number];
+        let (cache, read) = (options.cache, options.read);
+        let stage = Stage::new(&configs, number, cohort, split, entries, cache, read)?;
+        observer.event(&Event::Stage {
+            number: number + 1,
+            of: configs.len(),
+            window: stage.config.sampling.window,
+            spacing_mm: stage.config.prepare.spacing_mm,
+        });
+        let reason = run.go(&stage, observer, stop)?;
+        if !run.goes_on(&stage, reason) {
+            let summary = run.finish(&stage, reason, observer, stop)?;
+            observer.event(&Event::Finished(summary.clone()));
+            return Ok(summary);
+        }
+        run.next_stage(observer)?;
+    }
 }

@@ -1,85 +1,138 @@
 //! The loop itself.
 
-use crate::batch::{Batch, Scores, numbers};
-use crate::cache::{Cache, Entry};
-use crate::checkpoint::{self, Position};
+use super::setup;
+use super::stage::{Length, Stage};
+use crate::average::{self, Average};
+use crate::batch::{Batch, numbers};
+use crate::checkpoint::{self, Position, Trained};
 use crate::config::{Schedule, TrainConfig};
 use crate::loader::{Items, Loader};
-use crate::log::{EpochRecord, Log, MeanLosses, StepRecord, ValidationRecord};
-use crate::observer::{Event, Observer, StopReason, Summary};
+use crate::log::{Log, StepRecord};
+use crate::observer::{Event, Observer, StopReason};
 use crate::random::keyed;
-use crate::sampler::{FixedWindow, Sampler};
-use crate::{Cohort, Error, ErrorKind, Result, schedule};
-use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use crate::{Error, ErrorKind, Result, schedule};
+use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use multirnet_nn::System;
 use rand::Rng;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Key of dropout's random numbers.
 const DROPOUT: u64 = 11;
 
-/// A run under way.
+/// A run under way, through all of its stages.
 pub(super) struct Run<'a> {
-    pub config: &'a TrainConfig,
-    pub cohort: &'a Cohort,
-    pub cache: &'a Cache<'a>,
-    pub entries: &'a [Option<Entry>],
-    pub sampler: &'a Sampler,
-    pub fixed: &'a [FixedWindow],
-    pub device: Device,
+    config: &'a TrainConfig,
+    pub out: &'a Path,
     pub checkpoints: PathBuf,
-    pub digests: Vec<String>,
-    pub steps_per_epoch: u64,
-    pub earlier_seconds: f64,
-    pub started: Instant,
-    pub saved: Instant,
+    pub device: Device,
+    digests: Vec<String>,
+    lengths: Vec<Length>,
     pub position: Position,
     /// Taken out during a step only.
-    pub net: Option<System>,
-    pub optimiser: ModuleOptimizer,
+    trained: Option<Trained>,
     pub log: Log,
+    earlier_seconds: f64,
+    started: Instant,
+    saved: Instant,
     pub wait_seconds: f64,
     pub compute_seconds: f64,
     pub validation_seconds: f64,
-    pub steps_here: u64,
+    /// Voxels that went through the net in steps of this part of the run.
+    voxels: u64,
 }
 
 impl<'a> Run<'a> {
-    pub fn go(&mut self, observer: &mut dyn Observer, stop: &AtomicBool) -> Result<Summary> {
-        let batch = self.config.sampling.batch;
-        let (sampler, cohort, cache, entries) =
-            (self.sampler, self.cohort, self.cache, self.entries);
-        let source = move |item: u64| {
-            let case = sampler.scan_of(item);
-            let prepared = get(cohort, cache, entries, case)?;
-            Ok(sampler.window(item, case, &cohort.cases[case], &prepared))
-        };
-        let first = self.position.step * batch as u64;
-        let end = self.total_steps() * batch as u64;
-        let loader = Loader::new(first, end, self.config.run.prefetch * batch);
+    #[allow(clippy::too_many_arguments, reason = "each is a part of the run")]
+    pub fn new(
+        config: &'a TrainConfig,
+        out: &'a Path,
+        device: Device,
+        digests: Vec<String>,
+        lengths: Vec<Length>,
+        log: Log,
+        position: Position,
+        trained: Trained,
+    ) -> Self {
+        Self {
+            config,
+            out,
+            checkpoints: out.join("checkpoints"),
+            device,
+            digests,
+            lengths,
+            earlier_seconds: position.seconds,
+            position,
+            trained: Some(trained),
+            log,
+            started: Instant::now(),
+            saved: Instant::now(),
+            wait_seconds: 0.0,
+            compute_seconds: 0.0,
+            validation_seconds: 0.0,
+            voxels: 0,
+        }
+    }
+
+    /// Goes on with `stage` until it ends or is interrupted, and saves.
+    pub fn go(
+        &mut self,
+        stage: &Stage,
+        observer: &mut dyn Observer,
+        stop: &AtomicBool,
+    ) -> Result<StopReason> {
+        let batch = stage.config.sampling.batch;
+        let source = |item: u64| stage.window(item);
+        let first = self.steps_in_stage() * batch as u64;
+        let end = stage.length.steps * batch as u64;
+        let loader = Loader::new(first, end, stage.config.run.prefetch * batch);
         let reason = std::thread::scope(|scope| {
             let items = loader.start(scope, &source, self.workers());
-            self.epochs(&items, observer, stop)
+            self.epochs(stage, &items, observer, stop)
         })?;
         self.save(observer)?;
-        Ok(self.summary(reason))
+        Ok(match stop.load(Ordering::Relaxed) && !stage.last {
+            true => StopReason::Interrupted,
+            false => reason,
+        })
+    }
+
+    /// Whether the next stage follows after `stage` ended for `reason`.
+    pub fn goes_on(&self, stage: &Stage, reason: StopReason) -> bool {
+        !stage.last
+            && match reason {
+                StopReason::Epochs | StopReason::Patience => true,
+                StopReason::Time => !self.run_is_over(),
+                StopReason::Interrupted => false,
+            }
+    }
+
+    /// Begins the next stage with the best weights of the one before, as `go` saved them.
+    pub fn next_stage(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        let path = self.best_weights();
+        let net = multirnet_nn::weights::load(&path, &self.device).map_err(nn)?;
+        self.trained = Some(Trained {
+            net,
+            optimiser: setup::optimiser(self.config),
+            average: None,
+        });
+        self.position = self.position.next_stage();
+        self.save(observer)
     }
 
     fn epochs(
         &mut self,
+        stage: &Stage,
         items: &Items,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
     ) -> Result<StopReason> {
         loop {
-            if self.position.epoch >= self.config.run.epochs as u64 {
+            if self.epochs_in_stage() >= stage.config.run.epochs as u64 {
                 return Ok(StopReason::Epochs);
             }
-            if self.position.stale >= self.config.run.patience as u64 {
+            if self.position.stale >= stage.config.run.patience as u64 {
                 return Ok(StopReason::Patience);
             }
             // Also here: an interrupted validation leaves no step to do.
@@ -87,23 +140,25 @@ impl<'a> Run<'a> {
                 return Ok(StopReason::Interrupted);
             }
             let mut rate = 0.0;
-            while self.position.step_in_epoch < self.steps_per_epoch {
+            while self.position.step_in_epoch < stage.length.steps_per_epoch {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(StopReason::Interrupted);
                 }
-                if self.time_is_over() {
-                    // Weights at the end of a time-bound schedule are the ones wanted, so they
-                    // are validated; otherwise the epoch stays open for an exact continuation.
-                    let timed = self.config.optimiser.schedule == Schedule::CosineTime;
-                    if timed && self.position.step_in_epoch > 0 {
-                        self.finish_epoch(rate, observer, stop)?;
+                if self.time_is_over(stage) {
+                    // Weights at the end of a time-bound schedule are the ones wanted, and those
+                    // of a stage are carried over, so they are validated; otherwise the epoch
+                    // stays open for an exact continuation.
+                    let timed = stage.config.optimiser.schedule == Schedule::CosineTime;
+                    let carried = !stage.last && !self.run_is_over();
+                    if (timed || carried) && self.position.step_in_epoch > 0 {
+                        self.finish_epoch(stage, rate, observer, stop)?;
                     }
                     return Ok(StopReason::Time);
                 }
                 if self.saved.elapsed().as_secs_f64() > self.config.run.checkpoint_minutes * 60.0 {
                     self.save(observer)?;
                 }
-                let record = self.step(items)?;
+                let record = self.step(stage, items)?;
                 rate = record.learning_rate;
                 self.log.step(&record)?;
                 observer.event(&Event::Step {
@@ -112,17 +167,21 @@ impl<'a> Run<'a> {
                     seconds_left: self.seconds_left(),
                 });
             }
-            self.finish_epoch(rate, observer, stop)?;
+            self.finish_epoch(stage, rate, observer, stop)?;
         }
     }
 
-    fn step(&mut self, items: &Items) -> Result<StepRecord> {
-        let config = self.config;
+    fn step(&mut self, stage: &Stage, items: &Items) -> Result<StepRecord> {
+        let config = stage.config;
         let begin = Instant::now();
         let windows = items.batch(config.sampling.batch)?;
         let waited = begin.elapsed().as_secs_f64();
         let begin = Instant::now();
-        let rate = schedule::learning_rate(&config.optimiser, self.position.step, self.progress());
+        let rate = schedule::learning_rate(
+            &config.optimiser,
+            self.steps_in_stage(),
+            self.progress(stage),
+        );
         let batch = Batch::new(
             &windows,
             config.sampling.window,
@@ -133,8 +192,8 @@ impl<'a> Run<'a> {
         // Dropout depends on the step alone, so that a resumed run repeats it.
         let seed = keyed(&[config.run.seed, DROPOUT, self.position.step]).next_u64();
         self.device.seed(seed);
-        let net = self.net.take().ok_or_else(no_net)?;
-        let answer = net.answer(batch.image);
+        let mut trained = self.trained.take().ok_or_else(no_net)?;
+        let answer = trained.net.answer(batch.image);
         let losses = config.loss.score(&answer, &batch.truth);
         let values = numbers(&losses)?;
         if !values.total.is_finite() {
@@ -145,12 +204,20 @@ impl<'a> Run<'a> {
             .hint("resume from the last checkpoint with a new run and a lower learning rate or optimiser.clip_norm"));
         }
         drop(answer);
-        let grads = GradientsParams::from_grads(losses.total.backward(), &net);
+        let grads = GradientsParams::from_grads(losses.total.backward(), &trained.net);
         let grads = match config.optimiser.clip_norm {
-            Some(limit) => schedule::clip(&net, grads, limit),
+            Some(limit) => schedule::clip(&trained.net, grads, limit),
             None => grads,
         };
-        self.net = Some(self.optimiser.step(rate, net, grads));
+        trained.net = trained.optimiser.step(rate, trained.net, grads);
+        if let Some(limit) = config.optimiser.average {
+            let decay = average::decay(limit, self.steps_in_stage());
+            match &mut trained.average {
+                Some(average) => average.update(&trained.net, decay),
+                None => trained.average = Some(Average::new(&trained.net)),
+            }
+        }
+        self.trained = Some(trained);
         let computed = begin.elapsed().as_secs_f64();
 
         let p = &mut self.position;
@@ -160,7 +227,7 @@ impl<'a> Run<'a> {
         p.sums.iter_mut().zip(parts).for_each(|(s, v)| *s += v);
         self.wait_seconds += waited;
         self.compute_seconds += computed;
-        self.steps_here += 1;
+        self.voxels += stage.length.voxels;
         Ok(StepRecord {
             step: p.step,
             losses: values,
@@ -170,176 +237,92 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn finish_epoch(
-        &mut self,
-        rate: f64,
-        observer: &mut dyn Observer,
-        stop: &AtomicBool,
-    ) -> Result<()> {
-        let every = self.config.validation.every_epochs as u64;
-        let due = (self.position.epoch + 1).is_multiple_of(every)
-            || self.position.epoch + 1 == self.config.run.epochs as u64
-            || self.time_is_over();
-        let validation = if due && !self.fixed.is_empty() {
-            let begin = Instant::now();
-            let record = self.validate(observer, stop)?;
-            self.validation_seconds += begin.elapsed().as_secs_f64();
-            if record.is_none() {
-                // Interrupted: the epoch stays open, and a resumed run validates first.
-                return Ok(());
-            }
-            record
-        } else {
-            None
-        };
-        let p = &mut self.position;
-        let n = p.step_in_epoch.max(1) as f64;
-        p.epoch += 1;
-        let mut best = false;
-        if let Some(v) = &validation {
-            best = v.losses.total < p.best_loss;
-            p.stale += 1;
-            if best {
-                p.best_loss = v.losses.total;
-                p.best_epoch = p.epoch;
-                p.stale = 0;
-            }
-        }
-        let record = EpochRecord {
-            epoch: p.epoch,
-            step: p.step,
-            minutes: (self.earlier_seconds + self.started.elapsed().as_secs_f64()) / 60.0,
-            learning_rate: rate,
-            train: MeanLosses {
-                total: p.sums[0] / n,
-                segmentation: p.sums[1] / n,
-                classification: p.sums[2] / n,
-            },
-            validation,
-            best,
-        };
-        p.step_in_epoch = 0;
-        p.sums = [0.0; 3];
-        self.log.epoch(&record)?;
-        observer.event(&Event::Epoch(record));
-        if best {
-            let path = self.checkpoints.join("best.safetensors");
-            multirnet_nn::weights::save(&path, self.net()?).map_err(nn)?;
-            observer.event(&Event::Saved(path));
-        }
-        self.save(observer)
-    }
-
-    /// Scores the fixed windows; `None` if interrupted.
-    fn validate(
-        &self,
-        observer: &mut dyn Observer,
-        stop: &AtomicBool,
-    ) -> Result<Option<ValidationRecord>> {
-        let config = self.config;
-        let net = self.net()?.valid();
-        let device = self.device.clone().without_autodiff();
-        let source = |item: u64| {
-            let fixed = &self.fixed[item as usize];
-            let prepared = get(self.cohort, self.cache, self.entries, fixed.case)?;
-            let case = &self.cohort.cases[fixed.case];
-            Ok(fixed.window(case, &prepared, &config.sampling, config.run.seed))
-        };
-        let total = self.fixed.len();
-        let size = config.validation.batch;
-        let loader = Loader::new(0, total as u64, config.run.prefetch * size);
-        std::thread::scope(|scope| {
-            let items = loader.start(scope, &source, 1);
-            let mut scores = Scores::default();
-            let mut done = 0;
-            loop {
-                let windows = items.batch(size)?;
-                if windows.is_empty() {
-                    return Ok(Some(scores.record()));
-                }
-                if stop.load(Ordering::Relaxed) {
-                    return Ok(None);
-                }
-                let batch = Batch::new(
-                    &windows,
-                    config.sampling.window,
-                    config.model.lesion_channels(),
-                    &device,
-                );
-                let answer = net.answer(batch.image);
-                let losses = config.loss.score(&answer, &batch.truth);
-                let values = numbers(&losses)?;
-                scores.add(&windows, &values, &answer)?;
-                done += windows.len();
-                observer.event(&Event::Validating { done, total });
-            }
-        })
-    }
-
-    fn save(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        self.position.seconds = self.earlier_seconds + self.started.elapsed().as_secs_f64();
-        let path = self.checkpoints.join("last.safetensors");
-        multirnet_nn::weights::save(&path, self.net()?).map_err(nn)?;
+    pub fn save(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        self.position.seconds = self.seconds();
+        let trained = self.trained()?;
+        let path = self.last_weights();
+        multirnet_nn::weights::save(&path, &trained.evaluated()).map_err(nn)?;
         let path = self.checkpoints.join("last.state");
-        checkpoint::save(
-            &path,
-            &self.position,
-            self.config,
-            &self.digests,
-            self.net()?,
-            &self.optimiser,
-        )?;
+        checkpoint::save(&path, &self.position, self.config, &self.digests, trained)?;
         self.saved = Instant::now();
         observer.event(&Event::Saved(path));
         Ok(())
     }
 
-    fn summary(&self, reason: StopReason) -> Summary {
-        let p = &self.position;
-        let last = self.checkpoints.join("last.safetensors");
-        let best = self.checkpoints.join("best.safetensors");
-        Summary {
-            reason,
-            epochs: p.epoch,
-            steps: p.step,
-            best_epoch: p.best_epoch,
-            best_loss: Some(p.best_loss).filter(|l| l.is_finite()),
-            minutes: p.seconds / 60.0,
-            wait_seconds: self.wait_seconds,
-            compute_seconds: self.compute_seconds,
-            validation_seconds: self.validation_seconds,
-            best_weights: if p.best_epoch > 0 { best } else { last.clone() },
-            last_weights: last,
+    pub fn last_weights(&self) -> PathBuf {
+        self.checkpoints.join("last.safetensors")
+    }
+
+    /// The best weights of the stage, the last ones if no validation took place.
+    pub fn best_weights(&self) -> PathBuf {
+        match self.position.best_epoch {
+            0 => self.last_weights(),
+            _ => self.checkpoints.join("best.safetensors"),
         }
     }
 
-    pub fn net(&self) -> Result<&System> {
-        self.net.as_ref().ok_or_else(no_net)
+    pub fn trained(&self) -> Result<&Trained> {
+        self.trained.as_ref().ok_or_else(no_net)
     }
 
+    /// The length of the current stage.
+    pub fn length(&self) -> Length {
+        self.lengths[self.position.stage]
+    }
+
+    /// Steps of the run at most.
     pub fn total_steps(&self) -> u64 {
-        self.steps_per_epoch * self.config.run.epochs as u64
+        let left = self.lengths[self.position.stage..].iter();
+        self.position.before.steps + left.map(|l| l.steps).sum::<u64>()
     }
 
-    fn seconds(&self) -> f64 {
+    fn steps_in_stage(&self) -> u64 {
+        self.position.step - self.position.before.steps
+    }
+
+    pub fn epochs_in_stage(&self) -> u64 {
+        self.position.epoch - self.position.before.epochs
+    }
+
+    pub fn seconds(&self) -> f64 {
         self.earlier_seconds + self.started.elapsed().as_secs_f64()
     }
 
-    fn time_is_over(&self) -> bool {
+    fn run_is_over(&self) -> bool {
         let limit = self.config.run.max_minutes;
         limit.is_some_and(|m| self.seconds() >= m * 60.0)
     }
 
-    fn progress(&self) -> f64 {
-        match (self.config.optimiser.schedule, self.config.run.max_minutes) {
-            (Schedule::CosineTime, Some(minutes)) => self.seconds() / (minutes * 60.0),
-            _ => self.position.step as f64 / self.total_steps() as f64,
+    /// Whether the run's time is up, or that of an earlier stage.
+    pub fn time_is_over(&self, stage: &Stage) -> bool {
+        let limit = stage.config.run.max_minutes.filter(|_| !stage.last);
+        let seconds = self.seconds() - self.position.before.seconds;
+        self.run_is_over() || limit.is_some_and(|m| seconds >= m * 60.0)
+    }
+
+    /// The part of the stage that is over, 0 to 1.
+    fn progress(&self, stage: &Stage) -> f64 {
+        let before = self.position.before.seconds;
+        let timed = stage.config.optimiser.schedule == Schedule::CosineTime;
+        match stage.config.run.max_minutes.filter(|_| timed) {
+            Some(minutes) => {
+                // The last stage has what the others left of the run's time.
+                let whole = match stage.last {
+                    true => minutes * 60.0 - before,
+                    false => minutes * 60.0,
+                };
+                (self.seconds() - before) / whole.max(1e-9)
+            }
+            None => self.steps_in_stage() as f64 / stage.length.steps as f64,
         }
     }
 
     fn seconds_left(&self) -> f64 {
-        let each = self.started.elapsed().as_secs_f64() / self.steps_here.max(1) as f64;
-        let steps = (self.total_steps() - self.position.step) as f64 * each;
+        let each = self.started.elapsed().as_secs_f64() / self.voxels.max(1) as f64;
+        let left = self.lengths[self.position.stage..].iter();
+        let voxels: u64 = left.map(|l| l.steps * l.voxels).sum();
+        let done = self.steps_in_stage() * self.length().voxels;
+        let steps = voxels.saturating_sub(done) as f64 * each;
         match self.config.run.max_minutes {
             Some(minutes) => steps.min((minutes * 60.0 - self.seconds()).max(0.0)),
             None => steps,
@@ -354,20 +337,10 @@ impl<'a> Run<'a> {
     }
 }
 
-fn get(
-    cohort: &Cohort,
-    cache: &Cache,
-    entries: &[Option<Entry>],
-    case: usize,
-) -> Result<std::sync::Arc<crate::PreparedCase>> {
-    let key = entries[case].as_ref().map_or("", |e| e.key.as_str());
-    cache.get(&cohort.cases[case], key)
-}
-
 fn no_net() -> Error {
     Error::new(ErrorKind::Diverged, "a failed step left no network behind")
 }
 
-fn nn(e: multirnet_nn::Error) -> Error {
+pub(super) fn nn(e: multirnet_nn::Error) -> Error {
     Error::new(ErrorKind::Io, e.to_string())
 }

@@ -5,12 +5,20 @@ use crate::cache::{Cache, Entry};
 use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::observer::{Event, Observer};
+use crate::random::keyed;
 use crate::sampler::sources_of_one_class;
 use crate::split::{Side, Split};
 use crate::{Cohort, Error, ErrorKind, Result, files};
+use burn::optim::{AdamConfig, ModuleOptimizer};
+use burn::tensor::Device;
+use multirnet_nn::{System, weights};
 use multirnet_volume::Diagnosis;
+use rand::Rng;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+
+/// Key of the weights' random numbers.
+const WEIGHTS: u64 = 10;
 
 /// The state to go on from, or none for a new run.
 pub(super) fn open(
@@ -39,18 +47,47 @@ pub(super) fn open(
         .at(&path)
         .hint("undo the change, or start a new run"));
     }
+    if state.position.stage > config.stage.len() {
+        return Err(Error::new(
+            ErrorKind::Malformed,
+            format!("the checkpoint is in stage {}", state.position.stage + 1),
+        )
+        .at(&path)
+        .hint("start a new run"));
+    }
     Ok(Some(state))
 }
 
-/// Prepares the scans of all sides but test, which training does not touch.
+/// The net that a new run starts from.
+pub(super) fn net(config: &TrainConfig, device: &Device) -> Result<System> {
+    device.seed(keyed(&[config.run.seed, WEIGHTS]).next_u64());
+    match &config.run.init {
+        None => Ok(config.model.init(device)),
+        Some(path) => weights::load_as(path, &config.model, device)
+            .map_err(|e| Error::new(ErrorKind::Config, format!("run.init: {e}"))),
+    }
+}
+
+/// Adam without moments yet.
+pub(super) fn optimiser(config: &TrainConfig) -> ModuleOptimizer {
+    AdamConfig::new()
+        .with_beta_1(config.optimiser.betas[0])
+        .with_beta_2(config.optimiser.betas[1])
+        .with_epsilon(config.optimiser.epsilon)
+        .init()
+}
+
+/// Prepares the scans of all sides but test, which training does not touch, for one stage.
 pub(super) fn prepare(
+    stage: &TrainConfig,
     cohort: &Cohort,
     split: &Split,
-    cache: &Cache,
     options: &Options,
     observer: &mut dyn Observer,
     stop: &AtomicBool,
 ) -> Result<Vec<Option<Entry>>> {
+    // Nothing is held in memory here: the stage that trains has a cache of its own.
+    let cache = Cache::new(options.cache, &stage.prepare, 0, options.read);
     let used: Vec<usize> = (0..cohort.cases.len())
         .filter(|&i| split.sides[i] != Side::Test)
         .collect();
@@ -144,7 +181,7 @@ pub(super) fn check_scans(
     cohort: &Cohort,
     split: &Split,
     entries: &[Option<Entry>],
-    state: Option<&State>,
+    before: Option<&[String]>,
 ) -> Result<()> {
     // Test scans are compared by file only: they were not prepared.
     let digests = entries
@@ -179,7 +216,7 @@ pub(super) fn check_scans(
         }
     }
     let now = content_digests(split, entries);
-    if state.is_some_and(|s| s.scans != now) {
+    if before.is_some_and(|scans| scans != now) {
         return Err(Error::new(
             ErrorKind::Resume,
             "the training or validation scans changed since the checkpoint",

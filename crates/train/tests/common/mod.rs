@@ -3,7 +3,9 @@
 
 use multirnet_anatomy::{Intensity, PrepareConfig};
 use multirnet_nn::MultiRNetConfig;
-use multirnet_train::config::{OptimiserConfig, RunConfig, SamplingConfig, ValidationConfig};
+use multirnet_train::config::{
+    OptimiserConfig, RunConfig, SamplingConfig, Schedule, ValidationConfig,
+};
 use multirnet_train::{Case, Cohort, Event, Options, Side, Split, Summary, TrainConfig, train};
 use multirnet_volume::{Diagnosis, Geometry, Volume, io};
 use std::path::Path;
@@ -125,6 +127,8 @@ pub fn config() -> TrainConfig {
         },
         optimiser: OptimiserConfig {
             learning_rate: 3e-3,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
             ..OptimiserConfig::default()
         },
         validation: ValidationConfig {

@@ -5,15 +5,18 @@
 //! (`segmentation.encoders.0.units.0.conv.weight`); running statistics of batch norms are among
 //! them. The same net always gives the same bytes.
 
+mod walk;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::nets::MultiRNet;
 use crate::systems::{AnyNet, System, SystemConfig};
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData, bf16, f16};
+use burn::module::{Module, ParamId};
+use burn::tensor::{Device, bf16, f16};
 use safetensors::{SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use walk::{Collect, Replace};
 
 const KEY: &str = "multirnet";
 const FORMAT: u32 = 1;
@@ -195,6 +198,41 @@ pub fn to_bytes(net: &impl Stored, dtype: Dtype) -> Result<Vec<u8>> {
 ///
 /// [`ErrorKind::Io`] if the file cannot be read; else as [`from_bytes`].
 pub fn load<T: Stored>(path: &Path, device: &Device) -> Result<T> {
+    from_bytes(&path.display().to_string(), &read(path)?, device)
+}
+
+/// Reads the tensors in the file at `path` into a new net of `config`, whatever configuration
+/// stands beside them: weights to start a training from.
+///
+/// # Errors
+///
+/// - [`ErrorKind::Mismatch`]: another system, or tensors of other names or shapes.
+/// - Else as [`load`].
+pub fn load_as(path: &Path, config: &SystemConfig, device: &Device) -> Result<System> {
+    let bytes = read(path)?;
+    let (file, stored) = open(&bytes).map_err(|e| e.at(path))?;
+    let unfit = |reason: String| {
+        let [has, needs] = [&stored, config].map(SystemConfig::lesion_channels);
+        let hint = if stored.name() == config.name() && has != needs {
+            format!("the weights have {has} lesion channels: set model.lesion_channels = {has}")
+        } else {
+            "give weights of the same system and sizes, or set [model] as theirs".to_owned()
+        };
+        Error::new(
+            ErrorKind::Mismatch,
+            format!("the weights do not fit the configured net: {reason}"),
+        )
+        .hint(hint)
+    };
+    if stored.name() != config.name() {
+        let names = [&stored, config].map(|c| c.card().name);
+        let reason = format!("they are of {}, it is {}", names[0], names[1]);
+        return Err(unfit(reason).at(path));
+    }
+    fill(config.init(device), &file, device, &unfit).map_err(|e| e.at(path))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
     let doing = "read the weights";
     let size = std::fs::metadata(path)
         .map_err(|e| Error::io(path, doing, e))?
@@ -207,8 +245,7 @@ pub fn load<T: Stored>(path: &Path, device: &Device) -> Result<T> {
         .hint("give a weights file written by `multirnet train`")
         .at(path));
     }
-    let bytes = std::fs::read(path).map_err(|e| Error::io(path, doing, e))?;
-    from_bytes(&path.display().to_string(), &bytes, device)
+    std::fs::read(path).map_err(|e| Error::io(path, doing, e))
 }
 
 /// Reads a net from the bytes of a safetensors file onto `device`; `name` is for messages.
@@ -274,7 +311,16 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, SystemConfig)> {
 fn parse<T: Stored>(bytes: &[u8], device: &Device) -> Result<T> {
     let (file, config) = open(bytes)?;
     // Parameters are made when first used: a net's shapes cost next to nothing.
-    let net = T::of_stored(&config, device)?;
+    fill(T::of_stored(&config, device)?, &file, device, &mismatch)
+}
+
+/// `net` with the tensors of `file`; `unfit` makes the error for other names or shapes.
+fn fill<T: Module>(
+    net: T,
+    file: &SafeTensors<'_>,
+    device: &Device,
+    unfit: &dyn Fn(String) -> Error,
+) -> Result<T> {
     let expected = names(&net);
     let mut found: BTreeMap<&str, TensorView<'_>> = file.iter().collect();
     let mut missing = Vec::new();
@@ -285,7 +331,7 @@ fn parse<T: Stored>(bytes: &[u8], device: &Device) -> Result<T> {
             continue;
         };
         if view.shape() != shape.as_slice() {
-            return Err(mismatch(format!(
+            return Err(unfit(format!(
                 "tensor `{name}` has shape {:?}, the net needs {shape:?}",
                 view.shape()
             )));
@@ -293,11 +339,11 @@ fn parse<T: Stored>(bytes: &[u8], device: &Device) -> Result<T> {
         values.insert(name.clone(), decode(name, &view)?);
     }
     if !missing.is_empty() {
-        return Err(mismatch(format!("missing: {}", list(&missing))));
+        return Err(unfit(format!("missing: {}", list(&missing))));
     }
     if !found.is_empty() {
         let unknown: Vec<&str> = found.into_keys().collect();
-        return Err(mismatch(format!("unknown: {}", list(&unknown))));
+        return Err(unfit(format!("unknown: {}", list(&unknown))));
     }
     Ok(net.map(&mut Replace {
         path: Vec::new(),
@@ -396,14 +442,6 @@ fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
     }
 }
 
-/// An enum's variants are no step of the path: the same name whatever the norm. Neither is the
-/// way from a [`System`] to its net.
-fn is_step(name: &str, container: &str) -> bool {
-    let variant = container.starts_with("Enum");
-    let system = name == "net" && container == "Struct:System";
-    !variant && !system
-}
-
 /// Numbers of the net that are trained: weights and biases, without the running statistics of
 /// norms.
 pub fn trained_parameters(net: &impl Module) -> usize {
@@ -412,64 +450,4 @@ pub fn trained_parameters(net: &impl Module) -> usize {
         .filter(|(name, ..)| !name.contains("running_"))
         .map(|(_, _, shape)| shape.iter().product::<usize>())
         .sum()
-}
-
-struct Collect<T, F> {
-    path: Vec<String>,
-    visit: F,
-    found: Vec<T>,
-}
-
-impl<T, F> ModuleVisitor for Collect<T, F>
-where
-    F: FnMut(String, ParamId, Vec<usize>, &mut dyn FnMut() -> Vec<f32>) -> T,
-{
-    fn enter_module(&mut self, name: &str, container: &str) {
-        if is_step(name, container) {
-            self.path.push(name.to_owned());
-        }
-    }
-
-    fn exit_module(&mut self, name: &str, container: &str) {
-        if is_step(name, container) {
-            self.path.pop();
-        }
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let shape: Vec<usize> = param.lazy_shape().to_vec();
-        let mut values = || param.val().into_data().iter::<f32>().collect();
-        let item = (self.visit)(self.path.join("."), param.id, shape, &mut values);
-        self.found.push(item);
-    }
-}
-
-struct Replace {
-    path: Vec<String>,
-    values: BTreeMap<String, Vec<f32>>,
-    device: Device,
-}
-
-impl ModuleMapper for Replace {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        if is_step(name, container) {
-            self.path.push(name.to_owned());
-        }
-    }
-
-    fn exit_module(&mut self, name: &str, container: &str) {
-        if is_step(name, container) {
-            self.path.pop();
-        }
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(values) = self.values.remove(&self.path.join(".")) else {
-            return param;
-        };
-        let shape = param.lazy_shape();
-        let id = param.id;
-        let tensor = Tensor::from_data(TensorData::new(values, shape), &self.device);
-        param.transform_for_load(tensor, id)
-    }
 }

@@ -1,0 +1,292 @@
+//! The training configuration.
+//!
+//! TOML with the tables below; unknown keys are refused; what is left out has its default. The
+//! table `[model]` may name a `system` (default `multirnet`) and a `preset` (`base`, `small`)
+//! whose fields its other keys replace. Tables `[[stage]]` describe stages that come before the one
+//! of the main tables. Every default says whether it is the paper's or ours.
+
+mod stage;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+pub use stage::StageConfig;
+pub use tables::{OptimiserConfig, RunConfig, SamplingConfig, Schedule, ValidationConfig};
+
+use crate::augment::AugmentConfig;
+use crate::split::SplitConfig;
+use crate::{Error, ErrorKind, Result};
+use multirnet_anatomy::PrepareConfig;
+use multirnet_nn::{LossConfig, MultiRNetConfig, SystemConfig};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything that decides the outcome of a training, and the run's limits.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// The network.
+    pub model: SystemConfig,
+    /// The loss.
+    pub loss: LossConfig,
+    /// How scans are prepared.
+    pub prepare: PrepareConfig,
+    /// How the cohort is divided.
+    pub split: SplitConfig,
+    /// Which windows are drawn.
+    pub sampling: SamplingConfig,
+    /// How windows are varied.
+    pub augment: AugmentConfig,
+    /// The optimiser.
+    pub optimiser: OptimiserConfig,
+    /// The windows that decide about stopping.
+    pub validation: ValidationConfig,
+    /// Start, length and limits of the run.
+    pub run: RunConfig,
+    /// Stages before the one that the other tables describe, first to last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stage: Vec<StageConfig>,
+}
+
+impl TrainConfig {
+    /// What `multirnet train` does without a configuration, as `configs/train/recipe.toml` spells
+    /// it out: the defaults after a coarse stage with windows of half the size at twice the
+    /// spacing, in one pass.
+    pub fn recipe() -> Self {
+        Self {
+            model: MultiRNetConfig {
+                iterations: 0,
+                ..MultiRNetConfig::base()
+            }
+            .into(),
+            stage: vec![StageConfig {
+                spacing_scale: Some(2.0),
+                window: Some([16, 48, 48]),
+                epochs: Some(20),
+                ..StageConfig::default()
+            }],
+            ..Self::default()
+        }
+    }
+
+    /// The complete configuration of each stage, first to last; none of them has stages of its
+    /// own. The last is that of the main tables. `run.max_minutes` of the others is the stage's
+    /// limit.
+    pub fn stages(&self) -> Vec<Self> {
+        let last = Self {
+            stage: Vec::new(),
+            ..self.clone()
+        };
+        let before = self.stage.iter().map(|stage| stage.of(self));
+        before.chain([last]).collect()
+    }
+
+    /// Reads and checks a TOML file.
+    ///
+    /// # Errors
+    /// `Io`; `Config` with line, key and remedy.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| Error::io(path, "read the configuration", &e))?;
+        Self::parse(&text).map_err(|e| e.at(path))
+    }
+
+    /// Parses and checks TOML.
+    ///
+    /// # Errors
+    /// `Config` with line, key and remedy.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad = |e: toml::de::Error| {
+            let line = e.span().map(|s| {
+                let before = &text.as_bytes()[..s.start.min(text.len())];
+                before.iter().filter(|b| **b == b'\n').count() as u64 + 1
+            });
+            let error = Error::new(ErrorKind::Config, e.message().to_owned());
+            match line {
+                Some(line) => error.line(line),
+                None => error,
+            }
+        };
+        let config: Self = toml::from_str(text).map_err(bad)?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The complete configuration as TOML.
+    ///
+    /// # Errors
+    /// `Config` if a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|e| Error::new(ErrorKind::Config, e.to_string()))
+    }
+
+    /// Checks ranges and contradictions, in every stage.
+    ///
+    /// # Errors
+    /// `Config`, naming the key, and the stage by its number from 1.
+    pub fn validate(&self) -> Result<()> {
+        self.validate_stage()?;
+        for (number, stage) in (1..).zip(&self.stage) {
+            stage
+                .check(self)
+                .and_then(|()| stage.of(self).validate_stage())
+                .map_err(|e| e.within(&format!("stage {number}")))?;
+        }
+        Ok(())
+    }
+
+    fn validate_stage(&self) -> Result<()> {
+        let bad = |reason: String| Error::new(ErrorKind::Config, reason);
+        self.model.validate().map_err(|e| bad(e.to_string()))?;
+        self.loss.validate().map_err(|e| bad(e.to_string()))?;
+        self.model
+            .check_window(self.sampling.window)
+            .map_err(|e| bad(format!("sampling.window: {e}")))?;
+        if self.prepare.global_shape != self.sampling.window {
+            return Err(bad(format!(
+                "prepare.global_shape {:?} and sampling.window {:?} differ",
+                self.prepare.global_shape, self.sampling.window
+            ))
+            .hint("both views share batches, so they have the same shape"));
+        }
+        self.augment.validate()?;
+        let (s, o, v, r) = (&self.sampling, &self.optimiser, &self.validation, &self.run);
+        let share = |x: f64| (0.0..=1.0).contains(&x);
+        let rate = |x: f64| x.is_finite() && x >= 0.0;
+        let count = |x: usize| x >= 1;
+        let minutes = |x: f64| x > 0.0 && !x.is_nan();
+        let checks = [
+            ("sampling.batch", count(s.batch), "at least 1"),
+            (
+                "sampling.global_share",
+                share(s.global_share),
+                "from 0 to 1",
+            ),
+            (
+                "sampling.lesion_share",
+                share(s.lesion_share),
+                "from 0 to 1",
+            ),
+            (
+                "sampling.windows_per_scan",
+                count(s.windows_per_scan),
+                "at least 1",
+            ),
+            (
+                "sampling.steps_per_epoch",
+                s.steps_per_epoch.is_none_or(count),
+                "at least 1",
+            ),
+            (
+                "sampling.source_weights",
+                s.source_weights.values().all(|w| rate(*w)),
+                "0 or more for each source",
+            ),
+            (
+                "optimiser.learning_rate",
+                rate(o.learning_rate),
+                "0 or more",
+            ),
+            (
+                "optimiser.final_learning_rate",
+                rate(o.final_learning_rate),
+                "0 or more",
+            ),
+            (
+                "optimiser.betas",
+                o.betas.iter().all(|b| (0.0..1.0).contains(b)),
+                "from 0 to below 1",
+            ),
+            ("optimiser.epsilon", o.epsilon > 0.0, "above 0"),
+            (
+                "optimiser.clip_norm",
+                o.clip_norm.is_none_or(|c| c > 0.0),
+                "above 0, or 0 for off",
+            ),
+            (
+                "optimiser.average",
+                o.average.is_none_or(|d| d > 0.0 && d < 1.0),
+                "above 0 and below 1, or 0 for off",
+            ),
+            ("validation.batch", count(v.batch), "at least 1"),
+            ("validation.max_windows", count(v.max_windows), "at least 1"),
+            (
+                "validation.every_epochs",
+                count(v.every_epochs),
+                "at least 1",
+            ),
+            ("run.epochs", count(r.epochs), "at least 1"),
+            ("run.patience", count(r.patience), "at least 1"),
+            (
+                "run.max_minutes",
+                r.max_minutes.is_none_or(minutes),
+                "above 0",
+            ),
+            (
+                "run.checkpoint_minutes",
+                minutes(r.checkpoint_minutes),
+                "above 0",
+            ),
+            ("run.prefetch", count(r.prefetch), "at least 1"),
+            ("run.workers", r.workers <= 256, "at most 256"),
+        ];
+        if let Some((key, _, rule)) = checks.iter().find(|c| !c.1) {
+            return Err(bad(format!("{key} is out of range")).hint(format!("it must be {rule}")));
+        }
+        if !s.balance_sources && !s.source_weights.is_empty() {
+            return Err(
+                bad("sampling.source_weights needs sampling.balance_sources".into())
+                    .hint("set sampling.balance_sources, or leave the weights out"),
+            );
+        }
+        if o.schedule == Schedule::CosineTime && r.max_minutes.is_none() {
+            return Err(
+                bad("optimiser.schedule cosine-time needs run.max_minutes".into())
+                    .hint("set run.max_minutes, or choose cosine"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Keys that differ from `other` and change a run's outcome, with both values.
+    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
+        let outcome = |c: &Self| -> toml::Table {
+            let mut c = c.clone();
+            let free = RunConfig::default();
+            let keep = c.optimiser.schedule;
+            c.run = RunConfig {
+                seed: c.run.seed,
+                epochs: if keep == Schedule::Cosine {
+                    c.run.epochs
+                } else {
+                    free.epochs
+                },
+                max_minutes: c.run.max_minutes.filter(|_| keep == Schedule::CosineTime),
+                ..free
+            };
+            toml::Table::try_from(&c).unwrap_or_default()
+        };
+        let mut list = Vec::new();
+        compare("", &outcome(self), &outcome(other), &mut list);
+        list
+    }
+}
+
+fn compare(prefix: &str, a: &toml::Table, b: &toml::Table, list: &mut Vec<String>) {
+    let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    for key in keys {
+        let name = format!("{prefix}{key}");
+        match (a.get(key), b.get(key)) {
+            (Some(toml::Value::Table(x)), Some(toml::Value::Table(y))) => {
+                compare(&format!("{name}."), x, y, list);
+            }
+            (x, y) if x == y => {}
+            (x, y) => {
+                let show = |v: Option<&toml::Value>| {
+                    v.map_or_else(|| "none".to_owned(), ToString::to_string)
+                };
+                list.push(format!("{name} was {} and is {}", show(x), show(y)));
+            }
+        }
+    }
+}
