@@ -232,7 +232,7 @@ fn a_packaged_model_has_a_full_card_and_a_page() {
     // Its own file can be packaged again, for a new page: the same bytes.
     let before = fs::read(out.join("model.safetensors")).unwrap();
     expect(&package(&card, &out.join("model.safetensors")), 0);
-    assert_eq!(fs::read(out.join("model.safetensors")).unwrap(), before);
+    assert!(fs::read(out.join("model.safetensors")).unwrap() == before);
 
     // Weights that do not say how scans were prepared are refused.
     let bytes = fs::read(&mine).unwrap();

@@ -4,6 +4,8 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Key of the card in the weights file's metadata.
@@ -197,7 +199,7 @@ impl ModelCard {
     }
 
     /// The weights file `bytes` (as `multirnet_nn::weights` writes it) with this card in its
-    /// metadata, in place of any other.
+    /// metadata, in place of any other. Equal cards and weights give equal bytes.
     ///
     /// # Errors
     /// `Model` if the bytes are no safetensors file or a field is out of range.
@@ -213,8 +215,27 @@ impl ModelCard {
         let mut entries = metadata.metadata().clone().unwrap_or_default();
         let card = serde_json::to_string(self).map_err(|e| bad(&e))?;
         entries.insert(KEY.to_owned(), card);
-        safetensors::serialize(file.tensors(), Some(entries)).map_err(|e| bad(&e))
+        let bytes = safetensors::serialize(file.tensors(), Some(entries)).map_err(|e| bad(&e))?;
+        in_order(&bytes).ok_or_else(|| bad(&"its header is unreadable"))
     }
+}
+
+/// The safetensors file `bytes` with its header's entries in order of their names: safetensors
+/// writes metadata in an order that changes from run to run, and the file's digest with it.
+fn in_order(bytes: &[u8]) -> Option<Vec<u8>> {
+    type Entries = BTreeMap<String, Value>;
+    let (length, rest) = bytes.split_first_chunk::<8>()?;
+    let (header, data) = rest.split_at_checked(u64::from_le_bytes(*length).try_into().ok()?)?;
+    let mut entries: Entries = serde_json::from_slice(header).ok()?;
+    if let Some(metadata) = entries.get_mut("__metadata__") {
+        let sorted: Entries = serde_json::from_value(metadata.take()).ok()?;
+        *metadata = Value::Object(sorted.into_iter().collect());
+    }
+    let mut header = serde_json::to_vec(&entries).ok()?;
+    // Tensors start at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let length = (header.len() as u64).to_le_bytes();
+    Some([&length, header.as_slice(), data].concat())
 }
 
 /// The bytes of a model's file.

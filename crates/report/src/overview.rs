@@ -119,7 +119,11 @@ fn panel(
         .map(|line| {
             let inside = |v: u8| line.kind.map_or(v != 0, |kind| v == kind.value());
             let d = plane.outline(&maps.lesions, inside, x0, y0)?;
-            Ok(html! { g stroke-dasharray=[line.dash] { (outline(line.colour, 2.0, d)) } })
+            Ok(html! {
+                // A dark rim keeps pale dashes visible on pale tissue.
+                @if line.dash.is_some() { g stroke-opacity="0.5" { (outline("#000000", 3.5, d.clone())) } }
+                g stroke-dasharray=[line.dash] { (outline(line.colour, 2.0, d)) }
+            })
         })
         .collect::<Result<Vec<_>>>()?;
     let [left, right, top, bottom] = view.letters();

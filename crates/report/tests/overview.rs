@@ -145,17 +145,6 @@ fn kinds_of_lesion_are_told_apart_where_they_are_known() {
     assert_eq!(count("stroke=\"#f0e442\""), 5);
     assert_eq!(count("stroke=\"#e8601c\""), 5);
     assert_eq!(count("stroke-dasharray=\"6 3\""), 5);
-    if let Some(p) = std::env::var_os("OVERVIEW_OUT") {
-        std::fs::write(
-            p,
-            overview_png(&Overview {
-                scan: &scan,
-                prediction: &prediction,
-            })
-            .unwrap(),
-        )
-        .unwrap();
-    }
 }
 
 #[test]
