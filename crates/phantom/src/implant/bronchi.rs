@@ -35,9 +35,9 @@ pub(super) fn grow(lesions: &[ImplantedLesion], lobes: &Lobes, seed: u64) -> Vec
         let way: [f32; 3] = std::array::from_fn(|a| lesion.centre_mm[a] - hilum[a]);
         let long = length(way).max(1.0);
         // From the lesion's side of the hilum on: nearer to it the scan has its own.
-        let start = (long - 1.3 * radius).clamp(0.25 * long, 0.9 * long) / long;
+        let start = (long - 1.3 * radius).clamp(0.4 * long, 0.9 * long) / long;
         let root = std::array::from_fn(|a| hilum[a] + start * way[a]);
-        let calibre = r.uniform(1.3, 2.4) as f32;
+        let calibre = r.uniform(1.5, 2.5) as f32;
         let reach = (2.3 * radius).min(75.0);
         branch(root, way.map(|v| v / long), calibre, reach, 0, r, &mut all);
     }

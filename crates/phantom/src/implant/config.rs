@@ -75,7 +75,7 @@ impl Default for ImplantConfig {
             cap_share: 0.3,
             clear_share: 0.5,
             faint_share: 0.4,
-            involvement: [0.004, 0.45],
+            involvement: [0.006, 0.45],
             ground_glass_hu: [100.0, 480.0],
             consolidation_hu: [5.0, 60.0],
             edge_mm: [2.0, 8.0],

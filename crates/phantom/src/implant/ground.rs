@@ -2,9 +2,10 @@
 
 use super::coarse::Coarse;
 use super::config::{ImplantConfig, Region};
+use super::lobes::hilum;
 use crate::noise::smooth;
 use crate::{Error, ErrorKind, Result, Side};
-use multirnet_anatomy::morphology::{dilate, open};
+use multirnet_anatomy::morphology::{bounds, dilate, open};
 use multirnet_anatomy::{LEFT, RIGHT};
 use multirnet_volume::distance::{distance_to_background, distance_to_mask};
 use multirnet_volume::{Geometry, Volume};
@@ -110,6 +111,9 @@ impl Ground {
     }
 }
 
+/// Within this many mm of a hilum large vessels crowd.
+const HILUM_MM: f32 = 38.0;
+
 /// The avoided regions on the scan's own grid.
 fn avoided(lungs: &Volume<u8>, avoid: &[Region]) -> Result<Volume<u8>> {
     let [nz, ny, nx] = lungs.shape();
@@ -142,8 +146,8 @@ fn avoided(lungs: &Volume<u8>, avoid: &[Region]) -> Result<Volume<u8>> {
 }
 
 /// What looks abnormal already: compact regions that are dense on the average over about 5 mm.
-/// Single vessels are thinner than that; the hila and the dependent edge may be taken in, where a
-/// lesion could not be told from what is there.
+/// Single vessels are thinner than that; around the hila, where they crowd, nothing counts. The
+/// dependent edge may be taken in, where a lesion could not be told from what is there.
 fn abnormal(
     hu: &Volume<f32>,
     lungs: &Volume<u8>,
@@ -166,11 +170,22 @@ fn abnormal(
     let mean = Coarse::mean(hu.shape(), spacing, 2.5, -1000.0, |i| {
         (depth.data()[i] > 2.0).then(|| hu.data()[i].min(50.0))
     });
+    let extents = [RIGHT, LEFT].map(|label| {
+        bounds(&lungs.map(|l| u8::from(l == label))).map(|(low, high)| {
+            let mm = |index: [usize; 3]| std::array::from_fn(|a| index[a] as f32 * spacing[a]);
+            hilum(mm(low), mm(high), label == RIGHT)
+        })
+    });
+    let central = |p: [f32; 3]| {
+        extents.iter().flatten().any(|h: &[f32; 3]| {
+            (0..3).map(|a| (p[a] - h[a]).powi(2)).sum::<f32>() < HILUM_MM * HILUM_MM
+        })
+    };
     let dense = Volume::from_fn(*hu.geometry(), |[z, y, x]| {
         let i = (z * ny + y) * nx + x;
         let p = [z, y, x].map(|v| v as f32);
         let p = std::array::from_fn(|a| p[a] * spacing[a]);
-        u8::from(lungs.data()[i] > 0 && mean.at(p, spacing) > limit)
+        u8::from(lungs.data()[i] > 0 && mean.at(p, spacing) > limit && !central(p))
     });
     let mut compact = dilate(&open(&dense, 2.5), 2.5);
     for (c, l) in compact.data_mut().iter_mut().zip(lungs.data()) {

@@ -59,6 +59,7 @@ pub(super) struct Planner<'a> {
     textures: &'a Textures,
     /// HU from aerated lung to full consolidation.
     gap_hu: f32,
+    lungs_mm3: f64,
     sites: Vec<Site>,
     r: Random,
 }
@@ -116,6 +117,7 @@ impl<'a> Planner<'a> {
             lobes,
             textures,
             gap_hu: 40.0 - lung_hu,
+            lungs_mm3: count as f64 * stage.geometry.voxel_mm3(),
             sites,
             r: Random::new(seed, 43),
         }
@@ -127,16 +129,26 @@ impl<'a> Planner<'a> {
         if pattern == Pattern::Clear || self.sites.is_empty() {
             return (Pattern::Clear, Vec::new());
         }
-        let style = self.style(pattern);
+        let mut style = self.style(pattern);
         let room = 1.0 - self.config.clear_share;
         let [low, high] = self.config.involvement;
         let high = high.min(room);
-        let low = if pattern == Pattern::Confluent {
-            low.max(0.08).min(high)
-        } else {
-            low.min(high)
+        let low = match pattern {
+            Pattern::Confluent => low.max(0.08),
+            Pattern::Lobar => low.max(0.02),
+            _ => low,
         };
-        let aim = self.r.uniform(low.ln(), high.ln()).exp();
+        let aim = self.r.uniform(low.min(high).ln(), high.ln()).exp();
+        if matches!(
+            pattern,
+            Pattern::Scattered | Pattern::Bands | Pattern::Bronchial
+        ) {
+            // So that a small share of the lungs is still made up of several lesions.
+            let single_mm3 = aim * self.lungs_mm3 / 3.0;
+            let largest =
+                (single_mm3 * 0.24).cbrt() * if pattern == Pattern::Bands { 1.4 } else { 1.0 };
+            style.radius_mm[1] = style.radius_mm[1].min(largest.max(1.4 * style.radius_mm[0]));
+        }
         let home = self.home(pattern);
         let mut lesions = Vec::new();
         let mut share = 0.0;
@@ -166,7 +178,32 @@ impl<'a> Planner<'a> {
             }
             lesions.push(lesion);
         }
+        self.satellites(&mut style, home, room - share, &mut lesions);
         (pattern, lesions)
+    }
+
+    /// Small patches beside the lesions that make up the share aimed at.
+    fn satellites(
+        &mut self,
+        style: &mut Style,
+        home: Option<Lobe>,
+        room: f64,
+        lesions: &mut Vec<ImplantedLesion>,
+    ) {
+        let most = if home.is_some() { 3 } else { 8 };
+        style.radius_mm = [3.5, 9.0];
+        for number in 0..self.r.below(most) {
+            if lesions.len() < MOST
+                && let Some(lesion) = self.lesion(style, home, number)
+                && matches!(lesion.form, Form::Patch | Form::Band(_))
+            {
+                let (more, hit) = self.effect(&lesion);
+                if hit && more < (0.1 * room).min(0.01) {
+                    self.mark(&lesion);
+                    lesions.push(lesion);
+                }
+            }
+        }
     }
 
     fn pattern(&mut self, class: Diagnosis) -> Pattern {
@@ -196,7 +233,7 @@ impl<'a> Planner<'a> {
         let glass_hu = [from - 0.12, from + 0.12].map(|t| low * span.powf(t.clamp(0.0, 1.0)));
         let radius_mm = match pattern {
             Pattern::Confluent => [26.0, 85.0],
-            Pattern::Bands => [18.0, 60.0],
+            Pattern::Bands => [14.0, 60.0],
             Pattern::Lobar => [45.0, 95.0],
             Pattern::Segmental => [28.0, 60.0],
             Pattern::Bronchial => [4.5, 17.0],
@@ -215,7 +252,8 @@ impl<'a> Planner<'a> {
         let uneven = matches!(pattern, Pattern::Confluent);
         let texture = Texture {
             coarse: r.uniform(0.2, 0.9) as f32,
-            fine: r.uniform(0.15, 0.8) as f32,
+            fine: r.uniform(0.12, 0.95) as f32,
+            fading: r.uniform(0.0, 0.6) as f32,
             spared: if r.chance(if uneven { 0.75 } else { 0.35 }) {
                 r.uniform(0.3, 0.9) as f32
             } else {
@@ -296,7 +334,7 @@ impl<'a> Planner<'a> {
             if s.side != side && self.lobes.lungs[side].is_there() {
                 return 0.0;
             }
-            let place = (0.15 + behind * s.back * s.back) * (1.15 - 0.85 * s.height);
+            let place = (0.1 + behind * s.back * s.back) * (1.15 - 0.85 * s.height);
             f64::from(place) * (-f64::from(s.depth) / style.pleural_mm).exp()
         };
         let mut sum = 0.0;
@@ -341,7 +379,9 @@ impl<'a> Planner<'a> {
             Pattern::Confluent if !small && r.chance(0.5) => {
                 Form::Band(r.uniform(20.0, 60.0) as f32)
             }
-            Pattern::Scattered if r.chance(0.25) => Form::Band(r.uniform(6.0, 18.0) as f32),
+            Pattern::Scattered if radius > 8.0 && r.chance(0.25) => {
+                Form::Band(r.uniform(6.0, 18.0) as f32)
+            }
             Pattern::Segmental => {
                 Form::Wedge(r.uniform(17.0, 34.0) as f32, r.uniform(5.0, 45.0) as f32)
             }
@@ -382,6 +422,7 @@ impl<'a> Planner<'a> {
         let texture = Texture {
             coarse: vary(t.coarse).min(1.0),
             fine: vary(t.fine).min(1.0),
+            fading: vary(t.fading).min(0.7),
             spared: vary(t.spared).min(0.95),
             paving: vary(t.paving).min(1.0),
         };
@@ -401,6 +442,7 @@ impl<'a> Planner<'a> {
             texture: Texture {
                 coarse: tidy(texture.coarse),
                 fine: tidy(texture.fine),
+                fading: tidy(texture.fading),
                 spared: tidy(texture.spared),
                 paving: tidy(texture.paving),
             },

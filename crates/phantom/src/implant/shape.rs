@@ -57,8 +57,10 @@ pub enum Form {
 pub struct Texture {
     /// Unevenness over about 15 mm.
     pub coarse: f32,
-    /// Unevenness over about 4 mm.
+    /// Unevenness over about 3 and 7 mm.
     pub fine: f32,
+    /// How much fainter the lesion is at its outline than in its middle.
+    pub fading: f32,
     /// Lobules that are spared.
     pub spared: f32,
     /// A network of thickened septa (crazy paving).
@@ -163,22 +165,34 @@ impl ImplantedLesion {
             return Density::default();
         }
         let noise = &textures.noise;
+        // The noise's lattice lies oblique, so that its axes are not seen in slices.
+        let o = [
+            0.80 * p[2] + 0.48 * p[1] + 0.36 * p[0],
+            -0.60 * p[2] + 0.64 * p[1] + 0.48 * p[0],
+            -0.60 * p[1] + 0.80 * p[0],
+        ];
         let at = |mm: f32, by: f32| {
             noise.at(
-                p[2] / mm + self.phase + by,
-                p[1] / mm + 1.7 * by,
-                p[0] / mm + self.phase,
+                o[0] / mm + self.phase + by,
+                o[1] / mm + 1.7 * by,
+                o[2] / mm + self.phase,
             )
         };
         let grain = (0.6 * scale).clamp(5.0, 24.0);
         let ragged = 0.65 * at(grain, 0.0) + 0.4 * at(0.42 * grain, 5.3);
         let inside = 1.0 - distance + 1.25 * self.roughness * ragged;
         let mut body = smooth(-soft, soft, inside);
+        // The density dissolves in finer pieces than a reader outlines.
+        let pieces =
+            inside + (4.0 * at(6.5, 9.1) + 2.5 * at(3.4, 11.7)) * self.texture.fine / scale;
+        let mut glass = smooth(-soft, soft, pieces);
+        glass *= 1.0 - self.texture.fading * smooth(0.75, 0.0, inside);
         let mut core = match self.core {
             Core::None => 0.0,
             Core::Centre(size) => {
                 let edge = (1.6 / scale).min(0.3);
-                let more = 0.6 * self.roughness * at(0.6 * grain, 2.9);
+                let more = 0.6 * self.roughness * at(0.6 * grain, 2.9)
+                    + (5.0 * at(7.0, 12.3) + 2.5 * at(3.5, 13.9)) / scale;
                 smooth(-edge, edge, inside + size - 1.0 + more)
             }
             Core::Ring => {
@@ -202,26 +216,31 @@ impl ImplantedLesion {
                 smooth(-0.8, 0.8, -fissure)
             };
             body *= share;
+            glass *= share;
             core *= share;
         }
         core *= body;
         let t = self.texture;
-        let mut glass = 1.0 + 0.55 * t.coarse * at(15.0, 3.1) + 0.6 * t.fine * at(4.2, 8.7);
+        let uneven =
+            1.1 * t.coarse * at(15.0, 3.1) + t.fine * (1.3 * at(7.0, 8.7) + 1.5 * at(3.2, 14.2));
+        glass *= uneven.exp();
         if t.spared > 0.0 {
             let lobule = 0.75 * at(10.0, 4.4) + 0.35 * at(5.5, 6.2);
             glass *= 1.0 - t.spared * smooth(0.1, -0.35, lobule);
         }
-        let mut filling = self.filling * glass.max(0.0);
+        let mut filling = self.filling * glass;
         if t.paving > 0.0 {
             // Lobules of about 9 mm.
             let q = p.map(|v| 0.55 * v + self.phase);
-            filling += 0.32 * t.paving * textures.lobules.at(q[2], q[1], q[0]);
+            let wall = textures.lobules.at(q[2], q[1], q[0]);
+            filling += (0.12 + 0.5 * self.filling) * t.paving * wall * body;
         }
-        let full = self.core_filling * (1.0 + 0.06 * at(6.0, 1.3)).min(1.02);
+        // Consolidation is aerated in places.
+        let full = self.core_filling * (1.0 - 0.3 * t.fine * smooth(0.15, 0.5, at(5.0, 1.3)));
         Density {
             body,
             core,
-            filling: lerp(filling.min(0.88) * body, full.min(1.0), core),
+            filling: lerp(filling.min(0.9), full, core),
         }
     }
 }
