@@ -135,7 +135,7 @@ impl ImplantCohort {
                     }
                 };
                 rows.push(format!(
-                    "{id}-ct.nii.gz,{id}-lesions.nii.gz,{class},{name},{id}-lungs.nii.gz,1;2,implanted"
+                    "{id}-ct.nii.gz,{id}-lesions.nii.gz,{},{name},{id}-lungs.nii.gz,1;2,implanted"
                 ));
                 progress(rows.len() - 1, total);
             }
