@@ -59,7 +59,10 @@ impl PhantomCohort {
                 }
                 let patient = format!("phantom-{:x}-{id}", self.seed);
                 let lesions = Some(file("lesions.nii.gz"));
-                cases.push(Case::new(file("ct.nii.gz"), lesions, class, patient));
+                let mut case = Case::new(file("ct.nii.gz"), lesions, class, patient);
+                // Phantoms tell ground glass from consolidation.
+                case.mask_values = vec![1, 2];
+                cases.push(case);
                 progress(cases.len(), total as usize);
             }
         }

@@ -166,7 +166,9 @@ impl Results {
         let mut tested = [0; 3];
         for division in &divisions {
             for case in division.test() {
-                tested[cohort.cases[case].class.index()] += 1;
+                if let Some(class) = cohort.cases[case].class {
+                    tested[class.index()] += 1;
+                }
             }
         }
         let reference = config.reference().id.clone();

@@ -191,11 +191,14 @@ fn score(
             Some(CaseMetrics::of(&scan.lesions, lesions, surface).map_err(|e| fail(&e))?)
         }
     };
+    let class = case
+        .class
+        .ok_or_else(|| fail(&"the class of the scan is unknown"))?;
     let score = CaseScore {
         case: place.case,
         scan: case.name(),
         patient: case.patient.clone(),
-        class: case.class,
+        class,
         segmentation,
         probabilities: said.probabilities,
     };

@@ -1,6 +1,7 @@
 //! Cutting a window out of a view.
 
 use crate::augment::Affine;
+use crate::known::Known;
 use crate::load::View;
 
 /// Which of the two views a window shows.
@@ -21,6 +22,8 @@ pub struct Window {
     pub labels: Vec<u8>,
     /// Class, 0 normal, 1 CAP, 2 COVID-19.
     pub class: usize,
+    /// What of labels and class is known.
+    pub known: Known,
     /// Where it comes from.
     pub kind: ViewKind,
     /// Position of its scan in the cohort.

@@ -209,5 +209,8 @@ fn manifest_case(
         &ProgressBar::hidden(),
     )?;
     let lesions = load::read_lesions(case).map_err(Failure::input)?;
-    CaseScore::of(name, case.class, lesions.as_ref(), &prediction)
+    let class = case
+        .class
+        .ok_or_else(|| Failure::input(format!("{name}: the class of the scan is unknown")))?;
+    CaseScore::of(name, class, lesions.as_ref(), &prediction)
 }

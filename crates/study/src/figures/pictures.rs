@@ -58,7 +58,11 @@ impl Shown {
             }
         };
         Ok(Self {
-            name: format!("{}, {}", case.patient, case.class.label()),
+            name: format!(
+                "{}, {}",
+                case.patient,
+                case.class.map_or("class unknown", |c| c.label())
+            ),
             ct,
             grey: case.intensity == Intensity::Unit,
             lungs: read.prepared.lungs.to_canonical(),
