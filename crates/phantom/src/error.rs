@@ -11,6 +11,10 @@ pub enum ErrorKind {
     Config,
     /// The grid is unusable.
     Geometry,
+    /// Two volumes that should share a grid do not.
+    Mismatch,
+    /// There are no lungs to work on, or nothing of them is left.
+    NoLungs,
 }
 
 /// An error with its kind, the reason, and what to do about it.

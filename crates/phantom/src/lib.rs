@@ -21,6 +21,7 @@ mod anatomy;
 mod config;
 mod error;
 mod frame;
+pub mod implant;
 mod lesions;
 mod noise;
 mod paint;

@@ -1,5 +1,7 @@
 //! `multirnet phantom`: synthetic scans with known truth.
 
+mod implant;
+
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Staged;
 use crate::study::study_failure;
@@ -30,12 +32,14 @@ enum Kind {
     One(One),
     /// Make a cohort of scans with its manifest (cohort.csv)
     Cohort(CohortArguments),
+    /// Put synthetic lesions into real scans of normal or nearly normal lungs
+    Implant(implant::Implant),
 }
 
 #[derive(clap::Args)]
 struct One {
     /// normal, cap or covid19
-    #[arg(long, value_parser = super::explain::class)]
+    #[arg(long, value_parser = crate::commands::explain::class)]
     class: Diagnosis,
 
     /// Seed that decides everything about the scan
@@ -91,6 +95,7 @@ impl Phantom {
                 say(context, &one.out, 1)
             }
             Kind::Cohort(c) => cohort(&c, context),
+            Kind::Implant(i) => i.run(context),
         }
     }
 }

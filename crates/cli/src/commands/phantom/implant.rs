@@ -1,0 +1,96 @@
+//! `multirnet phantom implant`: synthetic lesions in real scans.
+
+use crate::failure::{Failure, Outcome};
+use crate::scan::ReadArguments;
+use crate::study::study_failure;
+use crate::{Context, output, scan};
+use indicatif::ProgressBar;
+use multirnet_phantom::implant::{AvoidList, ImplantConfig};
+use multirnet_study::{Error, ErrorKind, ImplantCohort};
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+
+/// Put synthetic lesions into real scans of normal or nearly normal lungs
+///
+/// Writes NAME-VV-ct.nii.gz, -lungs.nii.gz, -lesions.nii.gz and NAME-VV.json for each variant, and
+/// cohort.csv. Variants that are there already are kept. Implanted lesions are not patients'.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  multirnet phantom implant scans/*.nii.gz -o implanted\n  multirnet phantom implant a.nii.gz b.nii.gz -o implanted --variants 20 --seed 7 --avoid avoid.toml"
+)]
+pub struct Implant {
+    /// Scans in HU, each of another patient
+    #[arg(required = true, value_name = "SCAN")]
+    scans: Vec<PathBuf>,
+
+    /// Folder for the cohort
+    #[arg(short, long, value_name = "OUT")]
+    out: PathBuf,
+
+    /// Variants of each scan
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    variants: u32,
+
+    /// Seed of the cohort
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+
+    /// How lesions are put in (TOML; see docs/implants.md)
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// What is left alone in which scan (TOML; see docs/implants.md)
+    #[arg(long, value_name = "FILE")]
+    avoid: Option<PathBuf>,
+}
+
+impl Implant {
+    /// Runs the command.
+    pub fn run(self, context: Context) -> Outcome {
+        let config: ImplantConfig = read_toml(self.config.as_deref())?;
+        let avoid: AvoidList = read_toml(self.avoid.as_deref())?;
+        let cohort = ImplantCohort {
+            scans: self.scans,
+            variants: self.variants,
+            seed: self.seed,
+            config,
+            avoid,
+        };
+        let bar = ProgressBar::new(0).with_message("variants");
+        let stop = crate::stop::flag()?;
+        let mut done = 0;
+        let mut progress = |now: usize, total: usize| {
+            done = now;
+            bar.set_length(total as u64);
+            bar.set_position(now as u64);
+        };
+        let mut read = |path: &Path| {
+            scan::read(path, &ReadArguments::default())
+                .map(|scan| scan.volume)
+                .map_err(|e| Error::caused(ErrorKind::Io, e))
+        };
+        let manifest = cohort
+            .make(&self.out, &mut read, &mut progress, &stop)
+            .map_err(study_failure)?;
+        bar.finish_and_clear();
+        if context.json {
+            return output::print(&output::to_json(
+                &serde_json::json!({ "written": manifest, "variants": done, "implanted": true }),
+            )?);
+        }
+        output::print(&format!(
+            "{done} scans with synthetic lesions: {}\n",
+            manifest.display()
+        ))
+    }
+}
+
+/// A value from a TOML file, its default without a file.
+fn read_toml<T: DeserializeOwned + Default>(path: Option<&Path>) -> Outcome<T> {
+    let Some(path) = path else {
+        return Ok(T::default());
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Failure::input(format!("{}: cannot read the file: {e}", path.display())))?;
+    toml::from_str(&text).map_err(|e| Failure::input(format!("{}: {e}", path.display())))
+}

@@ -1,0 +1,218 @@
+//! What an implanted cohort is made of.
+
+use crate::{Error, ErrorKind, Result, Side};
+use multirnet_volume::Diagnosis;
+use serde::{Deserialize, Serialize};
+
+/// How lesions are put into real lungs. All values are ours.
+///
+/// A pair is a range `[low, high]` from which each variant draws.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ImplantConfig {
+    /// Share of a scan's variants that get no lesion and the class normal, 0 to 1.
+    pub normal_share: f64,
+    /// Share of a scan's variants that get the class CAP, 0 to 1; the rest is COVID-19.
+    pub cap_share: f64,
+    /// Share of the lungs' volume that stays without lesion in every variant, 0.1 to 0.99.
+    pub clear_share: f64,
+    /// Share of COVID-19 variants with large, faint, confluent ground glass, 0 to 1.
+    pub faint_share: f64,
+    /// Share of the lungs' volume that is aimed at, drawn evenly in its logarithm, 0.0005 to 0.9.
+    pub involvement: [f64; 2],
+    /// HU by which ground glass at its full value exceeds the lung around it, drawn evenly in its
+    /// logarithm, 40 to 650.
+    pub ground_glass_hu: [f64; 2],
+    /// HU of full consolidation, −100 to 100.
+    pub consolidation_hu: [f64; 2],
+    /// Width in mm over which ground glass fades out, 0.5 to 20.
+    pub edge_mm: [f64; 2],
+    /// Ground glass is labelled where it exceeds the local lung by this many HU on the average
+    /// over some millimetres, 20 to 300.
+    pub contrast_hu: f64,
+    /// Where the mean over some millimetres exceeds this, or the lung's median by 200 HU if that
+    /// is more, the lung counts as abnormal and is left alone, −800 to −200.
+    pub abnormal_hu: f64,
+    /// How the scan itself is varied.
+    pub background: BackgroundConfig,
+}
+
+/// How the scan is varied before and after lesions are put into it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackgroundConfig {
+    /// Whether the scan is varied at all; if not, all other fields are ignored and the voxels keep
+    /// their places and, outside lesions, their values.
+    pub vary: bool,
+    /// Millimetres between pixels, 0.5 to 4.
+    pub pixel_mm: [f64; 2],
+    /// Millimetres between slices and thickness of a slice, drawn evenly in its logarithm, 0.8 to
+    /// 10. Slices are not made thinner than 0.6 times the scan's.
+    pub slice_mm: [f64; 2],
+    /// Stretching per axis, 0.6 to 1.6.
+    pub scale: [f64; 2],
+    /// Largest rotation about the long axis in degrees, 0 to 30; about the others half of it.
+    pub rotation_deg: f64,
+    /// Amplitude of an elastic deformation in mm, 0 to 15.
+    pub elastic_mm: f64,
+    /// Mean HU of aerated lung, −950 to −550: the breathing level. The shift is limited to 110 HU.
+    pub lung_hu: [f64; 2],
+    /// HU that are added at the lungs' back, fading towards the front, −50 to 200: dependent
+    /// density.
+    pub dependent_hu: [f64; 2],
+    /// Reconstruction kernel: −1 smooths, 0 keeps, 1 sharpens; −1 to 1.
+    pub kernel: [f64; 2],
+    /// Standard deviation in HU of noise that is added, 0 to 100.
+    pub noise_hu: [f64; 2],
+    /// Margin in mm that is kept around the lungs, 5 to 200.
+    pub margin_mm: [f64; 2],
+}
+
+impl Default for ImplantConfig {
+    fn default() -> Self {
+        Self {
+            normal_share: 0.2,
+            cap_share: 0.3,
+            clear_share: 0.5,
+            faint_share: 0.4,
+            involvement: [0.006, 0.45],
+            ground_glass_hu: [100.0, 480.0],
+            consolidation_hu: [5.0, 60.0],
+            edge_mm: [2.0, 8.0],
+            contrast_hu: 60.0,
+            abnormal_hu: -600.0,
+            background: BackgroundConfig::default(),
+        }
+    }
+}
+
+impl Default for BackgroundConfig {
+    fn default() -> Self {
+        Self {
+            vary: true,
+            pixel_mm: [1.2, 1.8],
+            slice_mm: [1.5, 5.0],
+            scale: [0.88, 1.12],
+            rotation_deg: 6.0,
+            elastic_mm: 4.0,
+            lung_hu: [-900.0, -720.0],
+            dependent_hu: [0.0, 60.0],
+            kernel: [-1.0, 0.8],
+            noise_hu: [0.0, 25.0],
+            margin_mm: [15.0, 45.0],
+        }
+    }
+}
+
+impl ImplantConfig {
+    /// Checks every field against the range in its documentation.
+    ///
+    /// # Errors
+    /// `Config` that names the field, its value and its range.
+    pub fn validate(&self) -> Result<()> {
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            if value.is_finite() && (low..=high).contains(&value) {
+                return Ok(());
+            }
+            Err(Error::new(ErrorKind::Config, format!("{name} is {value}"))
+                .hint(format!("give {low} to {high}")))
+        };
+        let range = |name: &str, [a, b]: [f64; 2], low: f64, high: f64| {
+            within(name, a, low, high)?;
+            within(name, b, low, high)?;
+            if a <= b {
+                return Ok(());
+            }
+            Err(
+                Error::new(ErrorKind::Config, format!("{name} is [{a}, {b}]"))
+                    .hint("give the lower end of the range first"),
+            )
+        };
+        within("normal_share", self.normal_share, 0.0, 1.0)?;
+        within("cap_share", self.cap_share, 0.0, 1.0)?;
+        within(
+            "normal_share + cap_share",
+            self.normal_share + self.cap_share,
+            0.0,
+            1.0,
+        )?;
+        within("clear_share", self.clear_share, 0.1, 0.99)?;
+        within("faint_share", self.faint_share, 0.0, 1.0)?;
+        range("involvement", self.involvement, 0.0005, 0.9)?;
+        range("ground_glass_hu", self.ground_glass_hu, 40.0, 650.0)?;
+        range("consolidation_hu", self.consolidation_hu, -100.0, 100.0)?;
+        range("edge_mm", self.edge_mm, 0.5, 20.0)?;
+        within("contrast_hu", self.contrast_hu, 20.0, 300.0)?;
+        within("abnormal_hu", self.abnormal_hu, -800.0, -200.0)?;
+        let b = &self.background;
+        range("background.pixel_mm", b.pixel_mm, 0.5, 4.0)?;
+        range("background.slice_mm", b.slice_mm, 0.8, 10.0)?;
+        range("background.scale", b.scale, 0.6, 1.6)?;
+        within("background.rotation_deg", b.rotation_deg, 0.0, 30.0)?;
+        within("background.elastic_mm", b.elastic_mm, 0.0, 15.0)?;
+        range("background.lung_hu", b.lung_hu, -950.0, -550.0)?;
+        range("background.dependent_hu", b.dependent_hu, -50.0, 200.0)?;
+        range("background.kernel", b.kernel, -1.0, 1.0)?;
+        range("background.noise_hu", b.noise_hu, 0.0, 100.0)?;
+        range("background.margin_mm", b.margin_mm, 5.0, 200.0)
+    }
+
+    /// The class of a scan's variant number `variant`: the shares hold for every scan, as nearly
+    /// as its number of variants allows, whatever `start` (any number, e.g. the scan's seed).
+    pub fn class_of(&self, start: u64, variant: u64) -> Diagnosis {
+        // Multiples of the golden ratio fill the unit interval evenly.
+        let first = (start >> 11) as f64 / (1u64 << 53) as f64;
+        let place = (first + variant as f64 * 0.618_033_988_749_894_9).fract();
+        if place < self.normal_share {
+            Diagnosis::Normal
+        } else if place < self.normal_share + self.cap_share {
+            Diagnosis::Cap
+        } else {
+            Diagnosis::Covid19
+        }
+    }
+}
+
+/// A part of a scan that is left alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// The lung concerned; both if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<Side>,
+    /// First and last slice, both included, counted from 0 as they lie in the file.
+    pub slices: [usize; 2],
+    /// What is there, for the reader.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// The regions of several scans that are left alone, as read from a file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AvoidList {
+    /// One entry a scan.
+    #[serde(default)]
+    pub scan: Vec<ScanRegions>,
+}
+
+/// The regions of one scan that are left alone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScanRegions {
+    /// The scan file's name without its ending and without a final `_ct` or `-ct`.
+    pub name: String,
+    /// What to leave alone; nothing for a clean scan.
+    #[serde(default)]
+    pub avoid: Vec<Region>,
+}
+
+impl AvoidList {
+    /// The regions of the scan `name`; none if the list does not hold it.
+    pub fn of(&self, name: &str) -> &[Region] {
+        self.scan
+            .iter()
+            .find(|s| s.name == name)
+            .map_or(&[], |s| &s.avoid)
+    }
+}
