@@ -6,7 +6,7 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_train::{Case, Cohort};
 use multirnet_volume::{Diagnosis, io};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 impl PhantomCohort {
@@ -59,7 +59,9 @@ impl PhantomCohort {
                 }
                 let patient = format!("phantom-{:x}-{id}", self.seed);
                 let lesions = Some(file("lesions.nii.gz"));
-                cases.push(Case::new(file("ct.nii.gz"), lesions, class, patient));
+                let mut case = Case::new(file("ct.nii.gz"), lesions, class, patient);
+                case.source = "phantoms".to_owned();
+                cases.push(case);
                 progress(cases.len(), total as usize);
             }
         }
@@ -103,19 +105,76 @@ pub fn write_phantom(
     crate::folder::write_json(&name("phantom.json"), config)
 }
 
+/// The scans of a study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudyCohort {
+    /// Those that are divided, and after them those that are trained on only.
+    pub cohort: Cohort,
+    /// How many are divided.
+    pub divided: usize,
+}
+
+impl StudyCohort {
+    /// The scans that are divided.
+    pub fn divided(&self) -> Cohort {
+        Cohort {
+            cases: self.cohort.cases[..self.divided].to_vec(),
+        }
+    }
+
+    /// Scans per class in logit order, of those that are divided.
+    pub fn class_counts(&self) -> [usize; 3] {
+        self.divided().class_counts()
+    }
+}
+
 /// The study's scans, made if need be.
 pub(crate) fn open(
     config: &CohortConfig,
     folder: &Folder,
     progress: &mut dyn FnMut(usize, usize),
     stop: &AtomicBool,
-) -> Result<Cohort> {
-    match config {
-        CohortConfig::Manifest(path) => {
-            Cohort::read(path).map_err(|e| Error::caused(ErrorKind::Cohort, e))
+) -> Result<StudyCohort> {
+    gather(config, folder, &mut |phantoms, to| {
+        phantoms.make(to, progress, stop)
+    })
+}
+
+/// The study's scans, all of which are there.
+pub(crate) fn existing(config: &CohortConfig, folder: &Folder) -> Result<StudyCohort> {
+    gather(config, folder, &mut |_, at| {
+        Cohort::read(&at.join("cohort.csv")).map_err(|e| Error::caused(ErrorKind::Cohort, e))
+    })
+}
+
+/// Reads manifests, and asks `make` for phantoms.
+fn gather(
+    config: &CohortConfig,
+    folder: &Folder,
+    make: &mut dyn FnMut(&PhantomCohort, &Path) -> Result<Cohort>,
+) -> Result<StudyCohort> {
+    let mut scans = |manifest: &Option<PathBuf>, phantoms: &Option<PhantomCohort>, to: &Path| match (
+        manifest, phantoms,
+    ) {
+        (Some(path), _) => Cohort::read_in(path, config.data.as_deref())
+            .map_err(|e| Error::caused(ErrorKind::Cohort, e)),
+        (None, Some(phantoms)) => make(phantoms, to),
+        (None, None) => Err(Error::new(ErrorKind::Config, "the study has no scans")),
+    };
+    let mut cases = scans(&config.manifest, &config.phantoms, &folder.cohort())?.cases;
+    let divided = cases.len();
+    for (i, more) in config.training.iter().enumerate() {
+        let mut more = scans(&more.manifest, &more.phantoms, &folder.training(i))?.cases;
+        for case in &mut more {
+            // Folds of a manifest that is not divided mean nothing here.
+            case.fold = None;
         }
-        CohortConfig::Phantoms(phantoms) => phantoms.make(&folder.cohort(), progress, stop),
+        cases.append(&mut more);
     }
+    Ok(StudyCohort {
+        cohort: Cohort { cases },
+        divided,
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use crate::config::{StudyConfig, SystemEntry};
 use crate::folder::{Division, Folder, read_json, write_json};
 use crate::{Error, ErrorKind, Event, Options, Result};
-use multirnet_train::{Cohort, StopReason};
+use multirnet_train::StopReason;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -47,7 +47,6 @@ impl Trained {
 pub(crate) fn ensure(
     config: &StudyConfig,
     system: &SystemEntry,
-    cohort: &Cohort,
     division: &Division,
     folder: &Folder,
     options: &mut Options<'_>,
@@ -80,7 +79,7 @@ pub(crate) fn ensure(
     let mut parameters = 0;
     let summary = multirnet_train::train(
         &train,
-        cohort,
+        &division.cohort,
         &division.split,
         &settings,
         &mut |event: &multirnet_train::Event| {
