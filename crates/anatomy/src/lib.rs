@@ -13,6 +13,7 @@
 mod error;
 mod gate;
 mod involvement;
+mod kinds;
 mod lungs;
 pub mod morphology;
 mod prepare;
@@ -24,6 +25,7 @@ pub use multirnet_volume::{components, distance};
 pub use error::{Error, ErrorKind, Result};
 pub use gate::{GateConfig, GateReport, check, check_lungs, check_scan};
 pub use involvement::{Involvement, ZoneInvolvement, involvement};
+pub use kinds::{KindInvolvement, LesionKind, kind_involvement};
 pub use lungs::{LungConfig, segment_lungs};
 pub use prepare::{Intensity, PrepareConfig, Prepared, prepare, prepare_checked};
 pub use zones::{ZONE_NAMES, zones};

@@ -1,21 +1,33 @@
-//! The model to use, the packaged one or the user's file, and the device that it runs on.
+//! The model to use, by name or path, and the device that it runs on.
 
 use crate::failure::{Exit, Failure, Outcome};
-use multirnet_infer::{DeviceChoice, Precision, Predictor};
+use multirnet_infer::{Catalogue, DeviceChoice, EmbeddedModel, Precision, Predictor};
 use multirnet_nn::device::Device;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-/// Name of the packaged model.
-pub const PACKAGED_NAME: &str = "phantom-small";
+/// The model that is used when none is named (its card is in `models/`).
+pub const DEFAULT: EmbeddedModel = EmbeddedModel {
+    name: "phantom-small",
+    bytes: include_bytes!("../../../models/phantom-small/model.safetensors"),
+};
 
-/// The packaged model's weights, trained on synthetic phantoms only (see its card in `models/`).
-pub const PACKAGED: &[u8] = include_bytes!("../../../models/phantom-small/model.safetensors");
+/// Said once when the default model predicts.
+const OTHER_MODEL: &str = "There is also the model patients-small (--model patients-small), which \
+                           learned from scans of patients; its licence allows non-commercial \
+                           research only.";
 
 /// Which model to use.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ModelArguments {
-    /// Model file (.safetensors); default: the packaged model, which has seen phantoms only
-    #[arg(long, value_name = "FILE")]
+    /// Model by name or path; default: the one in the program
+    ///
+    /// A text with a path separator, a leading dot or the ending .safetensors is a path, to a file
+    /// or to a folder with model.safetensors. Any other text is a name, which is looked up in the
+    /// program, in the folders that the environment variable MULTIRNET_MODELS lists, in models/ in
+    /// the working folder and in models/ beside the program: NAME/model.safetensors or
+    /// NAME.safetensors. `multirnet info` lists what there is.
+    #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<PathBuf>,
 
     /// Precision of the network's products on the CPU: f32, or bf16 (faster, a little less exact;
@@ -63,12 +75,25 @@ impl ModelArguments {
     /// Loads the model.
     pub fn load(&self) -> Outcome<Predictor> {
         self.device.open()?;
-        let device = self.device.device;
-        match &self.model {
-            Some(path) => Predictor::load(path, device),
-            None => Predictor::from_bytes(PACKAGED_NAME, PACKAGED, device),
-        }
-        .and_then(|p| p.with_precision(self.precision.unwrap_or_default()))
-        .map_err(Failure::input)
+        let source = catalogue().find(self.wanted()).map_err(Failure::input)?;
+        source
+            .load(self.device.device)
+            .and_then(|p| p.with_precision(self.precision.unwrap_or_default()))
+            .map_err(Failure::input)
     }
+
+    /// What to say of other models beside results of this one.
+    pub fn note(&self) -> Option<&'static str> {
+        (self.wanted() == DEFAULT.name).then_some(OTHER_MODEL)
+    }
+
+    fn wanted(&self) -> &OsStr {
+        let named = self.model.as_deref().map(Path::as_os_str);
+        named.unwrap_or(OsStr::new(DEFAULT.name))
+    }
+}
+
+/// All models that can be named.
+pub fn catalogue() -> Catalogue {
+    Catalogue::of_program(&[DEFAULT])
 }

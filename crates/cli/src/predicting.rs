@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Staged;
 use crate::scan::Scan;
 use indicatif::{ProgressBar, ProgressStyle};
-use multirnet_anatomy::Intensity;
+use multirnet_anatomy::{Intensity, LesionKind};
 use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage, Tile};
 use multirnet_report::{Overview, finding_page, overview_png};
 use multirnet_volume::{Planes, Volume, io};
@@ -26,7 +26,7 @@ pub struct PredictArguments {
     #[arg(long)]
     pub thorough: bool,
 
-    /// Probability from which on a voxel is lesion (default 0.5)
+    /// Probability from which on a voxel is lesion (default: the model's own, or 0.5)
     #[arg(long, value_name = "P")]
     pub threshold: Option<f32>,
 
@@ -219,19 +219,33 @@ pub fn table(rows: &[Row]) -> String {
         .max()
         .unwrap_or(4)
         .max(4);
+    // Kinds of lesion have columns where a model tells them apart.
+    let has_kinds = |r: &Row| r.result.as_ref().is_ok_and(|f| !f.lesion_kinds.is_empty());
+    let kinds: &[LesionKind] = match rows.iter().any(has_kinds) {
+        true => &LesionKind::ALL,
+        false => &[],
+    };
+    let heads: String = kinds
+        .iter()
+        .map(|k| format!(" {:>16}", format!("{k} ml")))
+        .collect();
     let mut text = format!(
-        "{:<width$}  {:<9} {:>6} {:>10} {:>9} {:>9} {:>8}\n",
+        "{:<width$}  {:<9} {:>6} {:>10}{heads} {:>9} {:>9} {:>8}\n",
         "scan", "class", "prob.", "lesion ml", "involved", "severity", "seconds"
     );
     for row in rows {
         let seconds = row.elapsed.as_secs_f64();
         text += &match &row.result {
             Ok(f) => format!(
-                "{:<width$}  {:<9} {:>5.1}% {:>10.1} {:>8.1}% {:>6}/24 {seconds:>8.1}\n",
+                "{:<width$}  {:<9} {:>5.1}% {:>10.1}{} {:>8.1}% {:>6}/24 {seconds:>8.1}\n",
                 row.name,
                 f.diagnosis.label(),
                 100.0 * f.probabilities.to_array()[f.diagnosis.index()],
                 f.involvement.both.lesion_ml,
+                f.lesion_kinds
+                    .iter()
+                    .map(|k| format!(" {:>16.1}", k.lesion_ml))
+                    .collect::<String>(),
                 100.0 * f.involvement.both.fraction,
                 f.involvement.severity_score,
             ),

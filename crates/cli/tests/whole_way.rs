@@ -27,7 +27,8 @@ fn help_shows_an_example_of_every_command() {
     let top = both(&run(["--help"]));
     assert!(top.contains("Exit codes") && top.contains("Not a medical device"));
     for command in [
-        "demo", "phantom", "inspect", "prepare", "train", "evaluate", "predict", "explain", "info",
+        "demo", "phantom", "inspect", "prepare", "train", "package", "evaluate", "predict",
+        "explain", "info",
     ] {
         assert!(top.contains(command), "{command} is not in the help");
         let output = run([command, "--help"]);

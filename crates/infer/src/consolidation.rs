@@ -3,6 +3,9 @@
 //! Airless lung looks like the chest wall to a network that sees it in a window; what tells them
 //! apart is that it lies in the lung mask. So thick airless tissue inside the lungs that meets a
 //! lesion is counted as lesion. This is a rule of ours, not of the paper, and can be switched off.
+//!
+//! Where ground glass has a channel of its own, such tissue is consolidation whatever the network
+//! calls it: it holds no air.
 
 use crate::{PredictOptions, Result};
 use multirnet_anatomy::components::{Connectivity, components};
@@ -20,7 +23,7 @@ const REACH_MM: f64 = 5.0;
 const PROBABILITY: f32 = 0.9;
 
 /// Raises the last channel of `lesion` (the only one, or consolidation) where thick airless tissue
-/// in the lungs meets a lesion. Does nothing to maps of the global view, which are too coarse.
+/// in the lungs meets a lesion, at least to the other channels, so that it names the tissue. Does nothing to maps of the global view, which are too coarse.
 pub(crate) fn complete(
     lesion: &mut [Volume<f32>],
     prepared: &Prepared,
@@ -57,13 +60,16 @@ pub(crate) fn complete(
             meets[core as usize] |= n != 0;
         }
     }
-    let Some(channel) = lesion.last_mut() else {
+    let Some((last, others)) = lesion.split_last_mut() else {
         return Ok(());
     };
-    for (p, &core) in channel.data_mut().iter_mut().zip(cores.labels.data()) {
-        if core != 0 && meets[core as usize] {
-            *p = p.max(PROBABILITY);
-        }
+    let found = last.data_mut().iter_mut().zip(cores.labels.data());
+    for (i, (p, _)) in found
+        .enumerate()
+        .filter(|(_, (_, core))| **core != 0 && meets[**core as usize])
+    {
+        let others = others.iter().map(|channel| channel.data()[i]);
+        *p = others.fold(p.max(PROBABILITY), f32::max);
     }
     Ok(())
 }
@@ -125,6 +131,23 @@ mod tests {
         assert_eq!(maps[0].at([12, 12, 10]), PROBABILITY);
         assert_eq!(maps[0].at([12, 12, 34]), 0.0);
         assert_eq!(maps[0].at([4, 4, 10]), 0.0);
+    }
+
+    #[test]
+    fn airless_tissue_is_consolidation_even_where_the_network_says_ground_glass() {
+        let (lesion, prepared) = scene();
+        let core = [12, 12, 10];
+        for says in [0.7, 0.97] {
+            let mut glass = lesion.clone();
+            glass.data_mut()[lesion.offset(core)] = says;
+            let mut maps = [glass.clone(), lesion.map(|_| 0.0)];
+            complete(&mut maps, &prepared, &PredictOptions::default()).unwrap();
+            assert_eq!(maps[0], glass);
+            assert_eq!(maps[1].at(core), PROBABILITY.max(says));
+            assert_eq!(maps[1].at([12, 12, 34]), 0.0);
+            // Outside the tissue the network's word stands.
+            assert_eq!(maps[1].at([12, 12, 5]), 0.0);
+        }
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// The model file could not be read.
     Io,
+    /// No model has the name that was given.
+    NotFound,
     /// The model file is corrupt, of another kind, or gives values that are no numbers.
     Model,
     /// The scan or the lung mask was refused (input gate, lungs not found, grids that differ).

@@ -1,11 +1,12 @@
 //! What a scan's analysis says, in the form of `finding.json`.
 
 use crate::NativeMap;
-use multirnet_anatomy::Involvement;
+use multirnet_anatomy::{Involvement, KindInvolvement};
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use serde::{Deserialize, Serialize};
 
-/// Version of [`Finding`]'s form that this crate writes.
+/// Version of [`Finding`]'s form that this crate writes. Fields that may be absent leave it as it is:
+/// readers of this version read findings with and without them.
 pub const SCHEMA: u32 = 1;
 
 /// Printed with every result.
@@ -28,6 +29,10 @@ pub struct Finding {
     pub probabilities: Probabilities,
     /// Lesion and lung volumes in ml, shares per lung and zone, severity score.
     pub involvement: Involvement,
+    /// The kinds of lesion that `involvement` joins, in the order of
+    /// [`multirnet_anatomy::LesionKind::ALL`]; empty from a model that does not tell them apart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lesion_kinds: Vec<KindInvolvement>,
     /// Doubts about the input or the result, for the reader.
     pub warnings: Vec<String>,
     /// Seconds per stage, in order.

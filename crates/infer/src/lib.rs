@@ -23,6 +23,7 @@
 //! Everything here is a choice of this project: the paper does not say how a scan is taken apart
 //! and put together again.
 
+mod catalogue;
 mod consolidation;
 mod digest;
 mod engine;
@@ -44,6 +45,9 @@ mod testing;
 mod tiles;
 mod windows;
 
+pub use catalogue::{
+    Catalogue, CatalogueEntry, EmbeddedModel, MODEL_FILE, MODELS_VARIABLE, ModelFacts, ModelSource,
+};
 pub use digest::{content_sha256, sha256};
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};

@@ -216,3 +216,25 @@ impl ModelCard {
         safetensors::serialize(file.tensors(), Some(entries)).map_err(|e| bad(&e))
     }
 }
+
+/// The bytes of a model's file.
+///
+/// # Errors
+/// `Io` if it cannot be read, `Model` if it is too large for a model.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let io = |e: std::io::Error| {
+        Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
+            .hint("check the path and its permissions")
+            .at(path)
+    };
+    let size = std::fs::metadata(path).map_err(io)?.len();
+    if size > multirnet_nn::weights::MAX_FILE_BYTES {
+        return Err(Error::new(
+            ErrorKind::Model,
+            format!("the file has {size} bytes, too many for a model"),
+        )
+        .hint("give a weights file written by `multirnet train`")
+        .at(path));
+    }
+    std::fs::read(path).map_err(io)
+}

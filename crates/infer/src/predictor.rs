@@ -2,6 +2,7 @@
 
 use crate::consolidation;
 use crate::grid::{dilate, radius_voxels};
+use crate::model::read_file;
 use crate::pipeline::{self, Watch, Working};
 use crate::restore::{NativeBox, NativeMap};
 use crate::{
@@ -11,7 +12,8 @@ use crate::{
 };
 use burn::tensor::Device;
 use multirnet_anatomy::{
-    Intensity, Prepared, check_scan, involvement, prepare, prepare_checked, segment_lungs,
+    Intensity, LesionKind, Prepared, check_scan, involvement, kind_involvement, prepare,
+    prepare_checked, segment_lungs,
 };
 use multirnet_nn::{AnyNet, System};
 use multirnet_volume::{Geometry, Volume};
@@ -90,22 +92,7 @@ impl Predictor {
     /// `Io` if the file cannot be read, `Model` if it is corrupt or no model, `Device` if the
     /// device cannot be used.
     pub fn load(path: &Path, device: DeviceChoice) -> Result<Self> {
-        let io = |e: std::io::Error| {
-            Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
-                .hint("check the path and its permissions")
-                .at(path)
-        };
-        let size = std::fs::metadata(path).map_err(io)?.len();
-        if size > multirnet_nn::weights::MAX_FILE_BYTES {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("the file has {size} bytes, too many for a model"),
-            )
-            .hint("give a weights file written by `multirnet train`")
-            .at(path));
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
-        Self::from_bytes(&path.display().to_string(), &bytes, device)
+        Self::from_bytes(&path.display().to_string(), &read_file(path)?, device)
     }
 
     /// Loads a model from a file's bytes; `name` is for messages and the name of a model that
@@ -253,12 +240,15 @@ impl Predictor {
             }
             restore(scan.geometry(), prepared, working, options, &mut warnings)
         })?;
-        let involvement = watch.time(Stage::Measure, |_| -> Result<_> {
+        let (involvement, lesion_kinds) = watch.time(Stage::Measure, |_| -> Result<_> {
             // The block holds both lungs, and measuring it gives what measuring the scan would.
-            Ok(involvement(
-                &block.cut(&maps.lungs)?,
-                &block.cut(&maps.lesions)?,
-            )?)
+            let (lungs, lesions) = (block.cut(&maps.lungs)?, block.cut(&maps.lesions)?);
+            let kinds = if network.lesion_channels() == LesionKind::ALL.len() {
+                kind_involvement(&lungs, &lesions)?
+            } else {
+                Vec::new()
+            };
+            Ok((involvement(&lungs, &lesions)?, kinds))
         })?;
         tracing::debug!(windows, voxels, ?timings, "scan analysed");
         Ok(Prediction {
@@ -270,6 +260,7 @@ impl Predictor {
                 diagnosis: top,
                 probabilities,
                 involvement,
+                lesion_kinds,
                 warnings,
                 provenance: self.provenance(options, windows, voxels)?,
                 timings,

@@ -95,8 +95,18 @@ fn agrees_with_burn_in_every_configuration() {
 }
 
 #[test]
-fn tiles_have_classes_per_block() {
-    let (net, device) = net(&tiny());
+fn tiles_have_classes_per_block_and_a_map_per_lesion_channel() {
+    for lesion_channels in [1, 2] {
+        let config = MultiRNetConfig {
+            lesion_channels,
+            ..tiny()
+        };
+        tiles_agree(&config);
+    }
+}
+
+fn tiles_agree(config: &MultiRNetConfig) {
+    let (net, device) = net(config);
     let engine = Engine::new(&net).unwrap();
     let burn = BurnNetwork::new(net, device).unwrap();
     let shape = [32, 32, 48];
@@ -113,6 +123,7 @@ fn tiles_have_classes_per_block() {
     ];
     let a = engine.run_tile(&x, shape, &blocks).unwrap();
     let b = burn.run_tile(&x, shape, &blocks).unwrap();
+    assert_eq!(a.lesion.len(), config.lesion_channels * x.len());
     assert!(far(&a.lesion, &b.lesion) <= BOUND);
     for (a, b) in a.classes.iter().zip(&b.classes) {
         for (p, q) in a.iter().zip(b) {

@@ -2,7 +2,9 @@
 
 use burn::tensor::Device;
 use multirnet_anatomy::PrepareConfig;
-use multirnet_infer::{DeviceChoice, ErrorKind, ModelCard, ModelInput, Predictor, sha256};
+use multirnet_infer::{
+    CardScore, DeviceChoice, ErrorKind, ModelCard, ModelInput, Predictor, ScoredOn, sha256,
+};
 use multirnet_nn::{MultiRNetConfig, weights};
 
 fn tiny() -> MultiRNetConfig {
@@ -92,4 +94,65 @@ fn damaged_and_foreign_files_are_refused_with_their_name() {
     let folder = tempfile::tempdir().unwrap();
     let error = Predictor::load(folder.path(), DeviceChoice::Cpu).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
+}
+
+#[test]
+fn cards_of_older_versions_are_read_and_stay_as_they_are() {
+    let old = r#"{"name":"tiny","trained_on":"Nothing at all.","version":"0.1.0"}"#;
+    let read: ModelCard = serde_json::from_str(old).unwrap();
+    let want = ModelCard {
+        trained_on: "Nothing at all.".to_owned(),
+        version: "0.1.0".to_owned(),
+        ..ModelCard::unknown("tiny")
+    };
+    assert_eq!(read, want);
+    assert_eq!(serde_json::to_string(&read).unwrap(), old);
+}
+
+#[test]
+fn a_full_card_travels_and_its_threshold_is_used() {
+    let bare = bytes(&tiny());
+    let full = ModelCard {
+        threshold: Some(0.25),
+        validation: Some("Two scans.".to_owned()),
+        licence: Some("CC-BY-NC-4.0".to_owned()),
+        attribution: vec!["Scans by somebody, CC BY 4.0.".to_owned()],
+        scores: vec![CardScore {
+            on: "Five scans of five patients".to_owned(),
+            cases: 5,
+            kind: ScoredOn::ImplantedLesions,
+            seen: "Nothing of them.".to_owned(),
+            metric: "mean volume Dice, %".to_owned(),
+            value: 70.5,
+            interval: Some([60.0, 80.0]),
+        }],
+        ..card()
+    };
+    let packaged = full.package("tiny", &bare).unwrap();
+    let predictor = Predictor::from_bytes("tiny", &packaged, DeviceChoice::Cpu).unwrap();
+    assert_eq!(*predictor.card(), full);
+    assert_eq!(predictor.options().threshold, 0.25);
+    let kind = serde_json::to_value(ScoredOn::ImplantedLesions).unwrap();
+    assert_eq!(kind, ScoredOn::ImplantedLesions.label());
+
+    // Cards that are out of range are neither written nor read.
+    for threshold in [0.0, 1.0, f32::NAN] {
+        let bad = ModelCard {
+            threshold: Some(threshold),
+            ..card()
+        };
+        let error = bad.package("tiny", &bare).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Model);
+        assert!(error.to_string().contains("threshold"), "{error}");
+    }
+    let mut outside = full.clone();
+    outside.scores[0].interval = Some([71.0, 80.0]);
+    let error = outside.package("tiny", &bare).unwrap_err();
+    assert!(error.to_string().contains("mean volume Dice"), "{error}");
+    let (from, to) = (&b"0.25"[..], &b"1.25"[..]);
+    let at = packaged.windows(4).position(|w| w == from).unwrap();
+    let mut damaged = packaged;
+    damaged[at..at + 4].copy_from_slice(to);
+    let error = ModelCard::read("some.file", &damaged).unwrap_err();
+    assert!(error.to_string().starts_with("some.file: "), "{error}");
 }

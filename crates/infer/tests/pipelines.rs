@@ -3,6 +3,7 @@
 mod common;
 
 use common::{case, grid, options, predict, predictor, seeing};
+use multirnet_anatomy::LesionKind;
 use multirnet_infer::{
     ErrorKind, Finding, NOTICE, Pipeline, PredictOptions, Prediction, SCHEMA, Source, Stage, Tile,
     WindowOutput, content_sha256,
@@ -209,8 +210,19 @@ fn two_channels_become_two_labels() {
         }
     }
     for pipeline in [Pipeline::Windows, Pipeline::Cascade] {
-        let maps = predict(&predictor, &case, &with(pipeline)).maps;
+        let Prediction { finding, maps } = predict(&predictor, &case, &with(pipeline));
         assert_eq!(maps.lesions.data(), want.data());
+        let ml = want.geometry().voxel_mm3() / 1000.0;
+        let mut sum = 0.0;
+        for (found, kind) in finding.lesion_kinds.iter().zip(LesionKind::ALL) {
+            let voxels = want.data().iter().filter(|&&v| v == kind.value()).count();
+            assert_eq!(found.kind, kind);
+            assert!((found.lesion_ml - voxels as f64 * ml).abs() < 1e-9);
+            // The lesion lies in the left lung.
+            assert!(found.right_fraction == 0.0 && found.left_fraction > found.fraction);
+            sum += found.lesion_ml;
+        }
+        assert!((finding.involvement.both.lesion_ml - sum).abs() < 1e-9);
         assert!(want.data().contains(&1) && want.data().contains(&2));
         let p =
             maps.probability.to_volume().data()[want.data().iter().position(|&v| v == 2).unwrap()];
@@ -359,6 +371,7 @@ fn the_finding_tells_its_origin_and_survives_json() {
     assert_eq!(used, options);
 
     let text = serde_json::to_string_pretty(&finding).unwrap();
+    assert!(!text.contains("lesion_kinds"), "the model knows one kind");
     let back: Finding = serde_json::from_str(&text).unwrap();
     assert!(alike(
         &serde_json::to_value(&back).unwrap(),

@@ -5,7 +5,7 @@ use crate::plane::{Plane, View, WorldBox, busiest};
 use crate::svg::{colour, document, line, path, picture, rect, text, text_on_picture, to_png};
 use crate::{Result, Theme};
 use maud::{Markup, html};
-use multirnet_anatomy::ZoneInvolvement;
+use multirnet_anatomy::{LesionKind, ZoneInvolvement};
 use multirnet_infer::{Finding, Prediction};
 use multirnet_volume::{Diagnosis, Volume};
 
@@ -57,7 +57,7 @@ pub fn overview_svg(overview: &Overview) -> Result<String> {
     let body = html! {
         (header(finding))
         @for panel in &drawn { (panel) }
-        (legend(maps.heatmap.is_some()))
+        (legend(&lesion_lines(finding), maps.heatmap.is_some()))
         (column(finding, 1196.0, 92.0, 384.0))
     };
     Ok(document(WIDTH, HEIGHT, THEME.ground, &body))
@@ -113,6 +113,15 @@ fn panel(
         None => grey.iter().flat_map(|&g| [g, g, g]).collect(),
     };
     let outline = |colour: &str, width: f64, d: String| path(&d, colour, width);
+    // Kinds of lesion stand for themselves where the model tells them apart.
+    let lesions = lesion_lines(&o.prediction.finding)
+        .into_iter()
+        .map(|line| {
+            let inside = |v: u8| line.kind.map_or(v != 0, |kind| v == kind.value());
+            let d = plane.outline(&maps.lesions, inside, x0, y0)?;
+            Ok(html! { g stroke-dasharray=[line.dash] { (outline(line.colour, 2.0, d)) } })
+        })
+        .collect::<Result<Vec<_>>>()?;
     let [left, right, top, bottom] = view.letters();
     let mid = THEME.style(15.0).bold().anchor("middle");
     let title = match layer {
@@ -135,7 +144,7 @@ fn panel(
             (outline(colour::RIGHT, 1.2, plane.outline(&maps.lungs, |v| v == 1, x0, y0)?))
             (outline(colour::LEFT, 1.2, plane.outline(&maps.lungs, |v| v == 2, x0, y0)?))
         }
-        (outline(colour::LESION, 2.0, plane.outline(&maps.lesions, |v| v != 0, x0, y0)?))
+        @for outline in &lesions { (outline) }
         (text_on_picture(x0 + 14.0, y0 + h / 2.0, mid, left))
         (text_on_picture(x0 + w - 14.0, y0 + h / 2.0, mid, right))
         (text_on_picture(x0 + w / 2.0, y0 + 20.0, mid, top))
@@ -149,8 +158,45 @@ fn panel(
     })
 }
 
-fn legend(heat: bool) -> Markup {
+/// An outline of lesions: what it is around, and how it is drawn.
+struct LesionLine {
+    /// The kind, or `None` for all lesions.
+    kind: Option<LesionKind>,
+    label: &'static str,
+    colour: &'static str,
+    dash: Option<&'static str>,
+}
+
+/// The outlines of lesions in a picture of `finding`; dashes tell kinds apart without colour.
+fn lesion_lines(finding: &Finding) -> Vec<LesionLine> {
+    let of = |kind: LesionKind| {
+        let (colour, dash) = match kind {
+            LesionKind::GroundGlass => (colour::GROUND_GLASS, Some("6 3")),
+            LesionKind::Consolidation => (colour::CONSOLIDATION, None),
+        };
+        LesionLine {
+            kind: Some(kind),
+            label: kind.label(),
+            colour,
+            dash,
+        }
+    };
+    if finding.lesion_kinds.is_empty() {
+        return vec![LesionLine {
+            kind: None,
+            label: "lesion (thick)",
+            colour: colour::LESION,
+            dash: None,
+        }];
+    }
+    finding.lesion_kinds.iter().map(|k| of(k.kind)).collect()
+}
+
+fn legend(lesions: &[LesionLine], heat: bool) -> Markup {
     let y = 1128.0;
+    // Lungs stand behind the lesions' one or two entries.
+    let at = |i: usize| 20.0 + if lesions.len() > 1 { 152.0 } else { 170.0 } * i as f64;
+    let lungs = at(lesions.len());
     let key = |x: f64, colour: &str, width: f64, label: &str| {
         html! {
             (line([x, y - 5.0], [x + 34.0, y - 5.0], colour, width))
@@ -158,9 +204,11 @@ fn legend(heat: bool) -> Markup {
         }
     };
     html! {
-        (key(20.0, colour::LESION, 3.0, "lesion (thick)"))
-        (key(190.0, colour::RIGHT, 2.0, "right lung"))
-        (key(330.0, colour::LEFT, 2.0, "left lung"))
+        @for (i, line) in lesions.iter().enumerate() {
+            g stroke-dasharray=[line.dash] { (key(at(i), line.colour, 3.0, line.label)) }
+        }
+        (key(lungs, colour::RIGHT, 2.0, "right lung"))
+        (key(lungs + 132.0, colour::LEFT, 2.0, "left lung"))
         @if heat {
             (text(606.0, y, THEME.style(14.0), "class activation  0"))
             @for i in 0..60 {
@@ -202,6 +250,9 @@ fn column(finding: &Finding, x: f64, y: f64, width: f64) -> Markup {
         }
         (line([x + 16.0, next(22.0)], [x + width - 16.0, next(0.0)], THEME.line, 1.0))
         (row(next(28.0), "Lesion", &format!("{:.0} ml", involvement.both.lesion_ml)))
+        @for k in &finding.lesion_kinds {
+            (row(next(26.0), &format!("– {}", k.kind), &format!("{:.0} ml · {:.1} %", k.lesion_ml, 100.0 * k.fraction)))
+        }
         (row(next(26.0), "Lungs", &format!("{:.0} ml", involvement.both.lung_ml)))
         (row(next(26.0), "Involved", &format!("{:.1} %", 100.0 * involvement.both.fraction)))
         (row(next(26.0), "Severity score", &format!("{} of 24", involvement.severity_score)))

@@ -83,6 +83,21 @@ pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> Strin
             tr { th { "Region" } th { "Lung, ml" } th { "Lesion, ml" } th { "Share" } th { "Score" } }
             @for zone in rows { (zone_row(zone)) }
         } }
+        @if !finding.lesion_kinds.is_empty() {
+            h2 { "Kinds of lesion" }
+            div.wide { table {
+                tr { th { "Kind" } th { "Lesion, ml" } th { "Share of both lungs" } th { "of the right" } th { "of the left" } }
+                @for kind in &finding.lesion_kinds {
+                    tr {
+                        td { (kind.kind.label()) }
+                        td { (format!("{:.1}", kind.lesion_ml)) }
+                        td { (percent(kind.fraction)) }
+                        td { (percent(kind.right_fraction)) }
+                        td { (percent(kind.left_fraction)) }
+                    }
+                }
+            } }
+        }
         h2 { "How it was made" }
         dl {
             dt { "Scan" } dd { (finding.source.path) " (" (finding.source.format) ", SHA-256 " code { (finding.source.content_sha256) } ")" }

@@ -10,6 +10,8 @@ use std::sync::{Arc, OnceLock};
 /// only carrier of meaning.
 pub(crate) mod colour {
     pub const LESION: &str = "#f0a020";
+    pub const GROUND_GLASS: &str = "#f0e442";
+    pub const CONSOLIDATION: &str = "#e8601c";
     pub const RIGHT: &str = "#56b4e9";
     pub const LEFT: &str = "#2fbf94";
     pub const BAR: &str = "#56b4e9";

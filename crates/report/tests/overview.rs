@@ -1,6 +1,6 @@
 //! The overview and the pages of a made-up finding.
 
-use multirnet_anatomy::{Involvement, involvement};
+use multirnet_anatomy::{Involvement, involvement, kind_involvement};
 use multirnet_infer::{
     Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,
 };
@@ -45,6 +45,7 @@ fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
         diagnosis: Diagnosis::Cap,
         probabilities: Probabilities::from_array([0.05, 0.9, 0.05]),
         involvement: measures,
+        lesion_kinds: vec![],
         warnings: vec!["slices are 5 mm apart".into()],
         timings: vec![Timing {
             stage: "read".into(),
@@ -101,6 +102,60 @@ fn the_overview_says_what_was_found() {
         "a file name reached the markup unescaped"
     );
     assert_eq!(size_of_png(&overview_png(&overview).unwrap()), (1600, 1180));
+}
+
+#[test]
+fn kinds_of_lesion_are_told_apart_where_they_are_known() {
+    let (scan, mut prediction) = scene(Orientation::CANONICAL);
+    let draw = |prediction: &Prediction| {
+        let overview = Overview {
+            scan: &scan,
+            prediction,
+        };
+        (
+            overview_svg(&overview).unwrap(),
+            finding_page("x", &prediction.finding, b"not a picture"),
+        )
+    };
+    let (plain, page) = draw(&prediction);
+    for text in ["ground glass", "consolidation"] {
+        assert!(
+            !plain.contains(text) && !page.contains(text),
+            "{text} is unknown"
+        );
+    }
+    assert!(plain.contains("lesion (thick)"));
+    // The front half of the ball is ground glass, the back half consolidation.
+    let maps = &mut prediction.maps;
+    let shape = maps.lesions.shape();
+    for (i, v) in maps.lesions.data_mut().iter_mut().enumerate() {
+        *v *= 1 + u8::from(i / shape[2] % shape[1] > 36);
+    }
+    prediction.finding.lesion_kinds = kind_involvement(&maps.lungs, &maps.lesions).unwrap();
+    let (both, page) = draw(&prediction);
+    for text in ["ground glass", "consolidation"] {
+        assert!(
+            both.contains(text) && page.contains(text),
+            "{text} is missing"
+        );
+    }
+    assert!(!both.contains("lesion (thick)"));
+    // Each kind in its own colour, and dashes on one of them: four panels and the legend.
+    let count = |part: &str| both.matches(part).count();
+    assert_eq!(count("stroke=\"#f0e442\""), 5);
+    assert_eq!(count("stroke=\"#e8601c\""), 5);
+    assert_eq!(count("stroke-dasharray=\"6 3\""), 5);
+    if let Some(p) = std::env::var_os("OVERVIEW_OUT") {
+        std::fs::write(
+            p,
+            overview_png(&Overview {
+                scan: &scan,
+                prediction: &prediction,
+            })
+            .unwrap(),
+        )
+        .unwrap();
+    }
 }
 
 #[test]

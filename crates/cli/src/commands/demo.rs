@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// Seed of the demo's phantoms: a cohort that no model of this project is trained on.
 const DEMO_COHORT: u64 = 0xDE30;
 
-/// Make three synthetic scans, analyse them with the packaged model, and write pages and pictures
+/// Make three synthetic scans, analyse them with a model, and write pages and pictures
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  multirnet demo\n  multirnet demo -o somewhere --matrix 512")]
 pub struct Demo {
@@ -36,10 +36,12 @@ impl Demo {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
         eprintln!("{NOTICE}");
-        eprintln!(
-            "The three scans are synthetic phantoms, and the packaged model has seen phantoms only."
-        );
         let predictor = self.model.load()?;
+        let card = predictor.card();
+        eprintln!(
+            "The three scans are synthetic phantoms. Model {}: {}",
+            card.name, card.trained_on
+        );
         let options = predictor.options();
         let (mut rows, mut entries) = (vec![], vec![]);
         for class in Diagnosis::ALL {
@@ -86,12 +88,15 @@ impl Demo {
             });
             rows.push(row);
         }
-        let introduction = "Three synthetic phantoms (drawn by a program, not patients), analysed by the packaged model, \
-                            which was trained on phantoms only. They show that the machinery works and say nothing about patients.";
+        let introduction = format!(
+            "Three synthetic phantoms (drawn by a program, not patients), analysed by the model {}. They show that the \
+             machinery works and say nothing about patients. The model was trained on: {}",
+            card.name, card.trained_on
+        );
         let index = self.out.join("index.html");
         output::write_file(
             &index,
-            index_page("multirnet demo", introduction, &entries).as_bytes(),
+            index_page("multirnet demo", &introduction, &entries).as_bytes(),
         )?;
         if context.json {
             let list: Vec<_> = rows.iter().filter_map(|r| r.result.as_ref().ok()).collect();

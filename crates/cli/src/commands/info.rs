@@ -1,15 +1,15 @@
-//! `multirnet info`: the program and the model.
+//! `multirnet info`: the program and its models.
 
 use crate::failure::Outcome;
-use crate::model::ModelArguments;
+use crate::model::{DEFAULT, ModelArguments, catalogue};
 use crate::{Context, output};
-use multirnet_infer::{DeviceChoice, NOTICE};
+use multirnet_infer::{CatalogueEntry, DeviceChoice, ModelCard, NOTICE};
 use serde::Serialize;
 
-/// Show the program's version, this machine's features, and the model in use
+/// Show the program's version, this machine's features, the model in use, and all that are found
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  multirnet info\n  multirnet info --model runs/mine/best.safetensors --json"
+    after_help = "Example:\n  multirnet info\n  multirnet info --model runs/mine/model.safetensors --json"
 )]
 pub struct Info {
     #[command(flatten)]
@@ -24,15 +24,65 @@ struct Facts {
     cpu_features: Vec<&'static str>,
     /// The graphics processor that `--device gpu` would use.
     gpu: Option<String>,
-    model: ModelFacts,
+    /// The model in use.
+    model: ModelInUse,
+    /// All models that can be named, in the order in which names are looked up.
+    models: Vec<Listed>,
 }
 
 #[derive(Serialize)]
-struct ModelFacts {
-    name: String,
+struct ModelInUse {
+    /// Its card: name, what it has been trained on, licence, scores.
+    #[serde(flatten)]
+    card: ModelCard,
     sha256: String,
-    trained_on: String,
     config: serde_json::Value,
+}
+
+/// A model that can be named.
+#[derive(Serialize)]
+struct Listed {
+    name: String,
+    place: String,
+    /// Used when no model is named.
+    default: bool,
+    /// An earlier place has the name.
+    hidden: bool,
+    #[serde(flatten)]
+    facts: Option<ListedFacts>,
+    /// Why it cannot be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ListedFacts {
+    licence: Option<String>,
+    trained_on: String,
+    sha256: String,
+    bytes: usize,
+}
+
+impl From<CatalogueEntry> for Listed {
+    fn from(entry: CatalogueEntry) -> Self {
+        let (facts, error) = match entry.facts {
+            Ok(facts) => (Some(facts), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self {
+            default: entry.name == DEFAULT.name && !entry.hidden,
+            name: entry.name,
+            place: entry.source.to_string(),
+            hidden: entry.hidden,
+            facts: facts.map(|f| ListedFacts {
+                licence: f.card.licence,
+                trained_on: f.card.trained_on,
+                sha256: f.sha256,
+                bytes: f.bytes,
+            }),
+            error,
+        }
+    }
 }
 
 impl Info {
@@ -46,12 +96,12 @@ impl Info {
             threads: rayon::current_num_threads(),
             cpu_features: cpu_features(),
             gpu: gpu.as_ref().ok().cloned(),
-            model: ModelFacts {
-                name: predictor.card().name.clone(),
+            model: ModelInUse {
+                card: predictor.card().clone(),
                 sha256: predictor.model_digest().to_owned(),
-                trained_on: predictor.card().trained_on.clone(),
                 config: predictor.config(),
             },
+            models: catalogue().list().into_iter().map(Listed::from).collect(),
         };
         if context.json {
             return output::print(&output::to_json(&facts)?);
@@ -59,7 +109,7 @@ impl Info {
         let m = &facts.model;
         output::print(&format!(
             "multirnet {}\n{}\n\nThreads        {}\nCPU features   {}\nGPU            {}\n\nModel          {}\nTrained on     {}\n\
-             Network        {}\nSHA-256        {}\n",
+             Licence        {}\nNetwork        {}\nSHA-256        {}\n\n{}",
             facts.version,
             facts.notice,
             facts.threads,
@@ -69,12 +119,49 @@ impl Info {
                 facts.cpu_features.join(", ")
             },
             gpu.unwrap_or_else(|reason| format!("none: {reason}")),
-            m.name,
-            m.trained_on,
+            m.card.name,
+            m.card.trained_on,
+            m.card.licence.as_deref().unwrap_or(NOT_STATED),
             m.config,
             m.sha256,
+            table(&facts.models),
         ))
     }
+}
+
+const NOT_STATED: &str = "not stated";
+
+/// The models that can be named, for people.
+fn table(models: &[Listed]) -> String {
+    let width = models.iter().map(|m| m.name.chars().count()).max();
+    let width = width.unwrap_or(0).max(5);
+    let mut text = format!(
+        "{:<width$}  {:>7}  SHA-256       place, licence\n",
+        "model", "MB"
+    );
+    for m in models {
+        let mark = match (m.default, m.hidden) {
+            (true, _) => " (default)",
+            (_, true) => " (not used: an earlier place has the name)",
+            _ => "",
+        };
+        text += &match (&m.facts, &m.error) {
+            (Some(f), _) => format!(
+                "{:<width$}  {:>7.1}  {:.12}  {}{mark}, {}\n",
+                m.name,
+                f.bytes as f64 / 1e6,
+                f.sha256,
+                m.place,
+                f.licence.as_deref().unwrap_or(NOT_STATED)
+            ),
+            (None, error) => format!(
+                "{:<width$}  cannot be used: {}\n",
+                m.name,
+                error.as_deref().unwrap_or_default()
+            ),
+        };
+    }
+    text
 }
 
 fn cpu_features() -> Vec<&'static str> {

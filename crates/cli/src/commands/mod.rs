@@ -7,6 +7,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod info;
 pub mod inspect;
+pub mod package;
 pub mod phantom;
 pub mod predict;
 pub mod prepare;

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Find, measure and classify lesions in chest CT scans
 ///
-/// Writes for each scan: lungs.nii.gz (1 right, 2 left), lesions.nii.gz, probability.nii.gz,
-/// heatmap.nii.gz, finding.json, overview.png and report.html. With one scan they go to OUT itself,
-/// with several to one folder each.
+/// Writes for each scan: lungs.nii.gz (1 right, 2 left), lesions.nii.gz (1 lesion, or 1 ground glass
+/// and 2 consolidation where the model tells them apart), probability.nii.gz, heatmap.nii.gz,
+/// finding.json, overview.png and report.html. With one scan they go to OUT itself, with several to
+/// one folder each.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet predict study/ -o result\n  multirnet predict *.nii.gz -o results --jobs 2\n  multirnet predict study.zip --series 2 --allow-irregular -o result"
+    after_help = "Examples:\n  multirnet predict study/ -o result\n  multirnet predict *.nii.gz -o results --jobs 2\n  multirnet predict study.zip --series 2 --allow-irregular -o result\n  multirnet predict study/ --model patients-small -o result"
 )]
 pub struct Predict {
     /// Scans: DICOM folder, file or zip; .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd
@@ -59,6 +60,9 @@ impl Predict {
             return Err(Failure::new(Exit::Usage, "--lungs goes with a single scan"));
         }
         eprintln!("{NOTICE} Model: {}", predictor.card().trained_on);
+        if let Some(note) = self.model.note() {
+            eprintln!("{note}");
+        }
         let names = scan::names(&self.scans);
         let work = |i: usize| {
             let out = if self.scans.len() == 1 {
