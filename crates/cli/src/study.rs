@@ -65,6 +65,7 @@ pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder,
     let mut options = Options {
         read: &scan::read_volume,
         device,
+        models: &crate::model::catalogue(),
         on_cpu: arguments.device.device == DeviceChoice::Cpu,
         progress: &mut |event| shown.event(&event),
     };

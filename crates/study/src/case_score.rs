@@ -1,13 +1,11 @@
 //! The scores of one scan: the one scorer of `compare` and of `evaluate`.
 
 use crate::{Error, ErrorKind, Result};
+use multirnet_anatomy::LesionKind;
 use multirnet_metrics::{CaseMetrics, Overlap, SurfaceConfig};
 use multirnet_train::Case;
 use multirnet_volume::{Diagnosis, Orientation, Volume};
 use serde::{Deserialize, Serialize};
-
-/// Names of the kinds of lesion in the order of their labels 1 and 2.
-pub const KINDS: [&str; 2] = ["ground glass", "consolidation"];
 
 /// The scores of one scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,7 +26,7 @@ pub struct CaseScore {
     /// Scores of the lesion mask on the scan's own grid; `None` from a system that only classifies,
     /// and if the true lesions are unknown.
     pub segmentation: Option<CaseMetrics>,
-    /// Overlap of each of the [`KINDS`]; `None` unless truth and system tell them apart.
+    /// Overlap of each kind of lesion in the order of [`LesionKind::ALL`]; `None` unless truth and system tell them apart.
     #[serde(default)]
     pub kinds: Option<[Overlap; 2]>,
     /// Largest area of falsely predicted lesion in one axial slice, mm²; `None` as `segmentation`.
@@ -99,8 +97,11 @@ impl CaseScore {
         score.false_area_mm2 = Some(false_area_mm2(truth, lesions));
         let told_apart = case.mask_values.len() > 1 || truth.data().contains(&2);
         if told_apart && said.lesion_channels > 1 {
-            let kind = |label| Overlap::of_label(truth, lesions, label).map_err(|e| fail(&e));
-            score.kinds = Some([kind(1)?, kind(2)?]);
+            let overlap = |kind: LesionKind| {
+                Overlap::of_label(truth, lesions, kind.value()).map_err(|e| fail(&e))
+            };
+            let [first, second] = LesionKind::ALL;
+            score.kinds = Some([overlap(first)?, overlap(second)?]);
         }
         Ok(score)
     }

@@ -1,7 +1,7 @@
 //! What a study is made of: one TOML file.
 
 use crate::{Error, ErrorKind, Result};
-use multirnet_infer::{PredictOptions, Tile};
+use multirnet_infer::{Catalogue, PredictOptions, Tile};
 use multirnet_metrics::EmptyPolicy;
 use multirnet_train::{SplitConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -26,8 +26,9 @@ pub struct StudyConfig {
     /// Id of the system that the others are tested against; default: the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Weights that trainings begin from, relative to the configuration's folder; default: random
-    /// ones.
+    /// Weights that trainings begin from: a model's name or a path relative to the configuration's
+    /// folder (see [`multirnet_infer::Catalogue`]); default: random ones. They must not have been
+    /// trained or chosen on the patients that are tested, which is not known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<PathBuf>,
     /// Training of every system: tables of a training configuration but `model` and `split`.
@@ -143,7 +144,9 @@ impl StudyConfig {
         config.cohort.resolve(folder);
         let inits = config.systems.iter_mut().map(|s| &mut s.init);
         for init in inits.chain([&mut config.init]).flatten() {
-            *init = absolute(&folder.join(&init));
+            if init.to_str().is_none_or(Catalogue::is_path) {
+                *init = absolute(&folder.join(&init));
+            }
         }
         Ok(config)
     }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `study.toml` | the complete configuration |
 //! | `cohort/`, `training-N/` | synthetic phantoms and their manifest, if the study makes its own |
+//! | `init/` | models of the program that trainings begin from |
 //! | `cache/` | prepared scans, shared by all trainings |
 //! | `runs/SYSTEM/SPLIT/` | a training run (see `multirnet_train`), and `summary.json` when it is done |
 //! | `scores/SYSTEM/SPLIT/` | for each test scan `N.json` (scores) and `N.nii.gz` (lesion mask) |
@@ -162,6 +163,11 @@ impl Folder {
     /// Prepared scans.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
+    }
+
+    /// A copy of the program's model `name`, which trainings begin from.
+    pub fn init(&self, name: &str) -> PathBuf {
+        self.root.join("init").join(format!("{name}.safetensors"))
     }
 
     /// The training run of a system in a division.

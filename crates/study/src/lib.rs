@@ -30,7 +30,7 @@ mod tables;
 mod training;
 
 pub use ablation::{AblationConfig, Axis, Variant};
-pub use case_score::{CaseScore, KINDS, Said};
+pub use case_score::{CaseScore, Said};
 pub use cohort::{StudyCohort, scan_seed, write_phantom};
 pub use config::{
     CohortConfig, PhantomCohort, ScoreConfig, StudyConfig, SystemEntry, TrainingScans,
@@ -98,6 +98,8 @@ pub struct Options<'a> {
     pub device: Device,
     /// Whether that is the processor.
     pub on_cpu: bool,
+    /// Models that trainings may begin from.
+    pub models: &'a multirnet_infer::Catalogue,
     /// Told of everything that happens.
     pub progress: &'a mut (dyn FnMut(Event<'_>) + Send),
 }

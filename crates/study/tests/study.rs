@@ -1,5 +1,6 @@
 //! A whole study on tiny phantoms: run, stopped and gone on with, reported.
 
+use multirnet_infer::Catalogue;
 use multirnet_nn::device::Device;
 use multirnet_study::{
     AblationConfig, Division, ErrorKind, Event, Folder, Options, Results, StudyCohort, StudyConfig,
@@ -84,6 +85,7 @@ fn run(
         read: &read,
         device: Device::flex(),
         on_cpu: true,
+        models: &Catalogue::default(),
         progress: &mut |event| {
             if stop(&event) {
                 flag.store(true, Ordering::Relaxed);

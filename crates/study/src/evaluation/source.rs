@@ -1,9 +1,10 @@
 //! The scores of one source's scans, with intervals by patient.
 
 use super::{classification, kind_of};
-use crate::case_score::{CaseScore, KINDS};
+use crate::case_score::CaseScore;
 use crate::intervals::{Statistic, counted, interval, patients, scoring};
 use crate::{Result, ScoreConfig};
+use multirnet_anatomy::LesionKind;
 use multirnet_infer::ScoredOn;
 use multirnet_metrics::stats::{Interval, bootstrap};
 use multirnet_metrics::{
@@ -40,7 +41,7 @@ pub struct SourceScores {
     pub metrics: Vec<MetricIntervals>,
     /// Single lesions of all scans together, whose lesions are known.
     pub lesions: Option<LesionDetection>,
-    /// Each of the [`KINDS`] over the scans that truly have it; empty unless they are told apart.
+    /// Each kind of lesion over the scans that truly have it; empty unless they are told apart.
     pub kinds: Vec<KindScores>,
     /// Scans that are known to have no lesion; `None` without any.
     pub false_lesions: Option<FalseLesions>,
@@ -72,7 +73,7 @@ pub struct MetricIntervals {
 #[derive(Debug, Clone, Serialize)]
 pub struct KindScores {
     /// The kind.
-    pub kind: &'static str,
+    pub kind: LesionKind,
     /// Scans that truly have it.
     pub n: usize,
     /// Mean Dice.
@@ -159,7 +160,7 @@ fn metrics(scores: &[&CaseScore], config: &ScoreConfig) -> Result<Vec<MetricInte
 
 fn kinds(scores: &[&CaseScore], config: &ScoreConfig) -> Result<Vec<KindScores>> {
     let mut all = Vec::new();
-    for (k, kind) in KINDS.into_iter().enumerate() {
+    for (k, kind) in LesionKind::ALL.into_iter().enumerate() {
         let bearing: Vec<&CaseScore> = scores
             .iter()
             .copied()

@@ -2,9 +2,10 @@
 
 use super::source::{LARGE_MM2, SourceScores};
 use super::{EvaluatedCase, Evaluation};
+use crate::Result;
 use crate::published::{Published, published};
 use crate::tables::{column, csv, markdown, percent};
-use crate::{KINDS, Result};
+use multirnet_anatomy::LesionKind;
 use multirnet_infer::{NOTICE, ScoredOn};
 use multirnet_metrics::stats::Interval;
 use multirnet_metrics::{ClassificationScores, Metric, Overlap, number};
@@ -428,7 +429,7 @@ pub fn cases_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
         lesions_invented,lesion_f1,false_area_mm2,lesion_share"
             .split(',')
             .map(str::to_owned)
-            .chain(KINDS.map(|k| format!("dice_{}", k.replace(' ', "_"))))
+            .chain(LesionKind::ALL.map(|k| format!("dice_{}", k.label().replace(' ', "_"))))
             .collect();
     let exact = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
     let rows = evaluation.cases.iter().map(|c| {
