@@ -61,6 +61,8 @@ impl PhantomCohort {
                 let lesions = Some(file("lesions.nii.gz"));
                 let mut case = Case::new(file("ct.nii.gz"), lesions, class, patient);
                 case.source = "phantoms".to_owned();
+                // Phantoms tell ground glass from consolidation.
+                case.mask_values = vec![1, 2];
                 cases.push(case);
                 progress(cases.len(), total as usize);
             }

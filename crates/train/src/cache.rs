@@ -1,13 +1,13 @@
 //! Prepared cases on disk, and a bounded number of them in memory.
 //!
-//! An entry `KEY.case` is: the magic bytes; the length of a JSON header as u64; the header; the
-//! arrays of the local and then the global view (image as u16, lesions and lungs as u8); the
-//! SHA-256 of all that. Numbers are little-endian. KEY is the SHA-256 of the case's files, of the
+//! An entry `KEY.case` is: the magic bytes; the length of a JSON header as u64; the header; for each
+//! part of the case the arrays of the local and then the global view (image as u16, lesions and
+//! lungs as u8); the SHA-256 of all that. Numbers are little-endian. KEY is the SHA-256 of the case's files, of the
 //! manifest's options for it, and of the preparation's configuration, so that an entry is never
 //! stale; an entry that does not agree with its digest is made again.
 
 use crate::files::{digest_parts, digest_path, write_atomic};
-use crate::load::{PreparedCase, Reader, View, load_case};
+use crate::load::{Part, PreparedCase, Reader, View, load_case};
 use crate::{Case, Cohort, Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_volume::{Geometry, Volume};
@@ -18,9 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-const MAGIC: &[u8; 8] = b"MRNCASE1";
+const MAGIC: &[u8; 8] = b"MRNCASE2";
 /// Part of every key: raised when the format or the preparation's code changes its outcome.
-const VERSION: &str = "multirnet case 1";
+const VERSION: &str = "multirnet case 2";
 const MAX_HEADER: usize = 1 << 20;
 
 /// What an entry says of its case.
@@ -30,22 +30,29 @@ pub struct Entry {
     pub key: String,
     /// SHA-256 of the scan's values.
     pub content: String,
-    /// Lesion voxels of the local view.
+    /// Lesion voxels of the local views.
     pub lesion_voxels: usize,
     /// Highest lesion label.
     pub highest_label: u8,
-    /// Lesion volume as the local view shows it, ml.
+    /// Lesion volume as the local views show it, ml.
     pub lesion_ml: f64,
     /// What the input gate warned of.
     pub warnings: Vec<String>,
+    parts: Vec<PartGrids>,
+}
+
+/// Grids of a part's views.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct PartGrids {
+    planes: usize,
     local: Geometry,
     global: Geometry,
 }
 
 impl Entry {
-    /// Grid of the local view.
-    pub fn local(&self) -> &Geometry {
-        &self.local
+    /// Grids of the parts' local views, at least one.
+    pub fn local(&self) -> impl Iterator<Item = &Geometry> {
+        self.parts.iter().map(|p| &p.local)
     }
 }
 
@@ -92,10 +99,19 @@ impl<'a> Cache<'a> {
             file(Some(&case.scan))?,
             file(case.mask.as_ref())?,
             file(case.lungs.as_ref())?,
+            file(case.slices.as_ref())?,
         ];
         let options = format!(
-            "{:?} {:?} {:?} {:?}",
-            case.intensity, case.mask_values, case.lungs_values, case.class
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            case.intensity,
+            case.mask_values,
+            case.lungs_values,
+            case.class,
+            (case.slope, case.intercept),
+            case.spacing_mm,
+            case.lesions_known,
+            case.lungs_all,
+            case.is_part(),
         );
         let config = serde_json::to_string(&self.config)
             .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
@@ -205,17 +221,22 @@ impl<'a> Cache<'a> {
 
     fn build(&self, case: &Case, key: &str) -> Result<(Entry, PreparedCase)> {
         let prepared = load_case(case, &self.config, self.read)?;
-        let local = &prepared.local;
+        let local = || prepared.parts.iter().map(|p| &p.local);
+        let highest = |v: &View| v.lesions.data().iter().copied().max();
+        let mm3 = |v: &View| v.lesion_voxels.len() as f64 * v.lesions.geometry().voxel_mm3();
+        let grids = |p: &Part| PartGrids {
+            planes: p.planes,
+            local: *p.local.image.geometry(),
+            global: *p.global.image.geometry(),
+        };
         let entry = Entry {
             key: key.to_owned(),
             content: prepared.content.clone(),
-            lesion_voxels: local.lesion_voxels.len(),
-            highest_label: local.lesions.data().iter().copied().max().unwrap_or(0),
-            lesion_ml: local.lesion_voxels.len() as f64 * local.lesions.geometry().voxel_mm3()
-                / 1000.0,
+            lesion_voxels: local().map(|v| v.lesion_voxels.len()).sum(),
+            highest_label: local().filter_map(highest).max().unwrap_or(0),
+            lesion_ml: local().map(mm3).sum::<f64>() / 1000.0,
             warnings: prepared.warnings.clone(),
-            local: *local.image.geometry(),
-            global: *prepared.global.image.geometry(),
+            parts: prepared.parts.iter().map(grids).collect(),
         };
         write_atomic(&self.path(key), &encode(&entry, &prepared)?)?;
         Ok((entry, prepared))
@@ -240,7 +261,7 @@ fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend((header.len() as u64).to_le_bytes());
     bytes.extend(header);
-    for view in [&prepared.local, &prepared.global] {
+    for view in prepared.parts.iter().flat_map(|p| [&p.local, &p.global]) {
         bytes.extend(view.image.data().iter().flat_map(|v| v.to_le_bytes()));
         bytes.extend(view.lesions.data());
         bytes.extend(view.lungs.data());
@@ -275,9 +296,19 @@ fn decode(bytes: &[u8]) -> Option<(Entry, PreparedCase)> {
         let lungs = Volume::new(take(n)?.to_vec(), grid).ok()?;
         View::new(Volume::new(image, grid).ok()?, lesions, lungs).ok()
     };
+    let parts = entry.parts.iter().map(|grids| {
+        Some(Part {
+            planes: grids.planes,
+            local: view(grids.local)?,
+            global: view(grids.global)?,
+        })
+    });
+    let parts: Vec<Part> = parts.collect::<Option<_>>()?;
+    if parts.is_empty() {
+        return None;
+    }
     let prepared = PreparedCase {
-        local: view(entry.local)?,
-        global: view(entry.global)?,
+        parts,
         content: entry.content.clone(),
         warnings: entry.warnings.clone(),
     };

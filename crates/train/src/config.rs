@@ -10,6 +10,7 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_nn::{LossConfig, SystemConfig};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Everything that decides the outcome of a training, and the run's limits.
@@ -56,6 +57,12 @@ pub struct SamplingConfig {
     /// Whether scans of rare classes are drawn more often, so that classes come equally often
     /// (ours).
     pub balance_classes: bool,
+    /// Whether each source of scans comes equally often, whatever the number of its scans (ours);
+    /// classes are then balanced within each source.
+    pub balance_sources: bool,
+    /// How often sources come in relation to each other; a source that is not named has 1 (ours).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub source_weights: BTreeMap<String, f64>,
 }
 
 impl Default for SamplingConfig {
@@ -68,6 +75,8 @@ impl Default for SamplingConfig {
             windows_per_scan: 4,
             steps_per_epoch: None,
             balance_classes: true,
+            balance_sources: true,
+            source_weights: BTreeMap::new(),
         }
     }
 }
@@ -270,6 +279,11 @@ impl TrainConfig {
                 "at least 1",
             ),
             (
+                "sampling.source_weights",
+                s.source_weights.values().all(|w| rate(*w)),
+                "0 or more for each source",
+            ),
+            (
                 "optimiser.learning_rate",
                 rate(o.learning_rate),
                 "0 or more",
@@ -314,6 +328,12 @@ impl TrainConfig {
         ];
         if let Some((key, _, rule)) = checks.iter().find(|c| !c.1) {
             return Err(bad(format!("{key} is out of range")).hint(format!("it must be {rule}")));
+        }
+        if !s.balance_sources && !s.source_weights.is_empty() {
+            return Err(
+                bad("sampling.source_weights needs sampling.balance_sources".into())
+                    .hint("set sampling.balance_sources, or leave the weights out"),
+            );
         }
         if o.schedule == Schedule::CosineTime && r.max_minutes.is_none() {
             return Err(

@@ -62,6 +62,8 @@ pub enum Event {
         /// What the input gate warned of.
         warnings: Vec<String>,
     },
+    /// Something about the cohort that may spoil what the network learns.
+    Warning(String),
     /// Training begins.
     Started {
         /// Weights that are trained.

@@ -1,16 +1,18 @@
 //! Which window comes next.
 //!
 //! Item `i` of a run is a function of the seed and `i` alone: which scan (decks of all scans, each
-//! shuffled by itself), which view, which centre, which variation. So neither the number of
+//! shuffled by itself), which view of which of its parts, which centre, which variation. So neither the number of
 //! worker threads nor an interruption changes what the network sees.
 
 use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
-use crate::load::{PreparedCase, View};
+use crate::load::{Part, PreparedCase, View};
 use crate::random::{below, keyed, shuffle, unit};
 use crate::window::{ViewKind, Window, cut};
+use crate::{Case, Cohort, Error, ErrorKind, Result};
 use multirnet_volume::Diagnosis;
 use rand_pcg::Pcg64Mcg;
+use std::collections::{BTreeMap, BTreeSet};
 
 const DECK: u64 = 1;
 const ITEM: u64 = 2;
@@ -19,7 +21,9 @@ const VALIDATION: u64 = 3;
 /// Draws training windows.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    /// Positions of the training scans in the cohort, repeated where classes are balanced.
+    /// Scans that are interchangeable: of one source and one class, where these are balanced.
+    groups: Vec<Vec<usize>>,
+    /// The groups in the numbers in which a deck holds them.
     deck: Vec<usize>,
     sampling: SamplingConfig,
     augment: AugmentConfig,
@@ -27,34 +31,26 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler of the scans `(position in the cohort, class)`; there must be at least one.
+    /// A sampler of the cohort's scans at the positions `scans`; there must be at least one.
+    ///
+    /// # Errors
+    /// `Config` if `sampling.source_weights` names a source that the cohort does not have, or
+    /// leaves none of the scans' sources a weight.
     pub fn new(
-        scans: &[(usize, Diagnosis)],
+        cohort: &Cohort,
+        scans: &[usize],
         sampling: &SamplingConfig,
         augment: &AugmentConfig,
         seed: u64,
-    ) -> Self {
-        let of = |class: Diagnosis| -> Vec<usize> {
-            let same = scans.iter().filter(|s| s.1 == class);
-            same.map(|s| s.0).collect()
-        };
-        let classes: Vec<Vec<usize>> = Diagnosis::ALL.into_iter().map(of).collect();
-        let most = classes.iter().map(Vec::len).max().unwrap_or(0);
-        let deck = if sampling.balance_classes {
-            let fill = |c: &Vec<usize>| {
-                let n = if c.is_empty() { 0 } else { most };
-                c.iter().copied().cycle().take(n).collect::<Vec<_>>()
-            };
-            classes.iter().flat_map(fill).collect()
-        } else {
-            scans.iter().map(|s| s.0).collect()
-        };
-        Self {
+    ) -> Result<Self> {
+        let (groups, deck) = decks(cohort, scans, sampling)?;
+        Ok(Self {
+            groups,
             deck,
             sampling: sampling.clone(),
             augment: augment.clone(),
             seed,
-        }
+        })
     }
 
     /// Steps of an epoch.
@@ -67,19 +63,34 @@ impl Sampler {
     }
 
     /// Position in the cohort of the scan of item `i`.
+    ///
+    /// Decks follow each other, each shuffled by itself. A deck says how often each group comes;
+    /// which of the group's scans it is, is said by a deck of the group alone, so that each of its
+    /// scans comes equally often, whatever the group's share.
     pub fn scan_of(&self, item: u64) -> usize {
         let n = self.deck.len() as u64;
+        let (cycle, place) = (item / n, (item % n) as usize);
         let mut deck = self.deck.clone();
-        shuffle(&mut deck, &[self.seed, DECK, item / n]);
-        deck[(item % n) as usize]
+        shuffle(&mut deck, &[self.seed, DECK, cycle]);
+        let number = deck[place];
+        let same = |list: &[usize]| list.iter().filter(|g| **g == number).count() as u64;
+        let drawn = cycle * same(&deck) + same(&deck[..place]);
+        let mut group = self.groups[number].clone();
+        let of_group = group.len() as u64;
+        shuffle(
+            &mut group,
+            &[self.seed, DECK, drawn / of_group, number as u64],
+        );
+        group[(drawn % of_group) as usize]
     }
 
-    /// Item `i`, whose scan `prepared` is.
+    /// Item `i`, whose scan `case` is, number `position` of the cohort, and is prepared as
+    /// `prepared`.
     pub fn window(
         &self,
         item: u64,
-        case: usize,
-        class: Diagnosis,
+        position: usize,
+        case: &Case,
         prepared: &PreparedCase,
     ) -> Window {
         let mut rng = keyed(&[self.seed, ITEM, item]);
@@ -88,17 +99,93 @@ impl Sampler {
         } else {
             ViewKind::Local
         };
-        let view = view_of(prepared, kind);
-        let centre = match kind {
-            ViewKind::Global => middle(view),
-            ViewKind::Local => local_centre(&mut rng, view, self.sampling.lesion_share),
-        };
+        let (view, centre) = place(&mut rng, prepared, kind, self.sampling.lesion_share);
         let spacing = view.image.geometry().spacing_mm();
         let affine = self.augment.draw_affine(&mut rng, spacing);
         let (mut image, labels) = cut(view, centre, &affine, self.sampling.window);
         self.augment.vary_intensity(&mut rng, &mut image);
-        label(image, labels, class, kind, case)
+        label(image, labels, case, kind, position)
     }
+}
+
+/// Groups of scans, and how often each comes in a deck.
+///
+/// Sources come in the ratio of their weights if they are balanced, and count as one source if
+/// not. Within a source its classes come equally often if they are balanced (scans of unknown
+/// class are a class of their own here), and as often as they have scans if not. The deck is as
+/// long as one that holds each source as often as the largest one would come by itself.
+fn decks(
+    cohort: &Cohort,
+    scans: &[usize],
+    sampling: &SamplingConfig,
+) -> Result<(Vec<Vec<usize>>, Vec<usize>)> {
+    let known = cohort.sources();
+    let unknown = |s: &&String| !known.contains_key(s.as_str());
+    if let Some(name) = sampling.source_weights.keys().find(unknown) {
+        let names: Vec<&str> = known.into_keys().collect();
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("sampling.source_weights names {name:?}, which is no source of the cohort"),
+        )
+        .hint(format!("its sources are {names:?}")));
+    }
+    let mut sources: BTreeMap<&str, BTreeMap<Option<Diagnosis>, Vec<usize>>> = BTreeMap::new();
+    for &scan in scans {
+        let case = &cohort.cases[scan];
+        let source = match sampling.balance_sources {
+            true => case.source.as_str(),
+            false => "",
+        };
+        let class = match sampling.balance_classes {
+            true => case.class,
+            false => None,
+        };
+        let classes = sources.entry(source).or_default();
+        classes.entry(class).or_default().push(scan);
+    }
+    let weight = |source: &str| sampling.source_weights.get(source).copied().unwrap_or(1.0);
+    let total: f64 = sources.keys().map(|s| weight(s)).sum();
+    if total <= 0.0 {
+        return Err(Error::new(
+            ErrorKind::Config,
+            "sampling.source_weights leaves no source to train on",
+        )
+        .hint("give a weight above 0 to a source with scans for training"));
+    }
+    let alone = |classes: &BTreeMap<_, Vec<usize>>| {
+        let most = classes.values().map(Vec::len).max().unwrap_or(0);
+        most * classes.len()
+    };
+    let length = sources.values().map(alone).max().unwrap_or(0) * sources.len();
+    let (mut groups, mut deck) = (Vec::new(), Vec::new());
+    for (source, classes) in sources {
+        let share = weight(source) / total / classes.len() as f64;
+        for scans in classes.into_values() {
+            let often = (share * length as f64).round() as usize;
+            // A source that has a weight comes, if rarely.
+            let often = if share > 0.0 { often.max(1) } else { 0 };
+            deck.extend(std::iter::repeat_n(groups.len(), often));
+            groups.push(scans);
+        }
+    }
+    Ok((groups, deck))
+}
+
+/// What a class can be told by instead of by its lesions: the sources whose training scans `scans`
+/// are all of one known class although the training has several.
+pub fn sources_of_one_class(cohort: &Cohort, scans: &[usize]) -> Vec<(String, Diagnosis)> {
+    let mut classes: BTreeMap<&str, BTreeSet<Diagnosis>> = BTreeMap::new();
+    for case in scans.iter().map(|&i| &cohort.cases[i]) {
+        if let Some(class) = case.class {
+            classes.entry(&case.source).or_default().insert(class);
+        }
+    }
+    let all: BTreeSet<Diagnosis> = classes.values().flatten().copied().collect();
+    let only = |(source, own): (&str, BTreeSet<Diagnosis>)| match own.len() {
+        1 if all.len() > 1 => own.first().map(|c| (source.to_owned(), *c)),
+        _ => None,
+    };
+    classes.into_iter().filter_map(only).collect()
 }
 
 /// A window that is always the same, for validation.
@@ -134,31 +221,52 @@ pub fn fixed_windows(scans: &[usize], local: usize, most: usize) -> Vec<FixedWin
 }
 
 impl FixedWindow {
-    /// Cuts it out, without variation.
+    /// Cuts it out of its scan `case`, which is prepared as `prepared`, without variation.
     pub fn window(
         &self,
-        class: Diagnosis,
+        case: &Case,
         prepared: &PreparedCase,
         sampling: &SamplingConfig,
         seed: u64,
     ) -> Window {
-        let view = view_of(prepared, self.kind);
         // Keyed by the scan's content, so that the order of the manifest plays no part.
         let content = u64::from_str_radix(prepared.content.get(..16).unwrap_or("0"), 16);
         let mut rng = keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
-        let centre = match self.kind {
-            ViewKind::Global => middle(view),
-            ViewKind::Local => local_centre(&mut rng, view, sampling.lesion_share),
-        };
+        let (view, centre) = place(&mut rng, prepared, self.kind, sampling.lesion_share);
         let (image, labels) = cut(view, centre, &Affine::mirror(false), sampling.window);
-        label(image, labels, class, self.kind, self.case)
+        label(image, labels, case, self.kind, self.case)
     }
 }
 
-fn view_of(prepared: &PreparedCase, kind: ViewKind) -> &View {
+/// A view of one of the scan's parts, and a centre in it: the middle of a global view; of a local
+/// one a lesion voxel (if there is any and the draw says so) or a lung voxel. Parts come as often
+/// as they have planes, or planes with lesion.
+fn place<'a>(
+    rng: &mut Pcg64Mcg,
+    prepared: &'a PreparedCase,
+    kind: ViewKind,
+    lesion_share: f64,
+) -> (&'a View, [f64; 3]) {
+    let parts = &prepared.parts;
+    let lesions: usize = parts.iter().map(|p| p.local.lesion_planes).sum();
+    let on_lesion = kind == ViewKind::Local && unit(rng) < lesion_share && lesions > 0;
+    let planes = |p: &Part| match on_lesion {
+        true => p.local.lesion_planes,
+        false => p.planes,
+    };
+    let mut left = below(rng, parts.iter().map(planes).sum::<usize>().max(1));
+    let mut chosen = &parts[0];
+    for part in parts {
+        chosen = part;
+        match left.checked_sub(planes(part)) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+    }
     match kind {
-        ViewKind::Global => &prepared.global,
-        ViewKind::Local => &prepared.local,
+        ViewKind::Global => (&chosen.global, middle(&chosen.global)),
+        ViewKind::Local if on_lesion => (&chosen.local, lesion_centre(rng, &chosen.local)),
+        ViewKind::Local => (&chosen.local, lung_centre(rng, &chosen.local)),
     }
 }
 
@@ -166,39 +274,42 @@ fn middle(view: &View) -> [f64; 3] {
     view.image.shape().map(|s| (s as f64 - 1.0) / 2.0)
 }
 
-/// A lesion voxel (if there is any and the draw says so), or a lung voxel.
-fn local_centre(rng: &mut Pcg64Mcg, view: &View, lesion_share: f64) -> [f64; 3] {
+fn index_of(view: &View, position: usize) -> [f64; 3] {
     let [_, ny, nx] = view.image.shape();
-    let index = |i: usize| [i / (ny * nx), i / nx % ny, i % nx].map(|v| v as f64);
-    if unit(rng) < lesion_share && !view.lesion_voxels.is_empty() {
-        return index(view.lesion_voxels[below(rng, view.lesion_voxels.len())] as usize);
-    }
+    [position / (ny * nx), position / nx % ny, position % nx].map(|v| v as f64)
+}
+
+fn lesion_centre(rng: &mut Pcg64Mcg, view: &View) -> [f64; 3] {
+    let voxel = below(rng, view.lesion_voxels.len());
+    index_of(view, view.lesion_voxels[voxel] as usize)
+}
+
+fn lung_centre(rng: &mut Pcg64Mcg, view: &View) -> [f64; 3] {
     let lungs = view.lungs.data();
     // The lungs fill a good part of their box, so that a hit comes soon.
     for _ in 0..1000 {
         let i = below(rng, lungs.len());
         if lungs[i] != 0 {
-            return index(i);
+            return index_of(view, i);
         }
     }
     middle(view)
 }
 
-/// A local window without lesion is normal; the global view has its scan's class in any case.
-fn label(
-    image: Vec<f32>,
-    labels: Vec<u8>,
-    class: Diagnosis,
-    kind: ViewKind,
-    case: usize,
-) -> Window {
+/// A local window without lesion is normal, if it is known to have none; the global view has its
+/// scan's class in any case.
+fn label(image: Vec<f32>, labels: Vec<u8>, case: &Case, kind: ViewKind, position: usize) -> Window {
     let free = kind == ViewKind::Local && labels.iter().all(|&l| l == 0);
-    let class = if free { Diagnosis::Normal } else { class };
+    // Of an unknown class nothing is said: its free windows would teach its source.
+    let class = match case.class {
+        Some(class) if !free => class,
+        _ => Diagnosis::Normal,
+    };
     Window {
         image,
         labels,
         class: class.index(),
         kind,
-        case,
+        case: position,
     }
 }

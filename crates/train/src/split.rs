@@ -1,10 +1,11 @@
 //! Splits by patient, stratified by class, that refuse leakage.
 //!
-//! The unit is the patient: all scans of one patient lie on the same side. A patient's stratum is
-//! its most severe class (COVID-19 before CAP before normal).
+//! The unit is the patient: all scans of one patient lie on the same side, whatever their sources
+//! and manifests. A patient's stratum is its most severe class (COVID-19 before CAP before normal);
+//! patients of unknown class are a stratum of their own.
 
 use crate::random::shuffle;
-use crate::{Cohort, Error, ErrorKind, Result};
+use crate::{Case, Cohort, Error, ErrorKind, Result};
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -90,8 +91,8 @@ impl Split {
     /// `Config` if there is no such fold, `Leakage` as [`Split::check`].
     pub fn cross_validation(cohort: &Cohort, config: &SplitConfig, fold: usize) -> Result<Self> {
         let folds = folds(cohort, config.folds, config.seed)?;
-        let n = folds.iter().max().map_or(0, |m| m + 1);
-        if !folds.contains(&fold) {
+        let n = folds.iter().flatten().max().map_or(0, |m| m + 1);
+        if !folds.contains(&Some(fold)) {
             return Err(
                 Error::new(ErrorKind::Config, format!("fold {fold} holds no scan")).hint(format!(
                     "folds are numbered from 0 to {}",
@@ -101,7 +102,10 @@ impl Split {
         }
         let sides = folds
             .iter()
-            .map(|f| if *f == fold { Side::Test } else { Side::Train })
+            .map(|f| match *f == Some(fold) {
+                true => Side::Test,
+                false => Side::Train,
+            })
             .collect();
         Self { sides }.with_validation(cohort, config)
     }
@@ -176,7 +180,7 @@ impl Split {
                 "{},{},{},{}\n",
                 quote(&case.scan.display().to_string()),
                 quote(&case.patient),
-                case.class.name(),
+                case.class_name(),
                 side.name()
             ));
         }
@@ -208,37 +212,19 @@ fn leak(cohort: &Cohort, split: &Split, what: &str, value: &str, a: usize, b: us
     .hint("give both scans the same patient (and fold) in the manifest, or remove one")
 }
 
-/// A fold from 0 to `k − 1` for each scan: the manifest's if it has them, otherwise patients are
-/// dealt to the folds class by class.
+/// A fold from 0 for each scan: the manifest's if it has them, otherwise patients are dealt to `k`
+/// folds class by class.
+///
+/// Where manifests with folds are joined with others that have none, a scan without a fold has
+/// that of its patient's or its study's other scans, or `None`: it is never tested, and trained on
+/// in every fold.
 ///
 /// # Errors
 /// `Config` for fewer than two folds or more folds than patients; `Leakage` if the manifest puts
 /// a patient or study into two folds.
-pub fn folds(cohort: &Cohort, k: usize, seed: u64) -> Result<Vec<usize>> {
-    let given: Option<Vec<usize>> = cohort.cases.iter().map(|c| c.fold).collect();
-    if let Some(folds) = given {
-        let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
-        for (i, case) in cohort.cases.iter().enumerate() {
-            let keys = [
-                ("patient", Some(case.patient.as_str())),
-                ("study UID", case.study_uid.as_deref()),
-            ];
-            for (what, value) in keys.into_iter().filter_map(|(w, v)| Some((w, v?))) {
-                let first = *seen.entry((what, value)).or_insert(i);
-                if folds[first] != folds[i] {
-                    return Err(Error::new(
-                        ErrorKind::Leakage,
-                        format!(
-                            "the {what} {value:?} lies in folds {} and {}",
-                            folds[first], folds[i]
-                        ),
-                    )
-                    .line(case.line)
-                    .hint("keep all scans of a patient and of a study in one fold"));
-                }
-            }
-        }
-        return Ok(folds);
+pub fn folds(cohort: &Cohort, k: usize, seed: u64) -> Result<Vec<Option<usize>>> {
+    if cohort.cases.iter().any(|c| c.fold.is_some()) {
+        return given_folds(cohort);
     }
     let patients = patients(cohort);
     if k < 2 || k > patients.len() {
@@ -248,9 +234,9 @@ pub fn folds(cohort: &Cohort, k: usize, seed: u64) -> Result<Vec<usize>> {
         )
         .hint("write at least 2 folds, and no more than there are patients"));
     }
-    let mut folds = vec![0; cohort.cases.len()];
+    let mut folds = vec![None; cohort.cases.len()];
     let mut total = vec![0usize; k];
-    for class in Diagnosis::ALL {
+    for class in strata() {
         let mut count = vec![0usize; k];
         for patient in stratum(&patients, class, seed) {
             // Fewest scans of the class first, then fewest scans at all.
@@ -258,15 +244,42 @@ pub fn folds(cohort: &Cohort, k: usize, seed: u64) -> Result<Vec<usize>> {
             count[fold] += patient.cases.len();
             total[fold] += patient.cases.len();
             for &i in &patient.cases {
-                folds[i] = fold;
+                folds[i] = Some(fold);
             }
         }
     }
     Ok(folds)
 }
 
+fn given_folds(cohort: &Cohort) -> Result<Vec<Option<usize>>> {
+    fn keys(case: &Case) -> impl Iterator<Item = (&str, &str)> {
+        let study = case.study_uid.as_deref().map(|uid| ("study UID", uid));
+        std::iter::once(("patient", case.patient.as_str())).chain(study)
+    }
+    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+    for case in &cohort.cases {
+        let Some(fold) = case.fold else { continue };
+        for (what, value) in keys(case) {
+            let first = *seen.entry((what, value)).or_insert(fold);
+            if first != fold {
+                return Err(Error::new(
+                    ErrorKind::Leakage,
+                    format!("the {what} {value:?} lies in folds {first} and {fold}"),
+                )
+                .line(case.line)
+                .hint("keep all scans of a patient and of a study in one fold"));
+            }
+        }
+    }
+    let of = |case: &Case| {
+        case.fold
+            .or_else(|| keys(case).find_map(|k| seen.get(&k).copied()))
+    };
+    Ok(cohort.cases.iter().map(of).collect())
+}
+
 struct Patient {
-    class: Diagnosis,
+    class: Option<Diagnosis>,
     cases: Vec<usize>,
 }
 
@@ -283,11 +296,17 @@ fn patients(cohort: &Cohort) -> Vec<Patient> {
     by_name.into_values().collect()
 }
 
+/// The strata in the order in which they are divided.
+fn strata() -> impl Iterator<Item = Option<Diagnosis>> {
+    Diagnosis::ALL.into_iter().map(Some).chain([None])
+}
+
 /// The patients of a class in seeded random order, those with many scans first, so that the small
 /// ones level the sides.
-fn stratum(patients: &[Patient], class: Diagnosis, seed: u64) -> Vec<&Patient> {
+fn stratum(patients: &[Patient], class: Option<Diagnosis>, seed: u64) -> Vec<&Patient> {
     let mut list: Vec<&Patient> = patients.iter().filter(|p| p.class == class).collect();
-    shuffle(&mut list, &[seed, class.index() as u64]);
+    let number = class.map_or(Diagnosis::ALL.len(), Diagnosis::index);
+    shuffle(&mut list, &[seed, number as u64]);
     list.sort_by_key(|p| std::cmp::Reverse(p.cases.len()));
     list
 }
@@ -300,7 +319,7 @@ fn hold_out(cohort: &Cohort, sides: &mut [Side], side: Side, share: f64, seed: u
     }
     let mut patients = patients(cohort);
     patients.retain(|p| p.cases.iter().all(|&i| sides[i] == Side::Train));
-    for class in Diagnosis::ALL {
+    for class in strata() {
         let mut list = stratum(&patients, class, seed);
         // Patients with few scans come last in a stratum; one scan each is the usual case.
         list.reverse();

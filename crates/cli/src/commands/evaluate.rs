@@ -260,6 +260,7 @@ impl Evaluate {
                 };
                 let mut case = Case::new(name, None, *class, name);
                 case.source = "phantoms".to_owned();
+                case.mask_values = vec![1, 2];
                 scoring.score(index, name, &case, &scan)
             }
         }

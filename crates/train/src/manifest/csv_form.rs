@@ -1,6 +1,7 @@
 //! Manifests as CSV.
 
-use super::{COLUMNS, Row};
+use super::COLUMNS;
+use super::row::Row;
 use crate::{Error, ErrorKind, Result};
 
 pub(super) fn parse(text: &str) -> Result<Vec<Row>> {

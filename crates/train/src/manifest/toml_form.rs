@@ -1,6 +1,7 @@
 //! Manifests as TOML: one `[[case]]` table for each scan.
 
-use super::{COLUMNS, Row};
+use super::COLUMNS;
+use super::row::Row;
 use crate::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
                 })?;
                 row.cells[column] = cell(&value).ok_or_else(|| {
                     malformed(line, format!("the value of {name:?} has the wrong type"))
-                        .hint("write a text, a whole number, or a list of whole numbers")
+                        .hint("write a text, a number, or a list of numbers")
                 })?;
             }
             Ok(row)
@@ -52,14 +53,18 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
 fn cell(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(s) => Some(s.clone()),
-        toml::Value::Integer(i) => Some(i.to_string()),
         toml::Value::Array(list) => {
-            let parts: Option<Vec<_>> = list
-                .iter()
-                .map(|v| v.as_integer().map(|i| i.to_string()))
-                .collect();
+            let parts: Option<Vec<_>> = list.iter().map(number).collect();
             parts.map(|p| p.join(";"))
         }
+        other => number(other),
+    }
+}
+
+fn number(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::Integer(i) => Some(i.to_string()),
+        toml::Value::Float(f) => Some(f.to_string()),
         _ => None,
     }
 }
@@ -71,7 +76,7 @@ pub(super) fn print(rows: &[Row]) -> String {
         for (name, value) in COLUMNS.iter().zip(&row.cells) {
             if !value.is_empty() {
                 let value = match *name {
-                    "fold" => value.clone(),
+                    "fold" | "slope" | "intercept" => value.clone(),
                     _ => toml::Value::String(value.clone()).to_string(),
                 };
                 text.push_str(&format!("{name} = {value}\n"));

@@ -62,6 +62,12 @@ pub fn train(
 ) -> Result<Summary> {
     config.validate()?;
     split.check(cohort, None)?;
+    let scans = split.on(Side::Train);
+    let (sampling, augment) = (&config.sampling, &config.augment);
+    let sampler = Sampler::new(cohort, &scans, sampling, augment, config.run.seed)?;
+    for warning in setup::warnings(config, cohort, &scans) {
+        observer.event(&Event::Warning(warning));
+    }
     let checkpoints = options.out.join("checkpoints");
     let state = setup::open(config, &checkpoints, options.resume)?;
     let cache = Cache::new(
@@ -81,12 +87,6 @@ pub fn train(
         split.to_csv(cohort).as_bytes(),
     )?;
 
-    let scans: Vec<_> = split
-        .on(Side::Train)
-        .into_iter()
-        .map(|i| (i, cohort.cases[i].class))
-        .collect();
-    let sampler = Sampler::new(&scans, &config.sampling, &config.augment, config.run.seed);
     let fixed = fixed_windows(
         &split.on(Side::Validation),
         config.validation.local_windows,

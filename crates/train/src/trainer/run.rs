@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         let source = move |item: u64| {
             let case = sampler.scan_of(item);
             let prepared = get(cohort, cache, entries, case)?;
-            Ok(sampler.window(item, case, cohort.cases[case].class, &prepared))
+            Ok(sampler.window(item, case, &cohort.cases[case], &prepared))
         };
         let first = self.position.step * batch as u64;
         let end = self.total_steps() * batch as u64;
@@ -242,8 +242,8 @@ impl<'a> Run<'a> {
         let source = |item: u64| {
             let fixed = &self.fixed[item as usize];
             let prepared = get(self.cohort, self.cache, self.entries, fixed.case)?;
-            let class = self.cohort.cases[fixed.case].class;
-            Ok(fixed.window(class, &prepared, &config.sampling, config.run.seed))
+            let case = &self.cohort.cases[fixed.case];
+            Ok(fixed.window(case, &prepared, &config.sampling, config.run.seed))
         };
         let total = self.fixed.len();
         let size = config.validation.batch;

@@ -5,8 +5,10 @@ use crate::cache::{Cache, Entry};
 use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::observer::{Event, Observer};
+use crate::sampler::sources_of_one_class;
 use crate::split::{Side, Split};
 use crate::{Cohort, Error, ErrorKind, Result, files};
+use multirnet_volume::Diagnosis;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -96,6 +98,26 @@ pub(super) fn prepare(
         ),
     )
     .hint("mend them or remove their lines from the manifest"))
+}
+
+/// What the training scans `scans` may teach instead of what they shall.
+pub(super) fn warnings(config: &TrainConfig, cohort: &Cohort, scans: &[usize]) -> Vec<String> {
+    if !config.model.classifies() {
+        return vec![];
+    }
+    let warning = |(source, class): (String, Diagnosis)| {
+        let source = match source.as_str() {
+            "" => "without a name".to_owned(),
+            name => format!("{name:?}"),
+        };
+        format!(
+            "the source {source} holds only {class}: the network may learn to tell the source \
+             instead of the class. Give its scans the class unknown in the manifest, or add other \
+             classes of that source"
+        )
+    };
+    let found = sources_of_one_class(cohort, scans);
+    found.into_iter().map(warning).collect()
 }
 
 /// Digests of what the scans show, training side first, each side sorted.

@@ -1,4 +1,4 @@
-//! Volume files: NIfTI-1 (read, write), NRRD and MetaImage (read).
+//! Volume files: NIfTI-1 (read, write), NRRD and MetaImage (read); pictures of single slices.
 //!
 //! | format | names | encodings | not supported (a clear error) |
 //! |---|---|---|---|
@@ -9,6 +9,9 @@
 //! All integer types and both floating point types are read, in both byte orders. Time series,
 //! vectors and colour are refused. World coordinates are LPS whatever the file says; see
 //! [`read_with_notes`] for what had to be assumed.
+//!
+//! A single slice as a PNG or JPEG picture is no volume file, as it does not say how large its
+//! pixels are: [`read_picture`] is told.
 
 mod atomic;
 mod deflate;
@@ -16,11 +19,13 @@ mod metaimage;
 mod nifti;
 mod nifti_write;
 mod nrrd;
+mod picture;
 mod source;
 mod text;
 
 pub use atomic::write_atomic;
 pub use nifti_write::write_nifti;
+pub use picture::{is_picture, read_picture, read_picture_labels};
 
 use crate::{Error, ErrorKind, Result, Volume};
 use rayon::prelude::*;

@@ -100,6 +100,11 @@ impl Source {
         Ok(Some(String::from_utf8_lossy(&line).into_owned()))
     }
 
+    /// The rest of the file as it is.
+    pub fn raw(self) -> impl Read {
+        self.reader
+    }
+
     /// The rest of the file, unpacked.
     pub fn unpack(mut self, packing: Packing) -> Result<Stream> {
         let position = self.reader.stream_position();

@@ -1,8 +1,13 @@
 //! From a case of the manifest to its prepared views.
 
+mod read;
+mod slices;
+
+pub use read::{CaseScan, read_case};
+
 use crate::{Case, Error, ErrorKind, Result};
-use multirnet_anatomy::{Intensity, PrepareConfig};
-use multirnet_volume::{Diagnosis, Volume};
+use multirnet_anatomy::PrepareConfig;
+use multirnet_volume::{Volume, io};
 use std::path::Path;
 
 /// Reads a scan from a file or folder; the caller decides what it can read (DICOM, NIfTI, …).
@@ -19,6 +24,8 @@ pub struct View {
     pub lungs: Volume<u8>,
     /// Positions of the lesion voxels in the arrays.
     pub lesion_voxels: Vec<u32>,
+    /// Planes (of the first axis) that hold lesion.
+    pub lesion_planes: usize,
 }
 
 impl View {
@@ -33,18 +40,23 @@ impl View {
         if u32::try_from(image.data().len()).is_err() {
             return Err(Error::new(ErrorKind::Scan, "the view has too many voxels"));
         }
-        let lesion_voxels = lesions
+        let lesion_voxels: Vec<u32> = lesions
             .data()
             .iter()
             .enumerate()
             .filter(|(_, l)| **l != 0)
             .map(|(i, _)| i as u32)
             .collect();
+        let planes = 0..lesions.shape()[0];
+        let lesion_planes = planes
+            .filter(|&z| lesions.plane(z).iter().any(|l| *l != 0))
+            .count();
         Ok(Self {
             image,
             lesions,
             lungs,
             lesion_voxels,
+            lesion_planes,
         })
     }
 
@@ -54,13 +66,23 @@ impl View {
     }
 }
 
-/// A prepared case.
+/// A stack without a gap, prepared.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PreparedCase {
+pub struct Part {
+    /// Slices of the scan that it holds.
+    pub planes: usize,
     /// The lung box at the working spacing.
     pub local: View,
     /// The lung box at the window's shape.
     pub global: View,
+}
+
+/// A prepared case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PreparedCase {
+    /// Its stacks without a gap in which there is lung, at least one; usually it has no gap and
+    /// this is the whole scan.
+    pub parts: Vec<Part>,
     /// SHA-256 of the scan's values and shape, whatever file format held them.
     pub content: String,
     /// What the input gate warned of.
@@ -70,108 +92,90 @@ pub struct PreparedCase {
 impl PreparedCase {
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        self.local.bytes() + self.global.bytes()
+        let part = |p: &Part| p.local.bytes() + p.global.bytes();
+        self.parts.iter().map(part).sum()
     }
 }
 
-/// Reads the case's files, maps their values, and prepares both views.
+/// Reads the case's files, maps their values, and prepares both views of each stack without a gap.
 ///
 /// # Errors
-/// `Scan`, naming the file: unreadable, refused by the input gate, a mask on another grid, a normal
-/// scan with lesions, or a mask without any of the values that the manifest names.
+/// `Scan`, naming the file: as [`read_case`], or refused by the input gate.
 pub fn load_case(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<PreparedCase> {
-    let fail = |path: &Path, reason: String| Error::new(ErrorKind::Scan, reason).at(path);
-    let scan = read(&case.scan).map_err(|e| fail(&case.scan, e))?;
-    let lungs = read_lungs(case)?;
-    let config = PrepareConfig {
-        intensity: case.intensity,
-        ..config.clone()
+    let whole = read_case(case, read, config)?;
+    let content = content_digest(&whole.scan);
+    let mut prepared = PreparedCase {
+        parts: vec![],
+        content,
+        warnings: vec![],
     };
-    let prepared = multirnet_anatomy::prepare(&scan, lungs.as_ref(), &config).map_err(|e| {
-        fail(&case.scan, e.to_string()).hint(match case.intensity {
-            Intensity::Hu => "remove the scan from the manifest if it cannot be mended",
-            Intensity::Unit => "check the columns lungs and lungs_values",
-        })
-    })?;
-    let (local, global) = match read_lesions(case)? {
+    for run in &whole.runs {
+        let (scan, lungs, lesions) = whole.cut(run)?;
+        // A run may lie above or below the lungs; a whole scan without lungs is an error.
+        if whole.runs.len() > 1 && lungs.data().iter().all(|&l| l == 0) {
+            continue;
+        }
+        let (part, warnings) = part(case, &whole.prepare, &scan, &lungs, lesions.as_ref())?;
+        prepared.parts.push(part);
+        for warning in warnings {
+            if !prepared.warnings.contains(&warning) {
+                prepared.warnings.push(warning);
+            }
+        }
+    }
+    if prepared.parts.is_empty() {
+        return Err(Error::new(ErrorKind::Scan, "no slice of the scan holds lung").at(&case.scan));
+    }
+    Ok(prepared)
+}
+
+fn part(
+    case: &Case,
+    config: &PrepareConfig,
+    scan: &Volume<f32>,
+    lungs: &Volume<u8>,
+    lesions: Option<&Volume<u8>>,
+) -> Result<(Part, Vec<String>)> {
+    let prepared = multirnet_anatomy::prepare(scan, Some(lungs), config)
+        .map_err(|e| read::refused(case, e))?;
+    let (local, global) = match lesions {
         None => (
             Volume::filled(0, *prepared.local.geometry()),
             Volume::filled(0, *prepared.global.geometry()),
         ),
-        Some(mask) => {
-            let path = case.mask.as_deref().unwrap_or(&case.scan);
-            prepared
-                .labels(&mask)
-                .map_err(|e| fail(path, e.to_string()))?
-        }
+        Some(mask) => prepared
+            .labels(mask)
+            .map_err(|e| Error::new(ErrorKind::Scan, e.to_string()).at(&case.scan))?,
     };
     let quantise = |v: &Volume<f32>| v.map(|x| (x.clamp(0.0, 1.0) * 65535.0).round() as u16);
-    Ok(PreparedCase {
+    let part = Part {
+        planes: scan.shape()[0],
         local: View::new(quantise(&prepared.local), local, prepared.local_lungs)?,
         global: View::new(quantise(&prepared.global), global, prepared.global_lungs)?,
-        content: content_digest(&scan),
-        warnings: prepared.report.warnings,
-    })
+    };
+    Ok((part, prepared.report.warnings))
 }
 
 fn read_labels(path: &Path) -> Result<Volume<u8>> {
-    multirnet_volume::io::read_labels(path)
-        .map_err(|e| Error::new(ErrorKind::Scan, e.to_string()).at(path))
+    io::read_labels(path).map_err(|e| Error::new(ErrorKind::Scan, e.to_string()).at(path))
 }
 
-/// The lung mask that the manifest gives for the case, if any: the listed values only, sides as
-/// they are in the file if none are listed.
+/// The lung mask that the manifest names for the case, if any, on the grid of its file.
 ///
 /// # Errors
 /// `Scan` if the file is unreadable.
 pub fn read_lungs(case: &Case) -> Result<Option<Volume<u8>>> {
-    let Some(path) = &case.lungs else {
-        return Ok(None);
-    };
-    let labels = read_labels(path)?;
-    let values = &case.lungs_values;
-    // A value that is lung, but of which side is not known: 3.
-    let keep = |v: u8| if values.contains(&v) { 3 } else { 0 };
-    Ok(Some(if values.is_empty() {
-        labels
-    } else {
-        labels.map(keep)
-    }))
+    let labels = case.lungs.as_deref().map(read_labels).transpose()?;
+    Ok(labels.map(|l| read::lung_labels(case, l)))
 }
 
-/// The case's lesion labels on the scan's grid, `None` if the manifest names no mask.
+/// The case's lesion labels on the grid of their file, `None` if the manifest names no mask.
 ///
 /// # Errors
 /// `Scan` if the file is unreadable, or holds lesions although the class is normal.
 pub fn read_lesions(case: &Case) -> Result<Option<Volume<u8>>> {
-    let Some(path) = &case.mask else {
-        return Ok(None);
-    };
-    let mask = lesion_labels(read_labels(path)?, &case.mask_values);
-    let count = mask.data().iter().filter(|v| **v != 0).count();
-    if case.class == Diagnosis::Normal && count > 0 {
-        return Err(Error::new(
-            ErrorKind::Scan,
-            format!("the scan is of class normal, but its mask has {count} lesion voxels"),
-        )
-        .at(path)
-        .hint("correct the class, the mask, or mask_values"));
-    }
-    Ok(Some(mask))
-}
-
-/// Labels 1, 2, … for the listed values in their order, or the mask as it is.
-fn lesion_labels(mask: Volume<u8>, values: &[u8]) -> Volume<u8> {
-    if values.is_empty() {
-        return mask;
-    }
-    let label = |v: u8| {
-        values
-            .iter()
-            .position(|x| *x == v)
-            .map_or(0, |k| k as u8 + 1)
-    };
-    mask.map(label)
+    let mask = |path| read::lesion_labels(case, path, read_labels(path)?);
+    case.mask.as_deref().map(mask).transpose()
 }
 
 fn content_digest(scan: &Volume<f32>) -> String {
