@@ -1,12 +1,12 @@
 //! Cohorts: read from a manifest, or made of synthetic phantoms.
 
-use crate::config::{CohortConfig, PhantomCohort};
+use crate::config::{CohortConfig, MoreScans, PhantomCohort};
 use crate::folder::{Folder, make_dir, read_json};
 use crate::{Error, ErrorKind, Result};
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_train::{Case, Cohort};
 use multirnet_volume::{Diagnosis, io};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 impl PhantomCohort {
@@ -110,10 +110,13 @@ pub fn write_phantom(
 /// The scans of a study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudyCohort {
-    /// Those that are divided, and after them those that are trained on only.
+    /// Those that are divided, after them those that are only tested, and last those that are only
+    /// trained on.
     pub cohort: Cohort,
     /// How many are divided.
     pub divided: usize,
+    /// How many are only tested.
+    pub tested: usize,
 }
 
 impl StudyCohort {
@@ -124,9 +127,10 @@ impl StudyCohort {
         }
     }
 
-    /// Scans per class in logit order, of those that are divided.
+    /// Scans per class in logit order, of those that are divided or tested.
     pub fn class_counts(&self) -> [usize; 3] {
-        self.divided().class_counts()
+        let cases = self.cohort.cases[..self.divided + self.tested].to_vec();
+        Cohort { cases }.class_counts()
     }
 }
 
@@ -155,27 +159,37 @@ fn gather(
     folder: &Folder,
     make: &mut dyn FnMut(&PhantomCohort, &Path) -> Result<Cohort>,
 ) -> Result<StudyCohort> {
-    let mut scans = |manifest: &Option<PathBuf>, phantoms: &Option<PhantomCohort>, to: &Path| match (
-        manifest, phantoms,
-    ) {
-        (Some(path), _) => Cohort::read_in(path, config.data.as_deref())
+    let mut scans = |scans: &MoreScans, to: &Path| match (&scans.manifest, &scans.phantoms) {
+        (Some(path), _) => Cohort::read_in(path, scans.data.as_deref())
             .map_err(|e| Error::caused(ErrorKind::Cohort, e)),
         (None, Some(phantoms)) => make(phantoms, to),
         (None, None) => Err(Error::new(ErrorKind::Config, "the study has no scans")),
     };
-    let mut cases = scans(&config.manifest, &config.phantoms, &folder.cohort())?.cases;
+    let own = MoreScans {
+        manifest: config.manifest.clone(),
+        phantoms: config.phantoms.clone(),
+        data: config.data.clone(),
+    };
+    let mut cases = scans(&own, &folder.cohort())?.cases;
     let divided = cases.len();
-    for (i, more) in config.training.iter().enumerate() {
-        let mut more = scans(&more.manifest, &more.phantoms, &folder.training(i))?.cases;
-        for case in &mut more {
-            // Folds of a manifest that is not divided mean nothing here.
-            case.fold = None;
+    let mut tested = 0;
+    for (name, all) in [("test", &config.test), ("training", &config.training)] {
+        for (i, more) in all.iter().enumerate() {
+            let mut more = scans(more, &folder.more(name, i))?.cases;
+            for case in &mut more {
+                // Folds of scans that are not divided mean nothing here.
+                case.fold = None;
+            }
+            cases.append(&mut more);
         }
-        cases.append(&mut more);
+        if name == "test" {
+            tested = cases.len() - divided;
+        }
     }
     Ok(StudyCohort {
         cohort: Cohort { cases },
         divided,
+        tested,
     })
 }
 

@@ -47,7 +47,7 @@ pub struct StudyConfig {
 }
 
 /// The scans of a study: those that are divided into sides, which a manifest names or which are
-/// phantoms, and others that are trained on only.
+/// phantoms, and others that are only tested or only trained on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CohortConfig {
@@ -57,25 +57,31 @@ pub struct CohortConfig {
     /// Synthetic phantoms, made in the study's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantoms: Option<PhantomCohort>,
-    /// Folder that paths in manifests are relative to; default: each manifest's own folder.
+    /// Folder that paths in the manifest are relative to; default: the manifest's own folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// Scans that are on the test side; not with several folds, which would test them several times.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<MoreScans>,
     /// Scans that are on the training side of every division, but for those of patients that a
     /// division tests or validates on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub training: Vec<TrainingScans>,
+    pub training: Vec<MoreScans>,
 }
 
-/// Scans that are trained on only.
+/// Scans of a study that are not divided.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct TrainingScans {
+pub struct MoreScans {
     /// A manifest, as in [`CohortConfig`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub manifest: Option<PathBuf>,
     /// Synthetic phantoms, made in the study's folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phantoms: Option<PhantomCohort>,
+    /// As in [`CohortConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
 }
 
 /// A cohort of synthetic phantoms.
@@ -194,6 +200,10 @@ impl StudyConfig {
             }
         }
         self.cohort.validate()?;
+        if self.folds.len() > 1 && !self.cohort.test.is_empty() {
+            return Err(bad("cohort.test cannot stand beside several folds".into())
+                .hint("each fold would test those scans again; divide them, or run one fold"));
+        }
         self.check_groups()?;
         if let Some(id) = &self.reference
             && !seen.contains(id)
@@ -327,25 +337,29 @@ impl CohortConfig {
     /// Makes paths, which are relative to `folder`, absolute, so that a study can be gone on with
     /// from anywhere.
     pub(crate) fn resolve(&mut self, folder: &Path) {
-        let training = self.training.iter_mut().map(|t| &mut t.manifest);
-        for path in training
-            .chain([&mut self.manifest, &mut self.data])
-            .flatten()
-        {
+        let more = self.test.iter_mut().chain(&mut self.training);
+        let more = more.flat_map(|m| [&mut m.manifest, &mut m.data]);
+        let own = [&mut self.manifest, &mut self.data];
+        for path in more.chain(own).flatten() {
             *path = absolute(&folder.join(&path));
         }
     }
 
     /// Puts the manifest at `path` (relative to the working folder) in the place of the scans that
-    /// are divided.
+    /// are divided. Its paths are relative to its own folder until [`set_data`](Self::set_data).
     pub fn set_manifest(&mut self, path: &Path) {
         self.manifest = Some(absolute(path));
         self.phantoms = None;
+        self.data = None;
     }
 
-    /// Makes paths in manifests relative to the folder `path` (relative to the working folder).
+    /// Makes the paths in all manifests for which no `data` is written relative to the folder
+    /// `path` (relative to the working folder).
     pub fn set_data(&mut self, path: &Path) {
-        self.data = Some(absolute(path));
+        let more = self.test.iter_mut().chain(&mut self.training);
+        for data in more.map(|m| &mut m.data).chain([&mut self.data]) {
+            data.get_or_insert_with(|| absolute(path));
+        }
     }
 
     /// Whether the scans that are divided are synthetic phantoms.
@@ -365,8 +379,10 @@ impl CohortConfig {
             .hint("write manifest = \"FILE\" or a table phantoms"))
         };
         one(&self.manifest, &self.phantoms, "cohort")?;
-        for scans in &self.training {
-            one(&scans.manifest, &scans.phantoms, "cohort.training")?;
+        for (name, all) in [("test", &self.test), ("training", &self.training)] {
+            for scans in all {
+                one(&scans.manifest, &scans.phantoms, &format!("cohort.{name}"))?;
+            }
         }
         Ok(())
     }

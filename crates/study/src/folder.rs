@@ -3,7 +3,7 @@
 //! | path | content |
 //! |---|---|
 //! | `study.toml` | the complete configuration |
-//! | `cohort/`, `training-N/` | synthetic phantoms and their manifest, if the study makes its own |
+//! | `cohort/`, `test-N/`, `training-N/` | synthetic phantoms and their manifest, if the study makes its own |
 //! | `init/` | models of the program that trainings begin from |
 //! | `cache/` | prepared scans, shared by all trainings |
 //! | `runs/SYSTEM/SPLIT/` | a training run (see `multirnet_train`), and `summary.json` when it is done |
@@ -29,12 +29,12 @@ pub struct Folder {
 pub struct Division {
     /// `split`, or `fold-N`.
     pub name: String,
-    /// The scans of this division: all that are divided, at their positions in the study's cohort,
-    /// and after them those that are trained on only.
+    /// The scans of this division: all that are divided or only tested, at their positions in the
+    /// study's cohort, and after them those that are only trained on.
     pub cohort: Cohort,
     /// Each scan's side.
     pub split: Split,
-    /// Patients of the scans that were to be trained on only, but are left out here because the
+    /// Patients of the scans that were to be trained on, but are left out here because the
     /// division tests or validates on them, with the number of those scans.
     pub left_out: BTreeMap<String, usize>,
 }
@@ -58,10 +58,14 @@ impl Division {
         config.folds.iter().map(fold).collect()
     }
 
-    /// `split` of the divided scans, with the others on the training side as far as none of their
-    /// patients is on another side.
+    /// `split` of the divided scans, with those that are only tested on the test side, and the
+    /// others on the training side as far as none of their patients is on another side.
     fn of(name: String, study: &StudyCohort, mut split: Split) -> Result<Self> {
-        let mut cohort = study.divided();
+        let (kept, others) = study.cohort.cases.split_at(study.divided + study.tested);
+        let mut cohort = Cohort {
+            cases: kept.to_vec(),
+        };
+        split.sides.resize(kept.len(), Side::Test);
         let held_out: HashSet<String> = cohort
             .cases
             .iter()
@@ -70,7 +74,7 @@ impl Division {
             .map(|(case, _)| case.patient.clone())
             .collect();
         let mut left_out = BTreeMap::new();
-        for case in &study.cohort.cases[study.divided..] {
+        for case in others {
             if held_out.contains(&case.patient) {
                 *left_out.entry(case.patient.clone()).or_insert(0) += 1;
             } else {
@@ -155,9 +159,9 @@ impl Folder {
         self.root.join("cohort")
     }
 
-    /// Synthetic phantoms of the table number `index` of `cohort.training`.
-    pub fn training(&self, index: usize) -> PathBuf {
-        self.root.join(format!("training-{index}"))
+    /// Synthetic phantoms of the table number `index` of `cohort.test` or `cohort.training`.
+    pub fn more(&self, name: &str, index: usize) -> PathBuf {
+        self.root.join(format!("{name}-{index}"))
     }
 
     /// Prepared scans.

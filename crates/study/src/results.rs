@@ -4,6 +4,7 @@ use crate::Result;
 use crate::case_score::CaseScore;
 use crate::cohort::StudyCohort;
 use crate::config::{StudyConfig, SystemEntry};
+use crate::evaluation::{SourceScores, sources};
 use crate::folder::{Division, Folder};
 use crate::intervals::{Statistic, counted, interval, patients, scoring};
 use crate::scoring::read_scores;
@@ -65,6 +66,8 @@ pub struct SystemResult {
     pub parameters: usize,
     /// Lesion segmentation, if the system segments.
     pub segmentation: Option<Segmentation>,
+    /// The scores of each source of test scans by itself, in the order in which sources appear.
+    pub sources: Vec<SourceScores>,
     /// Classification, if the system classifies and there is more than one class.
     pub classification: Option<Classification>,
     /// Its scores, scan by scan.
@@ -230,6 +233,7 @@ fn system_result(
         // Weights are made when first used: counting costs next to nothing.
         parameters: train.model.init(&Device::flex()).trained_parameters(),
         segmentation: segmentation(&scores, policy, draws)?,
+        sources: sources(&scores, &config.score)?,
         classification: classification(&scores, policy, draws)?,
         scores,
     })

@@ -1,5 +1,6 @@
 //! The tables of a study: for pages, Markdown, CSV and the terminal.
 
+use crate::evaluation::METRICS;
 use crate::folder::{Folder, write, write_json};
 use crate::results::{Compared, Results, SystemResult};
 use crate::{Error, ErrorKind, Result, paper};
@@ -319,6 +320,52 @@ pub fn tests_table(results: &Results) -> Table {
     }
 }
 
+/// Lesion scores of each source of test scans by itself; `None` unless there are several.
+pub fn sources_table(results: &Results) -> Option<Table> {
+    let first = results.systems.iter().find(|s| s.segmentation.is_some())?;
+    if first.sources.len() < 2 {
+        return None;
+    }
+    let mut columns = ["Source", "System"].map(|n| column(n, false)).to_vec();
+    columns.extend(["scans", "patients"].map(|n| column(n, true)));
+    columns.extend(METRICS.map(|m| column(&format!("{}, %", m.label()), true)));
+    columns.push(column(
+        "scans without lesion, of them with a false one",
+        true,
+    ));
+    let mut rows = Vec::new();
+    for (i, source) in first.sources.iter().enumerate() {
+        for system in results.systems.iter().filter(|s| s.segmentation.is_some()) {
+            let Some(own) = system.sources.get(i) else {
+                continue;
+            };
+            let mut row = vec![
+                source.source.clone(),
+                system.label.clone(),
+                own.scans.to_string(),
+                own.patients.to_string(),
+            ];
+            row.extend(METRICS.map(|metric| {
+                let found = own.metrics.iter().find(|m| m.metric == metric);
+                found.map_or_else(String::new, |m| {
+                    with_interval(m.mean.value, Some(&m.mean), metric)
+                })
+            }));
+            let free = own.false_lesions.as_ref();
+            row.push(free.map_or_else(String::new, |f| format!("{}, {}", f.n, f.n_any)));
+            rows.push(row);
+        }
+    }
+    Some(Table {
+        caption: "Each source of test scans by itself: means over the scans that truly have \
+                  lesions, with 95 % bootstrap intervals by patient."
+            .to_owned(),
+        columns,
+        rows,
+        note: String::new(),
+    })
+}
+
 /// How much trainings vary that differ in their seed only; `None` without any.
 pub fn seeds_table(results: &Results) -> Option<Table> {
     let mut rows = Vec::new();
@@ -396,6 +443,9 @@ pub fn tables(results: &Results) -> Vec<(&'static str, Table)> {
         all.push(("table-3-classification", table));
     }
     all.push(("detection", detection_table(results)));
+    if let Some(table) = sources_table(results) {
+        all.push(("sources", table));
+    }
     if let Some(table) = seeds_table(results) {
         all.push(("seeds", table));
     }

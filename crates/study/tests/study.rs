@@ -27,6 +27,9 @@ covid19 = 4
 seed = 5
 matrix = 96
 
+[[cohort.test]]
+phantoms = { normal = 0, cap = 1, covid19 = 0, seed = 7, matrix = 96 }
+
 [[cohort.training]]
 phantoms = { normal = 1, cap = 1, covid19 = 0, seed = 6, matrix = 96 }
 
@@ -150,17 +153,19 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
         "the paper's Dice"
     );
     assert!(expected["table-3-classification.md"].contains("92.647"));
-    assert_eq!(expected["cases.csv"].lines().count(), 1 + 3 * 4);
+    assert_eq!(expected["cases.csv"].lines().count(), 1 + 3 * 5);
     // Four metrics and the accuracy over two seeds.
     assert_eq!(expected["seeds.csv"].lines().count(), 1 + 5);
-    // Other scans are trained on than those that are divided, and none of them is tested.
+    // Scans that are not divided are on their side.
     let split = parts.join("runs/net/split/split.csv");
     let split = std::fs::read_to_string(split).unwrap();
     assert_eq!(
         split.lines().filter(|l| l.contains("training-0")).count(),
         2
     );
-    assert_eq!(split.lines().filter(|l| l.ends_with(",test")).count(), 4);
+    let tested: Vec<&str> = split.lines().filter(|l| l.ends_with(",test")).collect();
+    assert_eq!(tested.len(), 5);
+    assert_eq!(tested.iter().filter(|l| l.contains("test-0")).count(), 1);
 
     let page = figures::report(&parts, &read, &mut |_| {}).unwrap();
     let html = std::fs::read_to_string(page).unwrap();
@@ -202,6 +207,7 @@ fn scans(folder: &str, names: &[&str]) -> Vec<Case> {
 fn no_patient_that_is_held_out_is_trained_on() {
     let text = STUDY
         .replacen("title", "folds = [0, 1, 2]\ntitle", 1)
+        .replacen("[[cohort.test]]", "[[cohort.training]]", 1)
         .replace("[split]", "[split]\nfolds = 3");
     let config = StudyConfig::parse(&text).unwrap();
     let mut cases = scans("main", &["a", "b", "c", "a", "b", "c"]);
@@ -209,6 +215,7 @@ fn no_patient_that_is_held_out_is_trained_on() {
     let study = StudyCohort {
         cohort: Cohort { cases },
         divided: 6,
+        tested: 0,
     };
     let divisions = Division::all(&config, &study).unwrap();
     assert_eq!(divisions.len(), 3);
@@ -332,6 +339,7 @@ fn bad_studies_are_refused_with_the_key() {
             "either a manifest or phantoms",
         ),
         ("set.run.seed = 2", "set.run.epochs = 3", "run.seed"),
+        ("reference", "folds = [0, 1]\nreference", "several folds"),
         ("replicates = 200", "replicate = 200", "replicate"),
     ] {
         let error = change(from, to);

@@ -5,7 +5,7 @@ mod source;
 mod tables;
 
 pub use pictures::case_picture;
-pub use source::{FalseLesions, KindScores, MetricIntervals, SourceScores};
+pub use source::{FalseLesions, KindScores, LARGE_MM2, METRICS, MetricIntervals, SourceScores};
 pub use tables::{cases_csv, describe, sources_csv, tables};
 
 use crate::case_score::CaseScore;
@@ -130,31 +130,34 @@ impl Evaluation {
             .transpose()
             .map_err(scoring)?;
         let scores: Vec<&CaseScore> = cases.iter().map(|c| &c.score).collect();
-        let mut sources: Vec<&str> = Vec::new();
-        for score in &scores {
-            if !sources.contains(&score.source.as_str()) {
-                sources.push(&score.source);
-            }
-        }
-        let of_source = |source: &&str| {
-            let own: Vec<&CaseScore> = scores
-                .iter()
-                .copied()
-                .filter(|s| s.source == **source)
-                .collect();
-            SourceScores::of(source, &own, config)
-        };
         Ok(Self {
             segmentation: (!overlaps.is_empty()).then(|| SegmentationScores::of(&overlaps, policy)),
             metrics,
             classification: classification(&scores, config)?,
-            sources: sources.iter().map(of_source).collect::<Result<_>>()?,
+            sources: sources(scores.iter().copied(), config)?,
             cohort,
             model,
             failed,
             cases,
         })
     }
+}
+
+/// The scores of each source among `scores` by itself, in the order in which sources appear.
+pub(crate) fn sources<'a>(
+    scores: impl IntoIterator<Item = &'a CaseScore>,
+    config: &ScoreConfig,
+) -> Result<Vec<SourceScores>> {
+    let mut sources: Vec<(&str, Vec<&CaseScore>)> = Vec::new();
+    for score in scores {
+        match sources.iter_mut().find(|s| s.0 == score.source) {
+            Some(source) => source.1.push(score),
+            None => sources.push((&score.source, vec![score])),
+        }
+    }
+    let all = sources.iter();
+    all.map(|(name, own)| SourceScores::of(name, own, config))
+        .collect()
 }
 
 /// Class scores of the scans whose class is known and was predicted; `None` without any.
