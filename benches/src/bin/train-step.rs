@@ -3,7 +3,7 @@
 //! `cargo run --release -p multirnet-benches --bin train-step -- --help`
 
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 use clap::Parser;
 use multirnet_benches::contestant::{Contestant, Entry, Precision};
 use multirnet_benches::peers::PeerArguments;
@@ -11,7 +11,7 @@ use multirnet_benches::rounds::{self, Rounds};
 use multirnet_benches::{
     Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
 };
-use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, weights};
+use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, Truth, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -84,16 +84,13 @@ struct Ours {
     adam: ModuleOptimizer,
     loss: LossConfig,
     x: Tensor<5>,
-    lesion: Tensor<5>,
-    classes: Tensor<1, Int>,
+    truth: Truth,
 }
 
 impl serving::Serve for Ours {
     fn run(&mut self) -> Result<Value> {
         let output = self.net.forward(self.x.clone());
-        let losses = self
-            .loss
-            .forward(&output, self.lesion.clone(), self.classes.clone());
+        let losses = self.loss.forward(&output, &self.truth);
         let loss = losses.total.clone().into_data().iter::<f64>().next();
         let grads = GradientsParams::from_grads(losses.total.backward(), &self.net);
         self.net = self.adam.step(LEARNING_RATE, self.net.clone(), grads);
@@ -122,10 +119,13 @@ fn serve(arguments: &[String]) -> Result<()> {
     let classes: Vec<i32> = (0..batch as i32).map(|i| i % 3).collect();
     let mut ours = Ours {
         adam: AdamConfig::new().init(),
-        loss: LossConfig::default(),
+        // What the peers compute.
+        loss: LossConfig::paper(),
         x: tensor(images),
-        lesion: tensor(masks),
-        classes: Tensor::from_data(TensorData::new(classes, [batch]), &device),
+        truth: Truth::known(
+            tensor(masks),
+            Tensor::from_data(TensorData::new(classes, [batch]), &device),
+        ),
         net,
     };
     serving::serve(json!({ "version": env!("CARGO_PKG_VERSION") }), &mut ours)
@@ -181,6 +181,7 @@ fn measure(o: &Arguments) -> Result<()> {
         .ok_or_else(|| format!("unknown preset {}: base, small or vnet5", o.preset))?;
     // Without dropout every contestant computes the same.
     (config.iterations, config.dropout) = (o.iterations, 0.0);
+    config.detach_mask = false;
     let machine = Machine::measure();
     let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
     let (weights, input) = (

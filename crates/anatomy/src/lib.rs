@@ -27,7 +27,7 @@ pub use gate::{GateConfig, GateReport, check, check_lungs, check_scan};
 pub use involvement::{Involvement, ZoneInvolvement, involvement};
 pub use kinds::{KindInvolvement, LesionKind, kind_involvement};
 pub use lungs::{LungConfig, segment_lungs};
-pub use prepare::{Intensity, PrepareConfig, Prepared, prepare, prepare_checked};
+pub use prepare::{BeyondScan, Intensity, PrepareConfig, Prepared, prepare, prepare_checked};
 pub use zones::{ZONE_NAMES, zones};
 
 /// Label of the right lung.

@@ -20,6 +20,18 @@ pub enum Intensity {
     Unit,
 }
 
+/// What the network sees beyond what was scanned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BeyondScan {
+    /// The nearest scanned voxel, repeated (ours). A scan that ends within the lungs then has no
+    /// edge there; such an edge to air makes networks mark half a lung beside it.
+    #[default]
+    Repeat,
+    /// Air.
+    Air,
+}
+
 /// How a scan is prepared. Training and inference must use the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -32,6 +44,11 @@ pub struct PrepareConfig {
     pub margin_mm: f64,
     /// Shape of the global view `(z, y, x)` (the paper's input size).
     pub global_shape: [usize; 3],
+    /// What lies beyond the ends of the scan and outside its field of view (ours).
+    pub beyond_scan: BeyondScan,
+    /// Least height of the global view's box in millimetres where the scan cuts the lungs and its
+    /// ends are repeated (ours): a thin slab keeps the proportions of a chest.
+    pub least_height_mm: f64,
     /// What the scan's values are.
     pub intensity: Intensity,
     /// Limits of the input gate.
@@ -47,6 +64,8 @@ impl Default for PrepareConfig {
             spacing_mm: [2.5, 1.5, 1.5],
             margin_mm: 10.0,
             global_shape: [32, 96, 96],
+            beyond_scan: BeyondScan::Repeat,
+            least_height_mm: 160.0,
             intensity: Intensity::Hu,
             gate: GateConfig::default(),
             lungs: LungConfig::default(),
@@ -76,6 +95,12 @@ impl PrepareConfig {
                 self.margin_mm
             ));
         }
+        if !(0.0..=1000.0).contains(&self.least_height_mm) {
+            return bad(format!(
+                "least_height_mm {} is not within 0 to 1000",
+                self.least_height_mm
+            ));
+        }
         if self.global_shape.iter().any(|n| !(1..=1024).contains(n)) {
             return bad(format!(
                 "global_shape {:?} is not within 1 to 1024 voxels",
@@ -95,11 +120,14 @@ pub struct Prepared {
     pub local: Volume<f32>,
     /// Lung mask on the grid of `local`.
     pub local_lungs: Volume<u8>,
-    /// The same box resized to the global shape, in [0, 1]. Its geometry is kept, so that
+    /// The same box resized to the global shape, in [0, 1]. It is higher than that of `local` where
+    /// a thin slab was scanned ([`PrepareConfig::least_height_mm`]). Its geometry is kept, so that
     /// resampling leads back to the scan.
     pub global: Volume<f32>,
-    /// Lung mask on the grid of `global`.
+    /// Lung mask on the grid of `global`. It and `local_lungs` are 0 beyond the scan.
     pub global_lungs: Volume<u8>,
+    /// What the views show beyond the scan.
+    pub beyond_scan: BeyondScan,
     /// What the gate found.
     pub report: GateReport,
 }
@@ -147,6 +175,28 @@ fn views(
         Intensity::Hu => config.window_hu[0] as f32,
         Intensity::Unit => 0.0,
     };
+    let repeat = config.beyond_scan == BeyondScan::Repeat;
+    // Known from the gate, so that scans without padding need no further look at their voxels.
+    let padded = repeat && report.range_hu[0] < UNSCANNED_HU;
+    let value = |hu: f32| {
+        if padded && f64::from(hu) < UNSCANNED_HU {
+            f32::NAN
+        } else {
+            (hu * scale + shift).clamp(0.0, 1.0)
+        }
+    };
+    let image_of = |part: &Part| {
+        let beyond = if repeat {
+            Beyond::Repeat
+        } else {
+            Beyond::Value(air)
+        };
+        let mut image = part.cut(scan, beyond, value);
+        if padded {
+            fill_unscanned(&mut image);
+        }
+        image
+    };
 
     let target = lungs.geometry().reoriented(Orientation::CANONICAL);
     let (low, high) = bounds(&lungs).ok_or_else(|| {
@@ -155,35 +205,89 @@ fn views(
     // The box in canonical order, from two opposite corners in world millimetres.
     let corners = [low, high].map(|b| {
         let world = scan.geometry().index_to_world(b.map(|v| v as f64));
-        target.world_to_index(world)
+        target.world_to_index(world).map(|v| v.round() as i64)
     });
     let spacing = target.spacing_mm();
     let (mut start, mut shape) = ([0i64; 3], [0usize; 3]);
     for a in 0..3 {
         let margin = (config.margin_mm / spacing[a]).round() as i64;
-        let (p, q) = (corners[0][a].round() as i64, corners[1][a].round() as i64);
+        let (p, q) = (corners[0][a], corners[1][a]);
         start[a] = p.min(q) - margin;
         shape[a] = ((p - q).unsigned_abs() as i64 + 1 + 2 * margin) as usize;
     }
-
     let part = Part::new(scan.geometry(), target.window(start, shape)?);
-    let mask = part.cut(&lungs, 0, |v| v);
-    let image = part.cut(scan, air, |hu| (hu * scale + shift).clamp(0.0, 1.0));
+    let (image, mask) = (image_of(&part), part.cut(&lungs, Beyond::Value(0), |v| v));
+
+    let last = target.shape()[0] as i64 - 1;
+    let [p, q] = corners.map(|c| c[0]);
+    let cut = [p.min(q) <= 0, p.max(q) >= last];
+    let missing = config.least_height_mm - shape[0] as f64 * spacing[0];
+    let taller = if repeat && missing > 0.0 && cut.contains(&true) {
+        let share = missing / if cut == [true; 2] { 2.0 } else { 1.0 };
+        let more = (share / spacing[0]).ceil() as usize;
+        let [below, above] = cut.map(|end| if end { more } else { 0 });
+        let start = [start[0] - below as i64, start[1], start[2]];
+        let shape = [shape[0] + below + above, shape[1], shape[2]];
+        let part = Part::new(scan.geometry(), target.window(start, shape)?);
+        Some((image_of(&part), part.cut(&lungs, Beyond::Value(0), |v| v)))
+    } else {
+        None
+    };
+    let (coarse, coarse_mask) = taller.as_ref().map_or((&image, &mask), |(i, m)| (i, m));
     let local = image.geometry().with_spacing(config.spacing_mm)?;
-    let global = image.geometry().with_shape(config.global_shape)?;
+    let global = coarse.geometry().with_shape(config.global_shape)?;
     Ok(Prepared {
         local: image.resample_linear(&local, 0.0),
         local_lungs: mask.resample_nearest(&local, 0),
-        global: image.resample_linear(&global, 0.0),
-        global_lungs: mask.resample_nearest(&global, 0),
+        global: coarse.resample_linear(&global, 0.0),
+        global_lungs: coarse_mask.resample_nearest(&global, 0),
+        beyond_scan: config.beyond_scan,
         lungs,
         report,
     })
 }
 
+/// Values below are padding outside the scanner's field of view, not air: scanners write −2000,
+/// −2048 or −3024 there.
+const UNSCANNED_HU: f64 = -1500.0;
+
+/// Replaces voxels that are not numbers by the nearest scanned voxel of their row; rows without any
+/// by the nearest row of their slice that has some; slices without any by air (0).
+fn fill_unscanned(image: &mut Volume<f32>) {
+    let [_, ny, nx] = image.shape();
+    image
+        .data_mut()
+        .par_chunks_mut(ny * nx)
+        .filter(|plane| plane.iter().any(|v: &f32| v.is_nan()))
+        .for_each(|plane| {
+            let mut filled = Vec::new();
+            for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
+                let Some(first) = row.iter().position(|v| !v.is_nan()) else {
+                    continue;
+                };
+                filled.push(y);
+                let value = row[first];
+                row[..first].fill(value);
+                let mut value = value;
+                for v in row[first..].iter_mut() {
+                    if v.is_nan() {
+                        *v = value;
+                    }
+                    value = *v;
+                }
+            }
+            for y in (0..ny).filter(|y| !filled.contains(y)).collect::<Vec<_>>() {
+                match filled.iter().min_by_key(|f| f.abs_diff(y)) {
+                    Some(&f) => plane.copy_within(f * nx..(f + 1) * nx, y * nx),
+                    None => plane[y * nx..(y + 1) * nx].fill(0.0),
+                }
+            }
+        });
+}
+
 impl Prepared {
     /// A label map of the scan on the grids of the local and the global view, by nearest
-    /// neighbour.
+    /// neighbour; beyond the scan as the views: repeated or 0.
     ///
     /// # Errors
     /// `Mismatch` if `mask` is not on the scan's grid.
@@ -195,10 +299,18 @@ impl Prepared {
             )
             .hint("resample the mask onto the scan first")
         })?;
-        Ok((
-            mask.resample_nearest(self.local.geometry(), 0),
-            mask.resample_nearest(self.global.geometry(), 0),
-        ))
+        let views = [&self.local, &self.global].map(|view| -> Result<_> {
+            let grid = view.geometry();
+            if self.beyond_scan == BeyondScan::Air {
+                return Ok(mask.resample_nearest(grid, 0));
+            }
+            // A lesion at the end of the scan goes on in the repeated slices, as the image does.
+            let part = Part::around(mask.geometry(), grid)?;
+            let whole = part.cut(mask, Beyond::Repeat, |v| v);
+            Ok(whole.resample_nearest(grid, 0))
+        });
+        let [local, global] = views;
+        Ok((local?, global?))
     }
 }
 
@@ -262,6 +374,15 @@ fn scaling(scan: &Volume<f32>, config: &PrepareConfig) -> (f32, f32) {
     }
 }
 
+/// What a box shows beyond the scan.
+#[derive(Debug, Clone, Copy)]
+enum Beyond<T> {
+    /// The nearest voxel of the scan.
+    Repeat,
+    /// This value.
+    Value(T),
+}
+
 /// The lung box in canonical order, and where its voxels lie in the scan.
 struct Part {
     geometry: Geometry,
@@ -307,48 +428,74 @@ impl Part {
         }
     }
 
-    /// The box of `volume`, which lies on the scan's grid, with `outside` beyond it; every value
+    /// The smallest box of the scan's voxels, in canonical order, that covers `grid`.
+    fn around(scan: &Geometry, grid: &Geometry) -> Result<Self> {
+        let target = scan.reoriented(Orientation::CANONICAL);
+        let last = grid.shape().map(|n| n as f64 - 1.0);
+        let corners = [[0.0; 3], last].map(|c| target.world_to_index(grid.index_to_world(c)));
+        let ends = std::array::from_fn::<_, 3, _>(|a| {
+            let (p, q) = (corners[0][a], corners[1][a]);
+            [p.min(q).floor() as i64, p.max(q).ceil() as i64]
+        });
+        let start = ends.map(|[low, _]| low);
+        let shape = ends.map(|[low, high]| (high - low) as usize + 1);
+        Ok(Self::new(scan, target.window(start, shape)?))
+    }
+
+    /// The box of `volume`, which lies on the scan's grid, with `beyond` outside it; every value
     /// goes through `value`. Only the box is copied, not the scan.
     fn cut<T: Voxel>(
         &self,
         volume: &Volume<T>,
-        outside: T,
+        beyond: Beyond<T>,
         value: impl Fn(T) -> T + Sync,
     ) -> Volume<T> {
         let [_, ny, nx] = self.geometry.shape();
-        let (outside, data) = (value(outside), volume.data());
+        let data = volume.data();
         let [rows_z, rows_y, columns] = &self.inside;
         let mut out = Volume::filled(T::from_f64(0.0), self.geometry);
+        let nearest = |i: usize, range: &Range<usize>| i.clamp(range.start, range.end - 1);
+        let empty = rows_z.is_empty() || rows_y.is_empty() || columns.is_empty();
         out.data_mut()
             .par_chunks_mut(ny * nx)
             .enumerate()
             .for_each(|(z, plane)| {
                 for (y, line) in plane.chunks_exact_mut(nx).enumerate() {
-                    if !rows_z.contains(&z) || !rows_y.contains(&y) || columns.is_empty() {
-                        line.fill(outside);
-                        continue;
-                    }
-                    line[..columns.start].fill(outside);
-                    line[columns.end..].fill(outside);
+                    let inside = rows_z.contains(&z) && rows_y.contains(&y);
+                    let (z, y) = match beyond {
+                        Beyond::Repeat if empty => continue,
+                        Beyond::Repeat => (nearest(z, rows_z), nearest(y, rows_y)),
+                        Beyond::Value(_) if inside && !empty => (z, y),
+                        Beyond::Value(outside) => {
+                            line.fill(value(outside));
+                            continue;
+                        }
+                    };
                     let at = |x: usize| {
                         let steps = [z, y, x].into_iter().zip(self.step);
                         (self.origin + steps.map(|(i, s)| i as i64 * s).sum::<i64>()) as usize
                     };
-                    let line = &mut line[columns.clone()];
                     let first = at(columns.start);
+                    let part = &mut line[columns.clone()];
                     match self.step[2] {
                         1 => {
-                            let source = &data[first..first + line.len()];
-                            for (to, &v) in line.iter_mut().zip(source) {
+                            let source = &data[first..first + part.len()];
+                            for (to, &v) in part.iter_mut().zip(source) {
                                 *to = value(v);
                             }
                         }
                         step => {
-                            for (i, to) in line.iter_mut().enumerate() {
+                            for (i, to) in part.iter_mut().enumerate() {
                                 *to = value(data[(first as i64 + i as i64 * step) as usize]);
                             }
                         }
                     }
+                    let [before, after] = match beyond {
+                        Beyond::Repeat => [line[columns.start], line[columns.end - 1]],
+                        Beyond::Value(outside) => [value(outside); 2],
+                    };
+                    line[..columns.start].fill(before);
+                    line[columns.end..].fill(after);
                 }
             });
         out

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{normal, phantom};
-use multirnet_anatomy::{ErrorKind, Intensity, PrepareConfig, prepare};
+use multirnet_anatomy::{BeyondScan, ErrorKind, Intensity, PrepareConfig, prepare};
 use multirnet_volume::{Diagnosis, Orientation, Volume};
 
 #[test]
@@ -232,4 +232,105 @@ fn the_configuration_goes_through_toml_and_unknown_keys_do_not() {
             "{unknown}"
         );
     }
+}
+
+/// The slices `z` of a canonical scan as a scan of their own.
+fn slab<T: multirnet_volume::Voxel>(volume: &Volume<T>, z: std::ops::Range<usize>) -> Volume<T> {
+    let [_, ny, nx] = volume.shape();
+    let part = volume.crop([z.start, 0, 0], [z.len(), ny, nx]);
+    part.expect("slices of the scan")
+}
+
+#[test]
+fn a_slab_repeats_its_ends_and_keeps_the_proportions_of_a_chest() {
+    let phantom = phantom(5, Diagnosis::Covid19, 96);
+    let (ct, lungs, lesions) = (&phantom.ct, &phantom.lungs, &phantom.lesions);
+    let middle = ct.shape()[0] / 2;
+    let cut = middle..middle + 9;
+    let (scan, mask) = (slab(ct, cut.clone()), slab(lungs, cut.clone()));
+    let config = PrepareConfig::default();
+    let prepared = prepare(&scan, Some(&mask), &config).expect("a slab of a chest");
+    let truth = slab(lesions, cut);
+    assert!(truth.data().iter().any(|&l| l != 0), "the slab has lesions");
+    let labels = prepared.labels(&truth).expect("the same grid");
+    let height = |v: &Volume<f32>| v.shape()[0] as f64 * v.geometry().spacing_mm()[0];
+    assert!(height(&prepared.global) >= config.least_height_mm - 1e-6);
+    assert!(height(&prepared.local) < height(&prepared.global));
+
+    for (view, labels) in [(&prepared.local, labels.0), (&prepared.global, labels.1)] {
+        let [nz, ny, nx] = view.shape();
+        let beyond = |z: usize| {
+            let world = view.geometry().index_to_world([z as f64, 0.0, 0.0]);
+            let at = scan.geometry().world_to_index(world)[0];
+            [at < 0.0, at > scan.shape()[0] as f64 - 1.0]
+        };
+        let mut repeated = [0, 0];
+        for z in 0..nz {
+            let [below, above] = beyond(z);
+            let same = if below && z + 1 < nz {
+                z + 1
+            } else {
+                z - usize::from(above)
+            };
+            if same == z || beyond(same) != [below, above] {
+                continue;
+            }
+            repeated[usize::from(above)] += 1;
+            for y in 0..ny {
+                for x in 0..nx {
+                    assert_eq!(view.at([z, y, x]), view.at([same, y, x]));
+                    assert_eq!(labels.at([z, y, x]), labels.at([same, y, x]));
+                }
+            }
+        }
+        assert!(repeated.iter().all(|&n| n > 0), "both ends: {repeated:?}");
+    }
+    let air = PrepareConfig {
+        beyond_scan: BeyondScan::Air,
+        ..config
+    };
+    let prepared = prepare(&scan, Some(&mask), &air).expect("a slab of a chest");
+    assert_eq!(height(&prepared.global), {
+        let box_mm = 9.0 * scan.geometry().spacing_mm()[0];
+        let margin =
+            scan.geometry().spacing_mm()[0] * (10.0 / scan.geometry().spacing_mm()[0]).round();
+        box_mm + 2.0 * margin
+    });
+    assert!(prepared.global.plane(0).iter().all(|&v| v == 0.0));
+}
+
+#[test]
+fn outside_the_field_of_view_the_nearest_scanned_voxel_is_repeated() {
+    let phantom = normal();
+    let mut scan = phantom.ct.clone();
+    let [_, ny, nx] = scan.shape();
+    // A narrow round field of view that cuts through both lungs.
+    let outside = |y: usize, x: usize| {
+        let [dy, dx] = [y as f64 - ny as f64 / 2.0, x as f64 - nx as f64 / 2.0];
+        dy.hypot(dx) > 0.25 * nx as f64
+    };
+    for (i, v) in scan.data_mut().iter_mut().enumerate() {
+        if outside(i / nx % ny, i % nx) {
+            *v = -3024.0;
+        }
+    }
+    let config = PrepareConfig::default();
+    let repeated = prepare(&scan, Some(&phantom.lungs), &config).expect("a chest CT");
+    let air = PrepareConfig {
+        beyond_scan: BeyondScan::Air,
+        ..config
+    };
+    let air = prepare(&scan, Some(&phantom.lungs), &air).expect("a chest CT");
+    let [nz, ny, nx] = repeated.local.shape();
+    let (mut filled, mut emptied) = (0, 0);
+    for z in [nz / 3, nz / 2] {
+        for y in ny / 3..2 * ny / 3 {
+            // Left of the field of view: what its border shows.
+            filled += usize::from(repeated.local.at([z, y, 0]) > 0.0);
+            emptied += usize::from(air.local.at([z, y, 0]) > 0.0);
+        }
+    }
+    assert!(filled > 0 && emptied == 0, "{filled} {emptied}");
+    assert!(repeated.local.data().iter().all(|v| v.is_finite()));
+    assert_eq!(nx, air.local.shape()[2]);
 }

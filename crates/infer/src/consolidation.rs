@@ -92,7 +92,7 @@ fn mark(mask: &mut Volume<u8>, values: &[f32], test: impl Fn(f32) -> bool + Sync
 #[cfg(test)]
 mod tests {
     use super::*;
-    use multirnet_anatomy::GateReport;
+    use multirnet_anatomy::{BeyondScan, GateReport};
     use multirnet_volume::Geometry;
 
     /// A lung with two airless balls of 9 voxels across and a thin vessel; only the first ball
@@ -118,6 +118,7 @@ mod tests {
             global_lungs: lungs.clone(),
             local_lungs: lungs,
             local,
+            beyond_scan: BeyondScan::default(),
             report: GateReport::default(),
         };
         (lesion, prepared)

@@ -6,7 +6,7 @@ use crate::network::{Block, Cams, check_output, check_tile};
 use crate::tiles::{blocks, plan_tiles, voxels};
 use crate::windows::{Region, clip, plan_windows};
 use crate::{Network, Pipeline, PredictOptions, Probabilities, Result, Stage, Stitcher};
-use multirnet_anatomy::Prepared;
+use multirnet_anatomy::{BeyondScan, Prepared};
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use rayon::prelude::*;
 use std::time::Instant;
@@ -324,7 +324,10 @@ fn run_fine(
             let shape = batch[0].shape;
             let mut data = Vec::with_capacity(batch.len() * shape.iter().product::<usize>());
             for region in batch {
-                let window = prepared.local.window(region.start, shape, 0.0)?;
+                let window = match prepared.beyond_scan {
+                    BeyondScan::Repeat => prepared.local.window_repeated(region.start, shape)?,
+                    BeyondScan::Air => prepared.local.window(region.start, shape, 0.0)?,
+                };
                 data.extend_from_slice(window.data());
             }
             if plan.tiles {

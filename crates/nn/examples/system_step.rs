@@ -6,7 +6,7 @@
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Int, Tensor};
 use multirnet_nn::systems::SystemConfig;
-use multirnet_nn::{LossConfig, Result};
+use multirnet_nn::{LossConfig, Result, Truth};
 use std::time::Instant;
 
 #[global_allocator]
@@ -38,11 +38,12 @@ fn time(config: &SystemConfig, batch: usize, steps: usize) {
     let x = uniform(1);
     let lesion = uniform(config.lesion_channels()).greater_elem(0.9).float();
     let classes = Tensor::<1, Int>::zeros([batch], &device);
+    let truth = Truth::known(lesion, classes);
     let loss = LossConfig::default();
     let mut times = [vec![], vec![], vec![], vec![]];
     for step in 0..=steps {
         let begin = (Instant::now(), processor());
-        let losses = loss.score(&net.answer(x.clone()), lesion.clone(), classes.clone());
+        let losses = loss.score(&net.answer(x.clone()), &truth);
         let forward = begin.0.elapsed().as_secs_f64();
         let grads = losses.total.backward();
         let backward = begin.0.elapsed().as_secs_f64();

@@ -55,6 +55,12 @@ pub trait Compute {
     /// The sum of two maps of the same shape.
     fn add(&self, a: Self::Map, b: Self::Map) -> Self::Map;
 
+    /// The same map, cut off from the gradient. It changes no value, so that whoever computes no
+    /// gradients leaves it as it is.
+    fn detach(&self, x: Self::Map) -> Self::Map {
+        x
+    }
+
     /// Global average pooling of each map, concatenation, dropout, linear layer.
     fn head(&self, maps: [Self::Map; 2], dropout: &Dropout, linear: &Linear) -> Self::Vector;
 }
@@ -113,6 +119,10 @@ impl Compute for Eager {
 
     fn add(&self, a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
         a + b
+    }
+
+    fn detach(&self, x: Tensor<5>) -> Tensor<5> {
+        x.detach()
     }
 
     fn head(&self, maps: [Tensor<5>; 2], dropout: &Dropout, linear: &Linear) -> Tensor<2> {

@@ -68,6 +68,14 @@ pub struct MultiRNetConfig {
     pub scale_weights: [f64; 4],
     /// How the lesion map enters the classification subnet.
     pub mask_feedback: MaskFeedback,
+    /// Whether the lesion map that enters the classification subnet is cut off from the gradient
+    /// (ours: true; the paper does not say). If not, the classes' loss reaches the lesion map
+    /// through it and spoils it. Only training is concerned.
+    pub detach_mask: bool,
+    /// Factor on the first weights of the maps' upsampling, `UP_i`, and so on the first logits of
+    /// lesions (ours: 5; 1 is plain upsampling, which with Σ ω = 1 starts with all probabilities
+    /// near one half). Only new nets are concerned.
+    pub logit_gain: f64,
     /// Channels of the six classification modules (paper: 16, 32, 64, 128, 128, 256).
     pub class_channels: [usize; 6],
     /// Dropout before the classifier's linear layer (ours: 0.3).
@@ -101,6 +109,8 @@ impl MultiRNetConfig {
             lesion_channels: 1,
             scale_weights: [0.4, 0.3, 0.2, 0.1],
             mask_feedback: MaskFeedback::Multiply,
+            detach_mask: true,
+            logit_gain: 5.0,
             class_channels: [16, 32, 64, 128, 128, 256],
             dropout: 0.3,
             iterations: 2,
@@ -143,7 +153,7 @@ impl MultiRNetConfig {
     /// [`ErrorKind::Config`], naming the field.
     pub fn validate(&self) -> Result<()> {
         let width = |c: &usize| (1..=2048).contains(c);
-        let checks: [(bool, &str, &str); 7] = [
+        let checks: [(bool, &str, &str); 8] = [
             (
                 self.channels.iter().all(width),
                 "channels",
@@ -168,6 +178,11 @@ impl MultiRNetConfig {
                 self.scale_weights.iter().all(|w| w.is_finite()),
                 "scale_weights",
                 "each must be a finite number",
+            ),
+            (
+                self.logit_gain.is_finite() && self.logit_gain > 0.0,
+                "logit_gain",
+                "must be above 0",
             ),
             (
                 (0.0..1.0).contains(&self.dropout),

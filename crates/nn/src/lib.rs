@@ -35,6 +35,6 @@ pub use compute::{Compute, Eager};
 pub use config::{ClassFrom, MaskFeedback, MultiRNetConfig, Norm};
 pub use device::DeviceChoice;
 pub use error::{Error, ErrorKind, Result};
-pub use losses::{LossConfig, Losses, SegmentationLoss};
+pub use losses::{LossConfig, Losses, SegmentationLoss, Truth, TverskyWindows};
 pub use nets::{GradCam, MultiRNet, Output, Pass};
 pub use systems::{Answer, AnyNet, Net, NetConfig, System, SystemCard, SystemConfig};

@@ -3,7 +3,7 @@
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, Output, weights};
+use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, Output, Truth, weights};
 use safetensors::{SafeTensors, tensor::TensorView};
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,9 +18,14 @@ impl<'a> Golden<'a> {
     fn read(bytes: &'a [u8]) -> Self {
         let (_, metadata) = SafeTensors::read_metadata(bytes).unwrap();
         let config = &metadata.metadata().as_ref().unwrap()["config"];
+        let config: MultiRNetConfig = serde_json::from_str(config).unwrap();
         Self {
             file: SafeTensors::deserialize(bytes).unwrap(),
-            config: serde_json::from_str(config).unwrap(),
+            // The classes' loss reaches the lesion map in the other implementation.
+            config: MultiRNetConfig {
+                detach_mask: false,
+                ..config
+            },
         }
     }
 
@@ -128,8 +133,13 @@ fn compare(bytes: &[u8]) {
     let output = net.forward(golden.tensor("x", &device));
     golden.check_output("train", &output);
 
-    let truth = golden.tensor("lesion", &device);
-    let losses = LossConfig::default().forward(&output, truth, golden.classes(&device));
+    let truth = Truth::known(golden.tensor("lesion", &device), golden.classes(&device));
+    // The mean over windows and channels.
+    let loss = LossConfig {
+        union_weight: 0.0,
+        ..LossConfig::paper()
+    };
+    let losses = loss.forward(&output, &truth);
     golden.check("loss/total", data(losses.total.clone()), 0.0);
     golden.check("loss/segmentation", data(losses.segmentation), 0.0);
     golden.check("loss/classification", data(losses.classification), 0.0);

@@ -7,7 +7,8 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use multirnet_nn::{
-    DeviceChoice, LossConfig, MaskFeedback, MultiRNet, MultiRNetConfig, Norm, Output, weights,
+    DeviceChoice, LossConfig, MaskFeedback, MultiRNet, MultiRNetConfig, Norm, Output, Truth,
+    weights,
 };
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -117,7 +118,8 @@ fn everything(bytes: &[u8], shape: [usize; 3], device: &Device) -> Named {
     let batch = Batch::new(&config, shape, &training);
     let output = net.forward(batch.image);
     outputs("training", &output, &mut all);
-    let losses = LossConfig::default().forward(&output, batch.lesion, batch.classes);
+    let truth = Truth::known(batch.lesion, batch.classes);
+    let losses = LossConfig::default().forward(&output, &truth);
     for (name, loss) in [
         ("total", &losses.total),
         ("segmentation", &losses.segmentation),

@@ -226,6 +226,34 @@ fn fusion_starts_as_nearest_neighbour_upsampling() {
             .init(&device)
             .forward(x.clone());
         assert_eq!(values(got), values(want.clone()), "{factor}");
+        let got = FusionUpConfig::new(2, factor)
+            .with_gain(4.0)
+            .init(&device)
+            .forward(x.clone());
+        assert_eq!(
+            values(got),
+            values(want.clone().mul_scalar(4.0)),
+            "{factor}"
+        );
         want = nearest_up2(want);
+    }
+}
+
+#[test]
+fn the_classes_loss_reaches_the_lesion_map_only_where_it_is_not_cut_off() {
+    let device = Device::flex().autodiff();
+    for detach_mask in [true, false] {
+        let config = MultiRNetConfig {
+            detach_mask,
+            iterations: 0,
+            ..tiny()
+        };
+        let net = config.init(&device);
+        let x = Tensor::<5>::random([1, 1, 16, 16, 16], Distribution::Default, &device);
+        let logits = net.forward(x).passes[0].class_logits.clone().unwrap();
+        let grads = logits.square().sum().backward();
+        let slope = net.segmentation.fusion.ups[0].weight.val().grad(&grads);
+        let moved = slope.is_some_and(|s| values(s).iter().any(|v| *v != 0.0));
+        assert_eq!(moved, !detach_mask);
     }
 }

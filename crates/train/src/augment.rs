@@ -3,10 +3,11 @@
 //! Flip, rotation and scale are joined into one resampling of the scan around the window's centre,
 //! so that rotated corners show what really lies there; intensity follows.
 
-use crate::random::{normal, symmetric, unit};
+use crate::random::{below, normal, symmetric, unit};
 use crate::{Error, ErrorKind, Result};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// How windows are varied. Each part is drawn for each window by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +31,12 @@ pub struct AugmentConfig {
     pub brightness: f64,
     /// Largest standard deviation of noise, in units of the window.
     pub noise: f64,
+    /// Probability that the scan ends within the window, below, above or on both sides: what lies
+    /// beyond repeats the last slice. Half of these windows keep at most a quarter of their slices,
+    /// down to a single one, as slabs and single slices do.
+    pub cut: f64,
+    /// Probability that the field of view ends within the window, at one to four sides.
+    pub narrow: f64,
 }
 
 impl Default for AugmentConfig {
@@ -44,6 +51,8 @@ impl Default for AugmentConfig {
             contrast: 0.1,
             brightness: 0.03,
             noise: 0.03,
+            cut: 0.25,
+            narrow: 0.05,
         }
     }
 }
@@ -55,6 +64,8 @@ impl AugmentConfig {
             flip: 0.0,
             affine: 0.0,
             intensity: 0.0,
+            cut: 0.0,
+            narrow: 0.0,
             ..Self::default()
         }
     }
@@ -83,6 +94,8 @@ impl AugmentConfig {
             ),
             ("brightness", share(self.brightness), "from 0 to 1"),
             ("noise", share(self.noise), "from 0 to 1"),
+            ("cut", share(self.cut), "from 0 to 1"),
+            ("narrow", share(self.narrow), "from 0 to 1"),
         ];
         match checks.iter().find(|c| !c.1) {
             None => Ok(()),
@@ -131,6 +144,35 @@ impl AugmentConfig {
         for v in image {
             *v = ((*v - 0.5) * contrast + 0.5 + brightness + noise * normal(rng)).clamp(0.0, 1.0);
         }
+    }
+}
+
+impl AugmentConfig {
+    /// Draws the part of a window of `shape` voxels that was scanned; `None` if it is the whole.
+    pub(crate) fn draw_ends(
+        &self,
+        rng: &mut Pcg64Mcg,
+        shape: [usize; 3],
+    ) -> Option<[Range<usize>; 3]> {
+        let (cut, narrow) = (unit(rng) < self.cut, unit(rng) < self.narrow);
+        let mut kept = shape.map(|n| 0..n);
+        if cut {
+            let most = if unit(rng) < 0.5 {
+                shape[0].div_ceil(4)
+            } else {
+                shape[0]
+            };
+            let height = 1 + below(rng, most);
+            let start = below(rng, shape[0] - height + 1);
+            kept[0] = start..start + height;
+        }
+        if narrow {
+            for (side, n) in kept[1..].iter_mut().zip(&shape[1..]) {
+                // At least half of the width stays.
+                *side = below(rng, n / 4 + 1)..n - below(rng, n / 4 + 1);
+            }
+        }
+        (cut || narrow).then_some(kept)
     }
 }
 
@@ -240,5 +282,31 @@ mod tests {
         };
         let e = config.validate().unwrap_err();
         assert!(e.to_string().contains("augment.scale"), "{e}");
+    }
+
+    #[test]
+    fn scans_end_where_they_are_drawn_to_end() {
+        let shape = [32, 48, 48];
+        let config = AugmentConfig {
+            cut: 0.5,
+            narrow: 0.2,
+            ..AugmentConfig::none()
+        };
+        let drawn: Vec<_> = (0..400)
+            .map(|seed| config.draw_ends(&mut keyed(&[seed]), shape))
+            .collect();
+        let some: Vec<_> = drawn.iter().flatten().collect();
+        for kept in &some {
+            for (range, n) in kept.iter().zip(shape) {
+                assert!(range.start < range.end && range.end <= n);
+            }
+            assert!(kept[1].len() >= 24 && kept[2].len() >= 24);
+        }
+        // 1 − 0.5 · 0.8 of the windows.
+        assert!((200..280).contains(&some.len()), "{}", some.len());
+        assert!(some.iter().any(|k| k[0].len() == 1));
+        assert!(some.iter().any(|k| k[0].len() > 24 && k[0].len() < 32));
+        let whole = AugmentConfig::none().draw_ends(&mut keyed(&[1]), shape);
+        assert_eq!(whole, None);
     }
 }

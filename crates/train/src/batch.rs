@@ -1,19 +1,17 @@
 //! From windows to tensors, and from the net's output to quick scores.
 
+use crate::known::Known;
 use crate::log::{MeanLosses, ValidationRecord};
 use crate::window::{ViewKind, Window};
 use crate::{Error, ErrorKind, Result};
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use multirnet_nn::{Answer, Losses};
+use burn::tensor::{Device, Tensor, TensorData};
+use multirnet_nn::{Answer, Losses, Truth};
 
 /// A batch on a device.
 pub(crate) struct Batch {
     /// `[b, 1, d, h, w]`.
     pub image: Tensor<5>,
-    /// `[b, K, d, h, w]`, 0 or 1.
-    pub lesion: Tensor<5>,
-    /// `[b]`.
-    pub classes: Tensor<1, Int>,
+    pub truth: Truth,
 }
 
 impl Batch {
@@ -26,16 +24,23 @@ impl Batch {
             .collect();
         let mut lesion = Vec::with_capacity(b * channels * d * h * w);
         for window in windows {
+            let kinds = channels > 1 && window.known.kinds;
             for channel in 0..channels {
-                let is = |l: u8| l != 0 && (channels == 1 || usize::from(l) == channel + 1);
+                let is = |l: u8| l != 0 && (!kinds || usize::from(l) == channel + 1);
                 lesion.extend(window.labels.iter().map(|&l| f32::from(u8::from(is(l)))));
             }
         }
         let classes: Vec<i64> = windows.iter().map(|v| v.class as i64).collect();
+        let knows = |what: fn(&Known) -> bool| windows.iter().map(|v| what(&v.known)).collect();
         Self {
             image: Tensor::from_data(TensorData::new(image, [b, 1, d, h, w]), device),
-            lesion: Tensor::from_data(TensorData::new(lesion, [b, channels, d, h, w]), device),
-            classes: Tensor::from_data(TensorData::new(classes, [b]), device),
+            truth: Truth {
+                lesion: Tensor::from_data(TensorData::new(lesion, [b, channels, d, h, w]), device),
+                classes: Tensor::from_data(TensorData::new(classes, [b]), device),
+                knows_lesion: knows(|k| k.lesion),
+                knows_kinds: knows(|k| k.kinds),
+                knows_class: knows(|k| k.class),
+            },
         }
     }
 }
@@ -181,15 +186,30 @@ mod tests {
             image: vec![0.5; 4],
             labels: vec![0, 1, 2, 3],
             class: 2,
+            known: Known::ALL,
             kind: ViewKind::Local,
             case: 0,
         };
         let device = Device::flex();
-        let channels = |k: usize| {
-            let batch = Batch::new(std::slice::from_ref(&window), [1, 2, 2], k, &device);
-            floats(batch.lesion).unwrap()
+        let channels = |k: usize, known: Known| {
+            let window = Window {
+                known,
+                ..window.clone()
+            };
+            let batch = Batch::new(&[window], [1, 2, 2], k, &device);
+            floats(batch.truth.lesion).unwrap()
         };
-        assert_eq!(channels(1), [0.0, 1.0, 1.0, 1.0]);
-        assert_eq!(channels(2), [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]);
+        let lesion = [0.0, 1.0, 1.0, 1.0];
+        assert_eq!(channels(1, Known::ALL), lesion);
+        assert_eq!(
+            channels(2, Known::ALL),
+            [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+        );
+        // Lesion of a kind that nobody named is lesion in both channels.
+        let unnamed = Known {
+            kinds: false,
+            ..Known::ALL
+        };
+        assert_eq!(channels(2, unnamed), [lesion, lesion].concat());
     }
 }

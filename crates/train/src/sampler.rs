@@ -8,7 +8,7 @@ use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
 use crate::load::{Part, PreparedCase, View};
 use crate::random::{below, keyed, shuffle, unit};
-use crate::window::{ViewKind, Window, cut};
+use crate::window::{ViewKind, Window, cut, end_scan, within};
 use crate::{Case, Cohort, Error, ErrorKind, Result};
 use multirnet_volume::Diagnosis;
 use rand_pcg::Pcg64Mcg;
@@ -99,12 +99,20 @@ impl Sampler {
         } else {
             ViewKind::Local
         };
-        let (view, centre) = place(&mut rng, prepared, kind, self.sampling.lesion_share);
+        let (view, centre) = place(&mut rng, prepared, kind, &self.sampling);
         let spacing = view.image.geometry().spacing_mm();
         let affine = self.augment.draw_affine(&mut rng, spacing);
-        let (mut image, labels) = cut(view, centre, &affine, self.sampling.window);
+        let shape = self.sampling.window;
+        let (mut image, mut labels) = cut(view, centre, &affine, shape);
         self.augment.vary_intensity(&mut rng, &mut image);
-        label(image, labels, case, kind, position)
+        // After the noise, which the repeated slices share.
+        let kept = self.augment.draw_ends(&mut rng, shape);
+        if let Some(kept) = &kept {
+            end_scan(&mut image, shape, kept);
+            end_scan(&mut labels, shape, kept);
+        }
+        let whole = kind == ViewKind::Global && kept.is_none();
+        label(image, labels, case, kind, whole, position)
     }
 }
 
@@ -232,9 +240,10 @@ impl FixedWindow {
         // Keyed by the scan's content, so that the order of the manifest plays no part.
         let content = u64::from_str_radix(prepared.content.get(..16).unwrap_or("0"), 16);
         let mut rng = keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
-        let (view, centre) = place(&mut rng, prepared, self.kind, sampling.lesion_share);
+        let (view, centre) = place(&mut rng, prepared, self.kind, sampling);
         let (image, labels) = cut(view, centre, &Affine::mirror(false), sampling.window);
-        label(image, labels, case, self.kind, self.case)
+        let whole = self.kind == ViewKind::Global;
+        label(image, labels, case, self.kind, whole, self.case)
     }
 }
 
@@ -245,11 +254,11 @@ fn place<'a>(
     rng: &mut Pcg64Mcg,
     prepared: &'a PreparedCase,
     kind: ViewKind,
-    lesion_share: f64,
+    sampling: &SamplingConfig,
 ) -> (&'a View, [f64; 3]) {
     let parts = &prepared.parts;
     let lesions: usize = parts.iter().map(|p| p.local.lesion_planes).sum();
-    let on_lesion = kind == ViewKind::Local && unit(rng) < lesion_share && lesions > 0;
+    let on_lesion = kind == ViewKind::Local && unit(rng) < sampling.lesion_share && lesions > 0;
     let planes = |p: &Part| match on_lesion {
         true => p.local.lesion_planes,
         false => p.planes,
@@ -263,11 +272,13 @@ fn place<'a>(
             None => break,
         }
     }
-    match kind {
-        ViewKind::Global => (&chosen.global, middle(&chosen.global)),
-        ViewKind::Local if on_lesion => (&chosen.local, lesion_centre(rng, &chosen.local)),
-        ViewKind::Local => (&chosen.local, lung_centre(rng, &chosen.local)),
-    }
+    let view = &chosen.local;
+    let centre = match kind {
+        ViewKind::Global => return (&chosen.global, middle(&chosen.global)),
+        ViewKind::Local if on_lesion => lesion_centre(rng, view),
+        ViewKind::Local => lung_centre(rng, view),
+    };
+    (view, within(centre, view.image.shape(), sampling.window))
 }
 
 fn middle(view: &View) -> [f64; 3] {
@@ -296,19 +307,33 @@ fn lung_centre(rng: &mut Pcg64Mcg, view: &View) -> [f64; 3] {
     middle(view)
 }
 
-/// A local window without lesion is normal, if it is known to have none; the global view has its
-/// scan's class in any case.
-fn label(image: Vec<f32>, labels: Vec<u8>, case: &Case, kind: ViewKind, position: usize) -> Window {
-    let free = kind == ViewKind::Local && labels.iter().all(|&l| l == 0);
-    // Of an unknown class nothing is said: its free windows would teach its source.
+/// A view of the `whole` has its scan's class. A part of the lungs has it too if it shows lesion and
+/// is normal otherwise, as far as lesions are known. Of a scan of unknown class no window has a
+/// class: windows without lesion would teach that its source is normal.
+fn label(
+    image: Vec<f32>,
+    labels: Vec<u8>,
+    case: &Case,
+    kind: ViewKind,
+    whole: bool,
+    position: usize,
+) -> Window {
+    let mut known = case.known();
+    let free = !whole && labels.iter().all(|&l| l == 0);
     let class = match case.class {
         Some(class) if !free => class,
         _ => Diagnosis::Normal,
     };
+    if !whole && case.class != Some(Diagnosis::Normal) {
+        known.class &= known.lesion;
+    }
+    // Where there is no lesion there is none of either kind.
+    known.kinds |= known.lesion && labels.iter().all(|&l| l == 0);
     Window {
         image,
         labels,
         class: class.index(),
+        known,
         kind,
         case: position,
     }

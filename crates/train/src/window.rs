@@ -1,7 +1,9 @@
 //! Cutting a window out of a view.
 
 use crate::augment::Affine;
+use crate::known::Known;
 use crate::load::View;
+use std::ops::Range;
 
 /// Which of the two views a window shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,6 +23,8 @@ pub struct Window {
     pub labels: Vec<u8>,
     /// Class, 0 normal, 1 CAP, 2 COVID-19.
     pub class: usize,
+    /// What of labels and class is known.
+    pub known: Known,
     /// Where it comes from.
     pub kind: ViewKind,
     /// Position of its scan in the cohort.
@@ -28,7 +32,8 @@ pub struct Window {
 }
 
 /// Image and labels of `shape` voxels around `centre` (a continuous voxel index) under `affine`;
-/// outside the view lies air (0) without lesion. Linear for the image, nearest for the labels.
+/// what lies outside the view repeats its nearest voxel. Linear for the image, nearest for the
+/// labels.
 pub(crate) fn cut(
     view: &View,
     centre: [f64; 3],
@@ -44,6 +49,45 @@ pub(crate) fn cut(
     (image, labels)
 }
 
+/// The centre nearest to `centre` whose window of `shape` voxels lies within a view of `size`
+/// voxels; the view's middle along axes where it is smaller than the window. Prediction places its
+/// windows in the same way.
+pub(crate) fn within(centre: [f64; 3], size: [usize; 3], shape: [usize; 3]) -> [f64; 3] {
+    std::array::from_fn(|a| {
+        let (last, half) = (size[a] as f64 - 1.0, (shape[a] as f64 - 1.0) / 2.0);
+        if size[a] <= shape[a] {
+            last / 2.0
+        } else {
+            centre[a].clamp(half, last - half)
+        }
+    })
+}
+
+/// Shows in place of everything outside the block `kept` (`(z, y, x)`, not empty) of a window of
+/// `shape` voxels the nearest voxel of that block: as if the scan ended there.
+pub(crate) fn end_scan<T: Copy>(data: &mut [T], shape: [usize; 3], kept: &[Range<usize>; 3]) {
+    let [_, ny, nx] = shape;
+    let [z, y, x] = kept;
+    for row in z.clone().flat_map(|z| y.clone().map(move |y| z * ny + y)) {
+        let row = &mut data[row * nx..(row + 1) * nx];
+        let (first, last) = (row[x.start], row[x.end - 1]);
+        row[..x.start].fill(first);
+        row[x.end..].fill(last);
+    }
+    let outside = |i: usize, r: &Range<usize>| i < r.start || i >= r.end;
+    for plane in z.clone() {
+        let plane = &mut data[plane * ny * nx..(plane + 1) * ny * nx];
+        for line in (0..ny).filter(|&i| outside(i, y)) {
+            let from = line.clamp(y.start, y.end - 1) * nx;
+            plane.copy_within(from..from + nx, line * nx);
+        }
+    }
+    for plane in (0..shape[0]).filter(|&i| outside(i, z)) {
+        let from = plane.clamp(z.start, z.end - 1) * ny * nx;
+        data.copy_within(from..from + ny * nx, plane * ny * nx);
+    }
+}
+
 const SCALE: f32 = 1.0 / 65535.0;
 
 /// Voxel for voxel: the centre is rounded so that no interpolation is needed.
@@ -55,29 +99,24 @@ fn copy(
     image: &mut [f32],
     labels: &mut [u8],
 ) {
-    let size = view.image.shape().map(|s| s as i64);
+    let size = view.image.shape();
     let start: [i64; 3] =
         std::array::from_fn(|a| (centre[a] - (shape[a] as f64 - 1.0) / 2.0).round() as i64);
+    let nearest = |a: usize, i: usize| (start[a] + i as i64).clamp(0, size[a] as i64 - 1) as usize;
     let (pixels, truth) = (view.image.data(), view.lesions.data());
-    // Part of the row that lies inside the view, in window voxels (before mirroring).
-    let from = (-start[2]).clamp(0, shape[2] as i64) as usize;
-    let to = (size[2] - start[2]).clamp(from as i64, shape[2] as i64) as usize;
+    let columns: Vec<usize> = (0..shape[2])
+        .map(|x| nearest(2, if flip { shape[2] - 1 - x } else { x }))
+        .collect();
     for (row, (line, marks)) in image
         .chunks_exact_mut(shape[2])
         .zip(labels.chunks_exact_mut(shape[2]))
         .enumerate()
     {
-        let z = start[0] + (row / shape[1]) as i64;
-        let y = start[1] + (row % shape[1]) as i64;
-        if !(0..size[0]).contains(&z) || !(0..size[1]).contains(&y) {
-            continue;
-        }
-        let base = (z * size[1] + y) * size[2] + start[2];
-        for x in from..to {
-            let source = (base + x as i64) as usize;
-            let target = if flip { shape[2] - 1 - x } else { x };
-            line[target] = f32::from(pixels[source]) * SCALE;
-            marks[target] = truth[source];
+        let (z, y) = (nearest(0, row / shape[1]), nearest(1, row % shape[1]));
+        let base = (z * size[1] + y) * size[2];
+        for ((voxel, mark), x) in line.iter_mut().zip(marks).zip(&columns) {
+            *voxel = f32::from(pixels[base + x]) * SCALE;
+            *mark = truth[base + x];
         }
     }
 }
@@ -94,14 +133,8 @@ fn resample(
     let (pixels, truth) = (view.image.data(), view.lesions.data());
     let m = affine.matrix;
     let half = shape.map(|s| (s as f64 - 1.0) / 2.0);
-    let at = |z: i64, y: i64, x: i64| -> f32 {
-        let inside = |v: i64, n: usize| v >= 0 && (v as usize) < n;
-        if inside(z, size[0]) && inside(y, size[1]) && inside(x, size[2]) {
-            f32::from(pixels[(z as usize * size[1] + y as usize) * size[2] + x as usize])
-        } else {
-            0.0
-        }
-    };
+    let last = size.map(|n| n as f64 - 1.0);
+    let at = |[z, y, x]: [usize; 3]| (z * size[1] + y) * size[2] + x;
     for (row, (line, marks)) in image
         .chunks_exact_mut(shape[2])
         .zip(labels.chunks_exact_mut(shape[2]))
@@ -115,64 +148,22 @@ fn resample(
         let first: [f64; 3] =
             std::array::from_fn(|a| centre[a] + (0..3).map(|k| m[a][k] * offset[k]).sum::<f64>());
         for (x, (voxel, mark)) in line.iter_mut().zip(marks).enumerate() {
-            let p: [f64; 3] = std::array::from_fn(|a| first[a] + m[a][2] * x as f64);
-            let floor = p.map(f64::floor);
-            let [z, y, w] = floor.map(|v| v as i64);
-            let f: [f32; 3] = std::array::from_fn(|a| (p[a] - floor[a]) as f32);
-            let inner = z >= 0
-                && y >= 0
-                && w >= 0
-                && z + 1 < size[0] as i64
-                && y + 1 < size[1] as i64
-                && w + 1 < size[2] as i64;
-            let corner: [f32; 8] = if inner {
-                let (ny, nx) = (size[1] * size[2], size[2]);
-                let o = (z as usize * size[1] + y as usize) * size[2] + w as usize;
-                let v = |k: usize| f32::from(pixels[k]);
-                [
-                    v(o),
-                    v(o + 1),
-                    v(o + nx),
-                    v(o + nx + 1),
-                    v(o + ny),
-                    v(o + ny + 1),
-                    v(o + ny + nx),
-                    v(o + ny + nx + 1),
-                ]
-            } else if z < -1
-                || y < -1
-                || w < -1
-                || z >= size[0] as i64
-                || y >= size[1] as i64
-                || w >= size[2] as i64
-            {
-                continue;
-            } else {
-                std::array::from_fn(|k| {
-                    at(
-                        z + (k >> 2 & 1) as i64,
-                        y + (k >> 1 & 1) as i64,
-                        w + (k & 1) as i64,
-                    )
-                })
-            };
+            let p: [f64; 3] =
+                std::array::from_fn(|a| (first[a] + m[a][2] * x as f64).clamp(0.0, last[a]));
+            let low = p.map(|v| v as usize);
+            let f: [f32; 3] = std::array::from_fn(|a| (p[a] - low[a] as f64) as f32);
+            let high: [usize; 3] = std::array::from_fn(|a| (low[a] + 1).min(size[a] - 1));
+            let value = |z: usize, y: usize, x: usize| f32::from(pixels[at([z, y, x])]);
             let mix = |a: f32, b: f32, t: f32| a + (b - a) * t;
-            let top = mix(
-                mix(corner[0], corner[1], f[2]),
-                mix(corner[2], corner[3], f[2]),
-                f[1],
-            );
-            let low = mix(
-                mix(corner[4], corner[5], f[2]),
-                mix(corner[6], corner[7], f[2]),
-                f[1],
-            );
-            *voxel = mix(top, low, f[0]) * SCALE;
-            let near = p.map(|v| (v + 0.5).floor() as i64);
-            if (0..3).all(|a| near[a] >= 0 && (near[a] as usize) < size[a]) {
-                let [z, y, w] = near.map(|v| v as usize);
-                *mark = truth[(z * size[1] + y) * size[2] + w];
-            }
+            let side = |z: usize| {
+                mix(
+                    mix(value(z, low[1], low[2]), value(z, low[1], high[2]), f[2]),
+                    mix(value(z, high[1], low[2]), value(z, high[1], high[2]), f[2]),
+                    f[1],
+                )
+            };
+            *voxel = mix(side(low[0]), side(high[0]), f[0]) * SCALE;
+            *mark = truth[at(p.map(|v| (v + 0.5) as usize))];
         }
     }
 }
@@ -190,17 +181,14 @@ mod tests {
         View::new(image, lesions, lungs).unwrap()
     }
 
-    fn value(view: &View, index: [i64; 3]) -> f32 {
+    /// The voxel of the view nearest to `index`.
+    fn nearest(view: &View, index: [i64; 3]) -> [usize; 3] {
         let size = view.image.shape();
-        if (0..3).all(|a| index[a] >= 0 && (index[a] as usize) < size[a]) {
-            f32::from(view.image.at(index.map(|i| i as usize))) / 65535.0
-        } else {
-            0.0
-        }
+        std::array::from_fn(|a| index[a].clamp(0, size[a] as i64 - 1) as usize)
     }
 
     #[test]
-    fn windows_are_copied_and_padded_with_air() {
+    fn windows_are_copied_and_repeat_the_views_border() {
         let view = view();
         for (centre, start) in [([2.5, 3.5, 4.5], [1, 2, 3]), ([0.5, 0.5, 9.5], [-1, -1, 8])] {
             let (image, labels) = cut(&view, centre, &Affine::mirror(false), [4, 4, 4]);
@@ -208,14 +196,10 @@ mod tests {
             for z in 0..4 {
                 for y in 0..4 {
                     for x in 0..4 {
-                        let at = [start[0] + z, start[1] + y, start[2] + x];
-                        let expected = value(&view, at);
+                        let at = nearest(&view, [start[0] + z, start[1] + y, start[2] + x]);
+                        let expected = f32::from(view.image.at(at)) / 65535.0;
                         assert!((image[i] - expected).abs() < 1e-7, "{at:?}");
-                        let inside = expected > 0.0;
-                        assert_eq!(
-                            labels[i] == 1,
-                            inside && view.lesions.at(at.map(|v| v as usize)) == 1
-                        );
+                        assert_eq!(labels[i], view.lesions.at(at));
                         i += 1;
                     }
                 }
@@ -267,5 +251,27 @@ mod tests {
         });
         let expected = (1000.0 * p[0] + 100.0 * p[1] + 10.0 * p[2] + 1.0) / 65535.0;
         assert!((f64::from(image[2 * 4 + 3]) - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn windows_stay_within_the_view_where_it_is_large_enough() {
+        let centre = |c| within(c, [6, 8, 10], [4, 8, 12]);
+        assert_eq!(centre([0.0, 0.0, 9.0]), [1.5, 3.5, 4.5]);
+        assert_eq!(centre([2.0, 7.0, 0.0]), [2.0, 3.5, 4.5]);
+        assert_eq!(centre([5.0, 3.5, 4.5]), [3.5, 3.5, 4.5]);
+    }
+
+    #[test]
+    fn a_scan_that_ends_repeats_its_ends() {
+        let shape = [4, 5, 6];
+        let kept = [1..3, 2..3, 0..4];
+        let mut data: Vec<u16> = (0..120).collect();
+        end_scan(&mut data, shape, &kept);
+        for (i, v) in data.iter().enumerate() {
+            let index = [i / 30, i / 6 % 5, i % 6];
+            let [z, y, x]: [usize; 3] =
+                std::array::from_fn(|a| index[a].clamp(kept[a].start, kept[a].end - 1));
+            assert_eq!(usize::from(*v), z * 30 + y * 6 + x, "{index:?}");
+        }
     }
 }

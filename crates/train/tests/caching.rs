@@ -75,7 +75,7 @@ fn one_failing_scan_does_not_stop_the_rest() {
     let mut cohort = cohort(folder.path(), 1);
     fs::write(&cohort.cases[1].scan, b"no volume").unwrap();
     // A normal scan with lesions contradicts itself.
-    cohort.cases[2].class = Diagnosis::Normal;
+    cohort.cases[2].class = Some(Diagnosis::Normal);
     let dir = folder.path().join("cache");
     let cache = Cache::new(&dir, &prepare_config(), 64, &read);
     let mut seen = 0;
@@ -128,22 +128,23 @@ fn windows_follow_the_rules_of_sampling() {
         .iter()
         .map(|c| cache.get(c, &cache.ensure(c).unwrap().key).unwrap())
         .collect();
-    assert!(prepared[0].local.lesion_voxels.is_empty());
-    assert!(prepared[2].local.lesion_voxels.len() > prepared[1].local.lesion_voxels.len());
-    let scans: Vec<_> = cohort.cases.iter().map(|c| c.class).enumerate().collect();
+    let lesions = |k: usize| prepared[k].parts[0].local.lesion_voxels.len();
+    assert_eq!(lesions(0), 0);
+    assert!(lesions(2) > lesions(1));
     let sampling = SamplingConfig {
         window: [16, 16, 16],
         ..SamplingConfig::default()
     };
-    let sampler = Sampler::new(&scans, &sampling, &AugmentConfig::none(), 3);
+    let sampler = Sampler::new(&cohort, &[0, 1, 2], &sampling, &AugmentConfig::none(), 3).unwrap();
     let (mut global, mut centred, mut local) = (0, 0, 0);
     let mut drawn = [0; 3];
     for item in 0..300 {
         let case = sampler.scan_of(item);
         drawn[case] += 1;
-        let class = cohort.cases[case].class;
-        let window = sampler.window(item, case, class, &prepared[case]);
-        assert_eq!(window, sampler.window(item, case, class, &prepared[case]));
+        let scan = &cohort.cases[case];
+        let class = scan.class.unwrap();
+        let window = sampler.window(item, case, scan, &prepared[case]);
+        assert_eq!(window, sampler.window(item, case, scan, &prepared[case]));
         let lesion = window.labels.iter().any(|l| *l != 0);
         match window.kind {
             ViewKind::Global => {
@@ -186,8 +187,8 @@ fn augmented_windows_differ_but_repeat() {
         ..SamplingConfig::default()
     };
     let draw = |augment: &AugmentConfig, item| {
-        let sampler = Sampler::new(&[(2, case.class)], &sampling, augment, 0);
-        sampler.window(item, 2, case.class, &prepared)
+        let sampler = Sampler::new(&cohort, &[2], &sampling, augment, 0).unwrap();
+        sampler.window(item, 2, case, &prepared)
     };
     let (on, off) = (AugmentConfig::default(), AugmentConfig::none());
     let mut differ = 0;

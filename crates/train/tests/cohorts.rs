@@ -35,6 +35,16 @@ fn manifests_survive_writing_and_reading_in_both_forms() {
     let mut cohort = cohort(folder.path(), 1);
     cohort.cases[1].mask_values = vec![2, 1];
     cohort.cases[2].study_uid = Some("1.2, \"odd\"".into());
+    cohort.cases[0].source = "hospital, east".into();
+    cohort.cases[0].spacing_mm = Some([2.5, 0.8125, 0.8]);
+    let slices = touch(&folder.path().join("slices.csv"));
+    let part = &mut cohort.cases[1];
+    part.intensity = multirnet_anatomy::Intensity::Hu;
+    (part.slope, part.intercept) = (11.5, -994.25);
+    part.slices = Some(slices);
+    (part.lungs, part.lungs_all) = (None, true);
+    (cohort.cases[2].mask, cohort.cases[2].lesions_known) = (None, false);
+    cohort.cases[2].class = None;
     for (k, case) in cohort.cases.iter_mut().enumerate() {
         case.fold = Some(k);
     }
@@ -60,7 +70,55 @@ fn bad_manifests_are_refused_with_file_line_reason_and_remedy() {
         touch(&folder.path().join(name));
     }
     let head = "scan,mask,class,patient\n";
-    let table: [(&str, String, &str); 12] = [
+    touch(&folder.path().join("p.png"));
+    let table: [(&str, String, &str); 23] = [
+        ("2", format!("{head}a.nii,,unknown,p\n"), "no mask"),
+        ("2", format!("{head}p.png,m.nii,cap,p\n"), "spacing_mm"),
+        (
+            "2",
+            "scan,class,patient,slope\na.nii,normal,p,much\n".into(),
+            "not a number",
+        ),
+        (
+            "2",
+            "scan,class,patient,slope\na.nii,normal,p,-1\n".into(),
+            "rising line",
+        ),
+        (
+            "2",
+            "scan,class,patient,intensity,lungs,intercept\na.nii,normal,p,unit,all,3\n".into(),
+            "slope or intercept",
+        ),
+        (
+            "2",
+            "scan,class,patient,spacing_mm\na.nii,normal,p,1;2\n".into(),
+            "three numbers",
+        ),
+        (
+            "2",
+            "scan,class,patient,spacing_mm\na.nii,normal,p,1;0;1\n".into(),
+            "0.05 to 50",
+        ),
+        (
+            "2",
+            "scan,class,patient,slices\na.nii,normal,p,s.csv\n".into(),
+            "the slices",
+        ),
+        (
+            "2",
+            "scan,class,patient,spacing_mm,slices\np.png,normal,p,1;1;1,a.nii\n".into(),
+            "one slice",
+        ),
+        (
+            "2",
+            "scan,mask,class,patient\na.nii,unknown,flu,p\n".into(),
+            "unknown class",
+        ),
+        (
+            "2",
+            "scan,class,patient,lungs\na.nii,normal,p,l.nii\n".into(),
+            "lungs",
+        ),
         (
             "1",
             "scan,mask,class,patient,colour\na.nii,m.nii,cap,p,red\n".into(),
@@ -162,7 +220,7 @@ fn folders_become_a_manifest() {
                 c.name(),
                 c.mask.is_some(),
                 c.lungs.is_some(),
-                c.class.index(),
+                c.class.unwrap().index(),
                 c.patient.clone(),
             )
         })
@@ -197,7 +255,7 @@ fn splits_keep_patients_together_and_classes_in_proportion() {
     let split = Split::stratified(&cohort, &config).unwrap();
     for class in Diagnosis::ALL {
         let on = |side| {
-            let of_class = |i: &usize| cohort.cases[*i].class == class;
+            let of_class = |i: &usize| cohort.cases[*i].class == Some(class);
             split.on(side).into_iter().filter(of_class).count()
         };
         assert_eq!(on(Side::Test), 6, "{class} test");
@@ -217,14 +275,16 @@ fn splits_keep_patients_together_and_classes_in_proportion() {
     for class in Diagnosis::ALL {
         for fold in 0..4 {
             let n = (0..folds.len())
-                .filter(|&i| folds[i] == fold && cohort.cases[i].class == class)
+                .filter(|&i| folds[i] == Some(fold) && cohort.cases[i].class == Some(class))
                 .count();
             assert!((4..=6).contains(&n), "fold {fold} has {n} of {class}");
         }
     }
     for fold in 0..4 {
         let split = Split::cross_validation(&cohort, &config, fold).unwrap();
-        let test: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] == fold).collect();
+        let test: Vec<usize> = (0..folds.len())
+            .filter(|&i| folds[i] == Some(fold))
+            .collect();
         assert_eq!(split.on(Side::Test), test);
         assert!(!split.on(Side::Validation).is_empty());
     }
@@ -283,4 +343,135 @@ fn too_few_patients_or_bad_shares_are_refused() {
     // A class with one patient keeps it for training.
     let split = Split::stratified(&cohort, &SplitConfig::default()).unwrap();
     assert_eq!(split.on(Side::Train), [0, 1]);
+}
+
+#[test]
+fn paths_may_be_relative_to_the_folder_of_the_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let scan = touch(&folder.path().join("data/set/a.nii"));
+    let manifest = folder.path().join("lists/a.csv");
+    touch(&manifest);
+    fs::write(&manifest, "scan,class,patient\nset/a.nii,normal,p\n").unwrap();
+    let root = folder.path().join("data");
+    let cohort = Cohort::read_in(&manifest, Some(&root)).unwrap();
+    assert_eq!(cohort.cases[0].scan, scan);
+    assert_eq!(Cohort::read(&manifest).unwrap_err().kind(), ErrorKind::Io);
+}
+
+#[test]
+fn a_patient_is_one_across_manifests_and_sources() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let mut lists = [
+        String::from("scan,mask,class,patient,fold,source\n"),
+        String::from("scan,mask,class,patient,source\n"),
+    ];
+    for p in 0..8 {
+        for (k, name) in ["east", "west"].into_iter().enumerate() {
+            let scan = format!("{name}{p}.nii");
+            touch(&folder.path().join(&scan));
+            touch(&folder.path().join(format!("{scan}.mask")));
+            let fold = if k == 0 {
+                format!("{},", p % 4)
+            } else {
+                String::new()
+            };
+            // Two of the eight in the west are other patients.
+            let patient = if k == 1 && p > 5 { p + 10 } else { p };
+            lists[k] += &format!("{scan},{scan}.mask,cap,p{patient},{fold}{name}\n");
+        }
+    }
+    let paths = [
+        write("east.csv", &lists[0]),
+        write("west.csv", &lists[1]),
+        write("again.csv", "scan,class,patient\nwest0.nii,normal,x\n"),
+    ];
+    let cohort = Cohort::read_all(&paths[..2], None).unwrap();
+    assert_eq!(cohort.cases.len(), 16);
+    let sources: Vec<_> = cohort.sources().into_iter().collect();
+    assert_eq!(sources, [("east", 8), ("west", 8)]);
+    let error = Cohort::read_all(&paths, None).unwrap_err().to_string();
+    assert!(
+        error.contains("again.csv:2") && error.contains("west.csv"),
+        "{error}"
+    );
+
+    let config = SplitConfig {
+        validation_fraction: 0.3,
+        ..SplitConfig::default()
+    };
+    let split = Split::stratified(&cohort, &config).unwrap();
+    for p in 0..6 {
+        let name = format!("p{p}");
+        let of = |i: &usize| cohort.cases[*i].patient == name;
+        let sides: Vec<Side> = (0..16).filter(of).map(|i| split.sides[i]).collect();
+        assert_eq!(sides.len(), 2);
+        assert_eq!(sides[0], sides[1], "{name}");
+    }
+    // The west has no folds: its scans follow their patients, and the others are never tested.
+    let folds = folds(&cohort, 4, 0).unwrap();
+    for (case, fold) in cohort.cases.iter().zip(&folds) {
+        let p: usize = case.patient[1..].parse().unwrap();
+        assert_eq!(*fold, (p < 10).then_some(p % 4), "{}", case.patient);
+    }
+    let split = Split::cross_validation(&cohort, &SplitConfig::default(), 1).unwrap();
+    assert_eq!(
+        split.on(Side::Test).len(),
+        4,
+        "two scans of patients 1 and 5"
+    );
+}
+
+#[test]
+fn patients_of_unknown_class_are_divided_by_themselves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cohort = files(folder.path(), &[(Diagnosis::Cap, 1); 20]);
+    for case in &mut cohort.cases[..10] {
+        case.class = None;
+    }
+    let split = Split::stratified(&cohort, &SplitConfig::default()).unwrap();
+    let unknown = split.on(Side::Test).into_iter().filter(|i| *i < 10).count();
+    assert_eq!((unknown, split.on(Side::Test).len()), (3, 6));
+    assert!(split.to_csv(&cohort).contains("\"p0\",unknown,"));
+    assert_eq!(cohort.class_counts(), [0, 10, 0]);
+}
+
+/// The manifests of the project: whether they say what they should, without their data.
+#[test]
+fn committed_manifests_parse() {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/data");
+    let mut all = vec![];
+    for entry in fs::read_dir(configs).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let cohort = Cohort::parse(&path, &text, Path::new("")).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let source = cohort.cases[0].source.clone();
+        assert!(!source.is_empty(), "{name} has no source");
+        assert!(cohort.cases.iter().all(|c| c.source == source), "{name}");
+        assert!(cohort.cases.iter().all(|c| c.scan.is_relative()), "{name}");
+        assert!(text.starts_with('#'), "{name} does not say what it is");
+        all.push((name, cohort));
+    }
+    let of = |name: &str| &all.iter().find(|(n, _)| n == name).unwrap().1;
+    let counts: Vec<usize> = ["coronacases-hu", "covid-ctseg", "mosmed-ct", "normal-lungs"]
+        .map(|n| of(n).cases.len())
+        .into();
+    assert_eq!(counts, [6, 8, 85, 8]);
+    assert_eq!(of("medseg98-train").cases.len(), 50);
+    assert_eq!(of("medseg98-test").cases.len(), 48);
+    let slice = &of("medseg98-train").cases[0];
+    assert!(slice.known().kinds && !slice.known().class && slice.is_picture());
+    assert!(!of("ricord").cases[0].known().lesion);
+    assert!(!of("coronacases-hu").cases[0].known().kinds);
+    // One patient, one fold, in both folders of the same data.
+    let cases = ["coronacases-hu", "covid-ctseg"].map(|n| of(n).cases.clone());
+    let joined = Cohort {
+        cases: cases.concat(),
+    };
+    assert_eq!(folds(&joined, 2, 0).unwrap().len(), 14);
 }

@@ -20,7 +20,9 @@ fn phantoms_are_prepared_and_trained_on() {
         io::write_nifti(&path("ct"), &phantom.ct).unwrap();
         io::write_nifti(&path("lesions"), &phantom.lesions).unwrap();
         let name = format!("phantom-{}", class.name());
-        cases.push(Case::new(path("ct"), Some(path("lesions")), class, name));
+        let mut case = Case::new(path("ct"), Some(path("lesions")), class, name);
+        case.mask_values = vec![1, 2];
+        cases.push(case);
     }
     let manifest = dir.join("cohort.csv");
     Cohort::new(cases).unwrap().write(&manifest).unwrap();
@@ -35,10 +37,10 @@ fn phantoms_are_prepared_and_trained_on() {
     let cache = Cache::new(&cache_dir, &config.prepare, 256, &read);
     for case in &cohort.cases {
         let entry = cache.ensure(case).unwrap();
-        let healthy = case.class == Diagnosis::Normal;
+        let healthy = case.class == Some(Diagnosis::Normal);
         assert_eq!(entry.lesion_voxels == 0, healthy, "{}", case.name());
         let prepared = cache.get(case, &entry.key).unwrap();
-        let lungs = prepared.local.lungs.data();
+        let lungs = prepared.parts[0].local.lungs.data();
         let share = lungs.iter().filter(|l| **l != 0).count() as f64 / lungs.len() as f64;
         assert!(
             (0.15..0.8).contains(&share),

@@ -39,6 +39,36 @@ impl<T: Voxel> Volume<T> {
         Ok(Self::from_parts(data, geometry))
     }
 
+    /// The block of `shape` voxels from the (possibly negative) voxel `start`, where voxels outside
+    /// the volume repeat the nearest voxel inside. The geometry moves along as in
+    /// [`Volume::window`].
+    ///
+    /// # Errors
+    /// `Geometry` if `shape` is empty or too large.
+    pub fn window_repeated(&self, start: [i64; 3], shape: [usize; 3]) -> Result<Self> {
+        let geometry = self.geometry().window(start, shape)?;
+        let mut data = filled(self.data()[0], &geometry)?;
+        let [_, ny, nx] = shape;
+        let own = self.shape();
+        let nearest = |a: usize, i: usize| {
+            let at = i128::from(start[a]) + i as i128;
+            at.clamp(0, own[a] as i128 - 1) as usize
+        };
+        let columns: Vec<usize> = (0..nx).map(|x| nearest(2, x)).collect();
+        data.par_chunks_mut(ny * nx)
+            .enumerate()
+            .for_each(|(z, plane)| {
+                for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
+                    let from = self.offset([nearest(0, z), nearest(1, y), 0]);
+                    let source = &self.data()[from..from + own[2]];
+                    for (to, &x) in row.iter_mut().zip(&columns) {
+                        *to = source[x];
+                    }
+                }
+            });
+        Ok(Self::from_parts(data, geometry))
+    }
+
     /// The volume without everything outside `start..start + shape`.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use crate::failure::{Exit, Failure, Outcome};
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_train::sampler::sources_of_one_class;
 use multirnet_train::{Cache, Cohort, Entry, TrainConfig, manifest};
 use multirnet_volume::Diagnosis;
 use serde_json::json;
@@ -15,12 +16,16 @@ use std::sync::atomic::AtomicBool;
 /// NAME.nii.gz, its lesion mask NAME_mask.nii.gz (or _seg, _label).
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet prepare hospital/ -o cohort.csv\n  multirnet prepare cohort.csv --cache cache"
+    after_help = "Examples:\n  multirnet prepare hospital/ -o cohort.csv\n  multirnet prepare cohort.csv --cache cache\n  multirnet prepare configs/data/coronacases-hu.csv configs/data/medseg98-train.csv --data data --cache cache"
 )]
 pub struct Prepare {
-    /// A folder of class folders, or a manifest (CSV or TOML)
-    #[arg(value_name = "FOLDER|MANIFEST")]
-    input: PathBuf,
+    /// A folder of class folders, or manifests (CSV or TOML), which are joined
+    #[arg(required = true, value_name = "FOLDER|MANIFEST")]
+    inputs: Vec<PathBuf>,
+
+    /// Folder that paths in the manifests are relative to (default: each manifest's own)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 
     /// Manifest to write (from a folder)
     #[arg(short, long, value_name = "FILE")]
@@ -39,11 +44,26 @@ pub struct Prepare {
     jobs: u8,
 }
 
+/// A source's name for people.
+fn named(source: &str) -> &str {
+    match source {
+        "" => "without a name",
+        name => name,
+    }
+}
+
 impl Prepare {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
-        let cohort = if self.input.is_dir() {
-            let cohort = manifest::from_folders(&self.input).map_err(Failure::input)?;
+        let folder = self.inputs.iter().find(|p| p.is_dir());
+        let cohort = if let Some(folder) = folder {
+            if self.inputs.len() > 1 || self.data.is_some() {
+                return Err(Failure::new(
+                    Exit::Usage,
+                    "a folder of class folders stands alone, without manifests and --data",
+                ));
+            }
+            let cohort = manifest::from_folders(folder).map_err(Failure::input)?;
             if self.out.is_none() && self.cache.is_none() {
                 return Err(Failure::new(
                     Exit::Usage,
@@ -52,12 +72,15 @@ impl Prepare {
             }
             cohort
         } else {
-            Cohort::read(&self.input).map_err(Failure::input)?
+            Cohort::read_all(&self.inputs, self.data.as_deref()).map_err(Failure::input)?
         };
         if let Some(out) = &self.out {
             cohort.write(out).map_err(Failure::output)?;
         }
         let [normal, cap, covid19] = cohort.class_counts();
+        let unknown = cohort.cases.iter().filter(|c| c.class.is_none()).count();
+        let all: Vec<usize> = (0..cohort.cases.len()).collect();
+        let single = sources_of_one_class(&cohort, &all);
         let failed = match &self.cache {
             None => vec![],
             Some(cache) => self.preprocess(&cohort, cache)?,
@@ -65,18 +88,38 @@ impl Prepare {
         if context.json {
             let value = json!({
                 "scans": cohort.cases.len(), "normal": normal, "cap": cap, "covid19": covid19,
+                "unknown": unknown, "sources": cohort.sources(),
+                "sources_of_one_class": single.iter().map(|(source, class)| json!({ "source": source, "class": class })).collect::<Vec<_>>(),
                 "manifest": self.out, "cache": self.cache,
                 "failed": failed.iter().map(|(scan, reason)| json!({ "scan": scan, "reason": reason })).collect::<Vec<_>>(),
             });
             output::print(&output::to_json(&value)?)?;
         } else {
             let counts = Diagnosis::ALL.iter().zip([normal, cap, covid19]);
-            let counts: Vec<String> = counts.map(|(c, n)| format!("{n} {c}")).collect();
+            let mut counts: Vec<String> = counts.map(|(c, n)| format!("{n} {c}")).collect();
+            if unknown > 0 {
+                counts.push(format!("{unknown} of unknown class"));
+            }
             output::print(&format!(
                 "{} scans: {}\n",
                 cohort.cases.len(),
                 counts.join(", ")
             ))?;
+            let sources = cohort.sources();
+            if sources.len() > 1 {
+                let list = sources
+                    .iter()
+                    .map(|(name, n)| format!("{n} {}", named(name)));
+                let list: Vec<String> = list.collect();
+                output::print(&format!("sources: {}\n", list.join(", ")))?;
+            }
+            for (source, class) in &single {
+                output::print(&format!(
+                    "the source {} holds only {class}: a network that classifies may learn to \
+                     tell the source instead\n",
+                    named(source)
+                ))?;
+            }
             for (_, reason) in &failed {
                 output::print(&format!("refused: {reason}\n"))?;
             }

@@ -23,8 +23,14 @@ use std::time::Duration;
     after_help = "Examples:\n  multirnet train cohort.csv --config configs/train/default.toml -o runs/mine\n  multirnet train cohort.csv -o runs/fold0 --fold 0\n  multirnet train cohort.csv -o runs/mine --resume"
 )]
 pub struct Train {
-    /// Cohort manifest (CSV or TOML)
-    manifest: PathBuf,
+    /// Cohort manifests (CSV or TOML); several are joined, and a patient's name means the same
+    /// patient in all of them
+    #[arg(required = true, value_name = "MANIFEST")]
+    manifests: Vec<PathBuf>,
+
+    /// Folder that paths in the manifests are relative to (default: each manifest's own)
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 
     /// Training configuration (TOML); with --resume the run's own by default
     #[arg(long, value_name = "FILE")]
@@ -73,7 +79,8 @@ impl Train {
         if self.all {
             config.split.test_fraction = 0.0;
         }
-        let cohort = Cohort::read(&self.manifest).map_err(Failure::input)?;
+        let cohort = Cohort::read_all(&self.manifests, self.data.as_deref());
+        let cohort = cohort.map_err(Failure::input)?;
         let split = match self.fold {
             Some(fold) => Split::cross_validation(&cohort, &config.split, fold),
             None => Split::stratified(&cohort, &config.split),
@@ -143,12 +150,13 @@ impl Train {
         let net: multirnet_nn::System = weights::load(source, &cpu).map_err(Failure::input)?;
         let name = scan::stem(&self.out);
         let [normal, cap, covid19] = cohort.class_counts();
+        let stems: Vec<String> = self.manifests.iter().map(|m| scan::stem(m)).collect();
         let card = ModelCard {
             name: name.clone(),
             trained_on: self.trained_on.clone().unwrap_or_else(|| {
                 format!(
                     "{} with {normal} normal, {cap} CAP and {covid19} COVID-19 scans.",
-                    scan::stem(&self.manifest)
+                    stems.join(", ")
                 )
             }),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -241,6 +249,10 @@ impl Progress {
                 for warning in warnings {
                     tracing::info!("{name}: {warning}");
                 }
+            }
+            Event::Warning(warning) => {
+                self.bar
+                    .suspend(|| eprintln!("multirnet: warning: {warning}"));
             }
             Event::Started {
                 parameters,

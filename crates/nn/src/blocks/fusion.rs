@@ -14,6 +14,8 @@ pub struct FusionConfig {
     pub lesion_channels: usize,
     /// Weights ω of levels 1..4.
     pub scale_weights: [f64; 4],
+    /// Factor on the first weights of `UP_i`.
+    pub gain: f64,
 }
 
 impl FusionConfig {
@@ -24,7 +26,11 @@ impl FusionConfig {
         Fusion {
             heads: self.channels.iter().map(head).collect(),
             ups: (0..4)
-                .map(|i| FusionUpConfig::new(k, 1 << i).init(device))
+                .map(|i| {
+                    FusionUpConfig::new(k, 1 << i)
+                        .with_gain(self.gain)
+                        .init(device)
+                })
                 .collect(),
             scale_weights: self.scale_weights.to_vec(),
         }

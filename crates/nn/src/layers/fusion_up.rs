@@ -10,18 +10,31 @@ pub struct FusionUpConfig {
     pub channels: usize,
     /// Kernel side and stride.
     pub factor: usize,
+    /// Factor on the first weights (default 1).
+    pub gain: f64,
 }
 
 impl FusionUpConfig {
     /// Upsampling of `channels` channels by `factor`.
     pub fn new(channels: usize, factor: usize) -> Self {
-        Self { channels, factor }
+        Self {
+            channels,
+            factor,
+            gain: 1.0,
+        }
     }
 
-    /// Makes the layer; it starts as nearest-neighbour upsampling (for factor 1: the identity).
+    /// The same with a factor on the first weights.
+    pub fn with_gain(self, gain: f64) -> Self {
+        Self { gain, ..self }
+    }
+
+    /// Makes the layer; it starts as nearest-neighbour upsampling (for factor 1: the identity)
+    /// times the gain.
     pub fn init(&self, device: &Device) -> FusionUp {
         let (k, s) = (self.channels, self.factor);
         let weight = Tensor::<2>::eye(k, device)
+            .mul_scalar(self.gain)
             .reshape([k, k, 1, 1, 1])
             .expand([k, k, s, s, s]);
         FusionUp {

@@ -167,6 +167,10 @@ impl MultiRNet {
         let (lesion, deepest) = self.segmentation.forward(on, x.clone(), previous);
         let class = self.classification.as_ref().map(|net| {
             let mask = self.lesion_mask(on, lesion.clone());
+            let mask = match self.config.detach_mask {
+                true => on.detach(mask),
+                false => mask,
+            };
             net.forward(on, x, mask, deepest.clone())
         });
         let (class_logits, class_features) = class.unzip();

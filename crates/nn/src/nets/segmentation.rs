@@ -29,6 +29,8 @@ pub struct SegmentationConfig {
     pub lesion_channels: usize,
     /// Weights ω of the fusion, levels 1..4.
     pub scale_weights: [f64; 4],
+    /// Factor on the fusion's first weights.
+    pub logit_gain: f64,
 }
 
 impl From<&MultiRNetConfig> for SegmentationConfig {
@@ -40,6 +42,7 @@ impl From<&MultiRNetConfig> for SegmentationConfig {
             reverse_attention: config.reverse_attention,
             lesion_channels: config.lesion_channels,
             scale_weights: config.scale_weights,
+            logit_gain: config.logit_gain,
         }
     }
 }
@@ -76,6 +79,7 @@ impl SegmentationConfig {
                 channels: [c[0], c[1], c[2], c[3]],
                 lesion_channels: self.lesion_channels,
                 scale_weights: self.scale_weights,
+                gain: self.logit_gain,
             }
             .init(device),
         }

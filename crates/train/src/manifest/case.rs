@@ -1,5 +1,6 @@
 //! One scan of a cohort.
 
+use crate::Known;
 use multirnet_anatomy::Intensity;
 use multirnet_volume::{Diagnosis, io};
 use std::path::PathBuf;
@@ -86,6 +87,16 @@ impl Case {
     /// The class as manifests write it: `normal`, `cap`, `covid19` or `unknown`.
     pub fn class_name(&self) -> &'static str {
         self.class.map_or(super::row::UNKNOWN, Diagnosis::name)
+    }
+
+    /// What is known of the scan: whether its lesion labels are truth, whether they tell ground
+    /// glass from consolidation (two mask values, or no lesion at all), and whether it has a class.
+    pub fn known(&self) -> Known {
+        Known {
+            lesion: self.lesions_known,
+            kinds: self.lesions_known && (self.mask.is_none() || self.mask_values.len() > 1),
+            class: self.class.is_some(),
+        }
     }
 
     /// Whether the scan is a picture of a single slice.

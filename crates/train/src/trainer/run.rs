@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
         self.device.seed(seed);
         let net = self.net.take().ok_or_else(no_net)?;
         let answer = net.answer(batch.image);
-        let losses = config.loss.score(&answer, batch.lesion, batch.classes);
+        let losses = config.loss.score(&answer, &batch.truth);
         let values = numbers(&losses)?;
         if !values.total.is_finite() {
             return Err(Error::new(
@@ -267,7 +267,7 @@ impl<'a> Run<'a> {
                     &device,
                 );
                 let answer = net.answer(batch.image);
-                let losses = config.loss.score(&answer, batch.lesion, batch.classes);
+                let losses = config.loss.score(&answer, &batch.truth);
                 let values = numbers(&losses)?;
                 scores.add(&windows, &values, &answer)?;
                 done += windows.len();

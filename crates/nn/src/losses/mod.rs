@@ -1,0 +1,345 @@
+//! Losses of the two tasks and their sum.
+
+mod terms;
+#[cfg(test)]
+mod tests;
+mod truth;
+
+pub use truth::Truth;
+
+use crate::config::ClassFrom;
+use crate::error::{Error, ErrorKind, Result};
+use crate::nets::Output;
+use crate::systems::Answer;
+use burn::tensor::{Int, Tensor, activation::log_softmax};
+use serde::{Deserialize, Serialize};
+use terms::{mean_of_rows, mean_of_windows, to_f32};
+
+/// The overlap loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum SegmentationLoss {
+    /// `max(1 − TI, 1e-6)^e` (the paper's).
+    #[default]
+    FocalTversky,
+    /// `1 − TI` (ablation).
+    Tversky,
+    /// `1 − (2TP + 1) / (2TP + FN + FP + 1)` (ablation).
+    Dice,
+}
+
+/// Which windows the overlap loss is averaged over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum TverskyWindows {
+    /// All. Where there is no lesion the loss is near 1 whatever the net marks, until it marks
+    /// next to nothing; then marking nothing anywhere is a short way down.
+    All,
+    /// Those with lesion, and of their kinds those that are there (ours).
+    #[default]
+    WithLesion,
+}
+
+/// Configuration of the loss `(1 − λ) L_seg + λ L_cls`, where `L_seg` is the overlap loss and
+/// `cross_entropy` times the voxels' binary cross-entropy.
+///
+/// The default is what learns best here; [`paper`](Self::paper) is what the paper describes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LossConfig {
+    /// The overlap loss.
+    pub segmentation_loss: SegmentationLoss,
+    /// α, weight of false negatives in the Tversky index (paper: 0.7).
+    pub alpha: f64,
+    /// β, weight of false positives in the Tversky index (paper: 0.3).
+    pub beta: f64,
+    /// Exponent e of the focal Tversky loss (ours: 0.9; see [`from_gamma`](Self::from_gamma)).
+    pub exponent: f64,
+    /// Windows that the overlap loss is averaged over (ours: those with lesion).
+    pub tversky_windows: TverskyWindows,
+    /// Weight of the voxels' binary cross-entropy, which is averaged over all windows whose
+    /// lesions are known (ours: 1; the paper has none).
+    pub cross_entropy: f64,
+    /// For two lesion channels: share of the union's loss in windows that know the kinds, the rest
+    /// is the kinds' mean (ours: 0.5). Other windows have the union's loss alone.
+    pub union_weight: f64,
+    /// λ, weight of the classification in the total (ours: 0.2).
+    pub class_weight: f64,
+    /// Weights of the classes normal, CAP, COVID-19 in the cross-entropy.
+    pub class_weights: Option<[f64; 3]>,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            segmentation_loss: SegmentationLoss::FocalTversky,
+            alpha: 0.7,
+            beta: 0.3,
+            exponent: 0.9,
+            tversky_windows: TverskyWindows::WithLesion,
+            cross_entropy: 1.0,
+            union_weight: 0.5,
+            class_weight: 0.2,
+            class_weights: None,
+        }
+    }
+}
+
+/// The loss and its parts, each `[1]`, averaged over passes and windows.
+#[derive(Debug, Clone)]
+pub struct Losses {
+    /// `(1 − λ) segmentation + λ classification`; the segmentation loss alone if the net does not
+    /// classify.
+    pub total: Tensor<1>,
+    /// The segmentation loss.
+    pub segmentation: Tensor<1>,
+    /// The cross-entropy of the classes; 0 if the net does not classify.
+    pub classification: Tensor<1>,
+}
+
+impl LossConfig {
+    /// The paper's loss, section 3.3, with λ = 0.3, which it does not give: the overlap loss alone,
+    /// averaged over all windows.
+    pub fn paper() -> Self {
+        Self {
+            tversky_windows: TverskyWindows::All,
+            cross_entropy: 0.0,
+            class_weight: 0.3,
+            ..Self::default()
+        }
+    }
+
+    /// The default with the exponent 1/γ: the paper's notation, γ in \[1, 3\].
+    pub fn from_gamma(gamma: f64) -> Self {
+        Self {
+            exponent: 1.0 / gamma,
+            ..Self::default()
+        }
+    }
+
+    /// Checks every field's range.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`], naming the field.
+    pub fn validate(&self) -> Result<()> {
+        let weight = |w: f64| w.is_finite() && w >= 0.0;
+        let share = |w: f64| (0.0..=1.0).contains(&w);
+        let classes = |w: [f64; 3]| w.iter().all(|w| w.is_finite() && *w > 0.0);
+        let checks = [
+            (weight(self.alpha), "alpha", "must be at least 0"),
+            (weight(self.beta), "beta", "must be at least 0"),
+            (
+                self.exponent.is_finite() && self.exponent > 0.0,
+                "exponent",
+                "must be above 0",
+            ),
+            (
+                weight(self.cross_entropy),
+                "cross_entropy",
+                "must be at least 0",
+            ),
+            (share(self.union_weight), "union_weight", "must be 0 to 1"),
+            (share(self.class_weight), "class_weight", "must be 0 to 1"),
+            (
+                self.class_weights.is_none_or(classes),
+                "class_weights",
+                "each must be above 0",
+            ),
+        ];
+        match checks.iter().find(|(ok, ..)| !ok) {
+            None => Ok(()),
+            Some((_, field, rule)) => Err(Error::new(
+                ErrorKind::Config,
+                format!("loss configuration: `{field}` {rule}"),
+            )
+            .hint(format!("correct `{field}` or leave it out for the default"))),
+        }
+    }
+
+    /// The loss of `output` against the truth; see [`score`](Self::score).
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn forward(&self, output: &Output, truth: &Truth) -> Losses {
+        self.score(&output.clone().into_answer(ClassFrom::Last), truth)
+    }
+
+    /// The loss of `answer` against the truth. Edge maps add their binary cross-entropy to the
+    /// segmentation loss; a net with one task only has that task's loss alone.
+    ///
+    /// Each task's loss is a mean over the windows that know its truth, and 0 if none does.
+    ///
+    /// # Panics
+    ///
+    /// If the answer is empty, or the truth is of another number of windows.
+    pub fn score(&self, answer: &Answer, truth: &Truth) -> Losses {
+        let maps = answer.lesion.iter();
+        let maps = mean(maps.map(|map| self.segmentation(map.clone(), truth)));
+        let edges = self.edges(answer, truth);
+        let segmentation = match (maps, edges) {
+            (Some(maps), Some(edges)) => Some(maps + edges),
+            (maps, edges) => maps.or(edges),
+        };
+        let logits = answer.class_logits.iter();
+        let logits = logits.map(|logits| self.classification(logits.clone(), truth));
+        let (segmentation, classification) = match (segmentation, mean(logits)) {
+            (Some(s), Some(c)) => {
+                let total = s.clone().mul_scalar(1.0 - self.class_weight)
+                    + c.clone().mul_scalar(self.class_weight);
+                return Losses {
+                    total,
+                    segmentation: s,
+                    classification: c,
+                };
+            }
+            (s, c) => (s, c),
+        };
+        let total = segmentation
+            .clone()
+            .or(classification.clone())
+            .expect("an answer has maps or classes");
+        Losses {
+            segmentation: segmentation.unwrap_or_else(|| total.zeros_like()),
+            classification: classification.unwrap_or_else(|| total.zeros_like()),
+            total,
+        }
+    }
+
+    /// Segmentation loss of one map, `[1]`: overlap loss and cross-entropy, each a mean over its
+    /// windows. For K > 1 the union's probability is the largest of the channels'.
+    ///
+    /// # Shapes
+    ///
+    /// - `p`: probabilities `[batch, K, d, h, w]`
+    ///
+    /// # Panics
+    ///
+    /// If the truth is of another shape.
+    pub fn segmentation(&self, p: Tensor<5>, truth: &Truth) -> Tensor<1> {
+        let (p, g) = (to_f32(p), to_f32(truth.lesion.clone()));
+        let device = p.device();
+        let [b, k, ..] = p.dims();
+        let known = truth::weights(&truth.knows_lesion, &device);
+        // Per window and channel: the union first, then its kinds where some window knows them.
+        let union = |x: &Tensor<5>| match k {
+            1 => x.clone(),
+            _ => x.clone().max_dim(1),
+        };
+        let mut terms = self.rows(union(&p), union(&g));
+        let with_lesion = terms.present.clone().reshape([b]);
+        if k > 1 && truth.knows_kinds.iter().any(|k| *k) {
+            let kinds = self.rows(p, g);
+            let share = truth::weights(&truth.knows_kinds, &device)
+                .mul_scalar(1.0 - self.union_weight)
+                .reshape([b, 1]);
+            terms = terms.mixed_with(kinds, share);
+        }
+        let overlap_windows = match self.tversky_windows {
+            TverskyWindows::All => known.clone(),
+            TverskyWindows::WithLesion => known.clone() * with_lesion,
+        };
+        let overlap = mean_of_windows(terms.overlap.reshape([b]), overlap_windows);
+        match terms.entropy {
+            None => overlap,
+            Some(entropy) => {
+                let entropy = mean_of_windows(entropy.reshape([b]), known);
+                overlap + entropy.mul_scalar(self.cross_entropy)
+            }
+        }
+    }
+
+    fn rows(&self, p: Tensor<5>, g: Tensor<5>) -> Rows {
+        let present = terms::present(g.clone());
+        Rows {
+            overlap: terms::overlap(self, p.clone(), g.clone()),
+            counted: match self.tversky_windows {
+                TverskyWindows::All => present.ones_like(),
+                TverskyWindows::WithLesion => present.clone(),
+            },
+            present,
+            entropy: (self.cross_entropy > 0.0).then(|| terms::cross_entropy(p, g)),
+        }
+    }
+
+    /// Cross-entropy of the edge maps, `[1]`; none without edge maps.
+    fn edges(&self, answer: &Answer, truth: &Truth) -> Option<Tensor<1>> {
+        if answer.edges.is_empty() {
+            return None;
+        }
+        let edge = terms::edge_of(to_f32(truth.lesion.clone()));
+        let loss = |map: &Tensor<5>| {
+            let rows = terms::cross_entropy(to_f32(map.clone()), edge.clone());
+            let known = truth::weights(&truth.knows_lesion, &rows.device());
+            let [b, _] = rows.dims();
+            mean_of_windows(rows.reshape([b]), known)
+        };
+        mean(answer.edges.iter().map(loss))
+    }
+
+    /// Cross-entropy of one pass's classes, `[1]`: mean over the windows whose class is known,
+    /// weighted by their classes' weights.
+    ///
+    /// # Shapes
+    ///
+    /// - `logits`: `[batch, 3]`
+    ///
+    /// # Panics
+    ///
+    /// If the truth is of another number of windows.
+    pub fn classification(&self, logits: Tensor<2>, truth: &Truth) -> Tensor<1> {
+        let [b, _] = logits.dims();
+        let device = logits.device();
+        let classes: Tensor<1, Int> = truth.classes.clone();
+        let loss = log_softmax(to_f32(logits), 1)
+            .gather(1, classes.clone().reshape([b, 1]))
+            .reshape([b])
+            .neg();
+        let known = truth::weights(&truth.knows_class, &device);
+        let weights = match self.class_weights {
+            None => known,
+            Some(weights) => {
+                let of_class = Tensor::<1>::from_data(weights.map(|w| w as f32), &device);
+                known * of_class.select(0, classes)
+            }
+        };
+        mean_of_windows(loss, weights)
+    }
+}
+
+/// Terms of the segmentation loss, `[batch, K]` each.
+struct Rows {
+    overlap: Tensor<2>,
+    /// Weights of the channels in a window's overlap loss.
+    counted: Tensor<2>,
+    /// Where there is lesion.
+    present: Tensor<2>,
+    entropy: Option<Tensor<2>>,
+}
+
+impl Rows {
+    /// Each window's terms, with `share` (`[batch, 1]`) of them the mean of `kinds`.
+    fn mixed_with(self, kinds: Self, share: Tensor<2>) -> Self {
+        let rest = share.clone().neg().add_scalar(1.0);
+        let mix = |union: Tensor<2>, kinds: Tensor<2>, weights: Tensor<2>| {
+            let [b, _] = union.dims();
+            let kinds = mean_of_rows(kinds, weights).reshape([b, 1]);
+            union * rest.clone() + kinds * share.clone()
+        };
+        let all = kinds.counted.ones_like();
+        Self {
+            overlap: mix(self.overlap, kinds.overlap, kinds.counted),
+            entropy: self
+                .entropy
+                .zip(kinds.entropy)
+                .map(|(union, kinds)| mix(union, kinds, all)),
+            ..self
+        }
+    }
+}
+
+fn mean(losses: impl ExactSizeIterator<Item = Tensor<1>>) -> Option<Tensor<1>> {
+    let n = losses.len() as f64;
+    losses.reduce(|a, b| a + b).map(|sum| sum.div_scalar(n))
+}
