@@ -8,7 +8,6 @@ mod model;
 mod output;
 mod predicting;
 mod scan;
-mod scores;
 mod stop;
 mod study;
 

@@ -61,16 +61,24 @@ impl Staged {
 
     /// Moves everything to the target; files of the same names are replaced.
     pub fn publish(self) -> Outcome {
-        make_dir(&self.target)?;
-        let entries =
-            fs::read_dir(self.dir.path()).map_err(|e| failed(self.dir.path(), "list", &e))?;
-        for entry in entries {
-            let entry = entry.map_err(|e| failed(self.dir.path(), "list", &e))?;
-            let to = self.target.join(entry.file_name());
-            fs::rename(entry.path(), &to).map_err(|e| failed(&to, "write", &e))?;
-        }
-        Ok(())
+        move_into(self.dir.path(), &self.target)
     }
+}
+
+/// Moves what the folder `from` holds into the folder `to`, folders file by file.
+fn move_into(from: &Path, to: &Path) -> Outcome {
+    make_dir(to)?;
+    let entries = fs::read_dir(from).map_err(|e| failed(from, "list", &e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| failed(from, "list", &e))?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            move_into(&entry.path(), &target)?;
+        } else {
+            fs::rename(entry.path(), &target).map_err(|e| failed(&target, "write", &e))?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes one file through a temporary name.
@@ -139,6 +147,15 @@ mod tests {
         staged.write("a.txt", b"b").unwrap();
         staged.publish().unwrap();
         assert_eq!(fs::read(target.join("a.txt")).unwrap(), b"b");
+
+        // Folders in it join those that are there.
+        for name in ["old", "new"] {
+            let staged = Staged::new(&target).unwrap();
+            make_dir(&staged.path("pictures")).unwrap();
+            staged.write(&format!("pictures/{name}"), b"").unwrap();
+            staged.publish().unwrap();
+        }
+        assert_eq!(fs::read_dir(target.join("pictures")).unwrap().count(), 2);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 

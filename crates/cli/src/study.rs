@@ -6,7 +6,7 @@ use crate::model::DeviceArguments;
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_infer::DeviceChoice;
-use multirnet_study::{ErrorKind, Event, Folder, Options, Results, StudyConfig};
+use multirnet_study::{CohortConfig, ErrorKind, Event, Folder, Options, Results, StudyConfig};
 use std::path::{Path, PathBuf};
 
 /// A study's error with its exit code.
@@ -33,12 +33,28 @@ pub struct StudyArguments {
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
 
+    /// Folder that paths in manifests are relative to (default: each manifest's own)
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+
     /// Do not draw the report's figures (`multirnet report OUT` draws them later)
     #[arg(long)]
     pub no_figures: bool,
 
     #[command(flatten)]
     pub device: DeviceArguments,
+}
+
+impl StudyArguments {
+    /// Puts the scans that the command line names in the place of the configuration's.
+    pub fn apply(&self, cohort: &mut CohortConfig) {
+        if let Some(manifest) = &self.manifest {
+            cohort.set_manifest(manifest);
+        }
+        if let Some(data) = &self.data {
+            cohort.set_data(data);
+        }
+    }
 }
 
 /// Runs a study and writes its tables.
@@ -49,6 +65,7 @@ pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder,
     let mut options = Options {
         read: &scan::read_volume,
         device,
+        models: &crate::model::catalogue(),
         on_cpu: arguments.device.device == DeviceChoice::Cpu,
         progress: &mut |event| shown.event(&event),
     };
@@ -118,6 +135,19 @@ impl Shown {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Phantoms { done, total } => self.show("making phantoms".into(), *done, *total),
+            Event::LeftOut { division, patients } => {
+                let names: Vec<String> = patients
+                    .iter()
+                    .map(|(patient, scans)| format!("{patient} ({scans})"))
+                    .collect();
+                self.bar.suspend(|| {
+                    eprintln!(
+                        "{division}: not trained on, since their patients are tested or validated \
+                         on: {} (scans)",
+                        names.join(", ")
+                    );
+                });
+            }
             Event::Training { system, division } => {
                 self.bar
                     .suspend(|| eprintln!("training {system}, {division}"));

@@ -153,6 +153,11 @@ impl Catalogue {
         &self.folders
     }
 
+    /// Whether a text that stands for a model is a path and not a name.
+    pub fn is_path(text: &str) -> bool {
+        is_path(text)
+    }
+
     /// The model that `wanted`, a name or a path, stands for.
     ///
     /// # Errors

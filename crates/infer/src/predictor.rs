@@ -156,6 +156,11 @@ impl Predictor {
         self.network.describe()
     }
 
+    /// How many kinds of lesion the model tells apart: 1, or 2 for ground glass and consolidation.
+    pub fn lesion_channels(&self) -> usize {
+        self.network.lesion_channels()
+    }
+
     /// The default options with the views that the model has been trained with, and the threshold
     /// that was chosen for it.
     pub fn options(&self) -> PredictOptions {

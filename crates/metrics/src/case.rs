@@ -97,11 +97,15 @@ pub enum Metric {
     LesionPrecision,
     /// F1 of single lesions.
     LesionF1,
+    /// Share of the true lesion voxels that were predicted.
+    Recall,
+    /// Share of the predicted lesion voxels that are true.
+    Precision,
 }
 
 impl Metric {
     /// All, those of the paper's table 2 first.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Asd,
         Self::Dice,
         Self::SurfaceOverlap,
@@ -115,6 +119,8 @@ impl Metric {
         Self::LesionSensitivity,
         Self::LesionPrecision,
         Self::LesionF1,
+        Self::Recall,
+        Self::Precision,
     ];
 
     /// The four of the paper's table 2, in its order.
@@ -141,6 +147,8 @@ impl Metric {
             Self::LesionSensitivity => "lesion sensitivity",
             Self::LesionPrecision => "lesion precision",
             Self::LesionF1 => "lesion F1",
+            Self::Recall => "voxel recall",
+            Self::Precision => "voxel precision",
         }
     }
 
@@ -185,6 +193,8 @@ impl Metric {
             Self::LesionSensitivity => case.lesions.sensitivity(),
             Self::LesionPrecision => case.lesions.precision(),
             Self::LesionF1 => case.lesions.f1(),
+            Self::Recall => case.overlap.recall(),
+            Self::Precision => case.overlap.precision(),
         }
     }
 

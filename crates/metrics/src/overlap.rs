@@ -81,6 +81,18 @@ impl Overlap {
         (union > 0).then(|| self.true_positive as f64 / union as f64)
     }
 
+    /// Share of the true mask that was predicted, TP / (TP + FN) in 0..=1; `None` without truth.
+    pub fn recall(&self) -> Option<f64> {
+        let truth = self.true_positive + self.false_negative;
+        (truth > 0).then(|| self.true_positive as f64 / truth as f64)
+    }
+
+    /// Share of the prediction that is true, TP / (TP + FP) in 0..=1; `None` without prediction.
+    pub fn precision(&self) -> Option<f64> {
+        let predicted = self.true_positive + self.false_positive;
+        (predicted > 0).then(|| self.true_positive as f64 / predicted as f64)
+    }
+
     /// Whether the prediction holds no voxel.
     pub fn prediction_is_empty(&self) -> bool {
         self.true_positive + self.false_positive == 0
@@ -142,6 +154,17 @@ mod tests {
             let overlap = Overlap::of(&mask(truth), &mask(predicted)).unwrap();
             assert_eq!(overlap.dice(), dice, "{truth:?} {predicted:?}");
         }
+    }
+
+    #[test]
+    fn recall_and_precision_by_hand() {
+        let overlap = Overlap::of(&mask([1, 1, 1, 0]), &mask([1, 0, 0, 1])).unwrap();
+        assert_eq!(overlap.recall(), Some(1.0 / 3.0));
+        assert_eq!(overlap.precision(), Some(0.5));
+        let missed = Overlap::of(&mask([1, 0, 0, 0]), &mask([0; 4])).unwrap();
+        assert_eq!((missed.recall(), missed.precision()), (Some(0.0), None));
+        let invented = Overlap::of(&mask([0; 4]), &mask([1, 0, 0, 0])).unwrap();
+        assert_eq!((invented.recall(), invented.precision()), (None, Some(0.0)));
     }
 
     #[test]

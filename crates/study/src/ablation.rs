@@ -61,7 +61,7 @@ pub struct Variant {
 }
 
 impl AblationConfig {
-    /// Reads and checks a TOML file; a manifest's path becomes absolute.
+    /// Reads and checks a TOML file; the paths in it become absolute.
     ///
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.
@@ -69,7 +69,9 @@ impl AblationConfig {
         let text =
             std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the ablation", &e))?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
-        config.cohort.resolve(path);
+        config
+            .cohort
+            .resolve(path.parent().unwrap_or(Path::new("")));
         Ok(config)
     }
 
@@ -102,6 +104,7 @@ impl AblationConfig {
             split: self.split.clone(),
             folds: self.folds.clone(),
             reference: None,
+            init: None,
             train: self.train.clone(),
             predict: self.predict.clone(),
             score: self.score.clone(),
@@ -120,6 +123,8 @@ impl AblationConfig {
                     id: id(&axis.name, &variant.name),
                     name: Some(format!("{}: {}", axis.name, variant.name)),
                     paper: None,
+                    group: None,
+                    init: None,
                     set: toml::Table::new(),
                 };
                 merge(&mut entry.set, &variant.set);

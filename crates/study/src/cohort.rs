@@ -1,6 +1,6 @@
 //! Cohorts: read from a manifest, or made of synthetic phantoms.
 
-use crate::config::{CohortConfig, PhantomCohort};
+use crate::config::{CohortConfig, MoreScans, PhantomCohort};
 use crate::folder::{Folder, make_dir, read_json};
 use crate::{Error, ErrorKind, Result};
 use multirnet_phantom::{Phantom, PhantomConfig};
@@ -60,6 +60,7 @@ impl PhantomCohort {
                 let patient = format!("phantom-{:x}-{id}", self.seed);
                 let lesions = Some(file("lesions.nii.gz"));
                 let mut case = Case::new(file("ct.nii.gz"), lesions, class, patient);
+                case.source = "phantoms".to_owned();
                 // Phantoms tell ground glass from consolidation.
                 case.mask_values = vec![1, 2];
                 cases.push(case);
@@ -106,19 +107,90 @@ pub fn write_phantom(
     crate::folder::write_json(&name("phantom.json"), config)
 }
 
+/// The scans of a study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StudyCohort {
+    /// Those that are divided, after them those that are only tested, and last those that are only
+    /// trained on.
+    pub cohort: Cohort,
+    /// How many are divided.
+    pub divided: usize,
+    /// How many are only tested.
+    pub tested: usize,
+}
+
+impl StudyCohort {
+    /// The scans that are divided.
+    pub fn divided(&self) -> Cohort {
+        Cohort {
+            cases: self.cohort.cases[..self.divided].to_vec(),
+        }
+    }
+
+    /// Scans per class in logit order, of those that are divided or tested.
+    pub fn class_counts(&self) -> [usize; 3] {
+        let cases = self.cohort.cases[..self.divided + self.tested].to_vec();
+        Cohort { cases }.class_counts()
+    }
+}
+
 /// The study's scans, made if need be.
 pub(crate) fn open(
     config: &CohortConfig,
     folder: &Folder,
     progress: &mut dyn FnMut(usize, usize),
     stop: &AtomicBool,
-) -> Result<Cohort> {
-    match config {
-        CohortConfig::Manifest(path) => {
-            Cohort::read(path).map_err(|e| Error::caused(ErrorKind::Cohort, e))
+) -> Result<StudyCohort> {
+    gather(config, folder, &mut |phantoms, to| {
+        phantoms.make(to, progress, stop)
+    })
+}
+
+/// The study's scans, all of which are there.
+pub(crate) fn existing(config: &CohortConfig, folder: &Folder) -> Result<StudyCohort> {
+    gather(config, folder, &mut |_, at| {
+        Cohort::read(&at.join("cohort.csv")).map_err(|e| Error::caused(ErrorKind::Cohort, e))
+    })
+}
+
+/// Reads manifests, and asks `make` for phantoms.
+fn gather(
+    config: &CohortConfig,
+    folder: &Folder,
+    make: &mut dyn FnMut(&PhantomCohort, &Path) -> Result<Cohort>,
+) -> Result<StudyCohort> {
+    let mut scans = |scans: &MoreScans, to: &Path| match (&scans.manifest, &scans.phantoms) {
+        (Some(path), _) => Cohort::read_in(path, scans.data.as_deref())
+            .map_err(|e| Error::caused(ErrorKind::Cohort, e)),
+        (None, Some(phantoms)) => make(phantoms, to),
+        (None, None) => Err(Error::new(ErrorKind::Config, "the study has no scans")),
+    };
+    let own = MoreScans {
+        manifest: config.manifest.clone(),
+        phantoms: config.phantoms.clone(),
+        data: config.data.clone(),
+    };
+    let mut cases = scans(&own, &folder.cohort())?.cases;
+    let divided = cases.len();
+    let mut tested = 0;
+    for (name, all) in [("test", &config.test), ("training", &config.training)] {
+        for (i, more) in all.iter().enumerate() {
+            let mut more = scans(more, &folder.more(name, i))?.cases;
+            for case in &mut more {
+                // Folds of scans that are not divided mean nothing here.
+                case.fold = None;
+            }
+            cases.append(&mut more);
         }
-        CohortConfig::Phantoms(phantoms) => phantoms.make(&folder.cohort(), progress, stop),
+        if name == "test" {
+            tested = cases.len() - divided;
+        }
     }
+    Ok(StudyCohort {
+        cohort: Cohort { cases },
+        divided,
+        tested,
+    })
 }
 
 #[cfg(test)]

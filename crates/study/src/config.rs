@@ -1,7 +1,7 @@
 //! What a study is made of: one TOML file.
 
 use crate::{Error, ErrorKind, Result};
-use multirnet_infer::{PredictOptions, Tile};
+use multirnet_infer::{Catalogue, PredictOptions, Tile};
 use multirnet_metrics::EmptyPolicy;
 use multirnet_train::{SplitConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,11 @@ pub struct StudyConfig {
     /// Id of the system that the others are tested against; default: the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Weights that trainings begin from: a model's name or a path relative to the configuration's
+    /// folder (see [`multirnet_infer::Catalogue`]); default: random ones. They must not have been
+    /// trained or chosen on the patients that are tested, which is not known here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     /// Training of every system: tables of a training configuration but `model` and `split`.
     #[serde(default)]
     pub train: toml::Table,
@@ -41,14 +46,42 @@ pub struct StudyConfig {
     pub systems: Vec<SystemEntry>,
 }
 
-/// The scans of a study.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
-pub enum CohortConfig {
+/// The scans of a study: those that are divided into sides, which a manifest names or which are
+/// phantoms, and others that are only tested or only trained on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CohortConfig {
     /// A manifest; its path is relative to the configuration's folder.
-    Manifest(PathBuf),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<PathBuf>,
     /// Synthetic phantoms, made in the study's folder.
-    Phantoms(PhantomCohort),
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phantoms: Option<PhantomCohort>,
+    /// Folder that paths in the manifest are relative to; default: the manifest's own folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// Scans that are on the test side; not with several folds, which would test them several times.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub test: Vec<MoreScans>,
+    /// Scans that are on the training side of every division, but for those of patients that a
+    /// division tests or validates on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub training: Vec<MoreScans>,
+}
+
+/// Scans of a study that are not divided.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MoreScans {
+    /// A manifest, as in [`CohortConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<PathBuf>,
+    /// Synthetic phantoms, made in the study's folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phantoms: Option<PhantomCohort>,
+    /// As in [`CohortConfig`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
 }
 
 /// A cohort of synthetic phantoms.
@@ -92,13 +125,20 @@ pub struct SystemEntry {
     /// Key of the paper's row that stands beside it; see [`crate::paper`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
+    /// Name of a group of systems that differ in the seed of their training (`set.run.seed`) only;
+    /// the spread over a group has a table of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Weights that its training begins from, in place of the study's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<PathBuf>,
     /// Tables of the training configuration that replace or extend the study's, above all `model`.
     #[serde(default)]
     pub set: toml::Table,
 }
 
 impl StudyConfig {
-    /// Reads and checks a TOML file; a manifest's path becomes absolute.
+    /// Reads and checks a TOML file; the paths in it become absolute.
     ///
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.
@@ -106,7 +146,14 @@ impl StudyConfig {
         let text =
             std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the study", &e))?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
-        config.cohort.resolve(path);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.cohort.resolve(folder);
+        let inits = config.systems.iter_mut().map(|s| &mut s.init);
+        for init in inits.chain([&mut config.init]).flatten() {
+            if init.to_str().is_none_or(Catalogue::is_path) {
+                *init = absolute(&folder.join(&init));
+            }
+        }
         Ok(config)
     }
 
@@ -152,6 +199,12 @@ impl StudyConfig {
                 .hint(format!("known: {}", crate::paper::keys().join(", "))));
             }
         }
+        self.cohort.validate()?;
+        if self.folds.len() > 1 && !self.cohort.test.is_empty() {
+            return Err(bad("cohort.test cannot stand beside several folds".into())
+                .hint("each fold would test those scans again; divide them, or run one fold"));
+        }
+        self.check_groups()?;
         if let Some(id) = &self.reference
             && !seen.contains(id)
         {
@@ -162,6 +215,37 @@ impl StudyConfig {
             .check()
             .map_err(|e| Error::caused(ErrorKind::Config, e))?;
         self.predict_options().map(|_| ())
+    }
+
+    /// Refuses groups whose systems differ in more than the seed.
+    fn check_groups(&self) -> Result<()> {
+        let seedless = |system: &SystemEntry| -> Result<_> {
+            let mut train = self.train_config(system)?;
+            train.run.seed = 0;
+            Ok((train, self.init_of(system)))
+        };
+        for (i, system) in self.systems.iter().enumerate() {
+            let same = |s: &&SystemEntry| s.group.is_some() && s.group == system.group;
+            let Some(first) = self.systems[..i].iter().find(same) else {
+                continue;
+            };
+            if seedless(first)? != seedless(system)? {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!(
+                        "systems {:?} and {:?} of one group differ in more than run.seed",
+                        first.id, system.id
+                    ),
+                )
+                .hint("a group holds one system trained with several seeds"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The weights that the training of `system` begins from.
+    pub fn init_of<'a>(&'a self, system: &'a SystemEntry) -> Option<&'a Path> {
+        system.init.as_deref().or(self.init.as_deref())
     }
 
     /// How test scans are analysed, the same for every system. By default fine windows are not
@@ -250,24 +334,62 @@ impl StudyConfig {
 }
 
 impl CohortConfig {
-    /// Makes a manifest's path, which is relative to the folder of the file `config`, absolute.
-    pub(crate) fn resolve(&mut self, config: &Path) {
-        if let Self::Manifest(manifest) = self {
-            let path = config.parent().unwrap_or(Path::new("")).join(&*manifest);
-            *self = Self::manifest(&path);
+    /// Makes paths, which are relative to `folder`, absolute, so that a study can be gone on with
+    /// from anywhere.
+    pub(crate) fn resolve(&mut self, folder: &Path) {
+        let more = self.test.iter_mut().chain(&mut self.training);
+        let more = more.flat_map(|m| [&mut m.manifest, &mut m.data]);
+        let own = [&mut self.manifest, &mut self.data];
+        for path in more.chain(own).flatten() {
+            *path = absolute(&folder.join(&path));
         }
     }
 
-    /// The cohort of a manifest whose path is relative to the working folder. It is kept as an
-    /// absolute path, so that a study can be gone on with from anywhere.
-    pub fn manifest(path: &Path) -> Self {
-        Self::Manifest(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
+    /// Puts the manifest at `path` (relative to the working folder) in the place of the scans that
+    /// are divided. Its paths are relative to its own folder until [`set_data`](Self::set_data).
+    pub fn set_manifest(&mut self, path: &Path) {
+        self.manifest = Some(absolute(path));
+        self.phantoms = None;
+        self.data = None;
     }
 
-    /// Whether the scans are synthetic phantoms.
-    pub fn is_synthetic(&self) -> bool {
-        matches!(self, Self::Phantoms(_))
+    /// Makes the paths in all manifests for which no `data` is written relative to the folder
+    /// `path` (relative to the working folder).
+    pub fn set_data(&mut self, path: &Path) {
+        let more = self.test.iter_mut().chain(&mut self.training);
+        for data in more.map(|m| &mut m.data).chain([&mut self.data]) {
+            data.get_or_insert_with(|| absolute(path));
+        }
     }
+
+    /// Whether the scans that are divided are synthetic phantoms.
+    pub fn is_synthetic(&self) -> bool {
+        self.phantoms.is_some()
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let one = |manifest: &Option<PathBuf>, phantoms: &Option<PhantomCohort>, name: &str| {
+            if manifest.is_some() != phantoms.is_some() {
+                return Ok(());
+            }
+            Err(Error::new(
+                ErrorKind::Config,
+                format!("{name} must name either a manifest or phantoms"),
+            )
+            .hint("write manifest = \"FILE\" or a table phantoms"))
+        };
+        one(&self.manifest, &self.phantoms, "cohort")?;
+        for (name, all) in [("test", &self.test), ("training", &self.training)] {
+            for scans in all {
+                one(&scans.manifest, &scans.phantoms, &format!("cohort.{name}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl SystemEntry {

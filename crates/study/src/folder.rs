@@ -3,16 +3,19 @@
 //! | path | content |
 //! |---|---|
 //! | `study.toml` | the complete configuration |
-//! | `cohort/` | synthetic phantoms and their manifest, if the study makes its own |
+//! | `cohort/`, `test-N/`, `training-N/` | synthetic phantoms and their manifest, if the study makes its own |
+//! | `init/` | models of the program that trainings begin from |
 //! | `cache/` | prepared scans, shared by all trainings |
 //! | `runs/SYSTEM/SPLIT/` | a training run (see `multirnet_train`), and `summary.json` when it is done |
 //! | `scores/SYSTEM/SPLIT/` | for each test scan `N.json` (scores) and `N.nii.gz` (lesion mask) |
 //! | `tables/`, `figures/`, `index.html` | what a person reads, made anew whenever asked for |
 
+use crate::cohort::StudyCohort;
 use crate::config::StudyConfig;
 use crate::{Error, ErrorKind, Result};
 use multirnet_train::{Cohort, Side, Split};
 use serde::{Serialize, de::DeserializeOwned};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Paths of a study.
@@ -26,28 +29,67 @@ pub struct Folder {
 pub struct Division {
     /// `split`, or `fold-N`.
     pub name: String,
+    /// The scans of this division: all that are divided or only tested, at their positions in the
+    /// study's cohort, and after them those that are only trained on.
+    pub cohort: Cohort,
     /// Each scan's side.
     pub split: Split,
+    /// Patients of the scans that were to be trained on, but are left out here because the
+    /// division tests or validates on them, with the number of those scans.
+    pub left_out: BTreeMap<String, usize>,
 }
 
 impl Division {
     /// All divisions of the study.
     ///
     /// # Errors
-    /// `Cohort` if a division is impossible.
-    pub fn all(config: &StudyConfig, cohort: &Cohort) -> Result<Vec<Self>> {
+    /// `Cohort` if a division is impossible, or a study or patient lies on two sides.
+    pub fn all(config: &StudyConfig, study: &StudyCohort) -> Result<Vec<Self>> {
         let bad = |e| Error::caused(ErrorKind::Cohort, e);
+        let divided = study.divided();
         if config.folds.is_empty() {
-            let split = Split::stratified(cohort, &config.split).map_err(bad)?;
-            let name = "split".to_owned();
-            return Ok(vec![Self { name, split }]);
+            let split = Split::stratified(&divided, &config.split).map_err(bad)?;
+            return Ok(vec![Self::of("split".to_owned(), study, split)?]);
         }
         let fold = |&fold: &usize| {
-            let split = Split::cross_validation(cohort, &config.split, fold).map_err(bad)?;
-            let name = format!("fold-{fold}");
-            Ok(Self { name, split })
+            let split = Split::cross_validation(&divided, &config.split, fold).map_err(bad)?;
+            Self::of(format!("fold-{fold}"), study, split)
         };
         config.folds.iter().map(fold).collect()
+    }
+
+    /// `split` of the divided scans, with those that are only tested on the test side, and the
+    /// others on the training side as far as none of their patients is on another side.
+    fn of(name: String, study: &StudyCohort, mut split: Split) -> Result<Self> {
+        let (kept, others) = study.cohort.cases.split_at(study.divided + study.tested);
+        let mut cohort = Cohort {
+            cases: kept.to_vec(),
+        };
+        split.sides.resize(kept.len(), Side::Test);
+        let held_out: HashSet<String> = cohort
+            .cases
+            .iter()
+            .zip(&split.sides)
+            .filter(|(_, side)| **side != Side::Train)
+            .map(|(case, _)| case.patient.clone())
+            .collect();
+        let mut left_out = BTreeMap::new();
+        for case in others {
+            if held_out.contains(&case.patient) {
+                *left_out.entry(case.patient.clone()).or_insert(0) += 1;
+            } else {
+                cohort.cases.push(case.clone());
+                split.sides.push(Side::Train);
+            }
+        }
+        let checked = split.check(&cohort, None);
+        checked.map_err(|e| Error::caused(ErrorKind::Cohort, e))?;
+        Ok(Self {
+            name,
+            cohort,
+            split,
+            left_out,
+        })
     }
 
     /// Positions of its test scans in the cohort.
@@ -117,9 +159,19 @@ impl Folder {
         self.root.join("cohort")
     }
 
+    /// Synthetic phantoms of the table number `index` of `cohort.test` or `cohort.training`.
+    pub fn more(&self, name: &str, index: usize) -> PathBuf {
+        self.root.join(format!("{name}-{index}"))
+    }
+
     /// Prepared scans.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
+    }
+
+    /// A copy of the program's model `name`, which trainings begin from.
+    pub fn init(&self, name: &str) -> PathBuf {
+        self.root.join("init").join(format!("{name}.safetensors"))
     }
 
     /// The training run of a system in a division.

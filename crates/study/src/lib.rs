@@ -5,32 +5,45 @@
 //! [`Folder`], from which [`Results`] are computed: the paper's tables 2 and 3 with its own figures
 //! beside ours, tests between systems, and the figures of [`figures`]. An [`AblationConfig`] is a
 //! study whose systems are variants of one configuration.
+//!
+//! [`evaluation`] scores one model on the scans of manifests, source by source, with the same scorer
+//! ([`CaseScore`]).
 
 #![recursion_limit = "256"]
 
 mod ablation;
+mod case_score;
 mod cohort;
 mod config;
 mod error;
+pub mod evaluation;
 pub mod figures;
 mod folder;
 mod implants;
+mod intervals;
 pub mod paper;
+pub mod parts;
+pub mod published;
 mod results;
 mod scoring;
+mod seeds;
 mod tables;
 mod training;
 
 pub use ablation::{AblationConfig, Axis, Variant};
-pub use cohort::{scan_seed, write_phantom};
-pub use config::{CohortConfig, PhantomCohort, ScoreConfig, StudyConfig, SystemEntry};
+pub use case_score::{CaseScore, Said};
+pub use cohort::{StudyCohort, scan_seed, write_phantom};
+pub use config::{CohortConfig, MoreScans, PhantomCohort, ScoreConfig, StudyConfig, SystemEntry};
 pub use error::{Error, ErrorKind, Result};
+pub use evaluation::{EvaluatedCase, Evaluation};
 pub use folder::{Division, Folder};
 pub use implants::{ImplantCohort, ImplantFile, ImplantRequest};
+pub use parts::{CasePrediction, predict_case};
 pub use results::Compared;
 pub use results::{Comparison, Results, SystemResult};
-pub use scoring::{CaseScore, TestScan, load_system, read_scores};
-pub use tables::{tables, tables_text, write_tables};
+pub use scoring::{TestAnswer, TestScan, load_system, read_scores};
+pub use seeds::{SeedGroup, SeedSpread};
+pub use tables::{markdown, tables, tables_text, write_tables};
 pub use training::Trained;
 
 use multirnet_nn::device::Device;
@@ -48,6 +61,14 @@ pub enum Event<'a> {
         done: usize,
         /// In all.
         total: usize,
+    },
+    /// Scans that were to be trained on are left out of a division, because it tests or validates
+    /// on their patients.
+    LeftOut {
+        /// The division's name.
+        division: &'a str,
+        /// The patients with their numbers of scans.
+        patients: &'a std::collections::BTreeMap<String, usize>,
     },
     /// A training begins or goes on.
     Training {
@@ -77,6 +98,8 @@ pub struct Options<'a> {
     pub device: Device,
     /// Whether that is the processor.
     pub on_cpu: bool,
+    /// Models that trainings may begin from.
+    pub models: &'a multirnet_infer::Catalogue,
     /// Told of everything that happens.
     pub progress: &'a mut (dyn FnMut(Event<'_>) + Send),
 }
@@ -104,10 +127,16 @@ pub fn run(
     )?;
     let divisions = Division::all(config, &cohort)?;
     for division in &divisions {
-        for system in &config.systems {
-            training::ensure(config, system, &cohort, division, &folder, options, stop)?;
+        if !division.left_out.is_empty() {
+            (options.progress)(Event::LeftOut {
+                division: &division.name,
+                patients: &division.left_out,
+            });
         }
-        scoring::ensure(config, &cohort, division, &folder, options, stop)?;
+        for system in &config.systems {
+            training::ensure(config, system, division, &folder, options, stop)?;
+        }
+        scoring::ensure(config, division, &folder, options, stop)?;
     }
     Results::read(config, &folder, &cohort)
 }
@@ -116,16 +145,7 @@ pub fn run(
 ///
 /// # Errors
 /// As [`Results::read`].
-pub fn results(
-    config: &StudyConfig,
-    folder: &Folder,
-) -> Result<(Results, multirnet_train::Cohort)> {
-    let cohort = match &config.cohort {
-        CohortConfig::Manifest(path) => multirnet_train::Cohort::read(path),
-        CohortConfig::Phantoms(_) => {
-            multirnet_train::Cohort::read(&folder.cohort().join("cohort.csv"))
-        }
-    }
-    .map_err(|e| Error::caused(ErrorKind::Cohort, e))?;
+pub fn results(config: &StudyConfig, folder: &Folder) -> Result<(Results, StudyCohort)> {
+    let cohort = cohort::existing(&config.cohort, folder)?;
     Ok((Results::read(config, folder, &cohort)?, cohort))
 }

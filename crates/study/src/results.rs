@@ -1,9 +1,15 @@
 //! What a study came to, computed from its scores.
 
+use crate::Result;
+use crate::case_score::CaseScore;
+use crate::cohort::StudyCohort;
 use crate::config::{StudyConfig, SystemEntry};
+use crate::evaluation::{SourceScores, sources};
 use crate::folder::{Division, Folder};
-use crate::scoring::{CaseScore, read_scores};
-use crate::{Error, ErrorKind, Result};
+use crate::intervals::{Statistic, counted, interval, patients, scoring};
+use crate::scoring::read_scores;
+use crate::seeds::{SeedGroup, seed_groups};
+use multirnet_infer::ScoredOn;
 use multirnet_metrics::roc::OneVsRest;
 use multirnet_metrics::stats::{
     BootstrapConfig, Interval, PairedT, Significance, Wilcoxon, bootstrap, defined_pairs, paired_t,
@@ -14,7 +20,6 @@ use multirnet_metrics::{
 };
 use multirnet_nn::SystemCard;
 use multirnet_nn::device::Device;
-use multirnet_train::Cohort;
 use multirnet_volume::Diagnosis;
 use serde::Serialize;
 
@@ -25,6 +30,8 @@ pub struct Results {
     pub title: String,
     /// Whether the scans are synthetic phantoms.
     pub synthetic: bool,
+    /// What the test scans show; `None` if that is not known or mixed.
+    pub kind: Option<ScoredOn>,
     /// Scans per class in logit order: of the cohort, and of all test sides together.
     pub scans: [[usize; 3]; 2],
     /// Names of the divisions.
@@ -33,8 +40,11 @@ pub struct Results {
     pub systems: Vec<SystemResult>,
     /// Id of the system that the others are tested against.
     pub reference: String,
-    /// The tests, metric by metric.
+    /// The tests, metric by metric. Of trainings that differ in their seed only, the first is
+    /// tested.
     pub comparisons: Vec<Comparison>,
+    /// What trainings that differ in their seed only came to.
+    pub seeds: Vec<SeedGroup>,
     /// What undefined and infinite values counted.
     pub empty: EmptyPolicy,
 }
@@ -50,10 +60,14 @@ pub struct SystemResult {
     pub card: SystemCard,
     /// Key of the paper's row beside it.
     pub paper: Option<String>,
+    /// Name of the group of trainings that differ in their seed only.
+    pub group: Option<String>,
     /// Numbers that were trained.
     pub parameters: usize,
     /// Lesion segmentation, if the system segments.
     pub segmentation: Option<Segmentation>,
+    /// The scores of each source of test scans by itself, in the order in which sources appear.
+    pub sources: Vec<SourceScores>,
     /// Classification, if the system classifies and there is more than one class.
     pub classification: Option<Classification>,
     /// Its scores, scan by scan.
@@ -141,7 +155,7 @@ impl SystemResult {
             Compared::CorrectClass => self
                 .scores
                 .iter()
-                .filter_map(|s| Some(f64::from(u8::from(s.predicted()? == s.class))))
+                .filter_map(|s| Some(f64::from(u8::from(s.predicted()? == s.class?))))
                 .map(Some)
                 .collect(),
         }
@@ -153,8 +167,9 @@ impl Results {
     ///
     /// # Errors
     /// `Scoring` if a score is missing, `Malformed` if one is damaged, `Config`.
-    pub fn read(config: &StudyConfig, folder: &Folder, cohort: &Cohort) -> Result<Self> {
-        let divisions = Division::all(config, cohort)?;
+    pub fn read(config: &StudyConfig, folder: &Folder, study: &StudyCohort) -> Result<Self> {
+        let cohort = &study.cohort;
+        let divisions = Division::all(config, study)?;
         let systems = config
             .systems
             .iter()
@@ -164,20 +179,30 @@ impl Results {
             })
             .collect::<Result<Vec<_>>>()?;
         let mut tested = [0; 3];
+        let mut sources = Vec::new();
         for division in &divisions {
             for case in division.test() {
+                sources.push(cohort.cases[case].source.as_str());
                 if let Some(class) = cohort.cases[case].class {
                     tested[class.index()] += 1;
                 }
             }
         }
         let reference = config.reference().id.clone();
+        let synthetic = config.cohort.is_synthetic();
+        let kind = if synthetic {
+            Some(ScoredOn::Phantoms)
+        } else {
+            crate::evaluation::common_kind(sources)
+        };
         let comparisons = compare(&systems, &reference, config.score.empty)?;
         Ok(Self {
             title: config.title.clone(),
-            synthetic: config.cohort.is_synthetic(),
-            scans: [cohort.class_counts(), tested],
+            synthetic,
+            kind,
+            scans: [study.class_counts(), tested],
             divisions: divisions.into_iter().map(|d| d.name).collect(),
+            seeds: seed_groups(&systems, config.score.empty),
             systems,
             reference,
             comparisons,
@@ -192,20 +217,6 @@ impl Results {
     }
 }
 
-/// What a case's value counts: undefined and infinite ones the worst under that policy, else
-/// nothing.
-fn counted(metric: Metric, case: &CaseMetrics, policy: EmptyPolicy) -> Option<f64> {
-    let value = metric.value(case).filter(|v| v.is_finite());
-    match policy {
-        EmptyPolicy::Worst => Some(value.unwrap_or(metric.worst(case))),
-        _ => value,
-    }
-}
-
-fn metrics(e: multirnet_metrics::Error) -> Error {
-    Error::caused(ErrorKind::Scoring, e)
-}
-
 fn system_result(
     config: &StudyConfig,
     system: &SystemEntry,
@@ -218,28 +229,14 @@ fn system_result(
         label: system.label(&train),
         card: train.model.card(),
         paper: system.paper.clone(),
+        group: system.group.clone(),
         // Weights are made when first used: counting costs next to nothing.
         parameters: train.model.init(&Device::flex()).trained_parameters(),
         segmentation: segmentation(&scores, policy, draws)?,
+        sources: sources(&scores, &config.score)?,
         classification: classification(&scores, policy, draws)?,
         scores,
     })
-}
-
-/// Positions of each patient's scans among `scores`, in the order in which patients appear.
-fn patients<'a>(scores: impl Iterator<Item = &'a CaseScore>) -> Vec<Vec<usize>> {
-    let mut names: Vec<&str> = Vec::new();
-    let mut scans: Vec<Vec<usize>> = Vec::new();
-    for (i, score) in scores.enumerate() {
-        match names.iter().position(|n| *n == score.patient) {
-            Some(k) => scans[k].push(i),
-            None => {
-                names.push(&score.patient);
-                scans.push(vec![i]);
-            }
-        }
-    }
-    scans
 }
 
 fn segmentation(
@@ -254,34 +251,18 @@ fn segmentation(
     if cases.is_empty() {
         return Ok(None);
     }
-    let bearing = |s: &&CaseScore| {
-        let metrics = s.segmentation.as_ref();
-        metrics.is_some_and(|c| !c.overlap.truth_is_empty())
-    };
-    let with_lesions: Vec<&CaseScore> = scores.iter().filter(bearing).collect();
+    let with_lesions: Vec<&CaseScore> = scores.iter().filter(|s| s.has_lesions()).collect();
     let by_patient = patients(with_lesions.iter().copied());
     let intervals = Metric::PAPER
         .iter()
         .map(|metric| {
-            let values: Vec<f64> = with_lesions
-                .iter()
-                .filter_map(|s| s.segmentation.as_ref())
-                .map(|c| counted(*metric, c, policy).unwrap_or(f64::NAN))
-                .collect();
-            let mean = |drawn: &[usize]| {
-                let scans = drawn.iter().flat_map(|&p| &by_patient[p]);
-                let values = scans.map(|&i| values[i]);
-                let kept: Vec<f64> = match policy {
-                    EmptyPolicy::Skip => values.filter(|v| !v.is_nan()).collect(),
-                    _ => values.collect(),
-                };
-                (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
-            };
-            bootstrap(by_patient.len(), draws, mean).map_err(metrics)
+            let cases = with_lesions.iter().filter_map(|s| s.segmentation.as_ref());
+            let values: Vec<_> = cases.map(|c| counted(*metric, c, policy)).collect();
+            interval(Statistic::Mean, &values, &by_patient, policy, draws)
         })
         .collect::<Result<Vec<_>>>();
     Ok(Some(Segmentation {
-        scores: CohortMetrics::of(&cases, policy).map_err(metrics)?,
+        scores: CohortMetrics::of(&cases, policy).map_err(scoring)?,
         intervals: if by_patient.is_empty() {
             Vec::new()
         } else {
@@ -295,18 +276,18 @@ fn classification(
     policy: EmptyPolicy,
     draws: &BootstrapConfig,
 ) -> Result<Option<Classification>> {
-    let first = scores.first().map(|s| s.class);
-    let several = scores.iter().any(|s| Some(s.class) != first);
-    let said: Vec<(&CaseScore, Diagnosis, [f64; 3])> = scores
-        .iter()
-        .filter_map(|s| Some((s, s.predicted()?, s.probabilities?)))
+    let known = || scores.iter().filter_map(|s| Some((s, s.class?)));
+    let first = known().next().map(|(_, class)| class);
+    let several = known().any(|(_, class)| Some(class) != first);
+    let said: Vec<(&CaseScore, Diagnosis, Diagnosis, [f64; 3])> = known()
+        .filter_map(|(s, class)| Some((s, class, s.predicted()?, s.probabilities?)))
         .collect();
     if said.is_empty() || !several {
         return Ok(None);
     }
-    let truth: Vec<Diagnosis> = said.iter().map(|s| s.0.class).collect();
-    let predicted: Vec<Diagnosis> = said.iter().map(|s| s.1).collect();
-    let probabilities: Vec<[f64; 3]> = said.iter().map(|s| s.2).collect();
+    let truth: Vec<Diagnosis> = said.iter().map(|s| s.1).collect();
+    let predicted: Vec<Diagnosis> = said.iter().map(|s| s.2).collect();
+    let probabilities: Vec<[f64; 3]> = said.iter().map(|s| s.3).collect();
     let by_patient = patients(said.iter().map(|s| s.0));
     let right = |drawn: &[usize]| {
         let scans: Vec<usize> = drawn.iter().flat_map(|&p| by_patient[p].clone()).collect();
@@ -316,10 +297,17 @@ fn classification(
     Ok(Some(Classification {
         scores: ConfusionMatrix::of(&truth, &predicted)
             .and_then(|m| m.scores(policy))
-            .map_err(metrics)?,
-        accuracy: bootstrap(by_patient.len(), draws, right).map_err(metrics)?,
-        roc: OneVsRest::of(&truth, &probabilities, policy).map_err(metrics)?,
+            .map_err(scoring)?,
+        accuracy: bootstrap(by_patient.len(), draws, right).map_err(scoring)?,
+        roc: OneVsRest::of(&truth, &probabilities, policy).map_err(scoring)?,
     }))
+}
+
+/// Whether `other` is tested against `base`: another system, and of a group of seeds the first.
+fn tested(systems: &[SystemResult], base: &SystemResult, other: &SystemResult) -> bool {
+    let same = |s: &&SystemResult| s.group.is_some() && s.group == other.group;
+    let first = systems.iter().find(same).map_or(&other.id, |s| &s.id);
+    other.id != base.id && *first == other.id && (base.group.is_none() || base.group != other.group)
 }
 
 fn compare(
@@ -338,7 +326,7 @@ fn compare(
     for what in compared {
         let ours = base.compared(what, policy);
         let mut family = Vec::new();
-        for other in systems.iter().filter(|s| s.id != reference) {
+        for other in systems.iter().filter(|s| tested(systems, base, s)) {
             let theirs = other.compared(what, policy);
             let able = match what {
                 Compared::Segmentation(_) => true,
@@ -356,8 +344,8 @@ fn compare(
             let w = enough.then(|| wilcoxon(&a, &b)).transpose();
             family.push((
                 other.id.clone(),
-                t.map_err(metrics)?,
-                w.map_err(metrics)?,
+                t.map_err(scoring)?,
+                w.map_err(scoring)?,
                 left_out,
             ));
         }
@@ -367,9 +355,9 @@ fn compare(
             .collect();
         let p_w: Vec<_> = family.iter().map(|f| f.2.as_ref().map(|w| w.p)).collect();
         let marks = significance(&p_t)
-            .map_err(metrics)?
+            .map_err(scoring)?
             .into_iter()
-            .zip(significance(&p_w).map_err(metrics)?);
+            .zip(significance(&p_w).map_err(scoring)?);
         for ((system, t, wilcoxon, left_out), (significance_t, significance_wilcoxon)) in
             family.into_iter().zip(marks)
         {

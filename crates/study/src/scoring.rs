@@ -1,51 +1,45 @@
 //! Scores every system on every test scan.
 
+use crate::case_score::{CaseScore, Said};
 use crate::config::{StudyConfig, SystemEntry};
 use crate::folder::{Division, Folder, read_json, write_json};
+use crate::parts::{join, parts, weighted};
 use crate::training::Trained;
 use crate::{Error, ErrorKind, Event, Options, Result};
 use multirnet_anatomy::{PrepareConfig, Prepared, prepare};
-use multirnet_infer::{Network, PredictOptions, answer, network_of};
-use multirnet_metrics::{CaseMetrics, SurfaceConfig};
+use multirnet_infer::{NativeMap, Network, PredictOptions, answer, network_of};
+use multirnet_metrics::SurfaceConfig;
 use multirnet_nn::{System, weights};
-use multirnet_train::{Case, Cohort, load};
-use multirnet_volume::{Diagnosis, Volume, io};
-use serde::{Deserialize, Serialize};
+use multirnet_train::Case;
+use multirnet_train::load::{self, CaseScan, Reader};
+use multirnet_volume::{Geometry, Volume, io};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// One system's scores on one test scan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CaseScore {
-    /// Position of the scan in the cohort.
-    pub case: usize,
-    /// Its file name.
-    pub scan: String,
-    /// Its patient.
-    pub patient: String,
-    /// Its true class.
-    pub class: Diagnosis,
-    /// Scores of the lesion mask on the scan's own grid; `None` from a system that only classifies.
-    pub segmentation: Option<CaseMetrics>,
-    /// Class probabilities in logit order; `None` from a system that only segments.
-    pub probabilities: Option<[f64; 3]>,
-}
-
-impl CaseScore {
-    /// The most probable class; of equals the first.
-    pub fn predicted(&self) -> Option<Diagnosis> {
-        let p = self.probabilities?;
-        Some(multirnet_infer::Probabilities::from_array(p).top())
-    }
-}
 
 /// A scan with its truth, ready for every system.
 pub struct TestScan {
-    /// CT values on the scan's own grid.
-    pub scan: Volume<f32>,
-    /// The views that networks see.
-    pub prepared: Prepared,
-    /// True lesions on the scan's own grid; empty for normal scans without a mask.
-    pub lesions: Volume<u8>,
+    /// The scan with its lungs and its true lesions on its own grid.
+    pub case: CaseScan,
+    /// Its parts, of which there is one unless slices are missing between them.
+    parts: Vec<TestPart>,
+}
+
+/// Consecutive slices of a test scan.
+struct TestPart {
+    planes: Range<usize>,
+    grid: Geometry,
+    prepared: Prepared,
+}
+
+/// What a network says of a test scan, on the scan's own grid, as far as it can.
+pub struct TestAnswer {
+    /// Lesion labels.
+    pub lesions: Option<Volume<u8>>,
+    /// Class probabilities in logit order; those of several parts are averaged, weighted by planes.
+    pub probabilities: Option<[f64; 3]>,
+    /// Grad-CAM, if it was asked for and can be made; `None` for a scan of several parts, whose maps
+    /// are scaled each by its own.
+    pub heatmap: Option<NativeMap>,
 }
 
 impl TestScan {
@@ -53,29 +47,49 @@ impl TestScan {
     ///
     /// # Errors
     /// `Scoring`, naming the file.
-    pub fn read(
-        case: &Case,
-        config: &PrepareConfig,
-        read: &multirnet_train::load::Reader,
-    ) -> Result<Self> {
+    pub fn read(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<Self> {
         let fail = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Scoring, e);
-        let scan = read(&case.scan).map_err(|e| fail(&e).at(&case.scan))?;
-        let lungs = load::read_lungs(case).map_err(|e| fail(&e))?;
-        let lesions = load::read_lesions(case)
-            .map_err(|e| fail(&e))?
-            .unwrap_or_else(|| Volume::filled(0, *scan.geometry()));
-        scan.check_same_grid(&lesions)
-            .map_err(|e| fail(&e).at(case.mask.as_deref().unwrap_or(&case.scan)))?;
-        let config = PrepareConfig {
-            intensity: case.intensity,
-            ..config.clone()
+        let scan = load::read_case(case, read, config).map_err(|e| fail(&e))?;
+        let prepare = |part: crate::parts::Part<'_>| {
+            let prepared = prepare(&part.scan, Some(&part.lungs), &scan.prepare)
+                .map_err(|e| fail(&e).at(&case.scan))?;
+            Ok(TestPart {
+                planes: part.planes,
+                grid: *part.scan.geometry(),
+                prepared,
+            })
         };
-        let prepared =
-            prepare(&scan, lungs.as_ref(), &config).map_err(|e| fail(&e).at(&case.scan))?;
-        Ok(Self {
-            scan,
-            prepared,
-            lesions,
+        let parts = parts(&scan).map_err(|e| e.at(&case.scan))?;
+        let parts = parts.into_iter().map(prepare).collect::<Result<_>>()?;
+        Ok(Self { case: scan, parts })
+    }
+
+    /// Runs `network` over every part and puts its answers together.
+    ///
+    /// # Errors
+    /// `Scoring`: what [`multirnet_infer::answer`] refuses.
+    pub fn answer(&self, network: &dyn Network, options: &PredictOptions) -> Result<TestAnswer> {
+        let (mut lesions, mut classes, mut heatmaps) = (Vec::new(), Vec::new(), Vec::new());
+        for part in &self.parts {
+            let said = answer(network, &part.grid, &part.prepared, options)
+                .map_err(|e| Error::caused(ErrorKind::Scoring, e))?;
+            lesions.extend(said.lesions.map(|l| (part.planes.clone(), l)));
+            classes.extend(said.probabilities.map(|p| (part.planes.clone(), p)));
+            heatmaps.extend(said.heatmap);
+        }
+        let grid = self.case.scan.geometry();
+        let whole = self.parts.len() == 1 && self.parts[0].planes == (0..grid.shape()[0]);
+        Ok(TestAnswer {
+            lesions: match lesions.pop() {
+                None => None,
+                Some((_, labels)) if whole => Some(labels),
+                last => {
+                    lesions.extend(last);
+                    Some(join(grid, &lesions))
+                }
+            },
+            probabilities: (!classes.is_empty()).then(|| weighted(&classes)),
+            heatmap: heatmaps.pop().filter(|_| whole),
         })
     }
 }
@@ -104,7 +118,6 @@ pub fn load_system(
 /// Makes sure that all test scans of `division` are scored by all systems.
 pub(crate) fn ensure(
     config: &StudyConfig,
-    cohort: &Cohort,
     division: &Division,
     folder: &Folder,
     options: &mut Options<'_>,
@@ -128,7 +141,7 @@ pub(crate) fn ensure(
         if missing.is_empty() {
             continue;
         }
-        let given = &cohort.cases[case];
+        let given = &division.cohort.cases[case];
         let scan = TestScan::read(given, &predict.prepare, options.read)?;
         for s in missing {
             if stop.load(Ordering::Relaxed) {
@@ -179,29 +192,27 @@ fn score(
     surface: &SurfaceConfig,
     place: &Place<'_>,
 ) -> Result<()> {
-    let fail = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Scoring, e).at(&case.scan);
-    let said =
-        answer(network, scan.scan.geometry(), &scan.prepared, options).map_err(|e| fail(&e))?;
-    let segmentation = match &said.lesions {
-        None => None,
-        Some(lesions) => {
-            let mask = place.folder.mask(place.system, place.division, place.case);
-            crate::folder::make_dir(mask.parent().unwrap_or(place.folder.root()))?;
-            io::write_nifti(&mask, lesions).map_err(|e| fail(&e))?;
-            Some(CaseMetrics::of(&scan.lesions, lesions, surface).map_err(|e| fail(&e))?)
-        }
-    };
-    let class = case
-        .class
-        .ok_or_else(|| fail(&"the class of the scan is unknown"))?;
-    let score = CaseScore {
-        case: place.case,
-        scan: case.name(),
-        patient: case.patient.clone(),
-        class,
-        segmentation,
-        probabilities: said.probabilities,
-    };
+    let said = scan
+        .answer(network, options)
+        .map_err(|e| e.at(&case.scan))?;
+    if let Some(lesions) = &said.lesions {
+        let mask = place.folder.mask(place.system, place.division, place.case);
+        crate::folder::make_dir(mask.parent().unwrap_or(place.folder.root()))?;
+        io::write_nifti(&mask, lesions)
+            .map_err(|e| Error::caused(ErrorKind::Scoring, e).at(&case.scan))?;
+    }
+    let score = CaseScore::of(
+        place.case,
+        case,
+        scan.case.lesions.as_ref(),
+        &scan.case.lungs,
+        &Said {
+            lesions: said.lesions.as_ref(),
+            lesion_channels: network.lesion_channels(),
+            probabilities: said.probabilities,
+        },
+        surface,
+    )?;
     // Last: its presence says that the scan is scored.
     write_json(
         &place.folder.score(place.system, place.division, place.case),

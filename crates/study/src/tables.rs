@@ -1,20 +1,22 @@
 //! The tables of a study: for pages, Markdown, CSV and the terminal.
 
+use crate::evaluation::METRICS;
 use crate::folder::{Folder, write, write_json};
 use crate::results::{Compared, Results, SystemResult};
 use crate::{Error, ErrorKind, Result, paper};
+use multirnet_infer::ScoredOn;
 use multirnet_metrics::stats::{Correction, Interval, stars_note};
 use multirnet_metrics::{Metric, number};
 use multirnet_report::{Column, Table};
 
-fn column(name: &str, numeric: bool) -> Column {
+pub(crate) fn column(name: &str, numeric: bool) -> Column {
     Column {
         name: name.to_owned(),
         numeric,
     }
 }
 
-fn percent(value: Option<f64>, decimals: usize) -> String {
+pub(crate) fn percent(value: Option<f64>, decimals: usize) -> String {
     number::text(value.map(|v| 100.0 * v), decimals)
 }
 
@@ -38,10 +40,13 @@ fn with_interval(mean: Option<f64>, interval: Option<&Interval>, metric: Metric)
 /// Whose test scans the numbers are from.
 fn scans_line(results: &Results) -> String {
     let [normal, cap, covid19] = results.scans[1];
-    let kind = if results.synthetic {
-        "synthetic phantoms, not patients"
-    } else {
-        "scans"
+    let kind = match results.kind {
+        Some(ScoredOn::Phantoms) => "synthetic phantoms, not patients",
+        Some(ScoredOn::ImplantedLesions) => {
+            "scans with lesions that a program implanted, not patients' own"
+        }
+        Some(ScoredOn::Patients) => "scans of patients",
+        None => "scans",
     };
     format!("{normal} normal, {cap} CAP and {covid19} COVID-19 test {kind}")
 }
@@ -113,12 +118,18 @@ pub fn segmentation_table(results: &Results) -> Table {
             stars_note(
                 "paired t test",
                 Correction::Holm,
-                rows.len().saturating_sub(1)
+                tested(results, Compared::Segmentation(Metric::Dice))
             ),
             if with_paper { PAPERS } else { "" },
         ),
         rows,
     }
+}
+
+/// How many systems are tested against the reference.
+fn tested(results: &Results, compared: Compared) -> usize {
+    let all = results.comparisons.iter();
+    all.filter(|c| c.compared == compared).count()
 }
 
 /// What the paper's figures beside ours mean.
@@ -207,7 +218,7 @@ pub fn classification_table(results: &Results) -> Option<Table> {
             stars_note(
                 "paired t test",
                 Correction::Holm,
-                rows.len().saturating_sub(1)
+                tested(results, Compared::CorrectClass)
             ),
             if with_paper { PAPERS } else { "" },
         ),
@@ -309,6 +320,99 @@ pub fn tests_table(results: &Results) -> Table {
     }
 }
 
+/// Lesion scores of each source of test scans by itself; `None` unless there are several.
+pub fn sources_table(results: &Results) -> Option<Table> {
+    let first = results.systems.iter().find(|s| s.segmentation.is_some())?;
+    if first.sources.len() < 2 {
+        return None;
+    }
+    let mut columns = ["Source", "System"].map(|n| column(n, false)).to_vec();
+    columns.extend(["scans", "patients"].map(|n| column(n, true)));
+    columns.extend(METRICS.map(|m| column(&format!("{}, %", m.label()), true)));
+    columns.push(column(
+        "scans without lesion, of them with a false one",
+        true,
+    ));
+    let mut rows = Vec::new();
+    for (i, source) in first.sources.iter().enumerate() {
+        for system in results.systems.iter().filter(|s| s.segmentation.is_some()) {
+            let Some(own) = system.sources.get(i) else {
+                continue;
+            };
+            let mut row = vec![
+                source.source.clone(),
+                system.label.clone(),
+                own.scans.to_string(),
+                own.patients.to_string(),
+            ];
+            row.extend(METRICS.map(|metric| {
+                let found = own.metrics.iter().find(|m| m.metric == metric);
+                found.map_or_else(String::new, |m| {
+                    with_interval(m.mean.value, Some(&m.mean), metric)
+                })
+            }));
+            let free = own.false_lesions.as_ref();
+            row.push(free.map_or_else(String::new, |f| format!("{}, {}", f.n, f.n_any)));
+            rows.push(row);
+        }
+    }
+    Some(Table {
+        caption: "Each source of test scans by itself: means over the scans that truly have \
+                  lesions, with 95 % bootstrap intervals by patient."
+            .to_owned(),
+        columns,
+        rows,
+        note: String::new(),
+    })
+}
+
+/// How much trainings vary that differ in their seed only; `None` without any.
+pub fn seeds_table(results: &Results) -> Option<Table> {
+    let mut rows = Vec::new();
+    for group in &results.seeds {
+        for spread in &group.scores {
+            let (scale, unit) = match spread.score {
+                Compared::Segmentation(metric) => (metric.table_scale(), metric.unit()),
+                Compared::CorrectClass => (100.0, "%"),
+            };
+            let shown = |v: Option<f64>| number::text(v.map(|v| v * scale), 2);
+            let each: Vec<String> = spread.values.iter().map(|v| shown(*v)).collect();
+            rows.push(vec![
+                group.label.clone(),
+                format!("{}, {unit}", spread.score.label()),
+                group.systems.len().to_string(),
+                shown(spread.mean),
+                shown(spread.sd),
+                shown(spread.min),
+                shown(spread.max),
+                each.join(", "),
+            ]);
+        }
+    }
+    let names = [
+        "trainings",
+        "mean",
+        "standard deviation",
+        "smallest",
+        "largest",
+    ];
+    let mut columns = vec![column("System", false), column("Score", false)];
+    columns.extend(names.map(|n| column(n, true)));
+    columns.push(column("each", false));
+    (!rows.is_empty()).then(|| Table {
+        caption: "The same system, trained several times with different seeds: spread of the mean \
+                  over the same test scans."
+            .to_owned(),
+        columns,
+        rows,
+        note:
+            "This is the spread over trainings. Intervals in other tables are over patients, for \
+               one training each; neither holds the other. Marks and tests are for the first \
+               training of a group."
+                .into(),
+    })
+}
+
 /// What each system is.
 pub fn cards_table(results: &Results) -> Table {
     let row = |s: &SystemResult| {
@@ -339,6 +443,12 @@ pub fn tables(results: &Results) -> Vec<(&'static str, Table)> {
         all.push(("table-3-classification", table));
     }
     all.push(("detection", detection_table(results)));
+    if let Some(table) = sources_table(results) {
+        all.push(("sources", table));
+    }
+    if let Some(table) = seeds_table(results) {
+        all.push(("seeds", table));
+    }
     all.push(("tests", tests_table(results)));
     all.push(("systems", cards_table(results)));
     all
@@ -364,11 +474,18 @@ pub fn markdown(table: &Table) -> String {
 /// The tables for a terminal.
 pub fn tables_text(results: &Results) -> String {
     let mut text = format!("{}\n", results.title);
-    if results.synthetic {
-        text += "Synthetic phantoms: these numbers say nothing about patients.\n";
+    match results.kind {
+        Some(ScoredOn::Phantoms) => {
+            text += "Synthetic phantoms: these numbers say nothing about patients.\n";
+        }
+        Some(ScoredOn::ImplantedLesions) => {
+            text += "Lesions that a program implanted: these numbers say little about patients.\n";
+        }
+        _ => {}
     }
     text += "For research use only. Not a medical device.\n";
-    for (_, table) in tables(results).into_iter().take(3) {
+    let shown = |name: &str| !["tests", "systems"].contains(&name);
+    for (_, table) in tables(results).into_iter().filter(|(name, _)| shown(name)) {
         text += "\n";
         text += &markdown(&table);
     }
@@ -404,6 +521,10 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
         "p CAP",
         "p COVID-19",
         "predicted class",
+        "source",
+        "largest false area in a slice (mm2)",
+        "lesion ml",
+        "lesion share of the lungs",
     ]);
     let rows = results.systems.iter().flat_map(|system| {
         system.scores.iter().map(|score| {
@@ -414,7 +535,7 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
                 score.case.to_string(),
                 score.scan.clone(),
                 score.patient.clone(),
-                score.class.name().to_owned(),
+                score.class.map_or("unknown", |c| c.name()).to_owned(),
             ];
             row.extend(
                 Metric::ALL
@@ -429,6 +550,10 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
                     .predicted()
                     .map_or_else(String::new, |d| d.name().to_owned()),
             );
+            row.push(score.source.clone());
+            row.push(exact(score.false_area_mm2));
+            row.push(exact(score.lesion_ml));
+            row.push(exact(score.lesion_share));
             row
         })
     });
@@ -436,7 +561,7 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
     write_json(&to.join("results.json"), results)
 }
 
-fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>> {
+pub(crate) fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>> {
     let bad = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Io, format!("CSV: {e}"));
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(vec![]);
     writer.write_record(header).map_err(|e| bad(&e))?;

@@ -1,9 +1,10 @@
 //! Trains the systems that are not trained yet.
 
 use crate::config::{StudyConfig, SystemEntry};
-use crate::folder::{Division, Folder, read_json, write_json};
+use crate::folder::{Division, Folder, read_json, write, write_json};
 use crate::{Error, ErrorKind, Event, Options, Result};
-use multirnet_train::{Cohort, StopReason};
+use multirnet_infer::{Catalogue, ModelSource};
+use multirnet_train::StopReason;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -43,11 +44,32 @@ impl Trained {
     }
 }
 
+/// The weights that the training of `system` begins from. A model of the program is written into the
+/// study's folder, so that it is a file as others are.
+fn init_weights(
+    config: &StudyConfig,
+    system: &SystemEntry,
+    folder: &Folder,
+    models: &Catalogue,
+) -> Result<Option<PathBuf>> {
+    let Some(wanted) = config.init_of(system) else {
+        return Ok(None);
+    };
+    let found = models.find(wanted.as_os_str());
+    match found.map_err(|e| Error::caused(ErrorKind::Training, e))? {
+        ModelSource::File(path) => Ok(Some(path)),
+        ModelSource::Embedded(model) => {
+            let path = folder.init(model.name);
+            write(&path, model.bytes)?;
+            Ok(Some(path))
+        }
+    }
+}
+
 /// Makes sure that `system` is trained in `division`: resumes a run that was stopped.
 pub(crate) fn ensure(
     config: &StudyConfig,
     system: &SystemEntry,
-    cohort: &Cohort,
     division: &Division,
     folder: &Folder,
     options: &mut Options<'_>,
@@ -75,12 +97,13 @@ pub(crate) fn ensure(
         device: options.device.clone(),
         resume: out.join("checkpoints/last.state").exists(),
         prepare_jobs: 2,
+        init: init_weights(config, system, folder, options.models)?,
     };
     let progress = &mut options.progress;
     let mut parameters = 0;
     let summary = multirnet_train::train(
         &train,
-        cohort,
+        &division.cohort,
         &division.split,
         &settings,
         &mut |event: &multirnet_train::Event| {

@@ -1,11 +1,14 @@
 //! A whole study on tiny phantoms: run, stopped and gone on with, reported.
 
+use multirnet_infer::Catalogue;
 use multirnet_nn::device::Device;
 use multirnet_study::{
-    AblationConfig, ErrorKind, Event, Folder, Options, Results, StudyConfig, figures, write_tables,
+    AblationConfig, Division, ErrorKind, Event, Folder, Options, Results, StudyCohort, StudyConfig,
+    figures, write_tables,
 };
-use multirnet_volume::Volume;
-use std::collections::BTreeMap;
+use multirnet_train::{Case, Cohort, Side};
+use multirnet_volume::{Diagnosis, Volume};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,6 +26,12 @@ cap = 3
 covid19 = 4
 seed = 5
 matrix = 96
+
+[[cohort.test]]
+phantoms = { normal = 0, cap = 1, covid19 = 0, seed = 7, matrix = 96 }
+
+[[cohort.training]]
+phantoms = { normal = 1, cap = 1, covid19 = 0, seed = 6, matrix = 96 }
 
 [split]
 test_fraction = 0.4
@@ -53,12 +62,19 @@ replicates = 200
 [[system]]
 id = "net"
 paper = "multirnet"
+group = "net"
 set.model = { channels = [2, 2, 2, 2, 2], class_channels = [2, 2, 2, 2, 2, 2], iterations = 0 }
 
 [[system]]
 id = "lesions-only"
 name = "without classes"
 set.model = { channels = [2, 2, 2, 2, 2], classification = false, iterations = 0 }
+
+[[system]]
+id = "net-s2"
+group = "net"
+set.model = { channels = [2, 2, 2, 2, 2], class_channels = [2, 2, 2, 2, 2, 2], iterations = 0 }
+set.run.seed = 2
 "#;
 
 /// Runs the study; `stop` may raise the flag at an event.
@@ -72,6 +88,7 @@ fn run(
         read: &read,
         device: Device::flex(),
         on_cpu: true,
+        models: &Catalogue::default(),
         progress: &mut |event| {
             if stop(&event) {
                 flag.store(true, Ordering::Relaxed);
@@ -136,7 +153,19 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
         "the paper's Dice"
     );
     assert!(expected["table-3-classification.md"].contains("92.647"));
-    assert_eq!(expected["cases.csv"].lines().count(), 1 + 2 * 4);
+    assert_eq!(expected["cases.csv"].lines().count(), 1 + 3 * 5);
+    // Four metrics and the accuracy over two seeds.
+    assert_eq!(expected["seeds.csv"].lines().count(), 1 + 5);
+    // Scans that are not divided are on their side.
+    let split = parts.join("runs/net/split/split.csv");
+    let split = std::fs::read_to_string(split).unwrap();
+    assert_eq!(
+        split.lines().filter(|l| l.contains("training-0")).count(),
+        2
+    );
+    let tested: Vec<&str> = split.lines().filter(|l| l.ends_with(",test")).collect();
+    assert_eq!(tested.len(), 5);
+    assert_eq!(tested.iter().filter(|l| l.contains("test-0")).count(), 1);
 
     let page = figures::report(&parts, &read, &mut |_| {}).unwrap();
     let html = std::fs::read_to_string(page).unwrap();
@@ -163,6 +192,66 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     let error = run(&other, &parts, |_| false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Folder);
     assert!(error.to_string().contains("epochs"), "{error}");
+}
+
+/// Scans of patients `names` in turn, which no file holds.
+fn scans(folder: &str, names: &[&str]) -> Vec<Case> {
+    let case = |(i, name): (usize, &&str)| {
+        let file = format!("{folder}/{i}.nii");
+        Case::new(file, None, Diagnosis::Covid19, *name)
+    };
+    names.iter().enumerate().map(case).collect()
+}
+
+#[test]
+fn no_patient_that_is_held_out_is_trained_on() {
+    let text = STUDY
+        .replacen("title", "folds = [0, 1, 2]\ntitle", 1)
+        .replacen("[[cohort.test]]", "[[cohort.training]]", 1)
+        .replace("[split]", "[split]\nfolds = 3");
+    let config = StudyConfig::parse(&text).unwrap();
+    let mut cases = scans("main", &["a", "b", "c", "a", "b", "c"]);
+    cases.extend(scans("extra", &["z", "b", "b", "y", "a"]));
+    let study = StudyCohort {
+        cohort: Cohort { cases },
+        divided: 6,
+        tested: 0,
+    };
+    let divisions = Division::all(&config, &study).unwrap();
+    assert_eq!(divisions.len(), 3);
+    let mut tested = Vec::new();
+    for division in &divisions {
+        let patients = |side: Side| -> BTreeSet<&str> {
+            let on = division.split.on(side).into_iter();
+            on.map(|i| division.cohort.cases[i].patient.as_str())
+                .collect()
+        };
+        let held_out: BTreeSet<&str> = patients(Side::Test)
+            .union(&patients(Side::Validation))
+            .copied()
+            .collect();
+        let trained = patients(Side::Train);
+        assert!(trained.is_disjoint(&held_out), "{division:?}");
+        // What is left out is told, with its number of scans; the rest is there.
+        let extra = [("z", 1), ("b", 2), ("y", 1), ("a", 1)];
+        let out: BTreeSet<(&str, usize)> = extra
+            .into_iter()
+            .filter(|(name, _)| held_out.contains(name))
+            .collect();
+        let told = division.left_out.iter();
+        let told: BTreeSet<_> = told.map(|(name, n)| (name.as_str(), *n)).collect();
+        assert_eq!(told, out);
+        let kept = 5 - out.iter().map(|(_, n)| n).sum::<usize>();
+        assert_eq!(division.cohort.cases.len(), 6 + kept);
+        assert!(trained.contains("z") && trained.contains("y"));
+        // The divided scans keep their places, by which scores are filed.
+        assert_eq!(division.cohort.cases[..6], study.cohort.cases[..6]);
+        assert!(division.test().iter().all(|&i| i < 6));
+        tested.extend(division.test());
+    }
+    tested.sort_unstable();
+    assert_eq!(tested, [0, 1, 2, 3, 4, 5]);
+    assert!(divisions.iter().any(|d| !d.left_out.is_empty()));
 }
 
 #[test]
@@ -244,6 +333,13 @@ fn bad_studies_are_refused_with_the_key() {
             "multiples of 16",
         ),
         ("[split]", "[splits]", "splits"),
+        (
+            "matrix = 96\n",
+            "matrix = 96\n[cohort]\nmanifest = \"a.csv\"\n",
+            "either a manifest or phantoms",
+        ),
+        ("set.run.seed = 2", "set.run.epochs = 3", "run.seed"),
+        ("reference", "folds = [0, 1]\nreference", "several folds"),
         ("replicates = 200", "replicate = 200", "replicate"),
     ] {
         let error = change(from, to);

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::failure::Outcome;
 use crate::study::{self, StudyArguments, study_failure};
-use multirnet_study::{AblationConfig, CohortConfig};
+use multirnet_study::AblationConfig;
 
 /// Train and score variants of one system: reverse attention, losses, iterations, classification
 ///
@@ -21,9 +21,7 @@ impl Ablate {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
         let mut ablation = AblationConfig::read(&self.study.config).map_err(study_failure)?;
-        if let Some(manifest) = &self.study.manifest {
-            ablation.cohort = CohortConfig::manifest(manifest);
-        }
+        self.study.apply(&mut ablation.cohort);
         let config = ablation.study().map_err(study_failure)?;
         let (folder, results) = study::run(&self.study, &config)?;
         ablation.write_axes(&folder).map_err(study_failure)?;

@@ -3,7 +3,7 @@
 use crate::Context;
 use crate::failure::Outcome;
 use crate::study::{self, StudyArguments, study_failure};
-use multirnet_study::{CohortConfig, StudyConfig};
+use multirnet_study::StudyConfig;
 
 /// Train and score several systems on one cohort: the paper's tables 2 and 3
 ///
@@ -12,7 +12,7 @@ use multirnet_study::{CohortConfig, StudyConfig};
 /// however often it was interrupted. OUT/index.html shows everything.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet compare configs/compare/phantom.toml --out runs/phantom\n  multirnet compare configs/compare/covid-ctseg.toml --manifest cohort.csv --out runs/ctseg"
+    after_help = "Examples:\n  multirnet compare configs/compare/phantom.toml --out runs/phantom\n  multirnet compare configs/compare/covid-ctseg.toml --manifest cohort.csv --out runs/ctseg\n  multirnet compare configs/compare/coronacases-loo.toml --data DATA --out runs/loo"
 )]
 pub struct Compare {
     #[command(flatten)]
@@ -23,9 +23,7 @@ impl Compare {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
         let mut config = StudyConfig::read(&self.study.config).map_err(study_failure)?;
-        if let Some(manifest) = &self.study.manifest {
-            config.cohort = CohortConfig::manifest(manifest);
-        }
+        self.study.apply(&mut config.cohort);
         let (_, results) = study::run(&self.study, &config)?;
         study::finish(&self.study, context, &results)
     }

@@ -4,29 +4,45 @@ use super::phantom::make;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
 use crate::output::Staged;
-use crate::predicting::{PredictArguments, analyse};
-use crate::scan::{self, ReadArguments, Scan};
-use crate::scores::{CaseScore, Scores};
-use crate::{Context, output};
+use crate::predicting::PredictArguments;
+use crate::study::study_failure;
+use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_anatomy::segment_lungs;
 use multirnet_infer::{PredictOptions, Predictor};
 use multirnet_metrics::EmptyPolicy;
-use multirnet_study::scan_seed;
-use multirnet_train::{Case, Cohort, load};
+use multirnet_study::evaluation::{case_picture, cases_csv, describe, sources_csv};
+use multirnet_study::{EvaluatedCase, Evaluation, ScoreConfig, predict_case, scan_seed};
+use multirnet_train::load::{self, CaseScan};
+use multirnet_train::{Case, Cohort};
 use multirnet_volume::Diagnosis;
 use std::path::PathBuf;
 
-/// Score a model on a cohort: volume Dice, confusion matrix, recall, precision, accuracy, F1
+/// Score a model on cohorts: lesion scores source by source with intervals by patient, classes
 ///
-/// The cohort is a manifest (see `prepare`), or synthetic phantoms made on the way (--phantoms).
+/// A cohort is a manifest (see `prepare`), several of them together, or synthetic phantoms made on
+/// the way (--phantoms). Whether the model was trained on a patient is not known here: score what it
+/// has never seen.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet evaluate cohort.csv --fold 2 -o scores\n  multirnet evaluate --phantoms 40 --seed 9000 -o scores"
+    after_help = "Examples:\n  multirnet evaluate cohort.csv --fold 2 -o scores\n  multirnet evaluate configs/data/medseg98-test.csv configs/data/mosmed-slices.csv --data DATA --pictures -o scores\n  multirnet evaluate --phantoms 40 --seed 9000 -o scores"
 )]
 pub struct Evaluate {
-    /// Cohort manifest (CSV or TOML)
-    #[arg(required_unless_present = "phantoms", conflicts_with = "phantoms")]
-    manifest: Option<PathBuf>,
+    /// Cohort manifests (CSV or TOML)
+    #[arg(
+        value_name = "MANIFEST",
+        required_unless_present = "phantoms",
+        conflicts_with = "phantoms"
+    )]
+    manifests: Vec<PathBuf>,
+
+    /// Folder that paths in the manifests are relative to (default: each manifest's own)
+    #[arg(long, value_name = "DIR", requires = "manifests")]
+    data: Option<PathBuf>,
+
+    /// Only the scans of this source (may be repeated)
+    #[arg(long = "source", value_name = "NAME", requires = "manifests")]
+    sources: Vec<String>,
 
     /// Score on this many synthetic phantoms per class instead
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -40,17 +56,21 @@ pub struct Evaluate {
     #[arg(long, default_value_t = 256, requires = "phantoms", value_parser = clap::value_parser!(u16).range(96..=512))]
     matrix: u16,
 
-    /// Only the cases of this fold of the manifest
-    #[arg(long, requires = "manifest")]
+    /// Only the cases of this fold of the manifests
+    #[arg(long, requires = "manifests")]
     fold: Option<usize>,
 
     /// What an undefined value counts in means: propagate, worst or skip
     #[arg(long, default_value = "worst", value_parser = policy)]
     empty: EmptyPolicy,
 
-    /// Folder for scores.json and cases.csv
+    /// Folder for scores.json, cases.csv, sources.csv and summary.txt
     #[arg(short, long, value_name = "OUT")]
     out: Option<PathBuf>,
+
+    /// Also draw each scan with true and predicted outlines, in OUT/pictures
+    #[arg(long, requires = "out")]
+    pictures: bool,
 
     #[command(flatten)]
     predict: PredictArguments,
@@ -70,10 +90,19 @@ fn policy(text: &str) -> Result<EmptyPolicy, String> {
     }
 }
 
-/// Something to score: its name, and a way to score it.
+/// Something to score: its name, and a way to get it.
 enum Item<'a> {
     Phantom { class: Diagnosis, index: u64 },
     Case(&'a Case),
+}
+
+/// How scans are scored.
+struct Scoring<'a> {
+    predictor: &'a Predictor,
+    options: PredictOptions,
+    config: ScoreConfig,
+    /// Where pictures go, if there are to be any.
+    staged: Option<&'a Staged>,
 }
 
 impl Evaluate {
@@ -82,42 +111,21 @@ impl Evaluate {
         let predictor = self.model.load()?;
         let mut options = self.predict.options(&predictor)?;
         options.explain = false;
-        let cohort = self
-            .manifest
-            .as_deref()
-            .map(Cohort::read)
-            .transpose()
-            .map_err(Failure::input)?;
-        let (title, items): (String, Vec<Item>) = match (&cohort, self.phantoms) {
-            (Some(cohort), _) => {
-                let cases = cohort
-                    .cases
-                    .iter()
-                    .filter(|c| self.fold.is_none_or(|f| c.fold == Some(f)));
-                let path = self
-                    .manifest
-                    .as_ref()
-                    .map(|p| p.display().to_string())
-                    .unwrap_or_default();
-                (format!("Cohort {path}"), cases.map(Item::Case).collect())
-            }
-            (None, count) => {
-                let count = u64::from(count.unwrap_or(0));
-                let items = (0..count)
-                    .flat_map(|index| Diagnosis::ALL.map(|class| Item::Phantom { class, index }));
-                (
-                    format!(
-                        "Synthetic phantoms, {count} per class, cohort seed {}, matrix {}: results say nothing about patients",
-                        self.seed, self.matrix
-                    ),
-                    items.collect(),
-                )
-            }
+        let cohort = self.cohort()?;
+        let items = self.items(cohort.as_ref())?;
+        let names = names(&items);
+        let staged = self.out.as_deref().map(Staged::new).transpose()?;
+        let scoring = Scoring {
+            predictor: &predictor,
+            options,
+            config: ScoreConfig {
+                empty: self.empty,
+                ..ScoreConfig::default()
+            },
+            staged: staged.as_ref().filter(|_| self.pictures),
         };
-        if items.is_empty() {
-            return Err(Failure::input(
-                "there is no scan to score (look at --fold and the manifest's fold column)",
-            ));
+        if let Some(staged) = scoring.staged {
+            output::make_dir(&staged.path("pictures"))?;
         }
         let bar = ProgressBar::new(items.len() as u64);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} (left: {eta})")
@@ -125,21 +133,11 @@ impl Evaluate {
             bar.set_style(style);
         }
         let (mut cases, mut failed) = (vec![], vec![]);
-        for item in &items {
-            let name = match item {
-                Item::Phantom { class, index } => format!("{}-{index:04}", class.name()),
-                Item::Case(case) => scan::stem(&case.scan),
-            };
+        for (i, (item, name)) in items.iter().zip(&names).enumerate() {
             bar.set_message(name.clone());
-            let scored = match item {
-                Item::Phantom { class, index } => {
-                    self.phantom(&predictor, &options, &name, *class, *index)
-                }
-                Item::Case(case) => manifest_case(&predictor, &options, &name, case),
-            };
-            match scored {
+            match self.score(i, item, name, &scoring) {
                 Ok(case) => cases.push(case),
-                Err(failure) => failed.push((name, failure.to_string())),
+                Err(failure) => failed.push((name.clone(), failure.to_string())),
             }
             bar.inc(1);
         }
@@ -149,18 +147,19 @@ impl Evaluate {
             predictor.card().name,
             predictor.model_digest()
         );
-        let scores = Scores::of(title, model, cases, failed, self.empty)?;
-        if let Some(out) = &self.out {
-            let staged = Staged::new(out)?;
+        let scores = Evaluation::of(self.title(), model, cases, failed, &scoring.config)
+            .map_err(|e| Failure::new(Exit::Internal, e))?;
+        if let Some(staged) = staged {
             staged.write_json("scores.json", &scores)?;
-            staged.write("cases.csv", scores.csv().as_bytes())?;
-            staged.write("summary.txt", scores.describe().as_bytes())?;
+            staged.write("cases.csv", &cases_csv(&scores).map_err(study_failure)?)?;
+            staged.write("sources.csv", &sources_csv(&scores).map_err(study_failure)?)?;
+            staged.write("summary.txt", describe(&scores).as_bytes())?;
             staged.publish()?;
         }
         output::print(&if context.json {
             output::to_json(&scores)?
         } else {
-            scores.describe()
+            describe(&scores)
         })?;
         match scores.failed.len() {
             0 => Ok(()),
@@ -172,45 +171,141 @@ impl Evaluate {
         }
     }
 
-    fn phantom(
+    /// The scans of the manifests, if there are any.
+    fn cohort(&self) -> Outcome<Option<Cohort>> {
+        if self.manifests.is_empty() {
+            return Ok(None);
+        }
+        let cohort =
+            Cohort::read_all(&self.manifests, self.data.as_deref()).map_err(Failure::input)?;
+        let known = cohort.sources();
+        if let Some(other) = self
+            .sources
+            .iter()
+            .find(|s| !known.contains_key(s.as_str()))
+        {
+            let known: Vec<&str> = known.into_keys().collect();
+            return Err(Failure::input(format!(
+                "--source {other}: no scan of the manifests is from there (there are: {})",
+                known.join(", ")
+            )));
+        }
+        Ok(Some(cohort))
+    }
+
+    fn items<'a>(&self, cohort: Option<&'a Cohort>) -> Outcome<Vec<Item<'a>>> {
+        let items: Vec<Item> = match cohort {
+            Some(cohort) => cohort
+                .cases
+                .iter()
+                .filter(|c| self.fold.is_none_or(|f| c.fold == Some(f)))
+                .filter(|c| self.sources.is_empty() || self.sources.contains(&c.source))
+                .map(Item::Case)
+                .collect(),
+            None => (0..u64::from(self.phantoms.unwrap_or(0)))
+                .flat_map(|index| Diagnosis::ALL.map(|class| Item::Phantom { class, index }))
+                .collect(),
+        };
+        if items.is_empty() {
+            return Err(Failure::input(
+                "there is no scan to score (look at --fold, --source and the manifests)",
+            ));
+        }
+        Ok(items)
+    }
+
+    fn title(&self) -> String {
+        match self.phantoms {
+            Some(count) => format!(
+                "Synthetic phantoms, {count} per class, cohort seed {}, matrix {}: results say \
+                 nothing about patients",
+                self.seed, self.matrix
+            ),
+            None => {
+                let paths = self.manifests.iter().map(|p| p.display().to_string());
+                format!("Cohort {}", paths.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+
+    fn score(
         &self,
-        predictor: &Predictor,
-        options: &PredictOptions,
+        index: usize,
+        item: &Item<'_>,
         name: &str,
-        class: Diagnosis,
-        index: u64,
-    ) -> Outcome<CaseScore> {
-        let (_, made) = make(
-            scan_seed(self.seed, class, index),
-            class,
-            usize::from(self.matrix),
-        )?;
-        let scan = Scan::in_memory(name.to_owned(), made.ct);
-        let prediction = analyse(predictor, &scan, None, options, &ProgressBar::hidden())?;
-        CaseScore::of(name, class, Some(&made.lesions), &prediction)
+        scoring: &Scoring<'_>,
+    ) -> Outcome<EvaluatedCase> {
+        let prepare = &scoring.options.prepare;
+        match item {
+            Item::Case(case) => {
+                let scan =
+                    load::read_case(case, &scan::read_volume, prepare).map_err(Failure::input)?;
+                scoring.score(index, name, case, &scan)
+            }
+            Item::Phantom { class, index: at } => {
+                let (_, made) = make(
+                    scan_seed(self.seed, *class, *at),
+                    *class,
+                    usize::from(self.matrix),
+                )?;
+                // The lungs are searched for as in any scan, not taken from the phantom.
+                let lungs = segment_lungs(&made.ct, &prepare.lungs).map_err(Failure::input)?;
+                let planes = made.ct.shape()[0];
+                let scan = CaseScan {
+                    scan: made.ct,
+                    lungs,
+                    lesions: Some(made.lesions),
+                    runs: std::iter::once(0..planes).collect(),
+                    prepare: prepare.clone(),
+                };
+                let mut case = Case::new(name, None, *class, name);
+                case.source = "phantoms".to_owned();
+                case.mask_values = vec![1, 2];
+                scoring.score(index, name, &case, &scan)
+            }
+        }
     }
 }
 
-fn manifest_case(
-    predictor: &Predictor,
-    options: &PredictOptions,
-    name: &str,
-    case: &Case,
-) -> Outcome<CaseScore> {
-    let scan = scan::read(&case.scan, &ReadArguments::default())?;
-    let lungs = load::read_lungs(case).map_err(Failure::input)?;
-    let mut options = options.clone();
-    options.prepare.intensity = case.intensity;
-    let prediction = analyse(
-        predictor,
-        &scan,
-        lungs.as_ref(),
-        &options,
-        &ProgressBar::hidden(),
-    )?;
-    let lesions = load::read_lesions(case).map_err(Failure::input)?;
-    let class = case
-        .class
-        .ok_or_else(|| Failure::input(format!("{name}: the class of the scan is unknown")))?;
-    CaseScore::of(name, class, lesions.as_ref(), &prediction)
+impl Scoring<'_> {
+    /// Analyses and scores a scan, and draws it if it is to be drawn.
+    fn score(
+        &self,
+        index: usize,
+        name: &str,
+        case: &Case,
+        scan: &CaseScan,
+    ) -> Outcome<EvaluatedCase> {
+        let fail = |e: multirnet_study::Error| Failure::input(format!("{name}: {e}"));
+        let prediction =
+            predict_case(self.predictor, scan, &self.options, &mut |_| {}).map_err(fail)?;
+        let mut scored = EvaluatedCase::of(
+            index,
+            case,
+            scan.lesions.as_ref(),
+            &scan.lungs,
+            &prediction,
+            self.predictor.lesion_channels(),
+            &self.config,
+        )
+        .map_err(fail)?;
+        name.clone_into(&mut scored.score.scan);
+        if let Some(staged) = self.staged {
+            let picture = case_picture(case, scan, &prediction, &scored.score).map_err(fail)?;
+            staged.write(&format!("pictures/{name}.png"), &picture)?;
+        }
+        Ok(scored)
+    }
+}
+
+/// A distinct name for each scan.
+fn names(items: &[Item<'_>]) -> Vec<String> {
+    let paths: Vec<PathBuf> = items
+        .iter()
+        .map(|item| match item {
+            Item::Phantom { class, index } => format!("{}-{index:04}", class.name()).into(),
+            Item::Case(case) => case.scan.clone(),
+        })
+        .collect();
+    scan::names(&paths)
 }

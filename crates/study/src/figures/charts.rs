@@ -123,6 +123,9 @@ pub(super) fn boxes(study: &Study<'_>) -> Result<Sheet> {
                 })
             })
         });
+        let compared = Compared::Segmentation(metric);
+        let all = results.comparisons.iter();
+        let tested = all.filter(|c| c.compared == compared).count();
         let title = capital(metric.label());
         let plot = BoxPlot {
             title: title.clone(),
@@ -132,7 +135,7 @@ pub(super) fn boxes(study: &Study<'_>) -> Result<Sheet> {
             range: (!metric.is_distance()).then_some([0.0, 100.0]),
             note: format!(
                 "{}; n.s. not significant.",
-                stars_note("paired t test", Correction::Holm, systems.len() - 1)
+                stars_note("paired t test", Correction::Holm, tested)
             ),
         };
         sheet.add(
@@ -157,7 +160,7 @@ pub(super) fn agreement(study: &Study<'_>) -> Result<Sheet> {
             pairs: system
                 .scores
                 .iter()
-                .filter(|s| s.class == class)
+                .filter(|s| s.class == Some(class))
                 .filter_map(|s| s.segmentation.as_ref())
                 .map(|s| [s.overlap.truth_ml(), s.overlap.predicted_ml()])
                 .collect(),

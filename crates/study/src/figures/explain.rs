@@ -6,7 +6,7 @@ use super::{Study, drawn};
 use crate::results::SystemResult;
 use crate::scoring::load_system;
 use crate::{Error, ErrorKind, Result};
-use multirnet_infer::{Network, PredictOptions, answer, network_of};
+use multirnet_infer::{Network, PredictOptions, network_of};
 use multirnet_nn::device::Device;
 use multirnet_report::{GradCam, GradCamCase, RandomisedCheck, Slice, Theme, gradcam_svg};
 use multirnet_volume::{Diagnosis, Volume};
@@ -35,7 +35,9 @@ fn chosen(system: &SystemResult) -> Vec<usize> {
         let of = |class: Diagnosis| {
             let scores = system.scores.iter().enumerate();
             scores
-                .filter(move |(_, s)| s.class == class && (s.predicted() == Some(class)) == right)
+                .filter(move |(_, s)| {
+                    s.class == Some(class) && (s.predicted() == Some(class)) == right
+                })
                 .map(|(i, _)| i)
                 .collect::<Vec<_>>()
         };
@@ -71,7 +73,8 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
             }
         };
         let score = &system.scores[index];
-        let (Some(predicted), Some(probabilities)) = (score.predicted(), score.probabilities)
+        let (Some(class), Some(predicted), Some(probabilities)) =
+            (score.class, score.predicted(), score.probabilities)
         else {
             continue;
         };
@@ -99,7 +102,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
             .transpose()?;
         cases.push(GradCamCase {
             name: format!("{}, slice {}", score.patient, z + 1),
-            truth: score.class.label().into(),
+            truth: class.label().into(),
             predicted: predicted.label().into(),
             probability: probabilities[predicted.index()],
             scan: cut(&shown.ct, z, &frame)?,
@@ -141,13 +144,7 @@ fn heat(
     shown: &Shown,
     options: &PredictOptions,
 ) -> Result<Option<Volume<f32>>> {
-    let said = answer(
-        network,
-        shown.read.scan.geometry(),
-        &shown.read.prepared,
-        options,
-    )
-    .map_err(|e| Error::caused(ErrorKind::Figure, e))?;
+    let said = shown.read.answer(network, options)?;
     Ok(said.heatmap.map(|h| h.to_volume().to_canonical()))
 }
 

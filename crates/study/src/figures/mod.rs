@@ -4,6 +4,7 @@ mod charts;
 mod explain;
 mod pictures;
 mod sheet;
+pub(crate) mod slices;
 
 use crate::ablation::{AXES, Axis};
 use crate::folder::{Division, Folder, read_json, write};
@@ -33,7 +34,7 @@ impl Study<'_> {
     }
 }
 
-fn drawn(e: multirnet_report::Error) -> Error {
+pub(crate) fn drawn(e: multirnet_report::Error) -> Error {
     Error::caused(ErrorKind::Figure, e)
 }
 
@@ -48,6 +49,7 @@ pub fn report(root: &Path, read: &Reader<'_>, progress: &mut dyn FnMut(&str)) ->
     let (results, cohort) = crate::results(&config, &folder)?;
     crate::write_tables(&folder, &results)?;
     let divisions = Division::all(&config, &cohort)?;
+    let cohort = cohort.cohort;
     let axes: Option<Vec<Axis>> = read_json(&root.join(AXES))?;
     let study = Study {
         config,

@@ -1,6 +1,8 @@
 //! Figures of scans: all systems on the same slice, surfaces in three dimensions.
 
 use super::sheet::Sheet;
+pub(super) use super::slices::cut;
+use super::slices::{busiest, display_hu, frame, title};
 use super::{Study, drawn};
 use crate::results::SystemResult;
 use crate::scoring::TestScan;
@@ -8,15 +10,12 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::Intensity;
 use multirnet_metrics::Metric;
 use multirnet_report::{
-    Detail, OverlayCase, OverlayFigure, OverlayMask, PixelBox, Slice, Surface, SurfaceFigure,
-    SurfacePage, Theme, View3, figure_png, overlay_svg, surface_page, surface_panels, surfaces_svg,
+    Detail, OverlayCase, OverlayFigure, OverlayMask, PixelBox, Surface, SurfaceFigure, SurfacePage,
+    Theme, View3, figure_png, overlay_svg, surface_page, surface_panels, surfaces_svg,
 };
 use multirnet_volume::{Diagnosis, Volume, io};
 
 const THEME: &Theme = &Theme::LIGHT;
-
-/// Room around the lungs in pictures, mm.
-const MARGIN_MM: f64 = 12.0;
 
 /// Detail of the surfaces that can be turned: coarser than the picture, so that the page stays
 /// small.
@@ -48,60 +47,28 @@ impl Shown {
         let case = &study.cohort.cases[case];
         let prepare = study.config.predict_options()?.prepare;
         let read = TestScan::read(case, &prepare, study.read)?;
-        let ct = match case.intensity {
-            Intensity::Hu => read.scan.to_canonical(),
-            // Grey values of unknown scale are spread over the lung window.
-            Intensity::Unit => {
-                let top = read.scan.data().iter().copied().fold(0.0f32, f32::max);
-                let top = if top > 1.5 { 255.0 } else { 1.0 };
-                read.scan.map(|v| -1350.0 + 1500.0 * v / top).to_canonical()
-            }
-        };
+        let nothing = || Volume::filled(0, *read.case.scan.geometry());
+        let truth = read.case.lesions.clone().unwrap_or_else(nothing);
         Ok(Self {
-            name: format!(
-                "{}, {}",
-                case.patient,
-                case.class.map_or("class unknown", |c| c.label())
-            ),
-            ct,
+            name: title(case),
+            ct: display_hu(&read.case.scan, case.intensity).to_canonical(),
             grey: case.intensity == Intensity::Unit,
-            lungs: read.prepared.lungs.to_canonical(),
-            truth: read.lesions.to_canonical(),
+            lungs: read.case.lungs.to_canonical(),
+            truth: truth.to_canonical(),
             read,
         })
     }
 
     /// The slice with the most lesion, or with the most lung where there is no lesion.
     pub(super) fn slice(&self) -> usize {
-        let busiest = |v: &Volume<u8>| {
-            (0..v.shape()[0])
-                .map(|z| (v.plane(z).iter().filter(|l| **l != 0).count(), z))
-                .max_by_key(|&(n, z)| (n, std::cmp::Reverse(z)))
-        };
-        let lesion = busiest(&self.truth).filter(|(n, _)| *n > 0);
-        lesion.or(busiest(&self.lungs)).map_or(0, |(_, z)| z)
+        let lesion = busiest(&self.truth);
+        lesion.or_else(|| busiest(&self.lungs)).unwrap_or(0)
     }
 
     /// The part of a slice that holds the lungs.
     pub(super) fn frame(&self, z: usize) -> Result<PixelBox> {
-        let lungs = Slice::axial(&self.lungs, z).map_err(drawn)?;
-        let [rows, columns] = lungs.shape();
-        Ok(lungs.box_around(MARGIN_MM).unwrap_or(PixelBox {
-            start: [0; 2],
-            size: [rows, columns],
-        }))
+        frame(&self.lungs, z)
     }
-}
-
-/// A slice of a volume in canonical orientation, cut to `frame`.
-pub(super) fn cut<T: multirnet_volume::Voxel>(
-    volume: &Volume<T>,
-    z: usize,
-    frame: &PixelBox,
-) -> Result<Slice<T>> {
-    Slice::axial(volume, z)
-        .and_then(|s| s.crop(frame))
-        .map_err(drawn)
 }
 
 /// The system whose scores choose the scans: the reference, or the first that segments.
@@ -125,7 +92,7 @@ fn chosen(study: &Study<'_>) -> Vec<usize> {
             .scores
             .iter()
             .enumerate()
-            .filter(|(_, s)| s.class == class)
+            .filter(|(_, s)| s.class == Some(class))
             .filter_map(|(i, s)| Some((i, s.segmentation.as_ref()?)))
             .filter(|(_, s)| !s.overlap.truth_is_empty())
             .map(|(i, s)| (Metric::Dice.value(s).unwrap_or(0.0), i))

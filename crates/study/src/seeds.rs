@@ -1,0 +1,119 @@
+//! How much trainings vary that differ in their seed only.
+
+use crate::intervals::counted;
+use crate::results::{Compared, SystemResult};
+use multirnet_metrics::{EmptyPolicy, Metric};
+use serde::Serialize;
+
+/// Trainings of one system with different seeds.
+#[derive(Debug, Clone, Serialize)]
+pub struct SeedGroup {
+    /// The group's name in the configuration.
+    pub group: String,
+    /// The system's name in tables: that of its first training.
+    pub label: String,
+    /// Ids of its trainings.
+    pub systems: Vec<String>,
+    /// What their scores came to.
+    pub scores: Vec<SeedSpread>,
+}
+
+/// One score over trainings. Shares are in 0..=1, distances in mm.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeedSpread {
+    /// The score.
+    pub score: Compared,
+    /// Its mean over the test scans, for each training; `None` if undefined.
+    pub values: Vec<Option<f64>>,
+    /// Mean over trainings of those that are defined.
+    pub mean: Option<f64>,
+    /// Sample standard deviation (n − 1) over trainings; `None` below two.
+    pub sd: Option<f64>,
+    /// Smallest.
+    pub min: Option<f64>,
+    /// Largest.
+    pub max: Option<f64>,
+}
+
+impl SeedSpread {
+    fn of(score: Compared, values: Vec<Option<f64>>) -> Self {
+        let kept: Vec<f64> = values.iter().copied().flatten().collect();
+        let n = kept.len() as f64;
+        let mean = (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / n);
+        let sd = mean.filter(|_| kept.len() > 1).map(|mean| {
+            let squares: f64 = kept.iter().map(|v| (v - mean).powi(2)).sum();
+            (squares / (n - 1.0)).sqrt()
+        });
+        Self {
+            score,
+            values,
+            mean,
+            sd,
+            min: kept.iter().copied().reduce(f64::min),
+            max: kept.iter().copied().reduce(f64::max),
+        }
+    }
+}
+
+/// The groups of `systems`, in the order in which they appear.
+pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<SeedGroup> {
+    let mut names: Vec<&String> = Vec::new();
+    for name in systems.iter().filter_map(|s| s.group.as_ref()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let group = |name: &String| {
+        let members = || systems.iter().filter(|s| s.group.as_ref() == Some(name));
+        let spread = |score: Compared| {
+            let spread = SeedSpread::of(score, members().map(|s| mean(s, score, policy)).collect());
+            spread.mean.is_some().then_some(spread)
+        };
+        let metrics = Metric::PAPER.map(Compared::Segmentation).into_iter();
+        SeedGroup {
+            group: name.clone(),
+            label: members()
+                .next()
+                .map(|s| s.label.clone())
+                .unwrap_or_default(),
+            systems: members().map(|s| s.id.clone()).collect(),
+            scores: metrics
+                .chain([Compared::CorrectClass])
+                .filter_map(spread)
+                .collect(),
+        }
+    };
+    names.into_iter().map(group).collect()
+}
+
+/// A system's mean over the test scans, as the tables have it.
+fn mean(system: &SystemResult, score: Compared, policy: EmptyPolicy) -> Option<f64> {
+    match score {
+        Compared::CorrectClass => Some(system.classification.as_ref()?.scores.accuracy),
+        Compared::Segmentation(metric) => {
+            let values: Vec<Option<f64>> = system
+                .bearing()
+                .map(|case| counted(metric, case, policy))
+                .collect();
+            let kept: Vec<f64> = values.iter().copied().flatten().collect();
+            let whole = policy == EmptyPolicy::Skip || kept.len() == values.len();
+            (whole && !kept.is_empty()).then(|| kept.iter().sum::<f64>() / kept.len() as f64)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_over_seeds_by_hand() {
+        let values = vec![Some(0.5), Some(0.6), Some(0.7)];
+        let spread = SeedSpread::of(Compared::CorrectClass, values);
+        assert!((spread.mean.unwrap() - 0.6).abs() < 1e-12);
+        assert!((spread.sd.unwrap() - 0.1).abs() < 1e-12);
+        assert_eq!((spread.min, spread.max), (Some(0.5), Some(0.7)));
+        let one = SeedSpread::of(Compared::CorrectClass, vec![Some(0.5), None]);
+        assert_eq!((one.mean, one.sd, one.max), (Some(0.5), None, Some(0.5)));
+    }
+}
