@@ -51,7 +51,7 @@ struct Site {
 /// About so many sites stand for the lungs.
 const SITES: usize = 24_000;
 /// More lesions than this no variant gets.
-const MOST: usize = 30;
+const MOST: usize = 36;
 
 pub(super) struct Planner<'a> {
     config: &'a ImplantConfig,
@@ -190,8 +190,9 @@ impl<'a> Planner<'a> {
         room: f64,
         lesions: &mut Vec<ImplantedLesion>,
     ) {
-        let most = if home.is_some() { 4 } else { 14 };
+        let most = if home.is_some() { 4 } else { 18 };
         style.radius_mm = [3.0, 9.0];
+        style.pleural_mm *= 1.5;
         for number in 0..self.r.below(most) {
             if lesions.len() < MOST
                 && let Some(lesion) = self.lesion(style, home, number)
@@ -278,7 +279,7 @@ impl<'a> Planner<'a> {
                 Pattern::Bronchial => 60.0,
                 Pattern::Lobar | Pattern::Segmental => 30.0,
                 Pattern::Confluent => 18.0,
-                _ => r.pick(&[6.0, 10.0, 10.0, 25.0]),
+                _ => r.pick(&[8.0, 12.0, 20.0, 50.0]),
             },
             most: match pattern {
                 Pattern::Clear => 0,
