@@ -259,6 +259,8 @@ fn committed_studies_are_sound() {
     for text in [
         include_str!("../../../configs/compare/phantom.toml"),
         include_str!("../../../configs/compare/covid-ctseg.toml"),
+        include_str!("../../../configs/compare/implanted.toml"),
+        include_str!("../../../configs/compare/coronacases-loo.toml"),
     ] {
         let study = StudyConfig::parse(text).unwrap();
         assert_eq!(
@@ -287,6 +289,9 @@ fn committed_studies_are_sound() {
 
 #[test]
 fn variants_that_come_to_the_same_are_one_system() {
+    let implanted = include_str!("../../../configs/ablate/implanted.toml");
+    let systems = AblationConfig::parse(implanted).unwrap().study().unwrap();
+    assert_eq!(systems.systems.len(), 16);
     let text = include_str!("../../../configs/ablate/phantom.toml");
     let mut ablation = AblationConfig::parse(text).unwrap();
     let study = ablation.study().unwrap();
