@@ -69,9 +69,12 @@ impl AblationConfig {
         let text =
             std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the ablation", &e))?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
-        config
-            .cohort
-            .resolve(path.parent().unwrap_or(Path::new("")));
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.cohort.resolve(folder);
+        let variants = config.axes.iter_mut().flat_map(|a| &mut a.variants);
+        for table in variants.map(|v| &mut v.set).chain([&mut config.train]) {
+            resolve_init(table, folder);
+        }
         Ok(config)
     }
 

@@ -407,7 +407,7 @@ mod tests {
         let found: Vec<_> = source
             .kinds
             .iter()
-            .map(|k| (k.kind, k.n, k.mean.value))
+            .map(|k| (k.kind.label(), k.n, k.mean.value))
             .collect();
         assert_eq!(
             found,
