@@ -220,10 +220,10 @@ fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Tabl
         "lesions, ml",
         "of the lungs, %",
     ];
-    let mut columns = ["Scan", "Patient", "True class", "Most probable"].map(|n| column(n, false));
-    let mut all = columns.to_vec();
-    all.extend(names.map(|n| column(n, true)));
-    columns[0].numeric = false;
+    let mut columns = ["Scan", "Patient", "True class", "Most probable"]
+        .map(|n| column(n, false))
+        .to_vec();
+    columns.extend(names.map(|n| column(n, true)));
     let rows: Vec<Vec<String>> = source
         .lesions_unknown
         .iter()
@@ -248,7 +248,7 @@ fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Tabl
             heading(source),
             count(rows.len(), "scan")
         ),
-        columns: all,
+        columns,
         rows,
         note: "Nothing is scored here but classes that are known.".into(),
     })
@@ -495,7 +495,7 @@ pub fn sources_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
         let kind = source.kind.map_or("", ScoredOn::label);
         let mut add = |score: &str, statistic: &str, n: usize, i: &Interval| {
             let exact = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
-            let mut row = [&source.source, kind, score, statistic]
+            let mut row = [source.source.as_str(), kind, score, statistic]
                 .map(str::to_owned)
                 .to_vec();
             row.extend([n.to_string(), i.patients.to_string()]);
