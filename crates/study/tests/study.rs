@@ -289,11 +289,14 @@ fn committed_studies_are_sound() {
     }
     let text = include_str!("../../../configs/ablate/implanted.toml");
     let study = AblationConfig::parse(text).unwrap().study().unwrap();
-    assert_eq!(study.systems.len(), 12);
+    assert_eq!(study.systems.len(), 16);
 }
 
 #[test]
 fn variants_that_come_to_the_same_are_one_system() {
+    let implanted = include_str!("../../../configs/ablate/implanted.toml");
+    let systems = AblationConfig::parse(implanted).unwrap().study().unwrap();
+    assert_eq!(systems.systems.len(), 16);
     let text = include_str!("../../../configs/ablate/phantom.toml");
     let mut ablation = AblationConfig::parse(text).unwrap();
     let study = ablation.study().unwrap();
