@@ -52,7 +52,7 @@ pub fn find() -> Result<PathBuf> {
 
 /// Where the packaged model's weights are.
 pub fn packaged_model() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/phantom-small/model.safetensors")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/lungs-small/model.safetensors")
 }
 
 /// Runs `multirnet predict` with `arguments` (scan, output folder and options among them).

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// The model that is used when none is named (its card is in `models/`).
 pub const DEFAULT: EmbeddedModel = EmbeddedModel {
-    name: "phantom-small",
-    bytes: include_bytes!("../../../models/phantom-small/model.safetensors"),
+    name: "lungs-small",
+    bytes: include_bytes!("../../../models/lungs-small/model.safetensors"),
 };
 
 /// Said once when the default model predicts.

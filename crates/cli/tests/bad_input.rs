@@ -235,7 +235,7 @@ fn models_that_cannot_be_used() {
     let dir = tempfile::tempdir().unwrap();
     let scan = save(dir.path(), "scan.nii.gz", &block([8, 16, 16], 0.0));
     let model = dir.path().join("model.safetensors");
-    let sound = include_bytes!("../../../models/phantom-small/model.safetensors");
+    let sound = include_bytes!("../../../models/lungs-small/model.safetensors");
     let mut flipped = sound.to_vec();
     flipped[20] ^= 0xff;
     for bytes in [&b""[..], b"nonsense", &sound[..sound.len() / 2], &flipped] {

@@ -50,18 +50,22 @@ fn the_paper_is_another_configuration() {
 }
 
 #[test]
-fn the_packaged_model_is_trained_as_it_was() {
-    let small = include_str!("../../../../configs/train/phantom-small.toml");
-    let small = TrainConfig::parse(small).unwrap();
-    let expected = MultiRNetConfig {
-        iterations: 0,
-        detach_mask: false,
-        logit_gain: 1.0,
-        ..MultiRNetConfig::small()
-    };
-    assert_eq!(small.model, expected.into());
-    assert_eq!(small.loss, LossConfig::paper());
-    assert_eq!(small.optimiser.average, None);
+fn the_packaged_models_are_trained_by_the_recipe() {
+    for text in [
+        include_str!("../../../../configs/train/lungs-small.toml"),
+        include_str!("../../../../configs/train/lungs-small-finish.toml"),
+        include_str!("../../../../configs/train/patients-small.toml"),
+    ] {
+        let config = TrainConfig::parse(text).unwrap();
+        let expected = MultiRNetConfig {
+            iterations: 0,
+            lesion_channels: 2,
+            ..MultiRNetConfig::small()
+        };
+        assert_eq!(config.model, expected.into());
+        assert_eq!(config.loss, LossConfig::default());
+        assert_eq!(config.optimiser.average, Some(0.98));
+    }
 }
 
 #[test]
