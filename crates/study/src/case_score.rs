@@ -181,8 +181,10 @@ mod tests {
         assert!(score.has_lesions() && !score.is_lesion_free());
         assert_eq!(score.kinds, None);
         assert_eq!(score.predicted(), Some(Diagnosis::Covid19));
-        let text = serde_json::to_string(&score).unwrap();
-        assert_eq!(serde_json::from_str::<CaseScore>(&text).unwrap(), score);
+        let json = serde_json::to_value(&score).unwrap();
+        assert_eq!((&json["name"], &json["truth"]), (&"a.nii".into(), &"covid19".into()));
+        let read: CaseScore = serde_json::from_value(json).unwrap();
+        assert_eq!((read.class, read.case), (score.class, 3));
     }
 
     #[test]

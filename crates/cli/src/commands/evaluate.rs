@@ -25,7 +25,7 @@ use std::path::PathBuf;
 /// has never seen.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet evaluate cohort.csv --fold 2 -o scores\n  multirnet evaluate configs/data/medseg98-test.csv configs/data/mosmed-slices.csv --data DATA --pictures -o scores\n  multirnet evaluate --phantoms 40 --seed 9000 -o scores"
+    after_help = "Examples:\n  multirnet evaluate cohort.csv --fold 2 -o scores\n  multirnet evaluate configs/data/medseg98-test.csv configs/data/mosmed-ct.csv --data DATA --pictures -o scores\n  multirnet evaluate --phantoms 40 --seed 9000 -o scores"
 )]
 pub struct Evaluate {
     /// Cohort manifests (CSV or TOML)

@@ -1,12 +1,14 @@
 //! One model scored on the scans of manifests, source by source.
 
+mod csv_form;
 mod pictures;
 mod source;
 mod tables;
 
+pub use csv_form::{cases_csv, sources_csv};
 pub use pictures::case_picture;
 pub use source::{FalseLesions, KindScores, LARGE_MM2, METRICS, MetricIntervals, SourceScores};
-pub use tables::{cases_csv, describe, sources_csv, tables};
+pub use tables::{describe, tables};
 
 use crate::case_score::CaseScore;
 use crate::intervals::scoring;
