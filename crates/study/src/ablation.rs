@@ -1,6 +1,6 @@
 //! Ablations: variants of one configuration along several axes.
 
-use crate::config::{CohortConfig, ScoreConfig, StudyConfig, SystemEntry, merge};
+use crate::config::{CohortConfig, ScoreConfig, StudyConfig, SystemEntry, merge, resolve_init};
 use crate::{Error, ErrorKind, Result};
 use multirnet_train::SplitConfig;
 use serde::{Deserialize, Serialize};
@@ -104,7 +104,6 @@ impl AblationConfig {
             split: self.split.clone(),
             folds: self.folds.clone(),
             reference: None,
-            init: None,
             train: self.train.clone(),
             predict: self.predict.clone(),
             score: self.score.clone(),
@@ -124,7 +123,6 @@ impl AblationConfig {
                     name: Some(format!("{}: {}", axis.name, variant.name)),
                     paper: None,
                     group: None,
-                    init: None,
                     set: toml::Table::new(),
                 };
                 merge(&mut entry.set, &variant.set);

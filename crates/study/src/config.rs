@@ -26,12 +26,10 @@ pub struct StudyConfig {
     /// Id of the system that the others are tested against; default: the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Weights that trainings begin from: a model's name or a path relative to the configuration's
-    /// folder (see [`multirnet_infer::Catalogue`]); default: random ones. They must not have been
-    /// trained or chosen on the patients that are tested, which is not known here.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init: Option<PathBuf>,
-    /// Training of every system: tables of a training configuration but `model` and `split`.
+    /// Training of every system: tables of a training configuration but `model` and `split`. The
+    /// weights that trainings begin from, `run.init`, are a model's name or a path relative to the
+    /// configuration's folder (see [`multirnet_infer::Catalogue`]); they must not have been trained
+    /// or chosen on patients that are tested, which is not known here.
     #[serde(default)]
     pub train: toml::Table,
     /// How test scans are analysed: fields of [`PredictOptions`] that differ from
@@ -129,9 +127,6 @@ pub struct SystemEntry {
     /// the spread over a group has a table of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Weights that its training begins from, in place of the study's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub init: Option<PathBuf>,
     /// Tables of the training configuration that replace or extend the study's, above all `model`.
     #[serde(default)]
     pub set: toml::Table,
@@ -148,11 +143,9 @@ impl StudyConfig {
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.cohort.resolve(folder);
-        let inits = config.systems.iter_mut().map(|s| &mut s.init);
-        for init in inits.chain([&mut config.init]).flatten() {
-            if init.to_str().is_none_or(Catalogue::is_path) {
-                *init = absolute(&folder.join(&init));
-            }
+        let sets = config.systems.iter_mut().map(|s| &mut s.set);
+        for table in sets.chain([&mut config.train]) {
+            resolve_init(table, folder);
         }
         Ok(config)
     }
@@ -222,7 +215,7 @@ impl StudyConfig {
         let seedless = |system: &SystemEntry| -> Result<_> {
             let mut train = self.train_config(system)?;
             train.run.seed = 0;
-            Ok((train, self.init_of(system)))
+            Ok(train)
         };
         for (i, system) in self.systems.iter().enumerate() {
             let same = |s: &&SystemEntry| s.group.is_some() && s.group == system.group;
@@ -241,11 +234,6 @@ impl StudyConfig {
             }
         }
         Ok(())
-    }
-
-    /// The weights that the training of `system` begins from.
-    pub fn init_of<'a>(&'a self, system: &'a SystemEntry) -> Option<&'a Path> {
-        system.init.as_deref().or(self.init.as_deref())
     }
 
     /// How test scans are analysed, the same for every system. By default fine windows are not
@@ -385,6 +373,19 @@ impl CohortConfig {
             }
         }
         Ok(())
+    }
+}
+
+/// Makes the path of `run.init` in tables of a training configuration, which is relative to
+/// `folder`, absolute; a model's name stays.
+pub(crate) fn resolve_init(table: &mut toml::Table, folder: &Path) {
+    let run = table.get_mut("run").and_then(toml::Value::as_table_mut);
+    if let Some(toml::Value::String(init)) = run.and_then(|run| run.get_mut("init"))
+        && Catalogue::is_path(init)
+    {
+        *init = absolute(&folder.join(&*init))
+            .to_string_lossy()
+            .into_owned();
     }
 }
 

@@ -1,12 +1,13 @@
 //! Cohorts of real scans with implanted lesions.
 
 use crate::cohort::scan_seed;
-use crate::folder::{make_dir, read_json, write, write_json};
+use crate::folder::{make_dir, read_json, write_json};
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::{LungConfig, segment_lungs};
 use multirnet_phantom::implant::{
     AvoidList, Ground, ImplantConfig, ImplantRecord, Implanted, Region,
 };
+use multirnet_train::{Case, Cohort};
 use multirnet_volume::{Diagnosis, Volume, io};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -60,12 +61,13 @@ pub struct ImplantRequest {
 }
 
 const NOTE: &str = "synthetic lesions in a real scan: not a patient's";
-const COLUMNS: &str = "scan,mask,class,patient,lungs,mask_values,source";
+/// The manifest's column `source`.
+const SOURCE: &str = "implanted";
 
 impl ImplantCohort {
     /// Makes the cohort in `folder`: `NAME-VV-ct.nii.gz`, `-lungs.nii.gz`, `-lesions.nii.gz` and
-    /// `NAME-VV.json` (an [`ImplantFile`]) for each variant, and the manifest `cohort.csv`, whose
-    /// path is returned. Variants that are there with the same request are kept.
+    /// `NAME-VV.json` (an [`ImplantFile`]) for each variant, and the manifest `cohort.csv`
+    /// with the source `implanted`. Variants that are there with the same request are kept.
     ///
     /// `read` gives a scan in HU. `progress` is told how many variants of all are done; raising
     /// `stop` ends early.
@@ -79,7 +81,7 @@ impl ImplantCohort {
         read: &mut dyn FnMut(&Path) -> Result<Volume<f32>>,
         progress: &mut dyn FnMut(usize, usize),
         stop: &AtomicBool,
-    ) -> Result<PathBuf> {
+    ) -> Result<Cohort> {
         self.config
             .validate()
             .map_err(|e| Error::caused(ErrorKind::Config, e))?;
@@ -89,7 +91,7 @@ impl ImplantCohort {
         let names = self.names()?;
         make_dir(folder)?;
         let total = names.len() * self.variants as usize;
-        let mut rows = vec![COLUMNS.to_owned()];
+        let mut cases = Vec::new();
         for (path, name) in self.scans.iter().zip(&names) {
             let scan = read(path)?;
             let failed = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Cohort, e).at(path);
@@ -134,15 +136,20 @@ impl ImplantCohort {
                         made.class
                     }
                 };
-                rows.push(format!(
-                    "{id}-ct.nii.gz,{id}-lesions.nii.gz,{},{name},{id}-lungs.nii.gz,1;2,implanted"
-                ));
-                progress(rows.len() - 1, total);
+                let file = |what: &str| folder.join(format!("{id}-{what}.nii.gz"));
+                let mut case = Case::new(file("ct"), Some(file("lesions")), class, name.as_str());
+                case.lungs = Some(file("lungs"));
+                case.mask_values = vec![1, 2];
+                SOURCE.clone_into(&mut case.source);
+                cases.push(case);
+                progress(cases.len(), total);
             }
         }
         let manifest = folder.join("cohort.csv");
-        write(&manifest, (rows.join("\n") + "\n").as_bytes())?;
-        Ok(manifest)
+        let bad = |e| Error::caused(ErrorKind::Cohort, e);
+        let cohort = Cohort::new(cases).map_err(bad)?;
+        cohort.write(&manifest).map_err(bad)?;
+        Ok(cohort)
     }
 
     /// The scans' names: file names without endings.

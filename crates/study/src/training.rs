@@ -6,7 +6,7 @@ use crate::{Error, ErrorKind, Event, Options, Result};
 use multirnet_infer::{Catalogue, ModelSource};
 use multirnet_train::StopReason;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 /// What remains to be told of a training that is done. Times are those of the machine it ran on.
@@ -44,24 +44,16 @@ impl Trained {
     }
 }
 
-/// The weights that the training of `system` begins from. A model of the program is written into the
-/// study's folder, so that it is a file as others are.
-fn init_weights(
-    config: &StudyConfig,
-    system: &SystemEntry,
-    folder: &Folder,
-    models: &Catalogue,
-) -> Result<Option<PathBuf>> {
-    let Some(wanted) = config.init_of(system) else {
-        return Ok(None);
-    };
+/// The file of `wanted`, a model's name or path. A model of the program is written into the study's
+/// folder, so that it is a file as others are.
+fn weights_file(wanted: &Path, folder: &Folder, models: &Catalogue) -> Result<PathBuf> {
     let found = models.find(wanted.as_os_str());
     match found.map_err(|e| Error::caused(ErrorKind::Training, e))? {
-        ModelSource::File(path) => Ok(Some(path)),
+        ModelSource::File(path) => Ok(path),
         ModelSource::Embedded(model) => {
             let path = folder.init(model.name);
             write(&path, model.bytes)?;
-            Ok(Some(path))
+            Ok(path)
         }
     }
 }
@@ -78,7 +70,10 @@ pub(crate) fn ensure(
     if let Some(trained) = Trained::read(folder, &system.id, &division.name)? {
         return Ok(trained);
     }
-    let train = config.train_config(system)?;
+    let mut train = config.train_config(system)?;
+    if let Some(init) = &mut train.run.init {
+        *init = weights_file(init, folder, options.models)?;
+    }
     let out = folder.run(&system.id, &division.name);
     (options.progress)(Event::Training {
         system: &system.id,
@@ -97,7 +92,6 @@ pub(crate) fn ensure(
         device: options.device.clone(),
         resume: out.join("checkpoints/last.state").exists(),
         prepare_jobs: 2,
-        init: init_weights(config, system, folder, options.models)?,
     };
     let progress = &mut options.progress;
     let mut parameters = 0;

@@ -51,7 +51,7 @@ struct Site {
 /// About so many sites stand for the lungs.
 const SITES: usize = 24_000;
 /// More lesions than this no variant gets.
-const MOST: usize = 24;
+const MOST: usize = 36;
 
 pub(super) struct Planner<'a> {
     config: &'a ImplantConfig,
@@ -134,7 +134,7 @@ impl<'a> Planner<'a> {
         let [low, high] = self.config.involvement;
         let high = high.min(room);
         let low = match pattern {
-            Pattern::Confluent => low.max(0.08),
+            Pattern::Confluent => low.max(0.05),
             Pattern::Lobar => low.max(0.02),
             _ => low,
         };
@@ -144,7 +144,7 @@ impl<'a> Planner<'a> {
             Pattern::Scattered | Pattern::Bands | Pattern::Bronchial
         ) {
             // So that a small share of the lungs is still made up of several lesions.
-            let single_mm3 = aim * self.lungs_mm3 / 3.0;
+            let single_mm3 = aim * self.lungs_mm3 / 4.0;
             let largest =
                 (single_mm3 * 0.24).cbrt() * if pattern == Pattern::Bands { 1.4 } else { 1.0 };
             style.radius_mm[1] = style.radius_mm[1].min(largest.max(1.4 * style.radius_mm[0]));
@@ -190,8 +190,9 @@ impl<'a> Planner<'a> {
         room: f64,
         lesions: &mut Vec<ImplantedLesion>,
     ) {
-        let most = if home.is_some() { 3 } else { 8 };
-        style.radius_mm = [3.5, 9.0];
+        let most = if home.is_some() { 4 } else { 18 };
+        style.radius_mm = [3.0, 9.0];
+        style.pleural_mm *= 1.5;
         for number in 0..self.r.below(most) {
             if lesions.len() < MOST
                 && let Some(lesion) = self.lesion(style, home, number)
@@ -211,7 +212,7 @@ impl<'a> Planner<'a> {
         match class {
             Diagnosis::Normal => Pattern::Clear,
             Diagnosis::Covid19 if u < self.config.faint_share => Pattern::Confluent,
-            Diagnosis::Covid19 if u < 0.35 + 0.65 * self.config.faint_share => Pattern::Scattered,
+            Diagnosis::Covid19 if u < 0.6 + 0.4 * self.config.faint_share => Pattern::Scattered,
             Diagnosis::Covid19 => Pattern::Bands,
             Diagnosis::Cap if u < 0.36 => Pattern::Lobar,
             Diagnosis::Cap if u < 0.62 => Pattern::Segmental,
@@ -278,16 +279,16 @@ impl<'a> Planner<'a> {
                 Pattern::Bronchial => 60.0,
                 Pattern::Lobar | Pattern::Segmental => 30.0,
                 Pattern::Confluent => 18.0,
-                _ => r.pick(&[6.0, 10.0, 10.0, 25.0]),
+                _ => r.pick(&[8.0, 12.0, 20.0, 50.0]),
             },
             most: match pattern {
                 Pattern::Clear => 0,
-                Pattern::Scattered => 3 + r.below(14),
+                Pattern::Scattered => 6 + r.below(16),
                 Pattern::Confluent => 3 + r.below(9),
                 Pattern::Bands => 2 + r.below(7),
                 Pattern::Lobar => 1 + r.below(2),
                 Pattern::Segmental => 1 + r.below(3),
-                Pattern::Bronchial => 8 + r.below(MOST - 8),
+                Pattern::Bronchial => 8 + r.below(16),
                 Pattern::Round => 1 + r.below(2),
             },
         }

@@ -205,7 +205,8 @@ impl ImplantedLesion {
             }
             Core::Islands(share) => {
                 let n = 0.7 * at(11.0, 2.9) + 0.4 * at(5.0, 7.1);
-                smooth(-0.07, 0.07, n - 0.75 * (0.5 - share)) * smooth(0.0, 0.3, inside)
+                smooth(-0.16, 0.16, n + 0.25 * at(3.4, 13.9) - 0.75 * (0.5 - share))
+                    * smooth(0.0, 0.3, inside)
             }
         };
         if let Some(lobe) = self.lobe {

@@ -58,21 +58,20 @@ impl Implant {
         };
         let bar = ProgressBar::new(0).with_message("variants");
         let stop = crate::stop::flag()?;
-        let mut done = 0;
-        let mut progress = |now: usize, total: usize| {
-            done = now;
+        let mut progress = |done: usize, total: usize| {
             bar.set_length(total as u64);
-            bar.set_position(now as u64);
+            bar.set_position(done as u64);
         };
         let mut read = |path: &Path| {
             scan::read(path, &ReadArguments::default())
                 .map(|scan| scan.volume)
                 .map_err(|e| Error::caused(ErrorKind::Io, e))
         };
-        let manifest = cohort
+        let made = cohort
             .make(&self.out, &mut read, &mut progress, &stop)
             .map_err(study_failure)?;
         bar.finish_and_clear();
+        let (done, manifest) = (made.cases.len(), self.out.join("cohort.csv"));
         if context.json {
             return output::print(&output::to_json(
                 &serde_json::json!({ "written": manifest, "variants": done, "implanted": true }),
