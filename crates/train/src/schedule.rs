@@ -82,6 +82,8 @@ mod tests {
         let mut config = OptimiserConfig {
             learning_rate: 1.0,
             final_learning_rate: 0.0,
+            schedule: Schedule::Constant,
+            warmup_steps: 0,
             ..OptimiserConfig::default()
         };
         assert_eq!(learning_rate(&config, 900, 0.9), 1.0);

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Three epochs of two steps: one in a coarse stage, two in the main one.
+/// Two epochs of three steps in a coarse stage, two of two in the main one.
 fn staged() -> TrainConfig {
     let mut config = config();
     config.optimiser.schedule = Schedule::Cosine;
@@ -32,7 +32,7 @@ fn files(folder: &Path, name: &str) -> [Vec<u8>; 2] {
     ["best.safetensors", "last.safetensors"].map(|f| fs::read(checkpoints.join(f)).unwrap())
 }
 
-/// Columns of `log.csv` by name.
+/// A column of one of a run's tables, by name.
 fn column(folder: &Path, run: &str, file: &str, name: &str) -> Vec<String> {
     let text = fs::read_to_string(folder.join(run).join(file)).unwrap();
     let mut lines = text.lines().map(|l| l.split(',').collect::<Vec<_>>());
@@ -170,7 +170,7 @@ fn what_is_validated_and_saved_is_the_average() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path();
-    let cohort = cohort(dir, 1);
+    let cohort = cohort(dir, 2);
     let mut config = config();
     config.run.epochs = 1;
     let with = |average, name: &str| {
