@@ -85,6 +85,9 @@ fn a_prediction_lies_on_the_scans_own_grid_whatever_its_axes() {
             .sum();
         assert!((sum - 1.0).abs() < 1e-4);
 
+        // The model's own, chosen on its validation scans.
+        let threshold = finding["provenance"]["config"]["threshold"].as_f64();
+        let threshold = threshold.unwrap() as f32;
         let probability = io::read(&out.join("probability.nii.gz")).unwrap();
         let lesions = io::read_labels(&out.join("lesions.nii.gz")).unwrap();
         let lung = io::read_labels(&out.join("lungs.nii.gz")).unwrap();
@@ -108,7 +111,7 @@ fn a_prediction_lies_on_the_scans_own_grid_whatever_its_axes() {
             .zip(heat.data())
         {
             assert!((0.0..=1.0).contains(&p) && (0.0..=1.0).contains(&h));
-            assert_eq!(l != 0, p >= 0.5);
+            assert_eq!(l != 0, p >= threshold);
         }
         lungs.push(lung.to_canonical());
     }
@@ -293,7 +296,10 @@ fn a_cohort_becomes_a_model_that_predicts() {
         Path::new("global"),
     ]);
     expect(&output, 0);
-    assert_eq!(names(&scores), ["cases.csv", "scores.json", "summary.txt"]);
+    assert_eq!(
+        names(&scores),
+        ["cases.csv", "scores.json", "sources.csv", "summary.txt"]
+    );
     let scores = json(&scores.join("scores.json"));
     assert_eq!(scores["classification"]["n"], 9);
     let counts: u64 = scores["classification"]["confusion"]["counts"]

@@ -182,7 +182,10 @@ mod tests {
         assert_eq!(score.kinds, None);
         assert_eq!(score.predicted(), Some(Diagnosis::Covid19));
         let json = serde_json::to_value(&score).unwrap();
-        assert_eq!((&json["name"], &json["truth"]), (&"a.nii".into(), &"covid19".into()));
+        assert_eq!(
+            (&json["name"], &json["truth"]),
+            (&"a.nii".into(), &"covid19".into())
+        );
         let read: CaseScore = serde_json::from_value(json).unwrap();
         assert_eq!((read.class, read.case), (score.class, 3));
     }

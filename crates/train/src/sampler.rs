@@ -166,10 +166,15 @@ fn decks(
     };
     let length = sources.values().map(alone).max().unwrap_or(0) * sources.len();
     let (mut groups, mut deck) = (Vec::new(), Vec::new());
+    // Places are handed out up to the sum of the shares so far, so that a source keeps its share
+    // although each of its classes is rounded.
+    let mut sum = 0.0;
     for (source, classes) in sources {
         let share = weight(source) / total / classes.len() as f64;
         for scans in classes.into_values() {
-            let often = (share * length as f64).round() as usize;
+            let place = |sum: f64| (sum * length as f64).round() as usize;
+            let often = place(sum + share) - place(sum);
+            sum += share;
             // A source that has a weight comes, if rarely.
             let often = if share > 0.0 { often.max(1) } else { 0 };
             deck.extend(std::iter::repeat_n(groups.len(), often));

@@ -450,9 +450,10 @@ fn committed_manifests_parse() {
         let text = fs::read_to_string(&path).unwrap();
         let cohort = Cohort::parse(&path, &text, Path::new("")).unwrap();
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-        let source = cohort.cases[0].source.clone();
-        assert!(!source.is_empty(), "{name} has no source");
-        assert!(cohort.cases.iter().all(|c| c.source == source), "{name}");
+        let mut sources = cohort.sources().into_keys();
+        assert!(sources.all(|s| !s.is_empty()), "{name} has no source");
+        let one = if name == "patients-train" { 2 } else { 1 };
+        assert_eq!(cohort.sources().len(), one, "{name}");
         assert!(cohort.cases.iter().all(|c| c.scan.is_relative()), "{name}");
         assert!(text.starts_with('#'), "{name} does not say what it is");
         all.push((name, cohort));
@@ -468,6 +469,31 @@ fn committed_manifests_parse() {
     assert!(slice.known().kinds && !slice.known().class && slice.is_picture());
     assert!(!of("ricord").cases[0].known().lesion);
     assert!(!of("coronacases-hu").cases[0].known().kinds);
+    // The same scans but for their class, which would name the source in a training.
+    let mut joined = of("coronacases-hu").cases.clone();
+    joined.extend(of("covid-ctseg").cases.clone());
+    for (case, trained) in joined.iter().zip(&of("patients-train").cases) {
+        let same = (
+            &case.scan,
+            &case.mask,
+            &case.patient,
+            &case.source,
+            case.fold,
+        );
+        let other = &trained;
+        assert_eq!(
+            same,
+            (
+                &other.scan,
+                &other.mask,
+                &other.patient,
+                &other.source,
+                other.fold
+            )
+        );
+        assert_eq!((&case.slices, &case.lungs), (&other.slices, &other.lungs));
+        assert!(!trained.known().class);
+    }
     // One patient, one fold, in both folders of the same data.
     let cases = ["coronacases-hu", "covid-ctseg"].map(|n| of(n).cases.clone());
     let joined = Cohort {

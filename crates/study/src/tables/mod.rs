@@ -6,8 +6,8 @@ pub(crate) use form::csv;
 pub use form::{markdown, tables_text, write_tables};
 
 use crate::evaluation::METRICS;
-use crate::results::{Compared, Results, SystemResult};
 use crate::paper;
+use crate::results::{Compared, Results, SystemResult};
 use multirnet_infer::ScoredOn;
 use multirnet_metrics::stats::{Correction, Interval, stars_note};
 use multirnet_metrics::{Metric, number};
