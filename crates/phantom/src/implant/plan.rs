@@ -392,7 +392,13 @@ impl<'a> Planner<'a> {
             // Lobar pneumonia fills its lobe from the middle outwards.
             centre = site.p;
         }
-        let dense = r.chance(style.dense);
+        // Small patches are rarely consolidated in COVID-19.
+        let rare = if home.is_none() && radius < 9.0 {
+            0.35
+        } else {
+            1.0
+        };
+        let dense = r.chance(rare * style.dense);
         let lobar = matches!(style.pattern, Pattern::Lobar | Pattern::Segmental);
         let core = if !dense {
             Core::None
@@ -402,6 +408,7 @@ impl<'a> Planner<'a> {
             match form {
                 Form::Band(thick) => Core::Pleural(thick * r.uniform(0.25, 0.8) as f32),
                 _ => match r.below(8) {
+                    0..=3 if home.is_none() => Core::Centre(r.uniform(0.3, 0.75) as f32),
                     0..=3 => Core::Centre(r.uniform(0.35, 0.9) as f32),
                     4 if radius > 11.0 => Core::Ring,
                     _ => Core::Islands(r.uniform(0.2, 0.75) as f32),
@@ -448,7 +455,7 @@ impl<'a> Planner<'a> {
                 paving: tidy(texture.paving),
             },
             core,
-            core_filling: tidy(r.uniform(0.9, 1.0) as f32),
+            core_filling: tidy(r.uniform(if home.is_some() { 0.9 } else { 0.74 }, 1.0) as f32),
             phase: tidy(r.uniform(0.0, 30.0) as f32),
         })
     }
