@@ -1,6 +1,8 @@
 //! Behaviour of implanted lesions, with phantoms in place of real scans.
 
-use multirnet_phantom::implant::{Form, Ground, ImplantConfig, Implanted, Pattern, Region};
+use multirnet_phantom::implant::{
+    AvoidList, Form, Ground, ImplantConfig, Implanted, Pattern, Region,
+};
 use multirnet_phantom::{ErrorKind, Phantom, PhantomConfig, Side};
 use multirnet_volume::components::{Connectivity, components};
 use multirnet_volume::distance::distance_to_mask;
@@ -364,4 +366,16 @@ fn unusable_input_is_refused() {
     assert!(unknown.is_err());
     let partly: ImplantConfig = toml::from_str("[background]\nvary = false").unwrap();
     assert_eq!(partly, still());
+}
+
+#[test]
+fn committed_configurations_are_sound() {
+    let config: ImplantConfig =
+        toml::from_str(include_str!("../../../configs/implant/default.toml")).unwrap();
+    assert_eq!(config, ImplantConfig::default());
+    let avoid: AvoidList =
+        toml::from_str(include_str!("../../../configs/implant/normal-lungs.toml")).unwrap();
+    assert_eq!(avoid.scan.len(), 8);
+    assert!(avoid.of("tcga_de_a4ma").is_empty());
+    assert_eq!(avoid.of("lungdx_A0001_B")[0].side, Some(Side::Left));
 }

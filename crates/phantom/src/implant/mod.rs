@@ -23,6 +23,7 @@ mod config;
 mod ground;
 mod lobes;
 mod paint;
+mod pattern;
 mod plan;
 mod shape;
 mod truth;
@@ -30,7 +31,7 @@ mod vary;
 
 pub use config::{AvoidList, BackgroundConfig, ImplantConfig, Region, ScanRegions};
 pub use ground::Ground;
-pub use plan::Pattern;
+pub use pattern::Pattern;
 pub use shape::{Core, Form, ImplantedLesion, Texture};
 pub use vary::Variation;
 

@@ -1,40 +1,13 @@
 //! Which lesions a variant gets, and where.
-//!
-//! The patterns follow what is published of the two pneumonias on CT: COVID-19 mostly on both
-//! sides, near the pleura, behind and below, of ground glass with or without consolidation; CAP
-//! mostly on one side, bounded by a lobe or segment and dense, or patchy along the bronchi. They
-//! overlap on purpose, so that density or place alone does not tell the class.
 
 use super::config::ImplantConfig;
 use super::lobes::Lobes;
+use super::pattern::{Pattern, Style};
 use super::shape::{Core, Form, ImplantedLesion, Texture, Textures};
 use super::vary::Stage;
 use crate::random::Random;
 use crate::{Lobe, Side};
 use multirnet_volume::Diagnosis;
-use serde::{Deserialize, Serialize};
-
-/// How a variant's lesions are spread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pattern {
-    /// No lesion.
-    Clear,
-    /// COVID-19: several patches near the pleura.
-    Scattered,
-    /// COVID-19: large, faint, confluent ground glass behind and below.
-    Confluent,
-    /// COVID-19: bands along the pleura, often consolidated.
-    Bands,
-    /// CAP: most of a lobe, consolidated.
-    Lobar,
-    /// CAP: a wedge of one or two segments.
-    Segmental,
-    /// CAP: many patches around the bronchi of one or two lobes.
-    Bronchial,
-    /// CAP: one or two round opacities, mostly ground glass.
-    Round,
-}
 
 /// A point of the lungs where a lesion may lie.
 struct Site {
@@ -62,22 +35,6 @@ pub(super) struct Planner<'a> {
     lungs_mm3: f64,
     sites: Vec<Site>,
     r: Random,
-}
-
-/// What lesions of one variant have in common.
-struct Style {
-    pattern: Pattern,
-    /// HU above the lung.
-    glass_hu: [f64; 2],
-    radius_mm: [f64; 2],
-    /// Chance of consolidation.
-    dense: f64,
-    texture: Texture,
-    edge_mm: f32,
-    roughness: f32,
-    /// Length in mm over which lesions get rarer away from the pleura.
-    pleural_mm: f64,
-    most: usize,
 }
 
 impl<'a> Planner<'a> {
@@ -125,11 +82,11 @@ impl<'a> Planner<'a> {
 
     /// Draws the lesions of a variant of `class`; none if there is no room for any.
     pub fn draw(mut self, class: Diagnosis) -> (Pattern, Vec<ImplantedLesion>) {
-        let pattern = self.pattern(class);
+        let pattern = Pattern::draw(class, self.config, &mut self.r);
         if pattern == Pattern::Clear || self.sites.is_empty() {
             return (Pattern::Clear, Vec::new());
         }
-        let mut style = self.style(pattern);
+        let mut style = Style::draw(pattern, self.config, &mut self.r);
         let room = 1.0 - self.config.clear_share;
         let [low, high] = self.config.involvement;
         let high = high.min(room);
@@ -187,7 +144,7 @@ impl<'a> Planner<'a> {
         &mut self,
         style: &mut Style,
         home: Option<Lobe>,
-        room: f64,
+        mut room: f64,
         lesions: &mut Vec<ImplantedLesion>,
     ) {
         let most = if home.is_some() { 4 } else { 18 };
@@ -200,97 +157,10 @@ impl<'a> Planner<'a> {
             {
                 let (more, hit) = self.effect(&lesion);
                 if hit && more < (0.1 * room).min(0.01) {
-                    self.mark(&lesion);
+                    room -= self.mark(&lesion);
                     lesions.push(lesion);
                 }
             }
-        }
-    }
-
-    fn pattern(&mut self, class: Diagnosis) -> Pattern {
-        let u = self.r.unit();
-        match class {
-            Diagnosis::Normal => Pattern::Clear,
-            Diagnosis::Covid19 if u < self.config.faint_share => Pattern::Confluent,
-            Diagnosis::Covid19 if u < 0.6 + 0.4 * self.config.faint_share => Pattern::Scattered,
-            Diagnosis::Covid19 => Pattern::Bands,
-            Diagnosis::Cap if u < 0.36 => Pattern::Lobar,
-            Diagnosis::Cap if u < 0.62 => Pattern::Segmental,
-            Diagnosis::Cap if u < 0.86 => Pattern::Bronchial,
-            Diagnosis::Cap => Pattern::Round,
-        }
-    }
-
-    fn style(&mut self, pattern: Pattern) -> Style {
-        let [low, high] = self.config.ground_glass_hu;
-        let r = &mut self.r;
-        let span = high / low;
-        // Where in the range of ground glass the variant lies, in its logarithm.
-        let from = match pattern {
-            Pattern::Confluent => r.uniform(0.0, 0.62),
-            Pattern::Lobar | Pattern::Segmental => r.uniform(0.35, 0.9),
-            _ => r.uniform(0.15, 0.85),
-        };
-        let glass_hu = [from - 0.12, from + 0.12].map(|t| low * span.powf(t.clamp(0.0, 1.0)));
-        let radius_mm = match pattern {
-            Pattern::Confluent => [26.0, 85.0],
-            Pattern::Bands => [14.0, 60.0],
-            Pattern::Lobar => [45.0, 95.0],
-            Pattern::Segmental => [28.0, 60.0],
-            Pattern::Bronchial => [4.5, 17.0],
-            Pattern::Round => [10.0, 32.0],
-            Pattern::Scattered | Pattern::Clear => [5.0, 32.0],
-        };
-        let dense = match pattern {
-            Pattern::Confluent => r.pick(&[0.05, 0.2, 0.5]),
-            Pattern::Lobar | Pattern::Segmental => 0.93,
-            Pattern::Bronchial => r.uniform(0.3, 0.9),
-            Pattern::Round => 0.4,
-            Pattern::Bands => r.uniform(0.3, 0.95),
-            // Some are all but pure ground glass, some all but pure consolidation.
-            Pattern::Scattered | Pattern::Clear => r.pick(&[0.05, 0.2, 0.5, 0.9]),
-        };
-        let uneven = matches!(pattern, Pattern::Confluent);
-        let texture = Texture {
-            coarse: r.uniform(0.2, 0.9) as f32,
-            fine: r.uniform(0.12, 0.95) as f32,
-            fading: r.uniform(0.0, 0.6) as f32,
-            spared: if r.chance(if uneven { 0.75 } else { 0.35 }) {
-                r.uniform(0.3, 0.9) as f32
-            } else {
-                0.0
-            },
-            paving: if r.chance(0.3) {
-                r.uniform(0.2, 0.9) as f32
-            } else {
-                0.0
-            },
-        };
-        let [thin, wide] = self.config.edge_mm;
-        Style {
-            pattern,
-            glass_hu,
-            radius_mm,
-            dense,
-            texture,
-            edge_mm: r.uniform(thin, wide) as f32,
-            roughness: r.uniform(0.25, 0.75) as f32,
-            pleural_mm: match pattern {
-                Pattern::Bronchial => 60.0,
-                Pattern::Lobar | Pattern::Segmental => 30.0,
-                Pattern::Confluent => 18.0,
-                _ => r.pick(&[8.0, 12.0, 20.0, 50.0]),
-            },
-            most: match pattern {
-                Pattern::Clear => 0,
-                Pattern::Scattered => 6 + r.below(16),
-                Pattern::Confluent => 3 + r.below(9),
-                Pattern::Bands => 2 + r.below(7),
-                Pattern::Lobar => 1 + r.below(2),
-                Pattern::Segmental => 1 + r.below(3),
-                Pattern::Bronchial => 8 + r.below(16),
-                Pattern::Round => 1 + r.below(2),
-            },
         }
     }
 
@@ -368,7 +238,7 @@ impl<'a> Planner<'a> {
             .place(style, home, number)
             .or_else(|| self.place(style, home, number + 1))?;
         let site = &self.sites[at];
-        let (mut centre, side) = (site.p, site.side);
+        let (centre, side) = (site.p, site.side);
         let (lobe, _) = self.lobes.lobe(side, centre);
         let r = &mut self.r;
         // Confluent ground glass is accompanied by smaller patches.
@@ -388,11 +258,13 @@ impl<'a> Planner<'a> {
             }
             _ => Form::Patch,
         };
-        if style.pattern == Pattern::Lobar {
-            // Lobar pneumonia fills its lobe from the middle outwards.
-            centre = site.p;
-        }
-        let dense = r.chance(style.dense);
+        // Small patches are rarely consolidated in COVID-19.
+        let rare = if home.is_none() && radius < 9.0 {
+            0.35
+        } else {
+            1.0
+        };
+        let dense = r.chance(rare * style.dense);
         let lobar = matches!(style.pattern, Pattern::Lobar | Pattern::Segmental);
         let core = if !dense {
             Core::None
@@ -402,6 +274,7 @@ impl<'a> Planner<'a> {
             match form {
                 Form::Band(thick) => Core::Pleural(thick * r.uniform(0.25, 0.8) as f32),
                 _ => match r.below(8) {
+                    0..=3 if home.is_none() => Core::Centre(r.uniform(0.3, 0.75) as f32),
                     0..=3 => Core::Centre(r.uniform(0.35, 0.9) as f32),
                     4 if radius > 11.0 => Core::Ring,
                     _ => Core::Islands(r.uniform(0.2, 0.75) as f32),
@@ -448,7 +321,7 @@ impl<'a> Planner<'a> {
                 paving: tidy(texture.paving),
             },
             core,
-            core_filling: tidy(r.uniform(0.9, 1.0) as f32),
+            core_filling: tidy(r.uniform(if home.is_some() { 0.9 } else { 0.74 }, 1.0) as f32),
             phase: tidy(r.uniform(0.0, 30.0) as f32),
         })
     }

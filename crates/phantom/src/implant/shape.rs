@@ -187,10 +187,12 @@ impl ImplantedLesion {
             inside + (4.0 * at(6.5, 9.1) + 2.5 * at(3.4, 11.7)) * self.texture.fine / scale;
         let mut glass = smooth(-soft, soft, pieces);
         glass *= 1.0 - self.texture.fading * smooth(0.75, 0.0, inside);
+        // Half the width in mm over which consolidation passes into ground glass.
+        let dense_mm = (0.4 * self.edge_mm).max(1.3);
         let mut core = match self.core {
             Core::None => 0.0,
             Core::Centre(size) => {
-                let edge = (1.6 / scale).min(0.3);
+                let edge = (dense_mm / scale).min(0.35);
                 let more = 0.6 * self.roughness * at(0.6 * grain, 2.9)
                     + (5.0 * at(7.0, 12.3) + 2.5 * at(3.5, 13.9)) / scale;
                 smooth(-edge, edge, inside + size - 1.0 + more)
@@ -201,11 +203,11 @@ impl ImplantedLesion {
             }
             Core::Pleural(thick) => {
                 let more = 0.55 * thick * at(9.0, 2.9) + 0.3 * thick * at(4.0, 7.1);
-                smooth(-1.2, 1.2, thick - depth + more) * smooth(0.05, 0.3, inside)
+                smooth(-dense_mm, dense_mm, thick - depth + more) * smooth(0.05, 0.3, inside)
             }
             Core::Islands(share) => {
                 let n = 0.7 * at(11.0, 2.9) + 0.4 * at(5.0, 7.1);
-                smooth(-0.16, 0.16, n + 0.25 * at(3.4, 13.9) - 0.75 * (0.5 - share))
+                smooth(-0.26, 0.26, n + 0.25 * at(3.4, 13.9) - 0.75 * (0.5 - share))
                     * smooth(0.0, 0.3, inside)
             }
         };
