@@ -32,7 +32,7 @@ fn values_become_hu_and_the_spacing_of_the_manifest_counts() {
     let whole = read_case(&case, &read, &prepare_config()).unwrap();
     let pairs = whole.scan.data().iter().zip(stored.data());
     assert!(pairs.clone().all(|(hu, v)| *hu == 6.0 * v - 1000.0));
-    assert_eq!(whole.runs, [0..20]);
+    assert_eq!(whole.runs.as_slice(), std::slice::from_ref(&(0..20)));
     assert_eq!(whole.prepare.gate, prepare_config().gate, "a whole scan");
     assert_eq!(whole.scan.geometry(), stored.geometry());
 

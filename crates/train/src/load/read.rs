@@ -31,12 +31,15 @@ pub struct CaseScan {
     pub prepare: PrepareConfig,
 }
 
+/// A stack's scan, lungs and, if they are known, lesions.
+pub type Stack = (Volume<f32>, Volume<u8>, Option<Volume<u8>>);
+
 impl CaseScan {
     /// The stack without a gap `run`: scan, lungs and lesions.
     ///
     /// # Errors
     /// `Scan` if the planes are not within the scan.
-    pub fn cut(&self, run: &Range<usize>) -> Result<(Volume<f32>, Volume<u8>, Option<Volume<u8>>)> {
+    pub fn cut(&self, run: &Range<usize>) -> Result<Stack> {
         let lesions = self.lesions.as_ref().map(|l| planes(l, run)).transpose()?;
         Ok((planes(&self.scan, run)?, planes(&self.lungs, run)?, lesions))
     }

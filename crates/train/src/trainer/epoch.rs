@@ -13,6 +13,9 @@ use multirnet_nn::{Answer, System, Truth};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+/// What is done with a batch of fixed windows, the net's answer and the truth.
+type Each<'a> = dyn FnMut(&[Window], &Answer, &Truth) -> Result<()> + 'a;
+
 impl Run<'_> {
     pub fn finish_epoch(
         &mut self,
@@ -160,7 +163,7 @@ impl Run<'_> {
         net: &System,
         observer: &mut dyn Observer,
         stop: &AtomicBool,
-        each: &mut dyn FnMut(&[Window], &Answer, &Truth) -> Result<()>,
+        each: &mut Each,
     ) -> Result<bool> {
         let config = stage.config;
         let device = self.device.clone().without_autodiff();
