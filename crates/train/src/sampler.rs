@@ -1,8 +1,8 @@
 //! Which window comes next.
 //!
 //! Item `i` of a run is a function of the seed and `i` alone: which scan (decks of all scans, each
-//! shuffled by itself), which view of which of its parts, which centre, which variation. So neither the number of
-//! worker threads nor an interruption changes what the network sees.
+//! shuffled by itself), which view of which of its parts, which centre, which variation. So neither
+//! the number of worker threads nor an interruption changes what the network sees.
 
 use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;

@@ -7,7 +7,7 @@ pub use read::{CaseScan, read_case};
 
 use crate::{Case, Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
-use multirnet_volume::{Volume, io};
+use multirnet_volume::Volume;
 use std::path::Path;
 
 /// Reads a scan from a file or folder; the caller decides what it can read (DICOM, NIfTI, …).
@@ -154,28 +154,6 @@ fn part(
         global: View::new(quantise(&prepared.global), global, prepared.global_lungs)?,
     };
     Ok((part, prepared.report.warnings))
-}
-
-fn read_labels(path: &Path) -> Result<Volume<u8>> {
-    io::read_labels(path).map_err(|e| Error::new(ErrorKind::Scan, e.to_string()).at(path))
-}
-
-/// The lung mask that the manifest names for the case, if any, on the grid of its file.
-///
-/// # Errors
-/// `Scan` if the file is unreadable.
-pub fn read_lungs(case: &Case) -> Result<Option<Volume<u8>>> {
-    let labels = case.lungs.as_deref().map(read_labels).transpose()?;
-    Ok(labels.map(|l| read::lung_labels(case, l)))
-}
-
-/// The case's lesion labels on the grid of their file, `None` if the manifest names no mask.
-///
-/// # Errors
-/// `Scan` if the file is unreadable, or holds lesions although the class is normal.
-pub fn read_lesions(case: &Case) -> Result<Option<Volume<u8>>> {
-    let mask = |path| read::lesion_labels(case, path, read_labels(path)?);
-    case.mask.as_deref().map(mask).transpose()
 }
 
 fn content_digest(scan: &Volume<f32>) -> String {

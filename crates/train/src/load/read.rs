@@ -211,7 +211,7 @@ fn planes<T: Voxel>(volume: &Volume<T>, run: &Range<usize>) -> Result<Volume<T>>
 }
 
 /// The listed values of the lung mask only; sides as they are in the file if none are listed.
-pub(super) fn lung_labels(case: &Case, labels: Volume<u8>) -> Volume<u8> {
+fn lung_labels(case: &Case, labels: Volume<u8>) -> Volume<u8> {
     let values = &case.lungs_values;
     if values.is_empty() {
         return labels;
@@ -221,7 +221,7 @@ pub(super) fn lung_labels(case: &Case, labels: Volume<u8>) -> Volume<u8> {
 
 /// Labels 1, 2, … for the listed values of the mask in their order, or the mask as it is if none
 /// are listed.
-pub(super) fn lesion_labels(case: &Case, path: &Path, mask: Volume<u8>) -> Result<Volume<u8>> {
+fn lesion_labels(case: &Case, path: &Path, mask: Volume<u8>) -> Result<Volume<u8>> {
     let label = |v: u8| {
         let place = case.mask_values.iter().position(|x| *x == v);
         place.map_or(0, |k| k as u8 + 1)

@@ -29,9 +29,9 @@ pub fn is_picture(path: &Path) -> bool {
 /// Reads a picture in 8-bit grey as a volume of one slice, with the grey values as they are.
 ///
 /// # Errors
-/// `Io`; `Malformed`; `Unsupported` (colours other than grey, a palette, more or less than 8 bits, more than 4096
-/// pixels along a side, another kind of file); `Geometry` for a spacing that is not positive. Each
-/// names the file.
+/// `Io`; `Malformed`; `Unsupported` (colours other than grey, a palette, more or less than 8 bits,
+/// more than 4096 pixels along a side, another kind of file); `Geometry` for a spacing that is not
+/// positive. Each names the file.
 pub fn read_picture(path: &Path, spacing_mm: [f64; 3]) -> Result<Volume<f32>> {
     let picture = read(path, Use::Grey)?;
     Ok(picture.volume(path, spacing_mm)?.map(f32::from))
