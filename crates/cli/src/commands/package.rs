@@ -16,8 +16,8 @@ const MAX_BYTES: usize = 25_000_000;
 /// Package a trained model: weights in 16 bits with a full card, and a page that shows it
 ///
 /// OUT gets model.safetensors and README.md. The card file (TOML) has licence, attribution, and
-/// [[scores]] (on, cases, kind, seen, metric, value, interval), which replace the model's own; where
-/// given, trained_on, validation and threshold; and [[notes]] (heading, text) for the page.
+/// `[[scores]]` (on, cases, kind, seen, metric, value, interval), which replace the model's own; where
+/// given, trained_on, validation and threshold; and `[[notes]]` (heading, text) for the page.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  multirnet package runs/mine/model.safetensors --name mine --card card.toml -o models/mine"
