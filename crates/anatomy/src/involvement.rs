@@ -35,6 +35,20 @@ pub struct Involvement {
     pub severity_score: u8,
 }
 
+/// Checks that both masks lie on one grid.
+///
+/// # Errors
+/// `Mismatch` if they do not.
+pub(crate) fn check_masks(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<()> {
+    lungs.check_same_grid(lesions).map_err(|e| {
+        Error::new(
+            ErrorKind::Mismatch,
+            format!("the lesion mask is not on the lung mask's grid: {e}"),
+        )
+        .hint("resample the lesion mask onto the scan first")
+    })
+}
+
 /// Measures `lesions` (any value but 0) within `lungs` (1 right, 2 left), both on one grid.
 ///
 /// Lesion voxels outside the lungs are not counted. The zone scores follow the CT severity score
@@ -44,13 +58,7 @@ pub struct Involvement {
 /// # Errors
 /// `Mismatch` if the grids differ.
 pub fn involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Involvement> {
-    lungs.check_same_grid(lesions).map_err(|e| {
-        Error::new(
-            ErrorKind::Mismatch,
-            format!("the lesion mask is not on the lung mask's grid: {e}"),
-        )
-        .hint("resample the lesion mask onto the scan first")
-    })?;
+    check_masks(lungs, lesions)?;
     let zones = zones(lungs);
     let part = |(zones, marks): (&[u8], &[u8])| {
         let mut tally = [[0u64; 7]; 2];

@@ -1,6 +1,7 @@
 //! How much of the lungs each kind of lesion takes.
 
-use crate::{Error, ErrorKind, LEFT, RIGHT, Result};
+use crate::involvement::check_masks;
+use crate::{LEFT, RIGHT, Result};
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -64,13 +65,7 @@ pub struct KindInvolvement {
 /// # Errors
 /// `Mismatch` if the grids differ.
 pub fn kind_involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Vec<KindInvolvement>> {
-    lungs.check_same_grid(lesions).map_err(|e| {
-        Error::new(
-            ErrorKind::Mismatch,
-            format!("the lesion mask is not on the lung mask's grid: {e}"),
-        )
-        .hint("resample the lesion mask onto the scan first")
-    })?;
+    check_masks(lungs, lesions)?;
     // Voxels by lung (right, left), then by label, 0 among them.
     const LABELS: usize = LesionKind::ALL.len() + 1;
     type Tally = [[u64; LABELS]; 2];
@@ -113,6 +108,7 @@ pub fn kind_involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
     use crate::involvement;
     use multirnet_volume::Geometry;
 
