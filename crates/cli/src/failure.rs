@@ -15,6 +15,8 @@ pub enum Exit {
     Partial = 4,
     /// A result could not be written.
     Output = 5,
+    /// The loss of a training is not finite.
+    Diverged = 6,
     /// Stopped by Ctrl-C or a termination signal after saving.
     Stopped = 130,
 }
@@ -23,7 +25,7 @@ pub enum Exit {
 pub const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 wrong command line; 3 unusable input (scan, mask, manifest, \
 model, configuration, checkpoint); 4 some of several scans failed; 5 a result could not be written; \
-130 stopped by Ctrl-C after saving.";
+6 the loss of a training is not finite; 130 stopped by Ctrl-C after saving.";
 
 /// A message for the user with an exit code.
 #[derive(Debug)]
@@ -48,6 +50,18 @@ impl Failure {
     /// An unusable input.
     pub fn input(message: impl fmt::Display) -> Self {
         Self::new(Exit::Input, message)
+    }
+
+    /// What a training reports.
+    pub fn training(error: multirnet_train::Error) -> Self {
+        use multirnet_train::ErrorKind;
+        let exit = match error.kind() {
+            ErrorKind::Write => Exit::Output,
+            ErrorKind::Diverged => Exit::Diverged,
+            ErrorKind::Interrupted => Exit::Stopped,
+            _ => Exit::Input,
+        };
+        Self::new(exit, error)
     }
 
     /// A result that could not be written.

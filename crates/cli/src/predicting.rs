@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How scans are analysed.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PredictArguments {
-    /// Options file (TOML); the flags below override it
+    /// Options file (TOML): changes single options of the model's; the flags below override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -70,9 +70,8 @@ impl PredictArguments {
                 let text = std::fs::read_to_string(path).map_err(|e| {
                     Failure::input(format!("{}: cannot read the options: {e}", path.display()))
                 })?;
-                toml::from_str(&text).map_err(|e| {
-                    Failure::input(format!("{}: {}", path.display(), e.to_string().trim_end()))
-                })?
+                overlaid(&predictor.options(), &text)
+                    .map_err(|e| Failure::input(format!("{}: {}", path.display(), e.trim_end())))?
             }
         };
         options.thorough |= self.thorough;
@@ -107,6 +106,29 @@ impl PredictArguments {
             .map(io::read_labels)
             .transpose()
             .map_err(Failure::input)
+    }
+}
+
+/// `options` with the values that a TOML text names; a model's own preparation stays where the text
+/// does not name it.
+fn overlaid(options: &PredictOptions, text: &str) -> Result<PredictOptions, String> {
+    // Read by itself first: its errors name the line of the text.
+    toml::from_str::<PredictOptions>(text).map_err(|e| e.to_string())?;
+    let over: toml::Table = toml::from_str(text).map_err(|e| e.to_string())?;
+    let mut table = toml::Table::try_from(options).map_err(|e| e.to_string())?;
+    put(&mut table, over);
+    table.try_into().map_err(|e: toml::de::Error| e.to_string())
+}
+
+/// Puts the values of `over` into `table`, tables key by key.
+fn put(table: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (table.get_mut(&key), value) {
+            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => put(old, new),
+            (_, value) => {
+                table.insert(key, value);
+            }
+        }
     }
 }
 
@@ -253,4 +275,33 @@ pub fn table(rows: &[Row]) -> String {
         };
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_options_file_changes_what_it_names_and_nothing_else() {
+        let mut own = PredictOptions {
+            threshold: 0.35,
+            ..PredictOptions::default()
+        };
+        own.prepare.spacing_mm = [4.0, 3.0, 3.0];
+        own.prepare.global_shape = [32, 64, 64];
+        let found = overlaid(&own, "batch = 2\n[prepare]\nglobal_shape = [16, 48, 48]\n").unwrap();
+        let mut expected = own.clone();
+        expected.batch = 2;
+        expected.prepare.global_shape = [16, 48, 48];
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+        assert_eq!(
+            format!("{:?}", overlaid(&own, "").unwrap()),
+            format!("{own:?}")
+        );
+        let error = overlaid(&own, "\nbatches = 2\n").unwrap_err();
+        assert!(
+            error.contains("line 2") && error.contains("batches"),
+            "{error}"
+        );
+    }
 }

@@ -14,6 +14,8 @@ pub fn study_failure(error: multirnet_study::Error) -> Failure {
     let exit = match error.kind() {
         ErrorKind::Interrupted => Exit::Stopped,
         ErrorKind::Figure => Exit::Internal,
+        ErrorKind::Write => Exit::Output,
+        ErrorKind::Diverged => Exit::Diverged,
         _ => Exit::Input,
     };
     Failure::new(exit, error)

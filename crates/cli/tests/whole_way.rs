@@ -378,3 +378,63 @@ fn an_interrupted_training_saves_and_goes_on() {
     expect(&output, 0);
     assert!(lines() >= done, "the log lost lines");
 }
+
+#[test]
+fn a_stop_while_scans_are_prepared_is_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let cohort = dir.path().join("cohort");
+    make_cohort(&cohort);
+    let manifest = cohort.join("cohort.csv");
+    // The same scans many times, each with a cache key of its own, so that the preparation takes long.
+    let text = fs::read_to_string(&manifest).unwrap();
+    let mut lines = text.lines();
+    let mut many = format!("{},slope,intercept\n", lines.next().unwrap());
+    for line in lines {
+        let (scan, rest) = line.split_once(',').unwrap();
+        for i in 0..60 {
+            fs::hard_link(cohort.join(scan), cohort.join(format!("{i}-{scan}"))).unwrap();
+            many += &format!("{i}-{scan},{rest},1,{}\n", f64::from(i) / 1000.0);
+        }
+    }
+    fs::write(&manifest, many).unwrap();
+    let (cache, out) = (dir.path().join("cache"), dir.path().join("run"));
+    let entries = || {
+        names(&cache)
+            .iter()
+            .filter(|n| n.ends_with(".case"))
+            .count()
+    };
+    for command in ["prepare", "train"] {
+        let before = entries();
+        let mut program = common::multirnet();
+        program
+            .arg(command)
+            .arg(&manifest)
+            .arg("--cache")
+            .arg(&cache);
+        if command == "train" {
+            program.arg("-o").arg(&out);
+        }
+        let child = program
+            .stderr(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        for _ in 0..600 {
+            if entries() > before + 1 {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        assert!(entries() > before, "{command} prepared nothing");
+        let stopped = std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(stopped.success());
+        let output = child.wait_with_output().unwrap();
+        expect(&output, 130);
+        assert!(both(&output).contains("stopped"), "{}", both(&output));
+        assert!(!both(&output).contains("mend"), "{}", both(&output));
+    }
+}

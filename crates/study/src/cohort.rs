@@ -98,7 +98,7 @@ pub fn write_phantom(
     config: &PhantomConfig,
     made: &Phantom,
 ) -> Result<()> {
-    let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Io, e);
+    let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Write, e);
     let name = |n: &str| folder.join(format!("{prefix}{n}"));
     // HU are whole numbers: 16 bits hold them in half the space.
     io::write_nifti(&name("ct.nii.gz"), &made.ct.map(|hu| hu.round() as i16)).map_err(output)?;

@@ -9,8 +9,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A file could not be read or written.
+    /// A file could not be read.
     Io,
+    /// A file could not be written.
+    Write,
     /// A file's content is not what it should be.
     Malformed,
     /// A configuration value is unknown, out of range, or contradicts another.
@@ -21,6 +23,8 @@ pub enum ErrorKind {
     Cohort,
     /// A training failed.
     Training,
+    /// The loss of a training is not finite.
+    Diverged,
     /// A scan could not be scored.
     Scoring,
     /// A figure could not be drawn.
@@ -65,7 +69,7 @@ impl Error {
         Self::new(kind, cause.to_string())
     }
 
-    /// An input/output error on `path`.
+    /// An error while `path` was read.
     pub fn io(path: &Path, doing: &str, cause: &std::io::Error) -> Self {
         Self::new(ErrorKind::Io, format!("cannot {doing}: {cause}")).at(path)
     }

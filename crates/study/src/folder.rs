@@ -203,7 +203,10 @@ impl Folder {
 
 /// Makes a folder and its parents.
 pub(crate) fn make_dir(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| Error::io(path, "create the folder", &e))
+    std::fs::create_dir_all(path).map_err(|e| {
+        let reason = format!("cannot create the folder: {e}");
+        Error::new(ErrorKind::Write, reason).at(path)
+    })
 }
 
 /// Writes a file whole or not at all, and its folder if need be.
@@ -212,7 +215,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         make_dir(parent)?;
     }
     multirnet_volume::io::write_atomic(path, |file| file.write_all(bytes))
-        .map_err(|e| Error::caused(ErrorKind::Io, e))
+        .map_err(|e| Error::caused(ErrorKind::Write, e))
 }
 
 /// Writes a value as JSON.

@@ -202,7 +202,7 @@ fn digest(scan: &Volume<f32>) -> u64 {
 
 /// Writes a variant; its `.json` comes last and stands for the whole.
 fn save(folder: &Path, id: &str, request: ImplantRequest, made: &Implanted) -> Result<()> {
-    let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Io, e);
+    let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Write, e);
     let file = |name: &str| folder.join(format!("{id}{name}"));
     let record = file(".json");
     match std::fs::remove_file(&record) {

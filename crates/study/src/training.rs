@@ -80,10 +80,13 @@ pub(crate) fn ensure(
         division: &division.name,
     });
     let fail = |e: multirnet_train::Error| {
-        Error::new(
-            ErrorKind::Training,
-            format!("training of {:?}: {e}", system.id),
-        )
+        let kind = match e.kind() {
+            multirnet_train::ErrorKind::Interrupted => return Error::interrupted(),
+            multirnet_train::ErrorKind::Write => ErrorKind::Write,
+            multirnet_train::ErrorKind::Diverged => ErrorKind::Diverged,
+            _ => ErrorKind::Training,
+        };
+        Error::new(kind, format!("training of {:?}: {e}", system.id))
     };
     let settings = multirnet_train::Options {
         out: &out,

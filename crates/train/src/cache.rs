@@ -123,7 +123,7 @@ impl<'a> Cache<'a> {
     /// Makes sure that `case` has a sound entry, and returns it.
     ///
     /// # Errors
-    /// As [`load_case`], and `Io` if the entry cannot be written.
+    /// As [`load_case`], and `Write` if the entry cannot be written.
     pub fn ensure(&self, case: &Case) -> Result<Entry> {
         let key = self.key(case)?;
         if let Ok((entry, _)) = self.read_entry(&key) {
@@ -133,7 +133,8 @@ impl<'a> Cache<'a> {
     }
 
     /// Prepares all cases, `jobs` at a time; one that fails does not stop the rest. `progress` is
-    /// told of each finished case; raising `stop` ends early, and cases not reached report so.
+    /// told of each finished case; raising `stop` ends early, and cases not
+    /// reached are `Interrupted`.
     pub fn ensure_all(
         &self,
         cohort: &Cohort,
@@ -161,7 +162,12 @@ impl<'a> Cache<'a> {
             }
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let stopped = || Err(Error::new(ErrorKind::Scan, "stopped before this scan"));
+        let stopped = || {
+            Err(Error::new(
+                ErrorKind::Interrupted,
+                "stopped before this scan",
+            ))
+        };
         results
             .into_iter()
             .map(|r| r.unwrap_or_else(stopped))

@@ -142,7 +142,7 @@ pub(crate) fn save(
     trained: &Trained,
 ) -> Result<()> {
     let fail =
-        |e: String| Error::new(ErrorKind::Io, format!("cannot save the state: {e}")).at(path);
+        |e: String| Error::new(ErrorKind::Write, format!("cannot save the state: {e}")).at(path);
     // `valid` brings running statistics up to date: they lag by one batch otherwise.
     let record = |net: System| net.into_record().into_bytes();
     let weights = record(trained.net.valid()).map_err(|e| fail(e.to_string()))?;

@@ -9,8 +9,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A file could not be read or written.
+    /// A file could not be read.
     Io,
+    /// A file of the run or of the cache could not be written.
+    Write,
     /// A file's content is not what its format demands (manifest, checkpoint, cache entry).
     Malformed,
     /// A configuration value is out of range, unknown, or contradicts another.
@@ -23,6 +25,8 @@ pub enum ErrorKind {
     Resume,
     /// Training went wrong numerically (loss not finite).
     Diverged,
+    /// The stop flag was raised before there was a run to save; prepared scans are kept.
+    Interrupted,
 }
 
 /// An error with its kind, the file (and line) it concerns, the reason, and what to do about it.
@@ -62,9 +66,16 @@ impl Error {
         }
     }
 
-    /// An input/output error on `path`.
+    /// An error while `path` was read.
     pub fn io(path: &Path, doing: &str, source: &std::io::Error) -> Self {
         Self::new(ErrorKind::Io, format!("cannot {doing}: {source}")).at(path)
+    }
+
+    /// An error while `path` was written.
+    pub fn write(path: &Path, doing: &str, source: &std::io::Error) -> Self {
+        Self::new(ErrorKind::Write, format!("cannot {doing}: {source}"))
+            .at(path)
+            .hint("is the disk full or the folder write-protected?")
     }
 
     /// Names the file that the error concerns.

@@ -15,7 +15,7 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         Some(p) if !p.as_os_str().is_empty() => p.to_owned(),
         _ => PathBuf::from("."),
     };
-    fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, "create the folder", &e))?;
+    fs::create_dir_all(&folder).map_err(|e| Error::write(&folder, "create the folder", &e))?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!(
         ".{name}.{}-{}.tmp",
@@ -27,7 +27,7 @@ pub(crate) fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
         .and_then(|()| fs::rename(&temporary, path));
     written.map_err(|e| {
         let _ = fs::remove_file(&temporary);
-        Error::io(path, "write", &e).hint("is the disk full or the folder write-protected?")
+        Error::write(path, "write", &e)
     })
 }
 

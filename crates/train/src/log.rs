@@ -102,7 +102,7 @@ impl Log {
         let file = File::options()
             .append(true)
             .open(&steps_path)
-            .map_err(|e| Error::io(&steps_path, "open", &e))?;
+            .map_err(|e| Error::write(&steps_path, "open", &e))?;
         let log = Self {
             epochs,
             lines,
@@ -126,7 +126,7 @@ impl Log {
             r.compute_seconds
         );
         let written = self.steps.write_all(line.as_bytes());
-        written.map_err(|e| Error::io(&self.steps_path, "write", &e))
+        written.map_err(|e| Error::write(&self.steps_path, "write", &e))
     }
 
     pub fn epoch(&mut self, r: &EpochRecord) -> Result<()> {

@@ -4,11 +4,10 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_train::sampler::sources_of_one_class;
-use multirnet_train::{Cache, Cohort, Entry, TrainConfig, manifest};
+use multirnet_train::{Cache, Cohort, Entry, ErrorKind, TrainConfig, manifest};
 use multirnet_volume::Diagnosis;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 /// Make a cohort manifest from folders, or check and preprocess the scans of a manifest
 ///
@@ -155,17 +154,19 @@ impl Prepare {
             bar.inc(1);
         };
         let mut failed = std::collections::BTreeMap::new();
+        let stop = crate::stop::flag()?;
         // Each stage of a training sees the scans prepared in its own way.
         for stage in &stages {
             let cache = Cache::new(folder, &stage.prepare, 0, &scan::read_volume);
-            let results = cache.ensure_all(
-                cohort,
-                usize::from(self.jobs),
-                &mut progress,
-                &AtomicBool::new(false),
-            );
+            let jobs = usize::from(self.jobs);
+            let results = cache.ensure_all(cohort, jobs, &mut progress, &stop);
             for (case, result) in cohort.cases.iter().zip(results) {
                 if let Err(e) = result {
+                    // Neither a stop nor a full disk is the fault of a scan.
+                    if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Write) {
+                        bar.finish_and_clear();
+                        return Err(Failure::training(e));
+                    }
                     failed.insert(case.scan.display().to_string(), e.to_string());
                 }
             }

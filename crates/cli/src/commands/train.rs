@@ -113,7 +113,7 @@ impl Train {
             &mut |e: &Event| progress.event(e),
             &stop,
         )
-        .map_err(Failure::input)?;
+        .map_err(Failure::training)?;
         progress.finish();
         draw_curves(&self.out)?;
         let model = self.package(&config, &cohort, &summary)?;

@@ -51,7 +51,8 @@ pub struct Options<'a> {
 /// `Config`, also for weights in `run.init` that do not fit; `Scan` if scans cannot be prepared
 /// (all are tried and named); `Leakage`; `Resume` if `out` holds a run and it is not to be resumed,
 /// or the configuration or the scans changed since; `Malformed` for a corrupt checkpoint;
-/// `Diverged` if the loss is not finite (the last checkpoint stays); `Io`.
+/// `Diverged` if the loss is not finite (the last checkpoint stays); `Interrupted` if `stop` is raised
+/// while scans are prepared; `Io` and `Write`.
 pub fn train(
     config: &TrainConfig,
     cohort: &Cohort,
@@ -99,7 +100,7 @@ pub fn train(
     }
     setup::check_scans(config, cohort, split, &entries[first], seen.as_deref())?;
     std::fs::create_dir_all(&checkpoints)
-        .map_err(|e| Error::io(&checkpoints, "create the folder", &e))?;
+        .map_err(|e| Error::write(&checkpoints, "create the folder", &e))?;
     let config_path = options.out.join("config.toml");
     files::write_atomic(&config_path, config.to_toml()?.as_bytes())?;
     files::write_atomic(
