@@ -54,6 +54,7 @@ fn the_packaged_models_are_trained_by_the_recipe() {
     for text in [
         include_str!("../../../../configs/train/lungs-small.toml"),
         include_str!("../../../../configs/train/lungs-small-finish.toml"),
+        include_str!("../../../../configs/train/lungs-wide.toml"),
         include_str!("../../../../configs/train/patients-small.toml"),
     ] {
         let config = TrainConfig::parse(text).unwrap();
