@@ -115,21 +115,7 @@ fn overlaid(options: &PredictOptions, text: &str) -> Result<PredictOptions, Stri
     // Read by itself first: its errors name the line of the text.
     toml::from_str::<PredictOptions>(text).map_err(|e| e.to_string())?;
     let over: toml::Table = toml::from_str(text).map_err(|e| e.to_string())?;
-    let mut table = toml::Table::try_from(options).map_err(|e| e.to_string())?;
-    put(&mut table, over);
-    table.try_into().map_err(|e: toml::de::Error| e.to_string())
-}
-
-/// Puts the values of `over` into `table`, tables key by key.
-fn put(table: &mut toml::Table, over: toml::Table) {
-    for (key, value) in over {
-        match (table.get_mut(&key), value) {
-            (Some(toml::Value::Table(old)), toml::Value::Table(new)) => put(old, new),
-            (_, value) => {
-                table.insert(key, value);
-            }
-        }
-    }
+    multirnet_study::overlaid(options, &over).map_err(|e| e.to_string())
 }
 
 /// A line that shows what is being done; silent where standard error is not a terminal.

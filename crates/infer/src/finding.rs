@@ -67,7 +67,7 @@ impl Probabilities {
         [self.normal, self.cap, self.covid19]
     }
 
-    /// The most probable class; of equals the first.
+    /// The most probable class; the first of equally probable ones.
     pub fn top(self) -> Diagnosis {
         let p = self.to_array();
         Diagnosis::ALL

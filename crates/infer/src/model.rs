@@ -180,7 +180,7 @@ impl ModelCard {
     /// The card in a weights file, or `None` if it carries none.
     ///
     /// # Errors
-    /// `Model` if the file is no safetensors file, or the card is unreadable or out of range.
+    /// `Model` if the file is not a safetensors file, or the card is unreadable or out of range.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let bad = |reason: String| {
             Error::new(ErrorKind::Model, reason)
@@ -202,7 +202,7 @@ impl ModelCard {
     /// metadata, in place of any other. Equal cards and weights give equal bytes.
     ///
     /// # Errors
-    /// `Model` if the bytes are no safetensors file or a field is out of range.
+    /// `Model` if the bytes are not a safetensors file, or a field is out of range.
     pub fn package(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         let bad = |e: &dyn std::fmt::Display| {
             Error::new(ErrorKind::Model, format!("cannot be packaged: {e}"))

@@ -158,7 +158,7 @@ impl NativeMap {
             .reduce(|| 0.0, f32::max)
     }
 
-    /// The label map: per voxel 1 + the channel of the largest value (of equals the last), where
+    /// The label map: per voxel 1 + the channel of the largest value (the last of equal ones), where
     /// that is at or above `threshold`, else 0.
     pub(crate) fn labels(&self, threshold: f32) -> Volume<u8> {
         let geometry = *self.geometry();
@@ -264,8 +264,8 @@ impl Working {
                 if let Some((names, threshold)) = &mut labels {
                     let names = &mut names[here.clone()];
                     for ((l, &p), &q) in names.iter_mut().zip(values.iter()).zip(&row) {
-                        // Of channels above the threshold the more probable one names the voxel,
-                        // of equals the denser kind: see `consolidation`.
+                        // Of channels above the threshold the more probable one names the voxel, and
+                        // the denser kind if both are equal: see `consolidation`.
                         if q >= p || name == 1 {
                             *l = if q >= *threshold { name } else { 0 };
                         }

@@ -106,7 +106,7 @@ impl CaseScore {
         Ok(score)
     }
 
-    /// The most probable class; of equals the first.
+    /// The most probable class; the first of equally probable ones.
     pub fn predicted(&self) -> Option<Diagnosis> {
         let p = self.probabilities?;
         Some(multirnet_infer::Probabilities::from_array(p).top())

@@ -4,6 +4,7 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_infer::{Catalogue, PredictOptions, Tile};
 use multirnet_metrics::EmptyPolicy;
 use multirnet_train::{SplitConfig, TrainConfig};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -267,15 +268,13 @@ impl StudyConfig {
             prepare,
             ..PredictOptions::default()
         };
-        let mut table = toml::Table::try_from(defaults).map_err(|e| bad(&e))?;
         if let Some(key) = ["prepare", "explain"]
             .iter()
             .find(|k| self.predict.contains_key(**k))
         {
             return Err(bad(&format!("`{key}` is set by the study itself")));
         }
-        merge(&mut table, &self.predict);
-        let options: PredictOptions = table.try_into().map_err(|e| bad(&e))?;
+        let options = overlaid(&defaults, &self.predict).map_err(|e| bad(&e))?;
         options.validate().map_err(|e| bad(&e))?;
         Ok(options)
     }
@@ -322,8 +321,8 @@ impl StudyConfig {
 }
 
 impl CohortConfig {
-    /// Makes paths, which are relative to `folder`, absolute, so that a study can be gone on with
-    /// from anywhere.
+    /// Makes paths, which are relative to `folder`, absolute, so that a study can be resumed
+    /// from any working folder.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         let more = self.test.iter_mut().chain(&mut self.training);
         let more = more.flat_map(|m| [&mut m.manifest, &mut m.data]);
@@ -399,6 +398,18 @@ impl SystemEntry {
         let card = config.model.card().name;
         self.name.clone().unwrap_or_else(|| card.to_owned())
     }
+}
+
+/// `base` with the values that `over` names; tables key by key, so that what `over` leaves out stays.
+///
+/// # Errors
+/// `Config` if `over` names what the type does not know, or gives a value of another type.
+pub fn overlaid<T: Serialize + DeserializeOwned>(base: &T, over: &toml::Table) -> Result<T> {
+    let mut table = toml::Table::try_from(base).map_err(|e| Error::caused(ErrorKind::Config, e))?;
+    merge(&mut table, over);
+    table
+        .try_into()
+        .map_err(|e: toml::de::Error| Error::caused(ErrorKind::Config, e))
 }
 
 /// Puts the values of `over` into `table`, tables key by key. Another `system` or `preset` of a

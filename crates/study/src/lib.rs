@@ -33,7 +33,9 @@ mod training;
 pub use ablation::{AblationConfig, Axis, Variant};
 pub use case_score::{CaseScore, Said};
 pub use cohort::{StudyCohort, scan_seed, write_phantom};
-pub use config::{CohortConfig, MoreScans, PhantomCohort, ScoreConfig, StudyConfig, SystemEntry};
+pub use config::{
+    CohortConfig, MoreScans, PhantomCohort, ScoreConfig, StudyConfig, SystemEntry, overlaid,
+};
 pub use error::{Error, ErrorKind, Result};
 pub use evaluation::{EvaluatedCase, Evaluation};
 pub use folder::{Division, Folder};

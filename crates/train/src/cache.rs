@@ -133,15 +133,18 @@ impl<'a> Cache<'a> {
     }
 
     /// Prepares all cases, `jobs` at a time; one that fails does not stop the rest. `progress` is
-    /// told of each finished case; raising `stop` ends early, and cases not
-    /// reached are `Interrupted`.
+    /// told of each finished case.
+    ///
+    /// # Errors
+    /// What is not the fault of a scan: `Interrupted` if `stop` was raised before all cases were
+    /// reached (those that are done are kept), and `Write` if an entry could not be written.
     pub fn ensure_all(
         &self,
         cohort: &Cohort,
         jobs: usize,
         progress: &mut (dyn FnMut(usize, &Result<Entry>) + Send),
         stop: &AtomicBool,
-    ) -> Vec<Result<Entry>> {
+    ) -> Result<Vec<Result<Entry>>> {
         let next = AtomicUsize::new(0);
         let n = cohort.cases.len();
         let results: Mutex<Vec<Option<Result<Entry>>>> = Mutex::new((0..n).map(|_| None).collect());
@@ -162,16 +165,19 @@ impl<'a> Cache<'a> {
             }
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let stopped = || {
-            Err(Error::new(
+        let done = results.iter().flatten().count();
+        if done < n {
+            return Err(Error::new(
                 ErrorKind::Interrupted,
-                "stopped before this scan",
-            ))
+                format!("stopped while scans were prepared ({done} of {n} are done and kept)"),
+            )
+            .hint("start the same command again to go on"));
+        }
+        let own = |result: Result<Entry>| match result {
+            Err(e) if e.kind() == ErrorKind::Write => Err(e),
+            of_the_scan => Ok(of_the_scan),
         };
-        results
-            .into_iter()
-            .map(|r| r.unwrap_or_else(stopped))
-            .collect()
+        results.into_iter().flatten().map(own).collect()
     }
 
     /// The prepared case of `key`, from memory, from disk, or made again if its entry is corrupt.

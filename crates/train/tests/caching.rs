@@ -79,7 +79,9 @@ fn one_failing_scan_does_not_stop_the_rest() {
     let dir = folder.path().join("cache");
     let cache = Cache::new(&dir, &prepare_config(), 64, &read);
     let mut seen = 0;
-    let results = cache.ensure_all(&cohort, 2, &mut |_, _| seen += 1, &AtomicBool::new(false));
+    let results = cache
+        .ensure_all(&cohort, 2, &mut |_, _| seen += 1, &AtomicBool::new(false))
+        .unwrap();
     assert_eq!(seen, 3);
     assert!(results[0].is_ok());
     let errors: Vec<_> = results[1..]

@@ -208,7 +208,7 @@ impl Evaluate {
         };
         if items.is_empty() {
             return Err(Failure::input(
-                "there is no scan to score (look at --fold, --source and the manifests)",
+                "no scan is left to score (look at --fold, --source and the manifests)",
             ));
         }
         Ok(items)

@@ -4,7 +4,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_train::sampler::sources_of_one_class;
-use multirnet_train::{Cache, Cohort, Entry, ErrorKind, TrainConfig, manifest};
+use multirnet_train::{Cache, Cohort, Entry, TrainConfig, manifest};
 use multirnet_volume::Diagnosis;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -159,14 +159,14 @@ impl Prepare {
         for stage in &stages {
             let cache = Cache::new(folder, &stage.prepare, 0, &scan::read_volume);
             let jobs = usize::from(self.jobs);
-            let results = cache.ensure_all(cohort, jobs, &mut progress, &stop);
+            let results = cache
+                .ensure_all(cohort, jobs, &mut progress, &stop)
+                .map_err(|e| {
+                    bar.finish_and_clear();
+                    Failure::training(e)
+                })?;
             for (case, result) in cohort.cases.iter().zip(results) {
                 if let Err(e) = result {
-                    // Neither a stop nor a full disk is the fault of a scan.
-                    if matches!(e.kind(), ErrorKind::Interrupted | ErrorKind::Write) {
-                        bar.finish_and_clear();
-                        return Err(Failure::training(e));
-                    }
                     failed.insert(case.scan.display().to_string(), e.to_string());
                 }
             }

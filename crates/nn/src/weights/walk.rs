@@ -4,8 +4,8 @@ use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
 
-/// An enum's variants are no step of the path: the same name whatever the norm. Neither is the
-/// way from a [`System`] to its net.
+/// Whether a module adds its name to a tensor's path. An enum's variant does not, so that a tensor has
+/// the same name whatever the norm. The net within a [`System`] does not either.
 fn is_step(name: &str, container: &str) -> bool {
     let variant = container.starts_with("Enum");
     let system = name == "net" && container == "Struct:System";

@@ -288,7 +288,7 @@ fn published_table(source: &SourceScores, figures: &Published) -> Option<Table> 
             if same {
                 ""
             } else {
-                " They are on other scans than those scored here, and are no comparison."
+                " They are on other scans than those scored here, so they are not a comparison."
             }
         ),
     })

@@ -108,7 +108,7 @@ pub(super) fn prepare(
                 .map_or_else(|_| vec![], |e| e.warnings.clone()),
         });
     };
-    let results = cache.ensure_all(&part, options.prepare_jobs, &mut progress, stop);
+    let results = cache.ensure_all(&part, options.prepare_jobs, &mut progress, stop)?;
     let mut entries = vec![None; cohort.cases.len()];
     let mut failures = Vec::new();
     for (&i, result) in used.iter().zip(results) {
@@ -119,17 +119,6 @@ pub(super) fn prepare(
     }
     if failures.is_empty() {
         return Ok(entries);
-    }
-    if failures.iter().any(|e| e.kind() == ErrorKind::Interrupted) {
-        return Err(Error::new(
-            ErrorKind::Interrupted,
-            format!("stopped while scans were prepared ({done} of {total} are done and kept)"),
-        )
-        .hint("start the same command again to go on"));
-    }
-    // A full disk is not the fault of the scans.
-    if let Some(i) = failures.iter().position(|e| e.kind() == ErrorKind::Write) {
-        return Err(failures.swap_remove(i));
     }
     let shown: Vec<String> = failures.iter().take(5).map(ToString::to_string).collect();
     let n = failures.len();
