@@ -1,6 +1,9 @@
 //! The one gate: `cargo xtask check` runs every check of the project, cheapest first.
 
+mod house;
+
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 /// One step of the gate: its name, cargo's arguments, and extra environment.
@@ -9,6 +12,13 @@ struct Step {
     args: &'static [&'static str],
     env: &'static [(&'static str, &'static str)],
 }
+
+/// The checks of [`house`] run in this process, so the step has no arguments for cargo.
+const HOUSE: Step = Step {
+    name: "house",
+    args: &[],
+    env: &[],
+};
 
 const FORMAT: Step = Step {
     name: "format",
@@ -89,13 +99,25 @@ The project's gate.
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  check   format, clippy, docs, tests, dependency policy (needs cargo-deny)
-  fast    format, clippy and docs only: the part that .ci/run adds to the tests
+  check   format, house, clippy, docs, tests, dependency policy (needs cargo-deny)
+  fast    format, house, clippy and docs only: the part that .ci/run adds to the tests
+  house   layers of crates, circles of files, long files: what ARCHITECTURE.md promises
   gpu     clippy and the tests of `--device gpu`, on the adapter that is found
   help    this text";
 
+/// The workspace's folder. Cargo sets the variable at run time, which holds after the workspace has
+/// moved; the folder of the build serves a program that is started without cargo.
+fn root() -> PathBuf {
+    let manifest = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    manifest.parent().map(PathBuf::from).unwrap_or_default()
+}
+
 fn run(step: &Step) -> Result<(), String> {
     eprintln!("xtask: {}", step.name);
+    if step.name == HOUSE.name {
+        return house::run(&root());
+    }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(step.args)
@@ -120,6 +142,7 @@ fn main() -> ExitCode {
     let steps: &[Step] = match command.as_str() {
         "check" => &[FORMAT, CLIPPY, DOCS, TESTS, POLICY],
         "fast" => &[FORMAT, CLIPPY, DOCS],
+        "house" => &[HOUSE],
         "gpu" => &[GPU_CLIPPY, GPU_TESTS],
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -3,6 +3,7 @@
 use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
 use crate::morphology::bounds;
 use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs};
+use multirnet_base::Ranges;
 use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -75,39 +76,20 @@ impl Default for PrepareConfig {
 
 impl PrepareConfig {
     fn validate(&self) -> Result<()> {
-        let bad = |reason: String| Err(Error::new(ErrorKind::Config, reason));
         let [low, high] = self.window_hu;
-        if !(low.is_finite() && high.is_finite() && low < high) {
-            return bad(format!(
-                "window_hu {:?} is not a rising pair",
-                self.window_hu
-            ));
-        }
-        if self.spacing_mm.iter().any(|s| !(0.2..=20.0).contains(s)) {
-            return bad(format!(
-                "spacing_mm {:?} is not within 0.2 to 20 mm",
-                self.spacing_mm
-            ));
-        }
-        if !(0.0..=200.0).contains(&self.margin_mm) {
-            return bad(format!(
-                "margin_mm {} is not within 0 to 200",
-                self.margin_mm
-            ));
-        }
-        if !(0.0..=1000.0).contains(&self.least_height_mm) {
-            return bad(format!(
-                "least_height_mm {} is not within 0 to 1000",
-                self.least_height_mm
-            ));
-        }
-        if self.global_shape.iter().any(|n| !(1..=1024).contains(n)) {
-            return bad(format!(
-                "global_shape {:?} is not within 1 to 1024 voxels",
-                self.global_shape
-            ));
-        }
-        Ok(())
+        let rises = low.is_finite() && high.is_finite() && low < high;
+        Ok(Ranges::of_table("prepare")
+            .require(
+                rises,
+                "window_hu",
+                self.window_hu,
+                "two values, the lower one first",
+            )
+            .each_within("spacing_mm", &self.spacing_mm, 0.2..=20.0)
+            .within("margin_mm", self.margin_mm, 0.0..=200.0)
+            .within("least_height_mm", self.least_height_mm, 0.0..=1000.0)
+            .each_within("global_shape", &self.global_shape, 1..=1024)
+            .check()?)
     }
 }
 

@@ -70,6 +70,15 @@ impl Failure {
     }
 }
 
+impl From<multirnet_base::Error> for Failure {
+    fn from(error: multirnet_base::Error) -> Self {
+        match error.kind() {
+            multirnet_base::ErrorKind::Write => Self::output(error),
+            _ => Self::input(error),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -1,10 +1,11 @@
 //! From a scan to its folder of results; shared by `predict`, `explain` and `demo`.
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::Staged;
+use crate::output;
 use crate::scan::Scan;
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_anatomy::{Intensity, LesionKind};
+use multirnet_base::StagedFolder;
 use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage, Tile};
 use multirnet_report::{Overview, finding_page, overview_png};
 use multirnet_volume::{Planes, Volume, io};
@@ -161,7 +162,7 @@ pub fn analyse(
 /// Writes a scan's results to `out`, all or none; the files are made side by side.
 pub fn write(scan: &Volume<f32>, prediction: &Prediction, name: &str, out: &Path) -> Outcome {
     let start = Instant::now();
-    let staged = Staged::new(out)?;
+    let staged = StagedFolder::new(out)?;
     let maps = &prediction.maps;
     let heatmap = || match &maps.heatmap {
         Some(heatmap) => volume(&staged, "heatmap.nii.gz", heatmap),
@@ -170,10 +171,13 @@ pub fn write(scan: &Volume<f32>, prediction: &Prediction, name: &str, out: &Path
     let pages = || -> Outcome {
         let overview = overview_png(&Overview { scan, prediction })
             .map_err(|e| Failure::new(Exit::Internal, format!("{name}: {e}")))?;
-        staged.write_json("finding.json", &prediction.finding)?;
+        staged.write(
+            "finding.json",
+            output::to_json(&prediction.finding)?.as_bytes(),
+        )?;
         staged.write("overview.png", &overview)?;
         let page = finding_page(name, &prediction.finding, &overview);
-        staged.write("report.html", page.as_bytes())
+        Ok(staged.write("report.html", page.as_bytes())?)
     };
     let masks = || -> Outcome {
         volume(&staged, "lungs.nii.gz", &maps.lungs)?;
@@ -185,12 +189,12 @@ pub fn write(scan: &Volume<f32>, prediction: &Prediction, name: &str, out: &Path
         rayon::join(heatmap, || rayon::join(probability, masks))
     });
     drawn.and(heat).and(rest.0).and(rest.1)?;
-    let result = staged.publish();
+    staged.publish()?;
     tracing::info!("{name}: written in {:.2} s", start.elapsed().as_secs_f64());
-    result
+    Ok(())
 }
 
-fn volume(staged: &Staged, name: &str, volume: &impl Planes) -> Outcome {
+fn volume(staged: &StagedFolder, name: &str, volume: &impl Planes) -> Outcome {
     io::write_nifti(&staged.path(name), volume).map_err(Failure::output)
 }
 

@@ -5,7 +5,7 @@ use crate::{Error, ErrorKind, Result};
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, Tag};
 use dicom_transfer_syntax_registry::entries;
-use sha2::{Digest, Sha256};
+use multirnet_base::digest::sha256;
 
 /// Frames in one file, at most.
 const MAX_FRAMES: usize = 100_000;
@@ -257,8 +257,9 @@ fn pseudonym(patient_id: &str) -> String {
     if patient_id.is_empty() {
         return String::new();
     }
-    let digest = Sha256::digest(format!("multirnet patient {patient_id}"));
-    digest[..8].iter().map(|b| format!("{b:02x}")).collect()
+    let mut digest = sha256(format!("multirnet patient {patient_id}").as_bytes());
+    digest.truncate(16);
+    digest
 }
 
 /// Why a file is no slice of a CT volume.

@@ -1,6 +1,6 @@
 //! From a path to a scan.
 
-use crate::error::{counted, name_some};
+use crate::error::counted;
 use crate::header::{self, Header};
 use crate::repair::Plan;
 use crate::series::{self, Series, SeriesInfo};
@@ -8,6 +8,7 @@ use crate::source::{Collection, MAX_FILE_BYTES};
 use crate::stack;
 use crate::stream::Container;
 use crate::{AIR_HU, Error, ErrorKind, MIN_SLICES, ReadOptions, Result, Scan, codec, pixels};
+use multirnet_base::error::name_some;
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 use std::path::Path;

@@ -110,7 +110,7 @@ impl Judge {
         if self.allow {
             self.warnings.push(format!(
                 "{found}: {}; {mend}",
-                crate::error::name_some(&files)
+                multirnet_base::error::name_some(&files)
             ));
             return Ok(());
         }

@@ -1,7 +1,8 @@
 //! Models by name.
 
 use crate::model::read_file;
-use crate::{DeviceChoice, Error, ErrorKind, ModelCard, Predictor, Result, sha256};
+use crate::{DeviceChoice, Error, ErrorKind, ModelCard, Predictor, Result};
+use multirnet_base::digest::sha256;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ffi::OsStr;

@@ -1,26 +1,20 @@
 //! Fingerprints of inputs, options and models.
 
+use multirnet_base::digest::Hasher;
 use multirnet_volume::{Volume, Voxel};
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
-
-/// SHA-256 of `bytes`, hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
 
 /// SHA-256, hexadecimal, of a volume's content: its shape (`u64`), spacing, origin and direction
 /// (`f64`), then every value as `f32`, all little-endian. It does not depend on the file's format.
 pub fn content_sha256<T: Voxel>(volume: &Volume<T>) -> String {
     let g = volume.geometry();
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     for n in g.shape() {
-        hash.update((n as u64).to_le_bytes());
+        hash.update(&(n as u64).to_le_bytes());
     }
     let numbers = g.spacing_mm().into_iter().chain(g.origin_mm());
     for v in numbers.chain(g.direction().into_iter().flatten()) {
         // -0.0 and 0.0 are the same place.
-        hash.update((v + 0.0).to_le_bytes());
+        hash.update(&(v + 0.0).to_le_bytes());
     }
     let mut buffer = Vec::with_capacity(1 << 16);
     for part in volume.data().chunks(1 << 14) {
@@ -30,28 +24,13 @@ pub fn content_sha256<T: Voxel>(volume: &Volume<T>) -> String {
         }
         hash.update(&buffer);
     }
-    hex(&hash.finalize())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, b| {
-        let _ = write!(text, "{b:02x}");
-        text
-    })
+    hash.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use multirnet_volume::Geometry;
-
-    #[test]
-    fn known_digest() {
-        assert_eq!(
-            sha256(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-    }
 
     #[test]
     fn content_and_geometry_both_count() {

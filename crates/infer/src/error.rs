@@ -1,10 +1,5 @@
 //! The crate's error.
 
-use std::path::{Path, PathBuf};
-
-/// Result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
-
 /// What went wrong, for a caller that decides by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -25,74 +20,7 @@ pub enum ErrorKind {
     Device,
 }
 
-/// An error with its kind, the file it concerns if any, the reason, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{reason}{}", prefix(.path), suffix(.hint))]
-pub struct Error {
-    kind: ErrorKind,
-    path: Option<PathBuf>,
-    reason: String,
-    hint: Option<String>,
-    #[source]
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-fn prefix(path: &Option<PathBuf>) -> String {
-    path.as_ref()
-        .map_or_else(String::new, |p| format!("{}: ", p.display()))
-}
-
-fn suffix(hint: &Option<String>) -> String {
-    hint.as_ref()
-        .map_or_else(String::new, |h| format!(" ({h})"))
-}
-
-impl Error {
-    /// A new error of `kind` for `reason`.
-    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            path: None,
-            reason: reason.into(),
-            hint: None,
-            source: None,
-        }
-    }
-
-    /// An error that another one caused; the cause's text is the reason.
-    pub(crate) fn caused(
-        kind: ErrorKind,
-        cause: impl std::error::Error + Send + Sync + 'static,
-    ) -> Self {
-        let mut error = Self::new(kind, cause.to_string());
-        error.source = Some(Box::new(cause));
-        error
-    }
-
-    /// Names the file that the error concerns.
-    #[must_use]
-    pub fn at(mut self, path: &Path) -> Self {
-        self.path.get_or_insert_with(|| path.to_owned());
-        self
-    }
-
-    /// Says what the user can do about it.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// The error's kind.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
-    /// The file that the error concerns.
-    pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-}
+multirnet_base::error_type!(ErrorKind, read = Io, config = Options);
 
 impl From<multirnet_volume::Error> for Error {
     fn from(cause: multirnet_volume::Error) -> Self {

@@ -48,7 +48,7 @@ mod windows;
 pub use catalogue::{
     Catalogue, CatalogueEntry, EmbeddedModel, MODEL_FILE, MODELS_VARIABLE, ModelFacts, ModelSource,
 };
-pub use digest::{content_sha256, sha256};
+pub use digest::content_sha256;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{

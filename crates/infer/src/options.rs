@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind, Result, Tile};
 use multirnet_anatomy::PrepareConfig;
+use multirnet_base::Ranges;
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 
@@ -140,91 +141,38 @@ impl PredictOptions {
     /// # Errors
     /// `Options` that names the field, its value and the allowed range.
     pub fn validate(&self) -> Result<()> {
-        let open = |v: f32| v > 0.0 && v < 1.0;
-        let length = |v: f64| (0.0..=100.0).contains(&v);
+        const INNER: &str = "between 0 and 1, both excluded";
+        const SHAPE: &str = "multiples of 16, at most 1024";
+        let inner = |v: f32| v > 0.0 && v < 1.0;
         let shape = |s: [usize; 3]| s.iter().all(|&n| n >= 16 && n % 16 == 0 && n <= 1024);
         let tile = match self.tile {
             Tile::Shape(tile) => shape(tile),
             Tile::Off | Tile::Auto => true,
         };
-        let checks: [(bool, &str, String, &str); 11] = [
-            (
-                open(self.threshold),
-                "threshold",
-                self.threshold.to_string(),
-                "between 0 and 1, both excluded",
-            ),
-            (
-                open(self.coarse_threshold),
+        let (window, global) = (self.window_shape, self.prepare.global_shape);
+        Ok(Ranges::new()
+            .require(inner(self.threshold), "threshold", self.threshold, INNER)
+            .require(
+                inner(self.coarse_threshold),
                 "coarse_threshold",
-                self.coarse_threshold.to_string(),
-                "between 0 and 1, both excluded",
-            ),
-            (
-                length(self.dilation_mm),
-                "dilation_mm",
-                self.dilation_mm.to_string(),
-                "0 to 100",
-            ),
-            (
-                (0.0..=0.9).contains(&self.overlap),
-                "overlap",
-                self.overlap.to_string(),
-                "0 to 0.9",
-            ),
-            (
-                shape(self.window_shape),
-                "window_shape",
-                format!("{:?}", self.window_shape),
-                "multiples of 16, at most 1024",
-            ),
-            (
-                shape(self.prepare.global_shape),
-                "prepare.global_shape",
-                format!("{:?}", self.prepare.global_shape),
-                "multiples of 16, at most 1024",
-            ),
-            (
+                self.coarse_threshold,
+                INNER,
+            )
+            .within("dilation_mm", self.dilation_mm, 0.0..=100.0)
+            .within("overlap", self.overlap, 0.0..=0.9)
+            .require(shape(window), "window_shape", window, SHAPE)
+            .require(shape(global), "prepare.global_shape", global, SHAPE)
+            .require(
                 tile,
                 "tile",
-                self.tile.to_string(),
+                self.tile,
                 "off, auto, or multiples of 16, at most 1024",
-            ),
-            (
-                self.halo.iter().all(|&n| n <= 64),
-                "halo",
-                format!("{:?}", self.halo),
-                "0 to 64",
-            ),
-            (
-                (1..=64).contains(&self.batch),
-                "batch",
-                self.batch.to_string(),
-                "1 to 64",
-            ),
-            (
-                (0.0..=1.0).contains(&self.aggregation),
-                "aggregation",
-                self.aggregation.to_string(),
-                "0 to 1",
-            ),
-            (
-                length(self.lung_margin_mm),
-                "lung_margin_mm",
-                self.lung_margin_mm.to_string(),
-                "0 to 100",
-            ),
-        ];
-        for (good, field, value, range) in checks {
-            if !good {
-                return Err(Error::new(
-                    ErrorKind::Options,
-                    format!("{field} = {value} is out of range"),
-                )
-                .hint(format!("allowed: {range}")));
-            }
-        }
-        Ok(())
+            )
+            .each_within("halo", &self.halo, 0..=64)
+            .within("batch", self.batch, 1..=64)
+            .within("aggregation", self.aggregation, 0.0..=1.0)
+            .within("lung_margin_mm", self.lung_margin_mm, 0.0..=100.0)
+            .check()?)
     }
 }
 

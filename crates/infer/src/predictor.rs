@@ -8,13 +8,14 @@ use crate::restore::{NativeBox, NativeMap};
 use crate::{
     BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Finding, Maps, MemoryPlan, ModelCard,
     ModelInput, NOTICE, Network, PredictOptions, Prediction, Provenance, Result, SCHEMA, Source,
-    SystemNetwork, Timing, content_sha256, sha256,
+    SystemNetwork, Timing, content_sha256,
 };
 use burn::tensor::Device;
 use multirnet_anatomy::{
     Intensity, LesionKind, Prepared, check_scan, involvement, kind_involvement, prepare,
     prepare_checked, segment_lungs,
 };
+use multirnet_base::digest::sha256;
 use multirnet_nn::{AnyNet, System};
 use multirnet_volume::{Geometry, Volume};
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! Models by name: places, their order, reserved names, names that nobody knows.
 
 use burn::tensor::Device;
+use multirnet_base::digest::sha256;
 use multirnet_infer::{
-    Catalogue, DeviceChoice, EmbeddedModel, ErrorKind, MODEL_FILE, ModelCard, ModelSource, sha256,
+    Catalogue, DeviceChoice, EmbeddedModel, ErrorKind, MODEL_FILE, ModelCard, ModelSource,
 };
 use multirnet_nn::{MultiRNetConfig, weights};
 use std::path::{Path, PathBuf};

@@ -2,8 +2,9 @@
 
 use burn::tensor::Device;
 use multirnet_anatomy::PrepareConfig;
+use multirnet_base::digest::sha256;
 use multirnet_infer::{
-    CardScore, DeviceChoice, ErrorKind, ModelCard, ModelInput, Predictor, ScoredOn, sha256,
+    CardScore, DeviceChoice, ErrorKind, ModelCard, ModelInput, Predictor, ScoredOn,
 };
 use multirnet_nn::{MultiRNetConfig, weights};
 

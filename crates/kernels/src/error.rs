@@ -1,8 +1,5 @@
 //! The crate's error.
 
-/// Result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
-
 /// What went wrong, for a caller that decides by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -13,22 +10,12 @@ pub enum ErrorKind {
     Mismatch,
 }
 
-/// An error with its kind, the reason, and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason} ({hint})")]
-pub struct Error {
-    kind: ErrorKind,
-    reason: String,
-    hint: &'static str,
-}
+multirnet_base::error_type!(ErrorKind);
 
 impl Error {
     pub(crate) fn shape(reason: String) -> Self {
-        Self {
-            kind: ErrorKind::Shape,
-            reason,
-            hint: "every size must be at least 1 and the kernel must fit into the padded input",
-        }
+        Self::new(ErrorKind::Shape, reason)
+            .hint("every size must be at least 1 and the kernel must fit into the padded input")
     }
 
     /// Checks that `name` has `wanted` elements.
@@ -36,15 +23,8 @@ impl Error {
         if found == wanted {
             return Ok(());
         }
-        Err(Self {
-            kind: ErrorKind::Mismatch,
-            reason: format!("{name} has {found} elements where the shape has {wanted}"),
-            hint: "give dense arrays of the convolution's shape",
-        })
-    }
-
-    /// The error's kind.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
+        let reason = format!("{name} has {found} elements where the shape has {wanted}");
+        Err(Self::new(ErrorKind::Mismatch, reason)
+            .hint("give dense arrays of the convolution's shape"))
     }
 }

@@ -1,5 +1,6 @@
 //! The network's configuration: every choice that SPEC-level documentation names is a field.
 
+use crate::checks;
 use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +154,7 @@ impl MultiRNetConfig {
     /// [`ErrorKind::Config`], naming the field.
     pub fn validate(&self) -> Result<()> {
         let width = |c: &usize| (1..=2048).contains(c);
-        let checks: [(bool, &str, &str); 8] = [
+        let fields: [(bool, &str, &str); 8] = [
             (
                 self.channels.iter().all(width),
                 "channels",
@@ -191,17 +192,7 @@ impl MultiRNetConfig {
             ),
             (self.iterations <= 16, "iterations", "must be 0 to 16"),
         ];
-        match checks.iter().find(|(ok, ..)| !ok) {
-            None => Ok(()),
-            Some((_, field, rule)) => Err(Error::new(
-                ErrorKind::Config,
-                format!("model configuration: `{field}` {rule}"),
-            )
-            .hint(format!(
-                "correct `{field}` or start from a preset: {}",
-                Self::PRESETS.join(", ")
-            ))),
-        }
+        checks::fields(&fields, &Self::PRESETS)
     }
 
     /// Side of a window must be a multiple of this: the bottom level is 16 times smaller.

@@ -20,6 +20,7 @@
 #![recursion_limit = "256"]
 
 pub mod blocks;
+mod checks;
 pub mod compute;
 pub mod config;
 pub mod device;

@@ -1,6 +1,7 @@
 //! What a phantom is made of.
 
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::Ranges;
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 
@@ -214,100 +215,85 @@ impl PhantomConfig {
     /// # Errors
     /// `Config` that names the field, its value and its range; `Geometry` for an unusable grid.
     pub fn validate(&self) -> Result<()> {
-        let within = |name: &str, value: f64, low: f64, high: f64| {
-            if value.is_finite() && (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::new(ErrorKind::Config, format!("{name} is {value}"))
-                .hint(format!("give {low} to {high}")))
-        };
-        if self.shape.iter().any(|n| !(8..=4096).contains(n)) {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!("shape is {:?} voxels (z, y, x)", self.shape),
-            )
-            .hint("give 8 to 4096 voxels an axis"));
-        }
-        for value in self.spacing_mm {
-            within("spacing_mm", value, 0.2, 20.0)?;
-        }
         let p = &self.patient;
-        for value in self.origin_mm.into_iter().chain(p.position_mm) {
-            within("origin_mm or patient.position_mm", value, -1e5, 1e5)?;
-        }
-        for value in p.scale {
-            within("patient.scale", value, 0.6, 1.5)?;
-        }
         let s = &self.scanner;
         let c = &self.confounders;
-        for (name, value, low, high) in [
-            ("patient.roll_deg", p.roll_deg, -30.0, 30.0),
-            ("patient.inspiration", p.inspiration, 0.0, 1.0),
-            ("patient.fat_mm", p.fat_mm, 1.0, 60.0),
-            ("patient.muscle", p.muscle, 0.3, 2.0),
-            ("patient.breast_mm", p.breast_mm, 0.0, 80.0),
-            ("patient.heart", p.heart, 0.7, 1.5),
-            ("patient.aorta", p.aorta, 0.6, 1.6),
-            ("patient.blood_hu", p.blood_hu, 25.0, 60.0),
-            ("patient.lung_hu", p.lung_hu, -920.0, -780.0),
-            ("patient.gravity_hu", p.gravity_hu, 0.0, 150.0),
-            ("patient.stomach_gas", p.stomach_gas, 0.0, 1.0),
-            ("patient.marrow_hu", p.marrow_hu, 60.0, 350.0),
-            ("patient.vessels", p.vessels, 0.3, 2.0),
-            ("patient.fissures", p.fissures, 0.0, 1.0),
-            ("scanner.thickness_mm", s.thickness_mm, 0.3, 15.0),
-            ("scanner.blur_mm", s.blur_mm, 0.0, 3.0),
-            ("scanner.sharpening", s.sharpening, 0.0, 2.0),
-            ("scanner.noise_hu", s.noise_hu, 0.0, 200.0),
-            ("scanner.grain_mm", s.grain_mm, 0.2, 3.0),
-            ("scanner.streaks", s.streaks, 0.0, 2.0),
-            ("scanner.couch_gap_mm", s.couch_gap_mm, 0.0, 60.0),
-            ("scanner.motion_mm", s.motion_mm, 0.0, 15.0),
-            ("confounders.atelectasis", c.atelectasis[0], 0.0, 1.0),
-            ("confounders.atelectasis", c.atelectasis[1], 0.0, 1.0),
-            ("confounders.atelectasis_mm", c.atelectasis_mm, 0.0, 40.0),
-            ("confounders.emphysema", c.emphysema, 0.0, 1.0),
-            ("confounders.apical_cap_mm", c.apical_cap_mm, 0.0, 12.0),
-        ] {
-            within(name, value, low, high)?;
-        }
-        if let Some(value) = s.padding_hu {
-            within("scanner.padding_hu", f64::from(value), -4096.0, -1000.0)?;
-        }
+        Ranges::new()
+            .each_within("shape", &self.shape, 8..=4096)
+            .each_within("spacing_mm", &self.spacing_mm, 0.2..=20.0)
+            .each_within("origin_mm", &self.origin_mm, -1e5..=1e5)
+            .check()?;
+        Ranges::of_table("patient")
+            .each_within("position_mm", &p.position_mm, -1e5..=1e5)
+            .each_within("scale", &p.scale, 0.6..=1.5)
+            .within("roll_deg", p.roll_deg, -30.0..=30.0)
+            .within("inspiration", p.inspiration, 0.0..=1.0)
+            .within("fat_mm", p.fat_mm, 1.0..=60.0)
+            .within("muscle", p.muscle, 0.3..=2.0)
+            .within("breast_mm", p.breast_mm, 0.0..=80.0)
+            .within("heart", p.heart, 0.7..=1.5)
+            .within("aorta", p.aorta, 0.6..=1.6)
+            .within("blood_hu", p.blood_hu, 25.0..=60.0)
+            .within("lung_hu", p.lung_hu, -920.0..=-780.0)
+            .within("gravity_hu", p.gravity_hu, 0.0..=150.0)
+            .within("stomach_gas", p.stomach_gas, 0.0..=1.0)
+            .within("marrow_hu", p.marrow_hu, 60.0..=350.0)
+            .within("vessels", p.vessels, 0.3..=2.0)
+            .within("fissures", p.fissures, 0.0..=1.0)
+            .check()?;
+        Ranges::of_table("scanner")
+            .within("thickness_mm", s.thickness_mm, 0.3..=15.0)
+            .within("blur_mm", s.blur_mm, 0.0..=3.0)
+            .within("sharpening", s.sharpening, 0.0..=2.0)
+            .within("noise_hu", s.noise_hu, 0.0..=200.0)
+            .within("grain_mm", s.grain_mm, 0.2..=3.0)
+            .within("streaks", s.streaks, 0.0..=2.0)
+            .within("couch_gap_mm", s.couch_gap_mm, 0.0..=60.0)
+            .within("motion_mm", s.motion_mm, 0.0..=15.0)
+            .within(
+                "padding_hu",
+                s.padding_hu.map_or(-1000.0, f64::from),
+                -4096.0..=-1000.0,
+            )
+            .check()?;
+        Ranges::of_table("confounders")
+            .each_within("atelectasis", &c.atelectasis, 0.0..=1.0)
+            .within("atelectasis_mm", c.atelectasis_mm, 0.0..=40.0)
+            .within("emphysema", c.emphysema, 0.0..=1.0)
+            .within("apical_cap_mm", c.apical_cap_mm, 0.0..=12.0)
+            .check()?;
         for l in &self.lesions {
-            for value in l.centre_mm {
-                within("lesion.centre_mm", value, -400.0, 400.0)?;
-            }
-            for value in l.radii_mm {
-                within("lesion.radii_mm", value, 1.0, 150.0)?;
-            }
-            for (name, value, low, high) in [
-                ("lesion.yaw_deg", l.yaw_deg, -360.0, 360.0),
-                ("lesion.ground_glass_hu", l.ground_glass_hu, -800.0, -200.0),
-                ("lesion.core", l.core, 0.0, 1.2),
-                ("lesion.consolidation_hu", l.consolidation_hu, -200.0, 100.0),
-                ("lesion.roughness", l.roughness, 0.0, 1.0),
-                ("lesion.softness", l.softness, 0.02, 0.6),
-                ("lesion.paving", l.paving, 0.0, 1.0),
-                ("lesion.phase", l.phase, -1e4, 1e4),
-            ] {
-                within(name, value, low, high)?;
-            }
+            Ranges::of_table("lesions")
+                .each_within("centre_mm", &l.centre_mm, -400.0..=400.0)
+                .each_within("radii_mm", &l.radii_mm, 1.0..=150.0)
+                .within("yaw_deg", l.yaw_deg, -360.0..=360.0)
+                .within("ground_glass_hu", l.ground_glass_hu, -800.0..=-200.0)
+                .within("core", l.core, 0.0..=1.2)
+                .within("consolidation_hu", l.consolidation_hu, -200.0..=100.0)
+                .within("roughness", l.roughness, 0.0..=1.0)
+                .within("softness", l.softness, 0.02..=0.6)
+                .within("paving", l.paving, 0.0..=1.0)
+                .within("phase", l.phase, -1e4..=1e4)
+                .check()?;
         }
         for e in &self.effusions {
-            within("effusion.depth_mm", e.depth_mm, 0.0, 60.0)?;
-            within("effusion.height_mm", e.height_mm, 10.0, 250.0)?;
-            within("effusion.hu", e.hu, -10.0, 40.0)?;
+            Ranges::of_table("effusions")
+                .within("depth_mm", e.depth_mm, 0.0..=60.0)
+                .within("height_mm", e.height_mm, 10.0..=250.0)
+                .within("hu", e.hu, -10.0..=40.0)
+                .check()?;
         }
         for n in &c.nodules {
-            for value in n.centre_mm {
-                within("nodule.centre_mm", value, -400.0, 400.0)?;
-            }
-            within("nodule.radius_mm", n.radius_mm, 0.5, 20.0)?;
-            within("nodule.hu", n.hu, -700.0, 900.0)?;
+            Ranges::of_table("nodules")
+                .each_within("centre_mm", &n.centre_mm, -400.0..=400.0)
+                .within("radius_mm", n.radius_mm, 0.5..=20.0)
+                .within("hu", n.hu, -700.0..=900.0)
+                .check()?;
         }
-        for value in c.scars.iter().flatten().flatten() {
-            within("confounders.scars", *value, -400.0, 400.0)?;
+        for scar in c.scars.iter().flatten() {
+            Ranges::of_table("confounders")
+                .each_within("scars", scar, -400.0..=400.0)
+                .check()?;
         }
         if (self.class == Diagnosis::Normal) != self.lesions.is_empty() {
             return Err(Error::new(

@@ -26,7 +26,6 @@ mod lesions;
 mod noise;
 mod paint;
 mod place;
-mod random;
 mod render;
 mod sample;
 mod scanner;

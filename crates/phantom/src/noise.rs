@@ -1,6 +1,6 @@
 //! Smooth noise fields and small shaping functions.
 
-use crate::random::Random;
+use multirnet_base::random::Random;
 
 const SIDE: usize = 32;
 const CELLS: usize = 64;

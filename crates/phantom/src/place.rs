@@ -1,10 +1,10 @@
 //! Where the opacities of each pneumonia lie.
 
 use crate::lesions::Opacity;
-use crate::random::Random;
 use crate::sample::zyx;
 use crate::tree::Atlas;
 use crate::{Lesion, Lobe, Side};
+use multirnet_base::random::Random;
 
 /// Points per lung for placing lesions and estimating their volume.
 const PROBES: usize = 1500;

@@ -4,10 +4,10 @@ use crate::anatomy::{Anatomy, Section, Site, bin_of};
 use crate::frame::Frame;
 use crate::lesions::Opacity;
 use crate::noise::{lerp, smooth};
-use crate::random::{Random, mix};
 use crate::scanner::{Grain, Kernel, streaks};
 use crate::tree::{Atlas, Segment, grow};
 use crate::{PhantomConfig, Result};
+use multirnet_base::random::{Random, mix};
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use rayon::prelude::*;
 

@@ -2,9 +2,9 @@
 
 use crate::anatomy::Anatomy;
 use crate::place::Placer;
-use crate::random::Random;
 use crate::tree::Atlas;
 use crate::{Confounders, Effusion, Nodule, PatientConfig, PhantomConfig, ScannerConfig, Side};
+use multirnet_base::random::Random;
 use multirnet_volume::Diagnosis;
 
 impl PhantomConfig {

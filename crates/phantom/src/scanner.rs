@@ -1,6 +1,6 @@
 //! What the scanner adds: blur, noise, streaks, field of view.
 
-use crate::random::{Random, mix};
+use multirnet_base::random::{Random, mix};
 
 /// A symmetric filter applied along rows and columns.
 pub(crate) struct Kernel {

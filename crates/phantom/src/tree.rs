@@ -1,7 +1,7 @@
 //! Vessel and airway trees, grown from the hila to points spread over the lungs.
 
 use crate::anatomy::{Anatomy, ROOTS, Section, Site, bin_of};
-use crate::random::Random;
+use multirnet_base::random::Random;
 
 /// Sections at regular heights, for questions about points rather than slices.
 pub(crate) struct Atlas<'a> {

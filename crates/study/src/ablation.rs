@@ -67,7 +67,7 @@ impl AblationConfig {
     /// `Io`; `Config` with the key and the remedy.
     pub fn read(path: &Path) -> Result<Self> {
         let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the ablation", &e))?;
+            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the ablation", e))?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.cohort.resolve(folder);

@@ -68,7 +68,9 @@ impl CaseScore {
         said: &Said<'_>,
         surface: &SurfaceConfig,
     ) -> Result<Self> {
-        let fail = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Scoring, e).at(&case.scan);
+        let fail = |e: &dyn std::fmt::Display| {
+            Error::new(ErrorKind::Scoring, e.to_string()).at(&case.scan)
+        };
         let mut score = Self {
             case: index,
             scan: case.name(),

@@ -1,8 +1,9 @@
 //! Cohorts: read from a manifest, or made of synthetic phantoms.
 
 use crate::config::{CohortConfig, MoreScans, PhantomCohort};
-use crate::folder::{Folder, make_dir, read_json};
+use crate::folder::{Folder, read_json};
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::files::make_dir;
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_train::{Case, Cohort};
 use multirnet_volume::{Diagnosis, io};

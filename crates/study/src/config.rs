@@ -140,7 +140,7 @@ impl StudyConfig {
     /// `Io`; `Config` with the key and the remedy.
     pub fn read(path: &Path) -> Result<Self> {
         let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the study", &e))?;
+            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the study", e))?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.cohort.resolve(folder);

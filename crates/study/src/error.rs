@@ -1,10 +1,5 @@
 //! The crate's error.
 
-use std::path::{Path, PathBuf};
-
-/// Result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
-
 /// What went wrong, for a caller that decides by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,47 +28,11 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// An error with its kind, the file it concerns, the reason, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{reason}{}", prefix(.path), suffix(.hint))]
-pub struct Error {
-    kind: ErrorKind,
-    path: Option<PathBuf>,
-    reason: String,
-    hint: Option<String>,
-}
+multirnet_base::error_type!(ErrorKind, read = Io, write = Write, config = Config);
 
-fn prefix(path: &Option<PathBuf>) -> String {
-    path.as_ref()
-        .map_or_else(String::new, |p| format!("{}: ", p.display()))
-}
-
-fn suffix(hint: &Option<String>) -> String {
-    hint.as_ref()
-        .map_or_else(String::new, |h| format!(" ({h})"))
-}
+multirnet_base::from_base_error!(ErrorKind, Io, Write);
 
 impl Error {
-    /// A new error of `kind` for `reason`.
-    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            path: None,
-            reason: reason.into(),
-            hint: None,
-        }
-    }
-
-    /// What another crate says, as an error of `kind`.
-    pub fn caused(kind: ErrorKind, cause: impl std::fmt::Display) -> Self {
-        Self::new(kind, cause.to_string())
-    }
-
-    /// An error while `path` was read.
-    pub fn io(path: &Path, doing: &str, cause: &std::io::Error) -> Self {
-        Self::new(ErrorKind::Io, format!("cannot {doing}: {cause}")).at(path)
-    }
-
     /// The stop flag was raised.
     pub(crate) fn interrupted() -> Self {
         Self::new(
@@ -81,24 +40,5 @@ impl Error {
             "stopped; everything done so far is kept",
         )
         .hint("start the same command again to go on")
-    }
-
-    /// Names the file that the error concerns.
-    #[must_use]
-    pub fn at(mut self, path: &Path) -> Self {
-        self.path.get_or_insert_with(|| path.to_owned());
-        self
-    }
-
-    /// Says what the user can do about it.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// The error's kind.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
     }
 }

@@ -13,6 +13,7 @@
 use crate::cohort::StudyCohort;
 use crate::config::StudyConfig;
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::files::{self, make_dir};
 use multirnet_train::{Cohort, Side, Split};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::{BTreeMap, HashSet};
@@ -111,7 +112,7 @@ impl Folder {
         let (path, text) = (folder.config_path(), config.to_toml()?);
         if path.exists() {
             let old = std::fs::read_to_string(&path)
-                .map_err(|e| Error::io(&path, "read the study", &e))?;
+                .map_err(|e| Error::io(&path, "read the study", e))?;
             if old != text {
                 let line = old.lines().zip(text.lines()).find(|(a, b)| a != b);
                 let (was, is) = line.unwrap_or(("its length", "another"));
@@ -125,7 +126,7 @@ impl Folder {
                 .hint("choose another folder, or undo the change"));
             }
         }
-        write(&path, text.as_bytes())?;
+        files::write(&path, text.as_bytes())?;
         Ok(folder)
     }
 
@@ -139,7 +140,7 @@ impl Folder {
         };
         let path = folder.config_path();
         let text = std::fs::read_to_string(&path).map_err(|e| {
-            Error::io(&path, "read the study", &e)
+            Error::io(&path, "read the study", e)
                 .hint("give the folder of `multirnet compare` or `multirnet ablate`")
         })?;
         Ok((folder, StudyConfig::parse(&text).map_err(|e| e.at(&path))?))
@@ -201,28 +202,11 @@ impl Folder {
     }
 }
 
-/// Makes a folder and its parents.
-pub(crate) fn make_dir(path: &Path) -> Result<()> {
-    std::fs::create_dir_all(path).map_err(|e| {
-        let reason = format!("cannot create the folder: {e}");
-        Error::new(ErrorKind::Write, reason).at(path)
-    })
-}
-
-/// Writes a file whole or not at all, and its folder if need be.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    if let Some(parent) = path.parent() {
-        make_dir(parent)?;
-    }
-    multirnet_volume::io::write_atomic(path, |file| file.write_all(bytes))
-        .map_err(|e| Error::caused(ErrorKind::Write, e))
-}
-
 /// Writes a value as JSON.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|e| Error::caused(ErrorKind::Io, e).at(path))?;
-    write(path, (text + "\n").as_bytes())
+    Ok(files::write(path, (text + "\n").as_bytes())?)
 }
 
 /// Reads a value that [`write_json`] wrote; `None` if there is none.
@@ -230,7 +214,7 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(Error::io(path, "read the file", &e)),
+        Err(e) => return Err(Error::io(path, "read the file", e)),
     };
     serde_json::from_str(&text).map(Some).map_err(|e| {
         Error::caused(ErrorKind::Malformed, e)

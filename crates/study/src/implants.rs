@@ -1,9 +1,10 @@
 //! Cohorts of real scans with implanted lesions.
 
 use crate::cohort::scan_seed;
-use crate::folder::{make_dir, read_json, write_json};
+use crate::folder::{read_json, write_json};
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::{LungConfig, segment_lungs};
+use multirnet_base::files::make_dir;
 use multirnet_phantom::implant::{
     AvoidList, Ground, ImplantConfig, ImplantRecord, Implanted, Region,
 };
@@ -94,7 +95,8 @@ impl ImplantCohort {
         let mut cases = Vec::new();
         for (path, name) in self.scans.iter().zip(&names) {
             let scan = read(path)?;
-            let failed = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Cohort, e).at(path);
+            let failed =
+                |e: &dyn std::fmt::Display| Error::new(ErrorKind::Cohort, e.to_string()).at(path);
             let avoid = self.avoid.of(name).to_vec();
             let digest = digest(&scan);
             // The lungs are sought only if a variant is missing.
@@ -207,7 +209,7 @@ fn save(folder: &Path, id: &str, request: ImplantRequest, made: &Implanted) -> R
     let record = file(".json");
     match std::fs::remove_file(&record) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io(&record, "replace the file", &e));
+            return Err(Error::io(&record, "replace the file", e));
         }
         _ => {}
     }

@@ -23,7 +23,7 @@ pub struct Part<'a> {
 /// # Errors
 /// `Scoring` if a run does not lie within the scan or no part holds lung.
 pub fn parts(case: &CaseScan) -> Result<Vec<Part<'_>>> {
-    let bad = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Scoring, e);
+    let bad = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Scoring, e.to_string());
     let [nz, ny, nx] = case.scan.shape();
     let mut parts = Vec::new();
     for planes in &case.runs {

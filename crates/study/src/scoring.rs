@@ -48,7 +48,7 @@ impl TestScan {
     /// # Errors
     /// `Scoring`, naming the file.
     pub fn read(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<Self> {
-        let fail = |e: &dyn std::fmt::Display| Error::caused(ErrorKind::Scoring, e);
+        let fail = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Scoring, e.to_string());
         let scan = load::read_case(case, read, config).map_err(|e| fail(&e))?;
         let prepare = |part: crate::parts::Part<'_>| {
             let prepared = prepare(&part.scan, Some(&part.lungs), &scan.prepare)
@@ -197,7 +197,7 @@ fn score(
         .map_err(|e| e.at(&case.scan))?;
     if let Some(lesions) = &said.lesions {
         let mask = place.folder.mask(place.system, place.division, place.case);
-        crate::folder::make_dir(mask.parent().unwrap_or(place.folder.root()))?;
+        multirnet_base::files::make_dir(mask.parent().unwrap_or(place.folder.root()))?;
         io::write_nifti(&mask, lesions)
             .map_err(|e| Error::caused(ErrorKind::Scoring, e).at(&case.scan))?;
     }

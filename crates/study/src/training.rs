@@ -1,8 +1,9 @@
 //! Trains the systems that are not trained yet.
 
 use crate::config::{StudyConfig, SystemEntry};
-use crate::folder::{Division, Folder, read_json, write, write_json};
+use crate::folder::{Division, Folder, read_json, write_json};
 use crate::{Error, ErrorKind, Event, Options, Result};
+use multirnet_base::files::write;
 use multirnet_infer::{Catalogue, ModelSource};
 use multirnet_train::StopReason;
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,9 @@
 //! Flip, rotation and scale are joined into one resampling of the scan around the window's centre,
 //! so that rotated corners show what really lies there; intensity follows.
 
-use crate::random::{below, normal, symmetric, unit};
-use crate::{Error, ErrorKind, Result};
-use rand_pcg::Pcg64Mcg;
+use crate::Result;
+use multirnet_base::Ranges;
+use multirnet_base::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -71,53 +71,32 @@ impl AugmentConfig {
     }
 
     pub(crate) fn validate(&self) -> Result<()> {
-        let share = |x: f64| (0.0..=1.0).contains(&x);
-        let checks = [
-            ("flip", share(self.flip), "from 0 to 1"),
-            ("affine", share(self.affine), "from 0 to 1"),
-            ("intensity", share(self.intensity), "from 0 to 1"),
-            (
-                "rotation_degrees",
-                (0.0..=180.0).contains(&self.rotation_degrees),
-                "from 0 to 180",
-            ),
-            (
-                "tilt_degrees",
-                (0.0..=45.0).contains(&self.tilt_degrees),
-                "from 0 to 45",
-            ),
-            ("scale", (0.0..=0.5).contains(&self.scale), "from 0 to 0.5"),
-            (
-                "contrast",
-                (0.0..=0.9).contains(&self.contrast),
-                "from 0 to 0.9",
-            ),
-            ("brightness", share(self.brightness), "from 0 to 1"),
-            ("noise", share(self.noise), "from 0 to 1"),
-            ("cut", share(self.cut), "from 0 to 1"),
-            ("narrow", share(self.narrow), "from 0 to 1"),
-        ];
-        match checks.iter().find(|c| !c.1) {
-            None => Ok(()),
-            Some((key, _, rule)) => Err(Error::new(
-                ErrorKind::Config,
-                format!("augment.{key} is out of range"),
-            )
-            .hint(format!("it must be {rule}"))),
-        }
+        Ok(Ranges::of_table("augment")
+            .within("flip", self.flip, 0.0..=1.0)
+            .within("affine", self.affine, 0.0..=1.0)
+            .within("intensity", self.intensity, 0.0..=1.0)
+            .within("rotation_degrees", self.rotation_degrees, 0.0..=180.0)
+            .within("tilt_degrees", self.tilt_degrees, 0.0..=45.0)
+            .within("scale", self.scale, 0.0..=0.5)
+            .within("contrast", self.contrast, 0.0..=0.9)
+            .within("brightness", self.brightness, 0.0..=1.0)
+            .within("noise", self.noise, 0.0..=1.0)
+            .within("cut", self.cut, 0.0..=1.0)
+            .within("narrow", self.narrow, 0.0..=1.0)
+            .check()?)
     }
 
     /// Draws a map from a window's voxels to the scan's, for voxels of `spacing_mm` `(z, y, x)`.
-    pub(crate) fn draw_affine(&self, rng: &mut Pcg64Mcg, spacing_mm: [f64; 3]) -> Affine {
-        let flip = unit(rng) < self.flip;
-        let moved = unit(rng) < self.affine;
+    pub(crate) fn draw_affine(&self, rng: &mut Random, spacing_mm: [f64; 3]) -> Affine {
+        let flip = rng.unit() < self.flip;
+        let moved = rng.unit() < self.affine;
         // Drawn in any case: one part switched off does not change the others' draws.
         let angles = [
-            symmetric(rng, self.rotation_degrees),
-            symmetric(rng, self.tilt_degrees),
-            symmetric(rng, self.tilt_degrees),
+            rng.symmetric(self.rotation_degrees),
+            rng.symmetric(self.tilt_degrees),
+            rng.symmetric(self.tilt_degrees),
         ];
-        let size = 1.0 + symmetric(rng, self.scale);
+        let size = 1.0 + rng.symmetric(self.scale);
         if !moved {
             return Affine::mirror(flip);
         }
@@ -134,15 +113,16 @@ impl AugmentConfig {
     }
 
     /// Draws and applies a change of intensity.
-    pub(crate) fn vary_intensity(&self, rng: &mut Pcg64Mcg, image: &mut [f32]) {
-        if unit(rng) >= self.intensity {
+    pub(crate) fn vary_intensity(&self, rng: &mut Random, image: &mut [f32]) {
+        if rng.unit() >= self.intensity {
             return;
         }
-        let contrast = (1.0 + symmetric(rng, self.contrast)) as f32;
-        let brightness = symmetric(rng, self.brightness) as f32;
-        let noise = (unit(rng) * self.noise) as f32;
+        let contrast = (1.0 + rng.symmetric(self.contrast)) as f32;
+        let brightness = rng.symmetric(self.brightness) as f32;
+        let noise = (rng.unit() * self.noise) as f32;
         for v in image {
-            *v = ((*v - 0.5) * contrast + 0.5 + brightness + noise * normal(rng)).clamp(0.0, 1.0);
+            *v = ((*v - 0.5) * contrast + 0.5 + brightness + noise * rng.fast_normal())
+                .clamp(0.0, 1.0);
         }
     }
 }
@@ -151,25 +131,25 @@ impl AugmentConfig {
     /// Draws the part of a window of `shape` voxels that was scanned; `None` if it is the whole.
     pub(crate) fn draw_ends(
         &self,
-        rng: &mut Pcg64Mcg,
+        rng: &mut Random,
         shape: [usize; 3],
     ) -> Option<[Range<usize>; 3]> {
-        let (cut, narrow) = (unit(rng) < self.cut, unit(rng) < self.narrow);
+        let (cut, narrow) = (rng.unit() < self.cut, rng.unit() < self.narrow);
         let mut kept = shape.map(|n| 0..n);
         if cut {
-            let most = if unit(rng) < 0.5 {
+            let most = if rng.unit() < 0.5 {
                 shape[0].div_ceil(4)
             } else {
                 shape[0]
             };
-            let height = 1 + below(rng, most);
-            let start = below(rng, shape[0] - height + 1);
+            let height = 1 + rng.below(most);
+            let start = rng.below(shape[0] - height + 1);
             kept[0] = start..start + height;
         }
         if narrow {
             for (side, n) in kept[1..].iter_mut().zip(&shape[1..]) {
                 // At least half of the width stays.
-                *side = below(rng, n / 4 + 1)..n - below(rng, n / 4 + 1);
+                *side = rng.below(n / 4 + 1)..n - rng.below(n / 4 + 1);
             }
         }
         (cut || narrow).then_some(kept)
@@ -223,7 +203,7 @@ fn rotation(angles: [f64; 3]) -> [[f64; 3]; 3] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::random::keyed;
+    use multirnet_base::random::Random;
 
     #[test]
     fn rotations_keep_lengths_in_millimetres() {
@@ -234,7 +214,7 @@ mod tests {
             ..AugmentConfig::default()
         };
         let spacing = [2.5, 1.5, 1.0];
-        let m = config.draw_affine(&mut keyed(&[1]), spacing).matrix;
+        let m = config.draw_affine(&mut Random::keyed(&[1]), spacing).matrix;
         // Columns in millimetres are orthonormal.
         let mm = |r: usize, c: usize| m[r][c] * spacing[r] / spacing[c];
         for a in 0..3 {
@@ -250,7 +230,7 @@ mod tests {
     fn switched_off_means_identity() {
         let config = AugmentConfig::none();
         for seed in 0..50 {
-            let mut rng = keyed(&[seed]);
+            let mut rng = Random::keyed(&[seed]);
             assert_eq!(
                 config.draw_affine(&mut rng, [1.0; 3]).as_mirror(),
                 Some(false)
@@ -269,7 +249,7 @@ mod tests {
             ..AugmentConfig::default()
         };
         let mut image = vec![0.0f32, 0.5, 1.0];
-        config.vary_intensity(&mut keyed(&[5]), &mut image);
+        config.vary_intensity(&mut Random::keyed(&[5]), &mut image);
         assert!(image.iter().all(|v| (0.0..=1.0).contains(v)));
         assert_ne!(image, [0.0, 0.5, 1.0]);
     }
@@ -293,7 +273,7 @@ mod tests {
             ..AugmentConfig::none()
         };
         let drawn: Vec<_> = (0..400)
-            .map(|seed| config.draw_ends(&mut keyed(&[seed]), shape))
+            .map(|seed| config.draw_ends(&mut Random::keyed(&[seed]), shape))
             .collect();
         let some: Vec<_> = drawn.iter().flatten().collect();
         for kept in &some {
@@ -306,7 +286,7 @@ mod tests {
         assert!((200..280).contains(&some.len()), "{}", some.len());
         assert!(some.iter().any(|k| k[0].len() == 1));
         assert!(some.iter().any(|k| k[0].len() > 24 && k[0].len() < 32));
-        let whole = AugmentConfig::none().draw_ends(&mut keyed(&[1]), shape);
+        let whole = AugmentConfig::none().draw_ends(&mut Random::keyed(&[1]), shape);
         assert_eq!(whole, None);
     }
 }

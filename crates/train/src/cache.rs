@@ -6,13 +6,13 @@
 //! manifest's options for it, and of the preparation's configuration, so that an entry is never
 //! stale; an entry that does not agree with its digest is made again.
 
-use crate::files::{digest_parts, digest_path, write_atomic};
 use crate::load::{Part, PreparedCase, Reader, View, load_case};
 use crate::{Case, Cohort, Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
+use multirnet_base::digest::{sha256_bytes, sha256_of_parts, sha256_of_path};
+use multirnet_base::files;
 use multirnet_volume::{Geometry, Volume};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,6 +38,9 @@ pub struct Entry {
     pub lesion_ml: f64,
     /// What the input gate warned of.
     pub warnings: Vec<String>,
+    /// SHA-256 of the scan's file or files; not in the file of the entry, whose key depends on it.
+    #[serde(skip)]
+    pub scan_sha256: String,
     parts: Vec<PartGrids>,
 }
 
@@ -92,11 +95,17 @@ impl<'a> Cache<'a> {
     /// The key of `case`: reads its files once.
     ///
     /// # Errors
-    /// `Io` if a file cannot be read.
-    pub fn key(&self, case: &Case) -> Result<String> {
-        let file = |p: Option<&PathBuf>| p.map_or(Ok(String::new()), |p| digest_path(p));
+    /// `Io` if a file cannot be read, `Interrupted` if `stop` was raised meanwhile.
+    pub fn key(&self, case: &Case, stop: &AtomicBool) -> Result<String> {
+        Ok(self.key_and_scan(case, stop)?.0)
+    }
+
+    /// The key, and the digest of the scan's files.
+    fn key_and_scan(&self, case: &Case, stop: &AtomicBool) -> Result<(String, String)> {
+        let file = |p: Option<&PathBuf>| p.map_or(Ok(String::new()), |p| file_digest(p, stop));
+        let scan = file_digest(&case.scan, stop)?;
         let parts = [
-            file(Some(&case.scan))?,
+            scan.clone(),
             file(case.mask.as_ref())?,
             file(case.lungs.as_ref())?,
             file(case.slices.as_ref())?,
@@ -117,19 +126,24 @@ impl<'a> Cache<'a> {
             .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
         let parts = parts.iter().map(String::as_bytes);
         let rest = [VERSION.as_bytes(), options.as_bytes(), config.as_bytes()];
-        Ok(digest_parts(parts.chain(rest)))
+        Ok((sha256_of_parts(parts.chain(rest)), scan))
     }
 
     /// Makes sure that `case` has a sound entry, and returns it.
     ///
     /// # Errors
-    /// As [`load_case`], and `Write` if the entry cannot be written.
-    pub fn ensure(&self, case: &Case) -> Result<Entry> {
-        let key = self.key(case)?;
-        if let Ok((entry, _)) = self.read_entry(&key) {
-            return Ok(entry);
-        }
-        self.build(case, &key).map(|(entry, _)| entry)
+    /// As [`load_case`], `Write` if the entry cannot be written, and `Interrupted` if `stop` was raised
+    /// before its files were read.
+    pub fn ensure(&self, case: &Case, stop: &AtomicBool) -> Result<Entry> {
+        let (key, scan_sha256) = self.key_and_scan(case, stop)?;
+        let (entry, _) = match self.read_entry(&key) {
+            Ok(found) => found,
+            Err(_) => self.build(case, &key)?,
+        };
+        Ok(Entry {
+            scan_sha256,
+            ..entry
+        })
     }
 
     /// Prepares all cases, `jobs` at a time; one that fails does not stop the rest. `progress` is
@@ -152,20 +166,37 @@ impl<'a> Cache<'a> {
         std::thread::scope(|scope| {
             for _ in 0..jobs.clamp(1, n.max(1)) {
                 scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed) {
+                    // A full disk stops all: every other scan would only say the same.
+                    let ends = |r: &Result<Entry>| matches!(r, Err(e) if !is_of_scan(e));
+                    while !stop.load(Ordering::Relaxed)
+                        && !lock(&results).iter().flatten().any(ends)
+                    {
                         let i = next.fetch_add(1, Ordering::Relaxed);
                         let Some(case) = cohort.cases.get(i) else {
                             break;
                         };
-                        let result = self.ensure(case).map_err(|e| e.at(&case.scan));
-                        lock(&progress)(i, &result);
+                        let result = self.ensure(case, stop).map_err(|e| e.at(&case.scan));
+                        if result.as_ref().err().is_none_or(is_of_scan) {
+                            lock(&progress)(i, &result);
+                        }
                         lock(&results)[i] = Some(result);
                     }
                 });
             }
         });
         let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let done = results.iter().flatten().count();
+        let (mut all, mut done) = (Vec::with_capacity(n), 0);
+        for result in results {
+            match result {
+                Some(Err(e)) if e.kind() == ErrorKind::Write => return Err(e),
+                Some(Err(e)) if e.kind() == ErrorKind::Interrupted => {}
+                None => {}
+                Some(of_the_scan) => {
+                    done += 1;
+                    all.push(of_the_scan);
+                }
+            }
+        }
         if done < n {
             return Err(Error::new(
                 ErrorKind::Interrupted,
@@ -173,11 +204,7 @@ impl<'a> Cache<'a> {
             )
             .hint("start the same command again to go on"));
         }
-        let own = |result: Result<Entry>| match result {
-            Err(e) if e.kind() == ErrorKind::Write => Err(e),
-            of_the_scan => Ok(of_the_scan),
-        };
-        results.into_iter().flatten().map(own).collect()
+        Ok(all)
     }
 
     /// The prepared case of `key`, from memory, from disk, or made again if its entry is corrupt.
@@ -248,19 +275,36 @@ impl<'a> Cache<'a> {
             highest_label: local().filter_map(highest).max().unwrap_or(0),
             lesion_ml: local().map(mm3).sum::<f64>() / 1000.0,
             warnings: prepared.warnings.clone(),
+            scan_sha256: String::new(),
             parts: prepared.parts.iter().map(grids).collect(),
         };
-        write_atomic(&self.path(key), &encode(&entry, &prepared)?)?;
+        files::write_synced(&self.path(key), &encode(&entry, &prepared)?)?;
         Ok((entry, prepared))
     }
 
     fn read_entry(&self, key: &str) -> Result<(Entry, PreparedCase)> {
         let path = self.path(key);
-        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, "read", &e))?;
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, "read", e))?;
         decode(&bytes)
             .filter(|(entry, _)| entry.key == key)
             .ok_or_else(|| Error::new(ErrorKind::Malformed, "the cache entry is corrupt").at(&path))
     }
+}
+
+/// Whether an error is the scan's own and says nothing of the others.
+fn is_of_scan(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Write | ErrorKind::Interrupted)
+}
+
+/// The digest of a file or of a folder's files.
+///
+/// # Errors
+/// `Io` if it cannot be read, `Interrupted` if `stop` was raised meanwhile.
+pub(crate) fn file_digest(path: &Path, stop: &AtomicBool) -> Result<String> {
+    sha256_of_path(path, &|| stop.load(Ordering::Relaxed))?.ok_or_else(|| {
+        Error::new(ErrorKind::Interrupted, "stopped while scans were read")
+            .hint("start the same command again to go on")
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -278,14 +322,14 @@ fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
         bytes.extend(view.lesions.data());
         bytes.extend(view.lungs.data());
     }
-    let digest = Sha256::digest(&bytes);
-    bytes.extend(digest.as_slice());
+    let digest = sha256_bytes(&bytes);
+    bytes.extend(digest);
     Ok(bytes)
 }
 
 fn decode(bytes: &[u8]) -> Option<(Entry, PreparedCase)> {
     let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
-    if Sha256::digest(body).as_slice() != digest {
+    if sha256_bytes(body) != digest {
         return None;
     }
     let rest = body.strip_prefix(MAGIC)?;

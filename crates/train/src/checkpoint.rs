@@ -8,15 +8,15 @@
 //! at all. The safetensors files hold the averaged weights, if there is an average.
 
 use crate::average::Average;
-use crate::files::write_atomic;
 use crate::{Error, ErrorKind, Result};
 use burn::module::Module;
 use burn::optim::{ModuleOptimizer, OptimizerRecord};
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
+use multirnet_base::digest::sha256_bytes;
+use multirnet_base::files;
 use multirnet_nn::System;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"MRNTRST2";
@@ -169,9 +169,9 @@ pub(crate) fn save(
         bytes.extend_from_slice(average);
     }
     bytes.extend_from_slice(&optimiser);
-    let digest = Sha256::digest(&bytes);
-    bytes.extend(digest.as_slice());
-    write_atomic(path, &bytes)
+    let digest = sha256_bytes(&bytes);
+    bytes.extend(digest);
+    Ok(files::write_synced(path, &bytes)?)
 }
 
 /// Reads a state.
@@ -180,7 +180,7 @@ pub(crate) fn save(
 /// `Io`; `Malformed` if the file is truncated or corrupt.
 pub(crate) fn load(path: &Path) -> Result<State> {
     let bytes = std::fs::read(path).map_err(|e| {
-        Error::io(path, "read the checkpoint", &e).hint("start a new run to train from scratch")
+        Error::io(path, "read the checkpoint", e).hint("start a new run to train from scratch")
     })?;
     decode(&bytes, path).ok_or_else(|| {
         let other = bytes.starts_with(&MAGIC[..7]) && !bytes.starts_with(MAGIC);
@@ -200,7 +200,7 @@ pub(crate) fn load(path: &Path) -> Result<State> {
 
 fn decode(bytes: &[u8], path: &Path) -> Option<State> {
     let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
-    if Sha256::digest(body).as_slice() != digest {
+    if sha256_bytes(body) != digest {
         return None;
     }
     let (length, rest) = body.strip_prefix(MAGIC)?.split_at_checked(8)?;

@@ -1,10 +1,5 @@
 //! The crate's error.
 
-use std::path::{Path, PathBuf};
-
-/// Result of this crate.
-pub type Result<T> = std::result::Result<T, Error>;
-
 /// What went wrong, for a caller that decides by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -29,90 +24,6 @@ pub enum ErrorKind {
     Interrupted,
 }
 
-/// An error with its kind, the file (and line) it concerns, the reason, and what to do about it.
-#[derive(Debug, thiserror::Error)]
-#[error("{}{reason}{}", place(.path, .line), suffix(.hint))]
-pub struct Error {
-    kind: ErrorKind,
-    path: Option<PathBuf>,
-    line: Option<u64>,
-    reason: String,
-    hint: Option<String>,
-}
+multirnet_base::error_type!(ErrorKind, read = Io, write = Write, config = Config);
 
-fn place(path: &Option<PathBuf>, line: &Option<u64>) -> String {
-    match (path, line) {
-        (Some(p), Some(l)) => format!("{}:{l}: ", p.display()),
-        (Some(p), None) => format!("{}: ", p.display()),
-        (None, Some(l)) => format!("line {l}: "),
-        (None, None) => String::new(),
-    }
-}
-
-fn suffix(hint: &Option<String>) -> String {
-    hint.as_ref()
-        .map_or_else(String::new, |h| format!(" ({h})"))
-}
-
-impl Error {
-    /// A new error of `kind` for `reason`.
-    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
-        Self {
-            kind,
-            path: None,
-            line: None,
-            reason: reason.into(),
-            hint: None,
-        }
-    }
-
-    /// An error while `path` was read.
-    pub fn io(path: &Path, doing: &str, source: &std::io::Error) -> Self {
-        Self::new(ErrorKind::Io, format!("cannot {doing}: {source}")).at(path)
-    }
-
-    /// An error while `path` was written.
-    pub fn write(path: &Path, doing: &str, source: &std::io::Error) -> Self {
-        Self::new(ErrorKind::Write, format!("cannot {doing}: {source}"))
-            .at(path)
-            .hint("is the disk full or the folder write-protected?")
-    }
-
-    /// Names the file that the error concerns.
-    #[must_use]
-    pub fn at(mut self, path: &Path) -> Self {
-        self.path.get_or_insert_with(|| path.to_owned());
-        self
-    }
-
-    /// Names the line (from 1) of the file.
-    #[must_use]
-    pub fn line(mut self, line: u64) -> Self {
-        self.line.get_or_insert(line);
-        self
-    }
-
-    /// Says what the user can do about it.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// Says within what the reason lies, in front of it.
-    #[must_use]
-    pub(crate) fn within(mut self, part: &str) -> Self {
-        self.reason = format!("{part}: {}", self.reason);
-        self
-    }
-
-    /// The error's kind.
-    pub fn kind(&self) -> ErrorKind {
-        self.kind
-    }
-
-    /// The file that the error concerns.
-    pub fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
-    }
-}
+multirnet_base::from_base_error!(ErrorKind, Io, Write);

@@ -1,7 +1,7 @@
 //! Loss curves as CSV: `log.csv` with a line for each epoch, `steps.csv` with a line for each step.
 
-use crate::files::write_atomic;
 use crate::{Error, Result};
+use multirnet_base::files;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
@@ -98,11 +98,11 @@ impl Log {
         let mut text = kept(&steps_path, step);
         text.insert(0, STEPS.to_owned());
         text.push(String::new());
-        write_atomic(&steps_path, text.join("\n").as_bytes())?;
+        files::write_synced(&steps_path, text.join("\n").as_bytes())?;
         let file = File::options()
             .append(true)
             .open(&steps_path)
-            .map_err(|e| Error::write(&steps_path, "open", &e))?;
+            .map_err(|e| Error::write(&steps_path, "open", e))?;
         let log = Self {
             epochs,
             lines,
@@ -126,7 +126,7 @@ impl Log {
             r.compute_seconds
         );
         let written = self.steps.write_all(line.as_bytes());
-        written.map_err(|e| Error::write(&self.steps_path, "write", &e))
+        written.map_err(|e| Error::write(&self.steps_path, "write", e))
     }
 
     pub fn epoch(&mut self, r: &EpochRecord) -> Result<()> {
@@ -166,7 +166,7 @@ impl Log {
             text.push_str(line);
             text.push('\n');
         }
-        write_atomic(&self.epochs, text.as_bytes())
+        Ok(files::write_synced(&self.epochs, text.as_bytes())?)
     }
 }
 

@@ -7,11 +7,10 @@
 use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
 use crate::load::{Part, PreparedCase, View};
-use crate::random::{below, keyed, shuffle, unit};
 use crate::window::{ViewKind, Window, cut, end_scan, within};
 use crate::{Case, Cohort, Error, ErrorKind, Result};
+use multirnet_base::random::Random;
 use multirnet_volume::Diagnosis;
-use rand_pcg::Pcg64Mcg;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DECK: u64 = 1;
@@ -71,16 +70,13 @@ impl Sampler {
         let n = self.deck.len() as u64;
         let (cycle, place) = (item / n, (item % n) as usize);
         let mut deck = self.deck.clone();
-        shuffle(&mut deck, &[self.seed, DECK, cycle]);
+        Random::keyed(&[self.seed, DECK, cycle]).shuffle(&mut deck);
         let number = deck[place];
         let same = |list: &[usize]| list.iter().filter(|g| **g == number).count() as u64;
         let drawn = cycle * same(&deck) + same(&deck[..place]);
         let mut group = self.groups[number].clone();
         let of_group = group.len() as u64;
-        shuffle(
-            &mut group,
-            &[self.seed, DECK, drawn / of_group, number as u64],
-        );
+        Random::keyed(&[self.seed, DECK, drawn / of_group, number as u64]).shuffle(&mut group);
         group[(drawn % of_group) as usize]
     }
 
@@ -93,8 +89,8 @@ impl Sampler {
         case: &Case,
         prepared: &PreparedCase,
     ) -> Window {
-        let mut rng = keyed(&[self.seed, ITEM, item]);
-        let kind = if unit(&mut rng) < self.sampling.global_share {
+        let mut rng = Random::keyed(&[self.seed, ITEM, item]);
+        let kind = if rng.unit() < self.sampling.global_share {
             ViewKind::Global
         } else {
             ViewKind::Local
@@ -244,7 +240,7 @@ impl FixedWindow {
     ) -> Window {
         // Keyed by the scan's content, so that the order of the manifest plays no part.
         let content = u64::from_str_radix(prepared.content.get(..16).unwrap_or("0"), 16);
-        let mut rng = keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
+        let mut rng = Random::keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
         let (view, centre) = place(&mut rng, prepared, self.kind, sampling);
         let (image, labels) = cut(view, centre, &Affine::mirror(false), sampling.window);
         let whole = self.kind == ViewKind::Global;
@@ -256,19 +252,19 @@ impl FixedWindow {
 /// one a lesion voxel (if there is any and the draw says so) or a lung voxel. Parts come as often
 /// as they have planes, or planes with lesion.
 fn place<'a>(
-    rng: &mut Pcg64Mcg,
+    rng: &mut Random,
     prepared: &'a PreparedCase,
     kind: ViewKind,
     sampling: &SamplingConfig,
 ) -> (&'a View, [f64; 3]) {
     let parts = &prepared.parts;
     let lesions: usize = parts.iter().map(|p| p.local.lesion_planes).sum();
-    let on_lesion = kind == ViewKind::Local && unit(rng) < sampling.lesion_share && lesions > 0;
+    let on_lesion = kind == ViewKind::Local && rng.unit() < sampling.lesion_share && lesions > 0;
     let planes = |p: &Part| match on_lesion {
         true => p.local.lesion_planes,
         false => p.planes,
     };
-    let mut left = below(rng, parts.iter().map(planes).sum::<usize>().max(1));
+    let mut left = rng.below(parts.iter().map(planes).sum::<usize>().max(1));
     let mut chosen = &parts[0];
     for part in parts {
         chosen = part;
@@ -295,16 +291,16 @@ fn index_of(view: &View, position: usize) -> [f64; 3] {
     [position / (ny * nx), position / nx % ny, position % nx].map(|v| v as f64)
 }
 
-fn lesion_centre(rng: &mut Pcg64Mcg, view: &View) -> [f64; 3] {
-    let voxel = below(rng, view.lesion_voxels.len());
+fn lesion_centre(rng: &mut Random, view: &View) -> [f64; 3] {
+    let voxel = rng.below(view.lesion_voxels.len());
     index_of(view, view.lesion_voxels[voxel] as usize)
 }
 
-fn lung_centre(rng: &mut Pcg64Mcg, view: &View) -> [f64; 3] {
+fn lung_centre(rng: &mut Random, view: &View) -> [f64; 3] {
     let lungs = view.lungs.data();
     // The lungs fill a good part of their box, so that a hit comes soon.
     for _ in 0..1000 {
-        let i = below(rng, lungs.len());
+        let i = rng.below(lungs.len());
         if lungs[i] != 0 {
             return index_of(view, i);
         }

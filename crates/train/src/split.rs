@@ -4,8 +4,8 @@
 //! and manifests. A patient's stratum is its most severe class (COVID-19 before CAP before normal);
 //! patients of unknown class are a stratum of their own.
 
-use crate::random::shuffle;
 use crate::{Case, Cohort, Error, ErrorKind, Result};
+use multirnet_base::random::Random;
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
@@ -306,7 +306,7 @@ fn strata() -> impl Iterator<Item = Option<Diagnosis>> {
 fn stratum(patients: &[Patient], class: Option<Diagnosis>, seed: u64) -> Vec<&Patient> {
     let mut list: Vec<&Patient> = patients.iter().filter(|p| p.class == class).collect();
     let number = class.map_or(Diagnosis::ALL.len(), Diagnosis::index);
-    shuffle(&mut list, &[seed, number as u64]);
+    Random::keyed(&[seed, number as u64]).shuffle(&mut list);
     list.sort_by_key(|p| std::cmp::Reverse(p.cases.len()));
     list
 }

@@ -14,6 +14,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+/// Never raised.
+static GO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 #[test]
 fn entries_are_made_once_and_again_only_when_something_changed_or_broke() {
     let folder = tempfile::tempdir().unwrap();
@@ -26,8 +29,8 @@ fn entries_are_made_once_and_again_only_when_something_changed_or_broke() {
     let dir = folder.path().join("cache");
     let open = |config: &PrepareConfig| Cache::new(&dir, config, 64, &counted);
     let config = prepare_config();
-    let entry = open(&config).ensure(&case).unwrap();
-    assert_eq!(open(&config).ensure(&case).unwrap(), entry);
+    let entry = open(&config).ensure(&case, &GO).unwrap();
+    assert_eq!(open(&config).ensure(&case, &GO).unwrap(), entry);
     assert_eq!(
         reads.load(Ordering::SeqCst),
         1,
@@ -57,13 +60,13 @@ fn entries_are_made_once_and_again_only_when_something_changed_or_broke() {
         margin_mm: 9.0,
         ..config.clone()
     };
-    assert_ne!(open(&other).key(&case).unwrap(), entry.key);
+    assert_ne!(open(&other).key(&case, &GO).unwrap(), entry.key);
     let mut renamed = case.clone();
     renamed.patient = "someone else".into();
-    assert_eq!(open(&config).key(&renamed).unwrap(), entry.key);
+    assert_eq!(open(&config).key(&renamed, &GO).unwrap(), entry.key);
     write_case(folder.path(), "a", Diagnosis::Covid19, 2);
     assert_ne!(
-        open(&config).key(&case).unwrap(),
+        open(&config).key(&case, &GO).unwrap(),
         entry.key,
         "the file changed"
     );
@@ -110,7 +113,7 @@ fn memory_is_bounded() {
     let cache = Cache::new(&dir, &prepare_config(), 1, &read);
     for _ in 0..2 {
         for case in &cohort.cases {
-            let entry = cache.ensure(case).unwrap();
+            let entry = cache.ensure(case, &GO).unwrap();
             let prepared = cache.get(case, &entry.key).unwrap();
             assert!(prepared.bytes() > 100_000);
             assert!(cache.memory_bytes() <= 1 << 20);
@@ -128,7 +131,7 @@ fn windows_follow_the_rules_of_sampling() {
     let prepared: Vec<_> = cohort
         .cases
         .iter()
-        .map(|c| cache.get(c, &cache.ensure(c).unwrap().key).unwrap())
+        .map(|c| cache.get(c, &cache.ensure(c, &GO).unwrap().key).unwrap())
         .collect();
     let lesions = |k: usize| prepared[k].parts[0].local.lesion_voxels.len();
     assert_eq!(lesions(0), 0);
@@ -183,7 +186,9 @@ fn augmented_windows_differ_but_repeat() {
     let dir = folder.path().join("cache");
     let cache = Cache::new(&dir, &prepare_config(), 64, &read);
     let case = &cohort.cases[2];
-    let prepared = cache.get(case, &cache.ensure(case).unwrap().key).unwrap();
+    let prepared = cache
+        .get(case, &cache.ensure(case, &GO).unwrap().key)
+        .unwrap();
     let sampling = SamplingConfig {
         window: WINDOW,
         ..SamplingConfig::default()

@@ -8,6 +8,9 @@ use multirnet_phantom::PhantomConfig;
 use multirnet_train::{Cache, Case, Cohort};
 use multirnet_volume::{Diagnosis, io};
 
+/// Never raised.
+static GO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 #[test]
 fn phantoms_are_prepared_and_trained_on() {
     let _turn = turn();
@@ -36,7 +39,7 @@ fn phantoms_are_prepared_and_trained_on() {
     let cache_dir = dir.join("cache");
     let cache = Cache::new(&cache_dir, &config.prepare, 256, &read);
     for case in &cohort.cases {
-        let entry = cache.ensure(case).unwrap();
+        let entry = cache.ensure(case, &GO).unwrap();
         let healthy = case.class == Some(Diagnosis::Normal);
         assert_eq!(entry.lesion_voxels == 0, healthy, "{}", case.name());
         let prepared = cache.get(case, &entry.key).unwrap();

@@ -16,6 +16,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
+/// Never raised.
+static GO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
 /// The box with two lungs, its grey values mapped to HU: lung near -800, lesion near -160.
 fn linear_case(folder: &Path, name: &str, class: Diagnosis) -> Case {
     let mut case = write_case(folder, name, class, 1);
@@ -47,7 +50,7 @@ fn values_become_hu_and_the_spacing_of_the_manifest_counts() {
 
     let dir = folder.path().join("cache");
     let cache = Cache::new(&dir, &prepare_config(), 64, &read);
-    let key = cache.key(&case).unwrap();
+    let key = cache.key(&case, &GO).unwrap();
     let changes: [fn(&mut Case); 5] = [
         |c| c.slope = 7.0,
         |c| c.spacing_mm = None,
@@ -58,7 +61,7 @@ fn values_become_hu_and_the_spacing_of_the_manifest_counts() {
     for change in changes {
         let mut other = case.clone();
         change(&mut other);
-        assert_ne!(cache.key(&other).unwrap(), key, "{other:?}");
+        assert_ne!(cache.key(&other, &GO).unwrap(), key, "{other:?}");
     }
 }
 
@@ -113,7 +116,7 @@ fn windows_never_reach_over_a_gap_and_stacks_come_as_often_as_they_have_slices()
     assert_eq!(whole.runs, [0..12, 12..17, 17..20]);
     let dir = folder.path().join("cache");
     let cache = Cache::new(&dir, &prepare, 64, &read);
-    let entry = cache.ensure(&case).unwrap();
+    let entry = cache.ensure(&case, &GO).unwrap();
     assert_eq!(entry.lesion_voxels, 5 * 12 * 12);
     assert_eq!(entry.local().count(), 3);
     // From disk as it was made.

@@ -17,6 +17,7 @@ mod sides;
 
 use crate::morphology::bounds;
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::Ranges;
 use multirnet_volume::{Orientation, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -51,26 +52,12 @@ impl Default for LungConfig {
 
 impl LungConfig {
     fn validate(&self) -> Result<()> {
-        let bad = |reason: String| Err(Error::new(ErrorKind::Config, reason));
-        if !(-900.0..=-100.0).contains(&self.air_hu) {
-            return bad(format!("air_hu {} is not within -900 to -100", self.air_hu));
-        }
-        if !(self.air_hu..=0.0).contains(&self.border_hu) {
-            return bad(format!(
-                "border_hu {} is not within air_hu to 0",
-                self.border_hu
-            ));
-        }
-        if !(1.0..=5.0).contains(&self.coarse_mm) {
-            return bad(format!("coarse_mm {} is not within 1 to 5", self.coarse_mm));
-        }
-        if !(0.0..=50.0).contains(&self.closing_mm) {
-            return bad(format!(
-                "closing_mm {} is not within 0 to 50",
-                self.closing_mm
-            ));
-        }
-        Ok(())
+        Ok(Ranges::of_table("lungs")
+            .within("air_hu", self.air_hu, -900.0..=-100.0)
+            .within("border_hu", self.border_hu, self.air_hu..=0.0)
+            .within("coarse_mm", self.coarse_mm, 1.0..=5.0)
+            .within("closing_mm", self.closing_mm, 0.0..=50.0)
+            .check()?)
     }
 }
 

@@ -94,7 +94,7 @@ impl Demo {
             card.name, card.trained_on
         );
         let index = self.out.join("index.html");
-        output::write_file(
+        multirnet_base::files::write(
             &index,
             index_page("multirnet demo", &introduction, &entries).as_bytes(),
         )?;

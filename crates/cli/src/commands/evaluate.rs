@@ -3,12 +3,12 @@
 use super::phantom::make;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
-use crate::output::Staged;
 use crate::predicting::PredictArguments;
 use crate::study::study_failure;
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
 use multirnet_anatomy::segment_lungs;
+use multirnet_base::StagedFolder;
 use multirnet_infer::{PredictOptions, Predictor};
 use multirnet_metrics::EmptyPolicy;
 use multirnet_study::evaluation::{case_picture, cases_csv, describe, sources_csv};
@@ -102,7 +102,7 @@ struct Scoring<'a> {
     options: PredictOptions,
     config: ScoreConfig,
     /// Where pictures go, if there are to be any.
-    staged: Option<&'a Staged>,
+    staged: Option<&'a StagedFolder>,
 }
 
 impl Evaluate {
@@ -114,7 +114,7 @@ impl Evaluate {
         let cohort = self.cohort()?;
         let items = self.items(cohort.as_ref())?;
         let names = names(&items);
-        let staged = self.out.as_deref().map(Staged::new).transpose()?;
+        let staged = self.out.as_deref().map(StagedFolder::new).transpose()?;
         let scoring = Scoring {
             predictor: &predictor,
             options,
@@ -124,9 +124,6 @@ impl Evaluate {
             },
             staged: staged.as_ref().filter(|_| self.pictures),
         };
-        if let Some(staged) = scoring.staged {
-            output::make_dir(&staged.path("pictures"))?;
-        }
         let bar = ProgressBar::new(items.len() as u64);
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} (left: {eta})")
         {
@@ -150,7 +147,7 @@ impl Evaluate {
         let scores = Evaluation::of(self.title(), model, cases, failed, &scoring.config)
             .map_err(|e| Failure::new(Exit::Internal, e))?;
         if let Some(staged) = staged {
-            staged.write_json("scores.json", &scores)?;
+            staged.write("scores.json", output::to_json(&scores)?.as_bytes())?;
             staged.write("cases.csv", &cases_csv(&scores).map_err(study_failure)?)?;
             staged.write("sources.csv", &sources_csv(&scores).map_err(study_failure)?)?;
             staged.write("summary.txt", describe(&scores).as_bytes())?;

@@ -1,11 +1,10 @@
 //! `multirnet package`: a trained model's file and page, for others to use.
 
 use crate::failure::{Failure, Outcome};
-use crate::output::Staged;
 use crate::{Context, output};
-use multirnet_infer::{
-    CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource, NOTICE, sha256,
-};
+use multirnet_base::StagedFolder;
+use multirnet_base::digest::sha256;
+use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource, NOTICE};
 use multirnet_nn::weights::{self, Dtype};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -112,7 +111,7 @@ impl Package {
             net.config().name(),
             net.trained_parameters()
         );
-        let staged = Staged::new(&self.out)?;
+        let staged = StagedFolder::new(&self.out)?;
         staged.write(MODEL_FILE, &bytes)?;
         staged.write(
             "README.md",

@@ -4,6 +4,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::model::DeviceArguments;
 use crate::{Context, output, scan};
 use indicatif::{ProgressBar, ProgressStyle};
+use multirnet_base::files;
 use multirnet_infer::{DeviceChoice, ModelCard, ModelInput};
 use multirnet_nn::weights::{self, Dtype};
 use multirnet_report::{curves_png, read_log};
@@ -178,7 +179,7 @@ impl Train {
         let bytes = card
             .package(&name, &bytes)
             .map_err(|e| Failure::new(Exit::Internal, e))?;
-        output::write_file(&path, &bytes)?;
+        files::write(&path, &bytes)?;
         Ok(path)
     }
 }
@@ -193,7 +194,7 @@ fn draw_curves(run: &Path) -> Outcome {
     .map_err(Failure::input)?;
     let title = format!("Training of {}", scan::stem(run));
     let png = curves_png(&title, "epoch", "loss, Dice, accuracy", &curves).map_err(internal)?;
-    output::write_file(&run.join("curves.png"), &png)
+    Ok(files::write(&run.join("curves.png"), &png)?)
 }
 
 fn describe(s: &Summary, model: &Path) -> String {

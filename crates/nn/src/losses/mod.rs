@@ -8,10 +8,11 @@ mod truth;
 pub use truth::Truth;
 
 use crate::config::ClassFrom;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::nets::Output;
 use crate::systems::Answer;
 use burn::tensor::{Int, Tensor, activation::log_softmax};
+use multirnet_base::Ranges;
 use serde::{Deserialize, Serialize};
 use terms::{mean_of_rows, mean_of_windows, to_f32};
 
@@ -124,37 +125,24 @@ impl LossConfig {
     /// [`ErrorKind::Config`], naming the field.
     pub fn validate(&self) -> Result<()> {
         let weight = |w: f64| w.is_finite() && w >= 0.0;
-        let share = |w: f64| (0.0..=1.0).contains(&w);
-        let classes = |w: [f64; 3]| w.iter().all(|w| w.is_finite() && *w > 0.0);
-        let checks = [
-            (weight(self.alpha), "alpha", "must be at least 0"),
-            (weight(self.beta), "beta", "must be at least 0"),
-            (
-                self.exponent.is_finite() && self.exponent > 0.0,
-                "exponent",
-                "must be above 0",
-            ),
-            (
+        let above_0 = |w: f64| w.is_finite() && w > 0.0;
+        let classes = self
+            .class_weights
+            .is_none_or(|w| w.into_iter().all(above_0));
+        Ok(Ranges::of_table("loss")
+            .require(weight(self.alpha), "alpha", self.alpha, "0 or more")
+            .require(weight(self.beta), "beta", self.beta, "0 or more")
+            .require(above_0(self.exponent), "exponent", self.exponent, "above 0")
+            .require(
                 weight(self.cross_entropy),
                 "cross_entropy",
-                "must be at least 0",
-            ),
-            (share(self.union_weight), "union_weight", "must be 0 to 1"),
-            (share(self.class_weight), "class_weight", "must be 0 to 1"),
-            (
-                self.class_weights.is_none_or(classes),
-                "class_weights",
-                "each must be above 0",
-            ),
-        ];
-        match checks.iter().find(|(ok, ..)| !ok) {
-            None => Ok(()),
-            Some((_, field, rule)) => Err(Error::new(
-                ErrorKind::Config,
-                format!("loss configuration: `{field}` {rule}"),
+                self.cross_entropy,
+                "0 or more",
             )
-            .hint(format!("correct `{field}` or leave it out for the default"))),
-        }
+            .within("union_weight", self.union_weight, 0.0..=1.0)
+            .within("class_weight", self.class_weight, 0.0..=1.0)
+            .require(classes, "class_weights", self.class_weights, "above 0 each")
+            .check()?)
     }
 
     /// The loss of `output` against the truth; see [`score`](Self::score).

@@ -2,6 +2,7 @@
 
 use super::terms::{FLOOR, edge_of};
 use super::*;
+use crate::ErrorKind;
 use crate::nets::Pass;
 use burn::tensor::Device;
 

@@ -1,6 +1,6 @@
 //! DenseNet, 3D, for classification.
 
-use super::checks;
+use crate::checks;
 use crate::config::{CLASSES, Norm};
 use crate::error::Result;
 use crate::layers::{

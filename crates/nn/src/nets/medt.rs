@@ -3,8 +3,8 @@
 //! Valanarasu, Oza, Hacihaliloglu, Patel: Medical Transformer: Gated Axial-Attention for Medical
 //! Image Segmentation, MICCAI 2021.
 
-use super::checks;
 use crate::blocks::{AxialBlock, AxialBlockConfig};
+use crate::checks;
 use crate::error::Result;
 use crate::layers::{Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, bilinear};
 use crate::systems::{Answer, Net, NetConfig, SystemCard};

@@ -1,6 +1,5 @@
 //! Nets: blocks put together, one to a file.
 
-mod checks;
 mod classification;
 mod densenet;
 mod grad_cam;

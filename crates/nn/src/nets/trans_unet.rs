@@ -2,8 +2,8 @@
 //!
 //! Chen et al.: TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation, 2021.
 
-use super::checks;
 use crate::blocks::{StandardBottleneck, StandardBottleneckConfig, VitLayer, VitLayerConfig};
+use crate::checks;
 use crate::error::Result;
 use crate::layers::{
     Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, GroupNorm2d, GroupNorm2dConfig,

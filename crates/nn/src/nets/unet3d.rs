@@ -1,7 +1,7 @@
 //! 3D U-Net.
 
-use super::checks;
 use crate::blocks::{DoubleConv, DoubleConvConfig};
+use crate::checks;
 use crate::config::Norm;
 use crate::error::Result;
 use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d};

@@ -1,8 +1,8 @@
 //! Zhou et al.'s multi-task net.
 
-use super::checks;
 use super::segmentation::{DECODER_CONVS, ENCODER_CONVS};
 use crate::blocks::{Residual, ResidualConfig, Unit, UnitConfig, Up, UpConfig};
+use crate::checks;
 use crate::compute::Eager;
 use crate::config::{CLASSES, Norm};
 use crate::error::Result;

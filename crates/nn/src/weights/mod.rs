@@ -140,18 +140,10 @@ pub fn save(path: &Path, net: &impl Stored) -> Result<()> {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Io`] if that fails; else as [`to_bytes`].
+/// [`ErrorKind::Write`] if that fails; else as [`to_bytes`].
 pub fn save_as(path: &Path, net: &impl Stored, dtype: Dtype) -> Result<()> {
     let bytes = to_bytes(net, dtype).map_err(|e| e.at(path))?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
-    let partial = path.with_file_name(name);
-    let written = std::fs::write(&partial, &bytes).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|source| {
-        // The write's own failure is what the user needs to hear about.
-        let _ = std::fs::remove_file(&partial);
-        Error::io(path, "write the weights", source)
-    })
+    Ok(multirnet_base::files::write_synced(path, &bytes)?)
 }
 
 /// The net as a safetensors file.

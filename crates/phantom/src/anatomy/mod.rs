@@ -9,9 +9,9 @@ mod skeleton;
 
 use crate::PhantomConfig;
 use crate::noise::{Lobules, Noise, lerp, smooth};
-use crate::random::Random;
 pub(crate) use mediastinum::ROOTS;
 use mediastinum::Tube;
+use multirnet_base::random::Random;
 use shell::Shell;
 pub(crate) use shell::{BINS, bin_of};
 use skeleton::Spine;

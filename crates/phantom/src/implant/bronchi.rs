@@ -6,7 +6,7 @@
 use super::lobes::Lobes;
 use super::shape::{Core, Form, ImplantedLesion};
 use crate::Side;
-use crate::random::{Random, mix};
+use multirnet_base::random::{Random, mix};
 
 /// A tapered piece of lumen, in mm from the variant's first voxel.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! What an implanted cohort is made of.
 
-use crate::{Error, ErrorKind, Result, Side};
+use crate::{Result, Side};
+use multirnet_base::Ranges;
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 
@@ -110,51 +111,36 @@ impl ImplantConfig {
     /// # Errors
     /// `Config` that names the field, its value and its range.
     pub fn validate(&self) -> Result<()> {
-        let within = |name: &str, value: f64, low: f64, high: f64| {
-            if value.is_finite() && (low..=high).contains(&value) {
-                return Ok(());
-            }
-            Err(Error::new(ErrorKind::Config, format!("{name} is {value}"))
-                .hint(format!("give {low} to {high}")))
-        };
-        let range = |name: &str, [a, b]: [f64; 2], low: f64, high: f64| {
-            within(name, a, low, high)?;
-            within(name, b, low, high)?;
-            if a <= b {
-                return Ok(());
-            }
-            Err(
-                Error::new(ErrorKind::Config, format!("{name} is [{a}, {b}]"))
-                    .hint("give the lower end of the range first"),
+        Ranges::new()
+            .within("normal_share", self.normal_share, 0.0..=1.0)
+            .within("cap_share", self.cap_share, 0.0..=1.0)
+            .within(
+                "normal_share + cap_share",
+                self.normal_share + self.cap_share,
+                0.0..=1.0,
             )
-        };
-        within("normal_share", self.normal_share, 0.0, 1.0)?;
-        within("cap_share", self.cap_share, 0.0, 1.0)?;
-        within(
-            "normal_share + cap_share",
-            self.normal_share + self.cap_share,
-            0.0,
-            1.0,
-        )?;
-        within("clear_share", self.clear_share, 0.1, 0.99)?;
-        within("faint_share", self.faint_share, 0.0, 1.0)?;
-        range("involvement", self.involvement, 0.0005, 0.9)?;
-        range("ground_glass_hu", self.ground_glass_hu, 40.0, 650.0)?;
-        range("consolidation_hu", self.consolidation_hu, -100.0, 100.0)?;
-        range("edge_mm", self.edge_mm, 0.5, 20.0)?;
-        within("contrast_hu", self.contrast_hu, 20.0, 300.0)?;
-        within("abnormal_hu", self.abnormal_hu, -800.0, -200.0)?;
+            .within("clear_share", self.clear_share, 0.1..=0.99)
+            .within("faint_share", self.faint_share, 0.0..=1.0)
+            .ordered_within("involvement", self.involvement, 0.0005..=0.9)
+            .ordered_within("ground_glass_hu", self.ground_glass_hu, 40.0..=650.0)
+            .ordered_within("consolidation_hu", self.consolidation_hu, -100.0..=100.0)
+            .ordered_within("edge_mm", self.edge_mm, 0.5..=20.0)
+            .within("contrast_hu", self.contrast_hu, 20.0..=300.0)
+            .within("abnormal_hu", self.abnormal_hu, -800.0..=-200.0)
+            .check()?;
         let b = &self.background;
-        range("background.pixel_mm", b.pixel_mm, 0.5, 4.0)?;
-        range("background.slice_mm", b.slice_mm, 0.8, 10.0)?;
-        range("background.scale", b.scale, 0.6, 1.6)?;
-        within("background.rotation_deg", b.rotation_deg, 0.0, 30.0)?;
-        within("background.elastic_mm", b.elastic_mm, 0.0, 15.0)?;
-        range("background.lung_hu", b.lung_hu, -950.0, -550.0)?;
-        range("background.dependent_hu", b.dependent_hu, -50.0, 200.0)?;
-        range("background.kernel", b.kernel, -1.0, 1.0)?;
-        range("background.noise_hu", b.noise_hu, 0.0, 100.0)?;
-        range("background.margin_mm", b.margin_mm, 5.0, 200.0)
+        Ok(Ranges::of_table("background")
+            .ordered_within("pixel_mm", b.pixel_mm, 0.5..=4.0)
+            .ordered_within("slice_mm", b.slice_mm, 0.8..=10.0)
+            .ordered_within("scale", b.scale, 0.6..=1.6)
+            .within("rotation_deg", b.rotation_deg, 0.0..=30.0)
+            .within("elastic_mm", b.elastic_mm, 0.0..=15.0)
+            .ordered_within("lung_hu", b.lung_hu, -950.0..=-550.0)
+            .ordered_within("dependent_hu", b.dependent_hu, -50.0..=200.0)
+            .ordered_within("kernel", b.kernel, -1.0..=1.0)
+            .ordered_within("noise_hu", b.noise_hu, 0.0..=100.0)
+            .ordered_within("margin_mm", b.margin_mm, 5.0..=200.0)
+            .check()?)
     }
 
     /// The class of a scan's variant number `variant`: the shares hold for every scan, as nearly

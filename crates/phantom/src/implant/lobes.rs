@@ -3,7 +3,7 @@
 use super::vary::Stage;
 use crate::Lobe;
 use crate::noise::Noise;
-use crate::random::Random;
+use multirnet_base::random::Random;
 
 /// One lung's extent and the fissures that are drawn for it.
 ///

@@ -37,9 +37,9 @@ pub use vary::Variation;
 
 use crate::Result;
 use crate::noise::{Lobules, Noise};
-use crate::random::Random;
 use coarse::Coarse;
 use lobes::Lobes;
+use multirnet_base::random::Random;
 use multirnet_volume::{Diagnosis, Volume};
 use paint::{Painted, ScanNoise};
 use plan::Planner;

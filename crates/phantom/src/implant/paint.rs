@@ -5,8 +5,8 @@ use super::lobes::Lobes;
 use super::shape::{Density, ImplantedLesion, Textures};
 use super::vary::Stage;
 use crate::Side;
-use crate::random::mix;
 use crate::scanner::Grain;
+use multirnet_base::random::mix;
 use rayon::prelude::*;
 
 /// The density of all lesions together on the variant's grid.

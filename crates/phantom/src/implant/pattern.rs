@@ -7,7 +7,7 @@
 
 use super::config::ImplantConfig;
 use super::shape::Texture;
-use crate::random::Random;
+use multirnet_base::random::Random;
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 

@@ -5,8 +5,8 @@ use super::lobes::Lobes;
 use super::pattern::{Pattern, Style};
 use super::shape::{Core, Form, ImplantedLesion, Texture, Textures};
 use super::vary::Stage;
-use crate::random::Random;
 use crate::{Lobe, Side};
+use multirnet_base::random::Random;
 use multirnet_volume::Diagnosis;
 
 /// A point of the lungs where a lesion may lie.

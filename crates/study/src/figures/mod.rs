@@ -7,8 +7,9 @@ mod sheet;
 pub(crate) mod slices;
 
 use crate::ablation::{AXES, Axis};
-use crate::folder::{Division, Folder, read_json, write};
+use crate::folder::{Division, Folder, read_json};
 use crate::{Error, ErrorKind, Result, Results, StudyConfig};
+use multirnet_base::files::write;
 use multirnet_report::{Block, ReportPage, Section, report_page};
 use multirnet_train::Cohort;
 use multirnet_train::load::Reader;

@@ -2,7 +2,8 @@
 
 use super::drawn;
 use crate::Result;
-use crate::folder::{Folder, write};
+use crate::folder::Folder;
+use multirnet_base::files::write;
 use multirnet_report::{Block, Figure, Picture, figure_png};
 
 /// Pixels per unit of SVG in PNG files: 300 dots per inch in one column of print.

@@ -2,8 +2,9 @@
 
 use super::tables;
 use crate::Results;
-use crate::folder::{Folder, write, write_json};
+use crate::folder::{Folder, write_json};
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::files::write;
 use multirnet_infer::ScoredOn;
 use multirnet_metrics::Metric;
 use multirnet_report::{Column, Table};

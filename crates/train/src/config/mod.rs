@@ -17,6 +17,7 @@ use crate::augment::AugmentConfig;
 use crate::split::SplitConfig;
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
+use multirnet_base::Ranges;
 use multirnet_nn::{LossConfig, MultiRNetConfig, SystemConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -87,7 +88,7 @@ impl TrainConfig {
     /// `Io`; `Config` with line, key and remedy.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::io(path, "read the configuration", &e))?;
+            .map_err(|e| Error::io(path, "read the configuration", e))?;
         Self::parse(&text).map_err(|e| e.at(path))
     }
 
@@ -151,88 +152,87 @@ impl TrainConfig {
         }
         self.augment.validate()?;
         let (s, o, v, r) = (&self.sampling, &self.optimiser, &self.validation, &self.run);
-        let share = |x: f64| (0.0..=1.0).contains(&x);
+        const COUNT: &str = "at least 1";
+        const RATE: &str = "0 or more";
+        const MINUTES: &str = "above 0";
         let rate = |x: f64| x.is_finite() && x >= 0.0;
-        let count = |x: usize| x >= 1;
         let minutes = |x: f64| x > 0.0 && !x.is_nan();
-        let checks = [
-            ("sampling.batch", count(s.batch), "at least 1"),
-            (
-                "sampling.global_share",
-                share(s.global_share),
-                "from 0 to 1",
-            ),
-            (
-                "sampling.lesion_share",
-                share(s.lesion_share),
-                "from 0 to 1",
-            ),
-            (
-                "sampling.windows_per_scan",
-                count(s.windows_per_scan),
-                "at least 1",
-            ),
-            (
-                "sampling.steps_per_epoch",
-                s.steps_per_epoch.is_none_or(count),
-                "at least 1",
-            ),
-            (
-                "sampling.source_weights",
+        let betas = o.betas.iter().all(|b| (0.0..1.0).contains(b));
+        let average = o.average.is_none_or(|d| d > 0.0 && d < 1.0);
+        Ranges::of_table("sampling")
+            .require(s.batch >= 1, "batch", s.batch, COUNT)
+            .within("global_share", s.global_share, 0.0..=1.0)
+            .within("lesion_share", s.lesion_share, 0.0..=1.0)
+            .require(
+                s.windows_per_scan >= 1,
+                "windows_per_scan",
+                s.windows_per_scan,
+                COUNT,
+            )
+            .require(
+                s.steps_per_epoch != Some(0),
+                "steps_per_epoch",
+                s.steps_per_epoch,
+                COUNT,
+            )
+            .require(
                 s.source_weights.values().all(|w| rate(*w)),
+                "source_weights",
+                &s.source_weights,
                 "0 or more for each source",
-            ),
-            (
-                "optimiser.learning_rate",
+            )
+            .check()?;
+        Ranges::of_table("optimiser")
+            .require(
                 rate(o.learning_rate),
-                "0 or more",
-            ),
-            (
-                "optimiser.final_learning_rate",
+                "learning_rate",
+                o.learning_rate,
+                RATE,
+            )
+            .require(
                 rate(o.final_learning_rate),
-                "0 or more",
-            ),
-            (
-                "optimiser.betas",
-                o.betas.iter().all(|b| (0.0..1.0).contains(b)),
-                "from 0 to below 1",
-            ),
-            ("optimiser.epsilon", o.epsilon > 0.0, "above 0"),
-            (
-                "optimiser.clip_norm",
+                "final_learning_rate",
+                o.final_learning_rate,
+                RATE,
+            )
+            .require(betas, "betas", o.betas, "from 0 to below 1")
+            .require(o.epsilon > 0.0, "epsilon", o.epsilon, "above 0")
+            .require(
                 o.clip_norm.is_none_or(|c| c > 0.0),
+                "clip_norm",
+                o.clip_norm,
                 "above 0, or 0 for off",
-            ),
-            (
-                "optimiser.average",
-                o.average.is_none_or(|d| d > 0.0 && d < 1.0),
+            )
+            .require(
+                average,
+                "average",
+                o.average,
                 "above 0 and below 1, or 0 for off",
-            ),
-            ("validation.batch", count(v.batch), "at least 1"),
-            ("validation.max_windows", count(v.max_windows), "at least 1"),
-            (
-                "validation.every_epochs",
-                count(v.every_epochs),
-                "at least 1",
-            ),
-            ("run.epochs", count(r.epochs), "at least 1"),
-            ("run.patience", count(r.patience), "at least 1"),
-            (
-                "run.max_minutes",
+            )
+            .check()?;
+        Ranges::of_table("validation")
+            .require(v.batch >= 1, "batch", v.batch, COUNT)
+            .require(v.max_windows >= 1, "max_windows", v.max_windows, COUNT)
+            .require(v.every_epochs >= 1, "every_epochs", v.every_epochs, COUNT)
+            .check()?;
+        Ranges::of_table("run")
+            .require(r.epochs >= 1, "epochs", r.epochs, COUNT)
+            .require(r.patience >= 1, "patience", r.patience, COUNT)
+            .require(
                 r.max_minutes.is_none_or(minutes),
-                "above 0",
-            ),
-            (
-                "run.checkpoint_minutes",
+                "max_minutes",
+                r.max_minutes,
+                MINUTES,
+            )
+            .require(
                 minutes(r.checkpoint_minutes),
-                "above 0",
-            ),
-            ("run.prefetch", count(r.prefetch), "at least 1"),
-            ("run.workers", r.workers <= 256, "at most 256"),
-        ];
-        if let Some((key, _, rule)) = checks.iter().find(|c| !c.1) {
-            return Err(bad(format!("{key} is out of range")).hint(format!("it must be {rule}")));
-        }
+                "checkpoint_minutes",
+                r.checkpoint_minutes,
+                MINUTES,
+            )
+            .require(r.prefetch >= 1, "prefetch", r.prefetch, COUNT)
+            .within("workers", r.workers, 0..=256)
+            .check()?;
         if !s.balance_sources && !s.source_weights.is_empty() {
             return Err(
                 bad("sampling.source_weights needs sampling.balance_sources".into())

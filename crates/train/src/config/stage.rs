@@ -2,6 +2,7 @@
 
 use super::{Schedule, TrainConfig};
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::Ranges;
 use serde::{Deserialize, Serialize};
 
 /// A stage before the last, in the order of the tables `[[stage]]`.
@@ -69,18 +70,16 @@ impl StageConfig {
         if self.spacing_scale.is_some() && self.spacing_mm.is_some() {
             return bad("spacing_scale and spacing_mm exclude each other");
         }
-        if !self.spacing_scale.is_none_or(positive) {
-            return bad("spacing_scale must be above 0");
-        }
-        if !self
+        let each = self
             .spacing_mm
-            .is_none_or(|mm| mm.into_iter().all(positive))
-        {
-            return bad("spacing_mm must be above 0");
-        }
-        if !self.minutes.is_none_or(|m| m > 0.0) {
-            return bad("minutes must be above 0");
-        }
+            .is_none_or(|mm| mm.into_iter().all(positive));
+        let scale = self.spacing_scale.is_none_or(positive);
+        let minutes = self.minutes.is_none_or(|m| m > 0.0);
+        Ranges::new()
+            .require(scale, "spacing_scale", self.spacing_scale, "above 0")
+            .require(each, "spacing_mm", self.spacing_mm, "above 0 each")
+            .require(minutes, "minutes", self.minutes, "above 0")
+            .check()?;
         if main.optimiser.schedule == Schedule::CosineTime && self.minutes.is_none() {
             return bad("the schedule cosine-time needs the stage's minutes");
         }

@@ -159,5 +159,5 @@ fn part(
 fn content_digest(scan: &Volume<f32>) -> String {
     let shape = format!("{:?}", scan.shape());
     let bytes: Vec<u8> = scan.data().iter().flat_map(|v| v.to_le_bytes()).collect();
-    crate::files::digest_parts([shape.as_bytes(), &bytes])
+    multirnet_base::digest::sha256_of_parts([shape.as_bytes(), &bytes])
 }

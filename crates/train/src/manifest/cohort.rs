@@ -4,6 +4,7 @@ use super::row::Row;
 use super::{Case, csv_form, toml_form};
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::Intensity;
+use multirnet_base::files;
 use multirnet_volume::Diagnosis;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ impl Cohort {
     /// As [`Cohort::read`].
     pub fn read_in(path: &Path, root: Option<&Path>) -> Result<Self> {
         let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the manifest", &e))?;
+            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the manifest", e))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let cohort = Self::parse(path, &text, root.unwrap_or(folder))?;
         cohort.check_files().map_err(|e| e.at(path))?;
@@ -126,7 +127,7 @@ impl Cohort {
         } else {
             csv_form::print(&rows)
         };
-        crate::files::write_atomic(path, text.as_bytes())
+        Ok(files::write_synced(path, text.as_bytes())?)
     }
 
     /// Scans per class, in logit order; those of unknown class are not counted.

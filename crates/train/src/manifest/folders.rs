@@ -107,7 +107,7 @@ fn collect(
 
 /// Entries of a folder without hidden ones, sorted by name.
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let io = |e: std::io::Error| Error::io(folder, "read the folder", &e);
+    let io = |e: std::io::Error| Error::io(folder, "read the folder", e);
     let mut entries = std::fs::read_dir(folder)
         .map_err(io)?
         .map(|e| e.map(|e| e.path()).map_err(io))

@@ -8,7 +8,8 @@ use crate::loader::Loader;
 use crate::log::{EpochRecord, MeanLosses, ValidationRecord};
 use crate::observer::{Event, Observer, StopReason, Summary};
 use crate::window::Window;
-use crate::{Error, ErrorKind, Result, files};
+use crate::{Error, ErrorKind, Result};
+use multirnet_base::files;
 use multirnet_nn::{Answer, System, Truth};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -151,7 +152,7 @@ impl Run<'_> {
         };
         let json = serde_json::to_vec_pretty(&grid.record(chosen))
             .map_err(|e| Error::new(ErrorKind::Io, e.to_string()))?;
-        files::write_atomic(&self.out.join("threshold.json"), &json)?;
+        files::write_synced(&self.out.join("threshold.json"), &json)?;
         Ok(Some(chosen))
     }
 

@@ -12,9 +12,10 @@ use crate::load::Reader;
 use crate::log::Log;
 use crate::observer::{Event, Observer, Summary};
 use crate::split::{Side, Split};
-use crate::{Cohort, Error, Result, files};
+use crate::{Cohort, Error, Result};
 use burn::module::Module;
 use burn::tensor::Device;
+use multirnet_base::files;
 use run::Run;
 use stage::Stage;
 use std::path::Path;
@@ -98,12 +99,19 @@ pub fn train(
         let prepared = setup::prepare(stage, cohort, split, options, observer, stop)?;
         entries.push(prepared);
     }
-    setup::check_scans(config, cohort, split, &entries[first], seen.as_deref())?;
+    setup::check_scans(
+        config,
+        cohort,
+        split,
+        &entries[first],
+        seen.as_deref(),
+        stop,
+    )?;
     std::fs::create_dir_all(&checkpoints)
-        .map_err(|e| Error::write(&checkpoints, "create the folder", &e))?;
+        .map_err(|e| Error::write(&checkpoints, "create the folder", e))?;
     let config_path = options.out.join("config.toml");
-    files::write_atomic(&config_path, config.to_toml()?.as_bytes())?;
-    files::write_atomic(
+    files::write_synced(&config_path, config.to_toml()?.as_bytes())?;
+    files::write_synced(
         &options.out.join("split.csv"),
         split.to_csv(cohort).as_bytes(),
     )?;

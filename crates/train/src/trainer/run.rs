@@ -9,11 +9,10 @@ use crate::config::{Schedule, TrainConfig};
 use crate::loader::{Items, Loader};
 use crate::log::{Log, StepRecord};
 use crate::observer::{Event, Observer, StopReason};
-use crate::random::keyed;
 use crate::{Error, ErrorKind, Result, schedule};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
-use rand::Rng;
+use multirnet_base::random::Random;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -190,7 +189,7 @@ impl<'a> Run<'a> {
         );
         drop(windows);
         // Dropout depends on the step alone, so that a resumed run repeats it.
-        let seed = keyed(&[config.run.seed, DROPOUT, self.position.step]).next_u64();
+        let seed = Random::keyed(&[config.run.seed, DROPOUT, self.position.step]).bits();
         self.device.seed(seed);
         let mut trained = self.trained.take().ok_or_else(no_net)?;
         let answer = trained.net.answer(batch.image);

@@ -1,19 +1,18 @@
 //! What must hold before a training may begin.
 
 use super::Options;
-use crate::cache::{Cache, Entry};
+use crate::cache::{Cache, Entry, file_digest};
 use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::observer::{Event, Observer};
-use crate::random::keyed;
 use crate::sampler::sources_of_one_class;
 use crate::split::{Side, Split};
-use crate::{Cohort, Error, ErrorKind, Result, files};
+use crate::{Cohort, Error, ErrorKind, Result};
 use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::Device;
+use multirnet_base::random::Random;
 use multirnet_nn::{System, weights};
 use multirnet_volume::Diagnosis;
-use rand::Rng;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -60,7 +59,7 @@ pub(super) fn open(
 
 /// The net that a new run starts from.
 pub(super) fn net(config: &TrainConfig, device: &Device) -> Result<System> {
-    device.seed(keyed(&[config.run.seed, WEIGHTS]).next_u64());
+    device.seed(Random::keyed(&[config.run.seed, WEIGHTS]).bits());
     match &config.run.init {
         None => Ok(config.model.init(device)),
         Some(path) => weights::load_as(path, &config.model, device)
@@ -182,22 +181,26 @@ pub(super) fn check_scans(
     split: &Split,
     entries: &[Option<Entry>],
     before: Option<&[String]>,
+    stop: &AtomicBool,
 ) -> Result<()> {
-    // Test scans are compared by file only: they were not prepared.
-    let digests = entries
+    let files = entries
         .iter()
         .zip(&cohort.cases)
         .map(|(e, case)| match e {
-            Some(entry) => Ok(entry.content.clone()),
-            None => Ok(format!("file {}", files::digest_path(&case.scan)?)),
+            Some(entry) => Ok(entry.scan_sha256.clone()),
+            None => file_digest(&case.scan, stop),
         })
         .collect::<Result<Vec<_>>>()?;
-    split.check(cohort, Some(&digests))?;
-    let files = cohort
-        .cases
+    // Test scans are compared by file only: they were not prepared.
+    let contents: Vec<String> = entries
         .iter()
-        .map(|c| files::digest_path(&c.scan))
-        .collect::<Result<Vec<_>>>()?;
+        .zip(&files)
+        .map(|(e, file)| match e {
+            Some(entry) => entry.content.clone(),
+            None => format!("file {file}"),
+        })
+        .collect();
+    split.check(cohort, Some(&contents))?;
     split.check(cohort, Some(&files))?;
     let channels = config.model.lesion_channels();
     if channels > 1 {

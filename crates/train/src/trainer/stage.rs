@@ -2,12 +2,11 @@
 
 use crate::cache::{Cache, Entry};
 use crate::load::Reader;
-use crate::random::keyed;
 use crate::sampler::{FixedWindow, Sampler, fixed_windows};
 use crate::split::{Side, Split};
 use crate::window::Window;
 use crate::{Cohort, PreparedCase, Result, TrainConfig};
-use rand::Rng;
+use multirnet_base::random::Random;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -121,7 +120,7 @@ fn sampler(config: &TrainConfig, number: usize, cohort: &Cohort, split: &Split) 
     // Each stage draws windows of its own; the first draws those of a run without stages.
     let seed = match number {
         0 => config.run.seed,
-        n => keyed(&[config.run.seed, STAGE, n as u64]).next_u64(),
+        n => Random::keyed(&[config.run.seed, STAGE, n as u64]).bits(),
     };
     Sampler::new(cohort, &scans, &config.sampling, &config.augment, seed)
 }

@@ -13,7 +13,6 @@
 //! A single slice as a PNG or JPEG picture is no volume file, as it does not say how large its
 //! pixels are: [`read_picture`] is told.
 
-mod atomic;
 mod deflate;
 mod metaimage;
 mod nifti;
@@ -23,7 +22,6 @@ mod picture;
 mod source;
 mod text;
 
-pub use atomic::write_atomic;
 pub use nifti_write::write_nifti;
 pub use picture::{is_picture, read_picture, read_picture_labels};
 

@@ -2,7 +2,6 @@
 
 use super::deflate;
 use super::nifti::HEADER;
-use super::write_atomic;
 use crate::{Error, ErrorKind, Geometry, Planes, Result, Scalar, Voxel};
 use flate2::Compression;
 use std::io::Write;
@@ -38,13 +37,13 @@ pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
         );
     }
     let header = header(volume.geometry(), P::Value::SCALAR).map_err(|e| e.at(path))?;
-    write_atomic(path, |mut file| {
+    Ok(multirnet_base::files::write_with(path, |mut file| {
         if packed {
             write_packed(&mut file, &header, volume)
         } else {
             write_plain(&mut file, &header, volume)
         }
-    })
+    })?)
 }
 
 /// Header and the four bytes that say that there are no extensions.

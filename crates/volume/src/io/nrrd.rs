@@ -29,9 +29,11 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
         }
         source = Source::open(&source::beside(path, name)?)?;
     }
-    let skip = |names: [&str; 2]| match header.either(&names) {
-        Some(value) => Ok(numbers::<i64>(names[0], value, 1)?[0]),
-        None => Ok(0),
+    let skip = |names: [&str; 2]| -> Result<i64> {
+        match header.either(&names) {
+            Some(value) => Ok(numbers::<i64>(names[0], value, 1)?[0]),
+            None => Ok(0),
+        }
     };
     let lines = skip(["line skip", "lineskip"])?;
     let bytes = skip(["byte skip", "byteskip"])?;

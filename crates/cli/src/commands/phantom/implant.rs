@@ -65,7 +65,7 @@ impl Implant {
         let mut read = |path: &Path| {
             scan::read(path, &ReadArguments::default())
                 .map(|scan| scan.volume)
-                .map_err(|e| Error::caused(ErrorKind::Io, e))
+                .map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
         };
         let made = cohort
             .make(&self.out, &mut read, &mut progress, &stop)

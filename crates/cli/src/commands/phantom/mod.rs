@@ -3,11 +3,11 @@
 mod implant;
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::Staged;
 use crate::study::study_failure;
 use crate::{Context, output};
 use clap::Subcommand;
 use indicatif::ProgressBar;
+use multirnet_base::StagedFolder;
 use multirnet_phantom::{Phantom as Made, PhantomConfig};
 use multirnet_study::{PhantomCohort, write_phantom};
 use multirnet_volume::Diagnosis;
@@ -89,7 +89,7 @@ impl Phantom {
         match self.kind {
             Kind::One(one) => {
                 let (config, made) = make(one.seed, one.class, usize::from(one.matrix))?;
-                let staged = Staged::new(&one.out)?;
+                let staged = StagedFolder::new(&one.out)?;
                 write_phantom(staged.folder(), "", &config, &made).map_err(Failure::output)?;
                 staged.publish()?;
                 say(context, &one.out, 1)

@@ -3,10 +3,10 @@
 use crate::error::{Error, ErrorKind, Result};
 
 /// Largest number of channels that a configuration may ask for.
-pub(super) const MAX_CHANNELS: usize = 2048;
+pub(crate) const MAX_CHANNELS: usize = 2048;
 
 /// Whether `channels` is a number of channels that a layer may have.
-pub(super) fn is_width(channels: &usize) -> bool {
+pub(crate) fn is_width(channels: &usize) -> bool {
     (1..=MAX_CHANNELS).contains(channels)
 }
 
@@ -15,7 +15,7 @@ pub(super) fn is_width(channels: &usize) -> bool {
 /// # Errors
 ///
 /// [`ErrorKind::Config`], naming the field and the presets to start from.
-pub(super) fn fields(checks: &[(bool, &str, &str)], presets: &[&str]) -> Result<()> {
+pub(crate) fn fields(checks: &[(bool, &str, &str)], presets: &[&str]) -> Result<()> {
     match checks.iter().find(|(holds, ..)| !holds) {
         None => Ok(()),
         Some((_, field, rule)) => Err(Error::new(
@@ -34,7 +34,7 @@ pub(super) fn fields(checks: &[(bool, &str, &str)], presets: &[&str]) -> Result<
 /// # Errors
 ///
 /// [`ErrorKind::Mismatch`] naming the shape and the rule.
-pub(super) fn window(
+pub(crate) fn window(
     system: &str,
     shape: [usize; 3],
     fits: impl Fn(usize) -> bool,
@@ -56,7 +56,7 @@ pub(super) fn window(
 /// # Errors
 ///
 /// As [`window`].
-pub(super) fn multiple(system: &str, shape: [usize; 3], step: usize) -> Result<()> {
+pub(crate) fn multiple(system: &str, shape: [usize; 3], step: usize) -> Result<()> {
     let rule = format!("a positive multiple of {step}");
     window(system, shape, |n| n > 0 && n.is_multiple_of(step), &rule)
 }
@@ -66,7 +66,7 @@ pub(super) fn multiple(system: &str, shape: [usize; 3], step: usize) -> Result<(
 /// # Panics
 ///
 /// Unless there is one channel and `checked` is fine.
-pub(super) fn input([_, channels, ..]: [usize; 5], checked: Result<()>) {
+pub(crate) fn input([_, channels, ..]: [usize; 5], checked: Result<()>) {
     assert_eq!(channels, 1, "the net takes one CT channel");
     if let Err(error) = checked {
         panic!("{error}");

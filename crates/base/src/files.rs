@@ -1,0 +1,246 @@
+//! Files that appear whole or not at all.
+//!
+//! A file is written under a temporary name beside its place and renamed when it is complete. The
+//! temporary file is locked while it is written, so that what a killed program left behind can be told
+//! from what another program still writes: the next write into the folder removes the former.
+
+use crate::{Error, ErrorKind, Result};
+use std::collections::HashSet;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How the names of unfinished files and folders begin.
+pub const PARTIAL: &str = ".multirnet-partial-";
+
+/// The lock of an unfinished folder.
+pub(crate) const LOCK: &str = ".lock";
+
+/// Writes `path`, whose folder must exist, with what `write` writes. A file that is there is
+/// replaced. When something fails, it stays, and nothing else is left.
+///
+/// # Errors
+/// `Write` that names `path`, whichever step failed.
+pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    whole(path, false, write)
+}
+
+/// Writes `bytes` to `path` like [`write_with`], and makes the folder if it does not exist.
+///
+/// # Errors
+/// As [`write_with`].
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    make_dir(parent(path))?;
+    whole(path, false, |file| file.write_all(bytes))
+}
+
+/// Like [`write()`], and waits until the bytes are on the disk: for what must survive a loss of power.
+///
+/// # Errors
+/// As [`write_with`].
+pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
+    make_dir(parent(path))?;
+    whole(path, true, |file| file.write_all(bytes))
+}
+
+/// Makes a folder and its parents.
+///
+/// # Errors
+/// `Write` that names it.
+pub fn make_dir(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).map_err(|e| Error::write(path, "create the folder", e))
+}
+
+/// The folder that `path` lies in, `.` for a bare name.
+pub fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn whole(
+    path: &Path,
+    sync: bool,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let Some(name) = path.file_name() else {
+        return Err(Error::new(ErrorKind::Write, "this path names no file").at(path));
+    };
+    if path.is_dir() {
+        return Err(Error::new(ErrorKind::Write, "this is a directory")
+            .hint("name a file to write")
+            .at(path));
+    }
+    let folder = parent(path);
+    remove_stale(folder);
+    let fail = |e: io::Error| Error::write(path, "write the file", e);
+    let (temporary, file) = unfinished(folder, &name.to_string_lossy(), create_locked)
+        .map_err(|e| Error::write(path, "create the file", e))?;
+    let guard = RemovedOnDrop(&temporary);
+    let mut writer = BufWriter::with_capacity(1 << 18, file);
+    write(&mut writer).map_err(fail)?;
+    let file = writer.into_inner().map_err(|e| fail(e.into_error()))?;
+    if sync {
+        file.sync_all().map_err(fail)?;
+    }
+    fs::rename(&temporary, path).map_err(fail)?;
+    std::mem::forget(guard);
+    Ok(())
+}
+
+/// Removes an unfinished file, also when writing panics.
+struct RemovedOnDrop<'a>(&'a Path);
+
+impl Drop for RemovedOnDrop<'_> {
+    fn drop(&mut self) {
+        // Nothing more can be done if even this fails.
+        let _ = fs::remove_file(self.0);
+    }
+}
+
+/// Makes something new in `folder` under a name that no one else has.
+pub(crate) fn unfinished<T>(
+    folder: &Path,
+    name: &str,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<(PathBuf, T)> {
+    static COUNTER: AtomicU64 = AtomicU64::new(0);
+    // A long name and what is put around it must still be a name.
+    let end: String = name.chars().rev().take(40).collect();
+    let end: String = end.chars().rev().collect();
+    loop {
+        let count = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let place = folder.join(format!("{PARTIAL}{}-{count}-{end}", std::process::id()));
+        match make(&place) {
+            Ok(made) => return Ok((place, made)),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Removes what killed programs left unfinished in `folder`; once for each folder in a program's run,
+/// since looking through a folder of thousands of files takes time.
+pub(crate) fn remove_stale(folder: &Path) {
+    static SEEN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
+    let key = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
+    let is_new = |seen: &mut Option<HashSet<PathBuf>>| seen.get_or_insert_default().insert(key);
+    if !SEEN.lock().is_ok_and(|mut seen| is_new(&mut seen)) {
+        return;
+    }
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            // A failure here is met again, and told, by the write that follows.
+            let _ = remove_if_stale(&entry.path());
+        }
+    }
+}
+
+fn remove_if_stale(path: &Path) -> io::Result<()> {
+    let is_dir = path.is_dir();
+    let lock = if is_dir {
+        path.join(LOCK)
+    } else {
+        path.to_owned()
+    };
+    let free = match OpenOptions::new().write(true).open(&lock) {
+        Ok(file) => file.try_lock().is_ok(),
+        // Between the making of a folder and of its lock lies a moment.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => old(path),
+        Err(_) => false,
+    };
+    match (free, is_dir) {
+        (false, _) => Ok(()),
+        (true, true) => fs::remove_dir_all(path),
+        (true, false) => fs::remove_file(path),
+    }
+}
+
+fn old(path: &Path) -> bool {
+    let age = fs::metadata(path)
+        .and_then(|m| m.modified())
+        .ok()
+        .and_then(|t| t.elapsed().ok());
+    age.is_some_and(|age| age > Duration::from_secs(60))
+}
+
+/// Creates a file that is locked as long as the value lives. If another program has taken it for a
+/// stale one in the moment before the lock, the error is `AlreadyExists`, as for a name that is taken.
+pub(crate) fn create_locked(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) if path.exists() => Ok(file),
+        Ok(()) | Err(TryLockError::WouldBlock) => Err(io::ErrorKind::AlreadyExists.into()),
+        // Not every file system has locks. Without one only the tidying up is lost.
+        Err(TryLockError::Error(_)) => Ok(file),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        write(&path, b"old").unwrap();
+        let error = write_with(&path, |file| {
+            file.write_all(b"new")?;
+            Err(io::ErrorKind::StorageFull.into())
+        })
+        .unwrap_err();
+        assert_eq!(error.io_kind(), Some(io::ErrorKind::StorageFull));
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        write_synced(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn what_a_killed_program_left_goes_and_what_is_being_written_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(format!("{PARTIAL}{name}"));
+        fs::write(at("1-0-dead.nii.gz"), b"x").unwrap();
+        fs::create_dir(at("1-1-dead")).unwrap();
+        fs::write(at("1-1-dead").join(LOCK), b"").unwrap();
+        fs::write(at("1-1-dead").join("half"), b"x").unwrap();
+        let alive = create_locked(&at("1-2-alive")).unwrap();
+        fs::create_dir(at("1-3-alive")).unwrap();
+        let lock = create_locked(&at("1-3-alive").join(LOCK)).unwrap();
+        fs::create_dir(at("1-4-new")).unwrap();
+        write(&dir.path().join("b"), b"").unwrap();
+        drop((alive, lock));
+        let left = ["1-2-alive", "1-3-alive", "1-4-new"].map(|n| format!("{PARTIAL}{n}"));
+        assert_eq!(names(dir.path())[..3], left);
+        assert_eq!(names(dir.path())[3..], ["b"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_written_file_is_as_readable_as_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        let (ours, plain) = (dir.path().join("ours"), dir.path().join("plain"));
+        write(&ours, b"x").unwrap();
+        fs::write(&plain, b"x").unwrap();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+}

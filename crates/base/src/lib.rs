@@ -1,0 +1,48 @@
+//! What every crate of multirnet shares: one core for errors ([`error`]), files and folders that
+//! appear whole or not at all ([`files`], [`folder`]), digests, seeded random numbers, and checks of
+//! ranges.
+//!
+//! ```
+//! use multirnet_base::Ranges;
+//!
+//! /// What went wrong.
+//! #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+//! pub enum ErrorKind {
+//!     /// A file cannot be read.
+//!     Io,
+//!     /// A value is out of its range.
+//!     Config,
+//! }
+//! multirnet_base::error_type!(ErrorKind, read = Io, config = Config);
+//!
+//! fn check(threshold: f64) -> Result<()> {
+//!     Ok(Ranges::new().within("threshold", threshold, 0.0..=1.0).check()?)
+//! }
+//!
+//! let error = check(2.0).unwrap_err();
+//! assert_eq!(error.kind(), ErrorKind::Config);
+//! assert_eq!(error.to_string(), "threshold = 2 is out of range (allowed: 0 to 1)");
+//! ```
+
+pub mod digest;
+pub mod error;
+pub mod files;
+pub mod folder;
+pub mod random;
+mod range;
+
+pub use error::Report;
+pub use folder::StagedFolder;
+pub use range::{OutOfRange, Ranges};
+
+/// What went wrong with a file or a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// It cannot be read.
+    Read,
+    /// It cannot be written.
+    Write,
+}
+
+error_type!(ErrorKind, read = Read, write = Write);
