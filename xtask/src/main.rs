@@ -140,8 +140,8 @@ fn run(step: &Step) -> Result<(), String> {
 fn main() -> ExitCode {
     let command = env::args().nth(1).unwrap_or_default();
     let steps: &[Step] = match command.as_str() {
-        "check" => &[FORMAT, CLIPPY, DOCS, TESTS, POLICY],
-        "fast" => &[FORMAT, CLIPPY, DOCS],
+        "check" => &[FORMAT, HOUSE, CLIPPY, DOCS, TESTS, POLICY],
+        "fast" => &[FORMAT, HOUSE, CLIPPY, DOCS],
         "house" => &[HOUSE],
         "gpu" => &[GPU_CLIPPY, GPU_TESTS],
         "help" | "--help" | "-h" => {

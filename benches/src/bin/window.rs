@@ -9,7 +9,7 @@ use multirnet_benches::rounds::{self, Rounds};
 use multirnet_benches::{
     Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
 };
-use multirnet_infer::{BurnNetwork, Engine, Network, WindowOutput};
+use multirnet_infer::{BurnNetwork, Engine, Network, WindowBatch, WindowOutput};
 use multirnet_nn::{MultiRNet, MultiRNetConfig, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -139,9 +139,8 @@ struct Ours {
 
 impl serving::Serve for Ours {
     fn run(&mut self) -> Result<Value> {
-        self.last = self
-            .network
-            .run(&self.input, WINDOW, false)
+        self.last = WindowBatch::new(&self.input, WINDOW)
+            .and_then(|windows| self.network.run(&windows, false))
             .map_err(|e| e.to_string())?;
         Ok(json!({}))
     }

@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Mismatch,
     /// A configuration value makes no sense.
     Config,
+    /// The caller asked to end early.
+    Interrupted,
 }
 
 multirnet_base::error_type!(ErrorKind, config = Config);
@@ -25,5 +27,12 @@ impl From<multirnet_volume::Error> for Error {
             _ => ErrorKind::Grid,
         };
         Self::caused(kind, error)
+    }
+}
+
+impl Error {
+    /// The caller asked to end early.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(ErrorKind::Interrupted, "stopped")
     }
 }

@@ -12,11 +12,10 @@
 
 mod error;
 mod gate;
-mod involvement;
-mod kinds;
 mod lungs;
 pub mod morphology;
 mod prepare;
+mod step;
 mod zones;
 
 /// Connected components and exact distances, which all crates share.
@@ -24,10 +23,9 @@ pub use multirnet_volume::{components, distance};
 
 pub use error::{Error, ErrorKind, Result};
 pub use gate::{GateConfig, GateReport, check, check_lungs, check_scan};
-pub use involvement::{Involvement, ZoneInvolvement, involvement};
-pub use kinds::{KindInvolvement, LesionKind, kind_involvement};
-pub use lungs::{LungConfig, segment_lungs};
-pub use prepare::{BeyondScan, Intensity, PrepareConfig, Prepared, prepare, prepare_checked};
+pub use lungs::{LungConfig, segment_lungs, segment_lungs_watched};
+pub use prepare::{BeyondScan, Intensity, PrepareConfig, Prepared, prepare, prepare_watched};
+pub use step::{Step, Watch};
 pub use zones::{ZONE_NAMES, zones};
 
 /// Label of the right lung.

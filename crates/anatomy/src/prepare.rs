@@ -2,7 +2,8 @@
 
 use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
 use crate::morphology::bounds;
-use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs};
+use crate::step::{Step, Watch, tell};
+use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs_watched};
 use multirnet_base::Ranges;
 use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
 use rayon::prelude::*;
@@ -125,25 +126,22 @@ pub fn prepare(
     lungs: Option<&Volume<u8>>,
     config: &PrepareConfig,
 ) -> Result<Prepared> {
-    config.validate()?;
-    let (report, lungs) = gate(scan, lungs, config)?;
-    views(scan, lungs, report, config)
+    prepare_watched(scan, lungs, config, &mut |_| true)
 }
 
-/// As [`prepare`], where [`check_scan`] has let `scan` through with `report` and its `lungs` are
-/// known.
+/// As [`prepare`]; `watch` is told of each step and may end it.
 ///
 /// # Errors
-/// As [`prepare`], but for what [`check_scan`] refuses.
-pub fn prepare_checked(
+/// As [`prepare`], and `Interrupted` if `watch` answers that the work shall end.
+pub fn prepare_watched(
     scan: &Volume<f32>,
-    mut report: GateReport,
-    lungs: Volume<u8>,
+    lungs: Option<&Volume<u8>>,
     config: &PrepareConfig,
+    watch: &mut Watch<'_>,
 ) -> Result<Prepared> {
     config.validate()?;
-    check_lungs(scan, &lungs, &config.gate, &mut report)?;
-    views(scan, lungs, report, config)
+    let (report, lungs) = gate(scan, lungs, config, watch)?;
+    views(scan, lungs, report, config, watch)
 }
 
 fn views(
@@ -151,7 +149,9 @@ fn views(
     lungs: Volume<u8>,
     report: GateReport,
     config: &PrepareConfig,
+    watch: &mut Watch<'_>,
 ) -> Result<Prepared> {
+    tell(watch, Step::Views)?;
     let (scale, shift) = scaling(scan, config);
     let air = match config.intensity {
         Intensity::Hu => config.window_hu[0] as f32,
@@ -200,6 +200,7 @@ fn views(
     let part = Part::new(scan.geometry(), target.window(start, shape)?);
     let (image, mask) = (image_of(&part), part.cut(&lungs, Beyond::Value(0), |v| v));
 
+    tell(watch, Step::Views)?;
     let last = target.shape()[0] as i64 - 1;
     let [p, q] = corners.map(|c| c[0]);
     let cut = [p.min(q) <= 0, p.max(q) >= last];
@@ -215,6 +216,7 @@ fn views(
     } else {
         None
     };
+    tell(watch, Step::Views)?;
     let (coarse, coarse_mask) = taller.as_ref().map_or((&image, &mask), |(i, m)| (i, m));
     let local = image.geometry().with_spacing(config.spacing_mm)?;
     let global = coarse.geometry().with_shape(config.global_shape)?;
@@ -300,7 +302,9 @@ fn gate(
     scan: &Volume<f32>,
     lungs: Option<&Volume<u8>>,
     config: &PrepareConfig,
+    watch: &mut Watch<'_>,
 ) -> Result<(GateReport, Volume<u8>)> {
+    tell(watch, Step::Check)?;
     if let Some(mask) = lungs {
         scan.check_same_grid(mask).map_err(|e| {
             Error::new(
@@ -333,8 +337,9 @@ fn gate(
             let mut report = check_scan(scan, &config.gate)?;
             let lungs = match mask {
                 Some(mask) => mask.clone(),
-                None => segment_lungs(scan, &config.lungs)?,
+                None => segment_lungs_watched(scan, &config.lungs, watch)?,
             };
+            tell(watch, Step::Check)?;
             check_lungs(scan, &lungs, &config.gate, &mut report)?;
             Ok((report, lungs))
         }

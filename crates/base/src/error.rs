@@ -115,7 +115,7 @@ pub fn io_report<K>(kind: K, path: &Path, doing: &str, cause: io::Error) -> Repo
 /// | `config = Kind` | conversion from [`OutOfRange`](crate::OutOfRange) |
 ///
 /// A crate with both `read` and `write` other than this one also converts `multirnet_base::Error` by
-/// `multirnet_base::from_base_error!(Read, Write)`.
+/// `multirnet_base::from_base_error!(ErrorKind, Read, Write)`.
 #[macro_export]
 macro_rules! error_type {
     ($kind:ident $(, read = $read:ident)? $(, write = $write:ident)? $(, config = $config:ident)? $(,)?) => {
@@ -258,38 +258,6 @@ macro_rules! error_type {
             }
         )?
     };
-}
-
-/// Converts this crate's errors about files into the calling module's `Error`; path, line, reason,
-/// hint and cause stay as they are.
-#[macro_export]
-macro_rules! from_base_error {
-    ($kind:ident, $read:ident, $write:ident) => {
-        impl From<$crate::Error> for Error {
-            fn from(error: $crate::Error) -> Self {
-                Self(Box::new(error.into_report(|kind| match kind {
-                    $crate::ErrorKind::Write => $kind::$write,
-                    _ => $kind::$read,
-                })))
-            }
-        }
-    };
-}
-
-impl crate::Error {
-    /// The error's report with another kind; for [`from_base_error!`](crate::from_base_error).
-    pub fn into_report<K>(self, kind: impl FnOnce(crate::ErrorKind) -> K) -> Report<K> {
-        let report = *self.0;
-        Report {
-            kind: kind(report.kind),
-            path: report.path,
-            line: report.line,
-            reason: report.reason,
-            files: report.files,
-            hint: report.hint,
-            source: report.source,
-        }
-    }
 }
 
 #[cfg(test)]

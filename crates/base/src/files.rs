@@ -88,8 +88,32 @@ fn whole(
         file.sync_all().map_err(fail)?;
     }
     fs::rename(&temporary, path).map_err(fail)?;
+    finished(&temporary);
     std::mem::forget(guard);
     Ok(())
+}
+
+/// Files and folders of this program that are not finished.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes every unfinished file and folder of this program: for one that is about to end at once,
+/// since its values are not dropped then.
+pub fn remove_unfinished() {
+    for path in UNFINISHED.lock().map(|u| u.clone()).unwrap_or_default() {
+        // Nothing more can be done if even this fails; the next run tries again.
+        let _ = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+    }
+}
+
+/// Takes `path` off the list of unfinished files and folders.
+pub(crate) fn finished(path: &Path) {
+    if let Ok(mut unfinished) = UNFINISHED.lock() {
+        unfinished.retain(|p| p != path);
+    }
 }
 
 /// Removes an unfinished file, also when writing panics.
@@ -99,6 +123,7 @@ impl Drop for RemovedOnDrop<'_> {
     fn drop(&mut self) {
         // Nothing more can be done if even this fails.
         let _ = fs::remove_file(self.0);
+        finished(self.0);
     }
 }
 
@@ -116,7 +141,12 @@ pub(crate) fn unfinished<T>(
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
         let place = folder.join(format!("{PARTIAL}{}-{count}-{end}", std::process::id()));
         match make(&place) {
-            Ok(made) => return Ok((place, made)),
+            Ok(made) => {
+                if let Ok(mut unfinished) = UNFINISHED.lock() {
+                    unfinished.push(place.clone());
+                }
+                return Ok((place, made));
+            }
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
             Err(e) => return Err(e),
         }

@@ -1,6 +1,6 @@
 //! Folders whose files appear together or not at all.
 
-use crate::files::{LOCK, create_locked, make_dir, parent, remove_stale, unfinished};
+use crate::files::{LOCK, create_locked, finished, make_dir, parent, remove_stale, unfinished};
 use crate::{Error, ErrorKind, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -79,6 +79,7 @@ impl Drop for StagedFolder {
     fn drop(&mut self) {
         // Nothing more can be done if even this fails; the next run tries again.
         let _ = fs::remove_dir_all(&self.folder);
+        finished(&self.folder);
     }
 }
 

@@ -26,23 +26,15 @@
 
 pub mod digest;
 pub mod error;
+mod file_error;
 pub mod files;
 pub mod folder;
 pub mod random;
 mod range;
+mod stop;
 
 pub use error::Report;
+pub use file_error::{Error, ErrorKind, Result};
 pub use folder::StagedFolder;
 pub use range::{OutOfRange, Ranges};
-
-/// What went wrong with a file or a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// It cannot be read.
-    Read,
-    /// It cannot be written.
-    Write,
-}
-
-error_type!(ErrorKind, read = Read, write = Write);
+pub use stop::StopToken;

@@ -53,9 +53,14 @@ impl Ranges {
     #[must_use]
     pub fn require(mut self, holds: bool, field: &str, value: impl Debug, allowed: &str) -> Self {
         if !holds && self.first.is_none() {
+            let value = format!("{value:?}");
+            // A field that may be left out is an option, which its user knows nothing of.
+            let inner = value
+                .strip_prefix("Some(")
+                .and_then(|v| v.strip_suffix(')'));
             self.first = Some(OutOfRange {
                 field: format!("{}{field}", self.prefix),
-                value: format!("{value:?}"),
+                value: inner.unwrap_or(&value).to_owned(),
                 allowed: allowed.to_owned(),
             });
         }
@@ -125,6 +130,8 @@ mod tests {
             .unwrap_err();
         assert_eq!(bad.reason(), "run.b = [0.5, NaN] is out of range");
         assert_eq!(bad.hint(), "allowed: 0 to 1 each");
+        let bad = Ranges::new().require(false, "o", Some(0.5), "above 1");
+        assert_eq!(bad.check().unwrap_err().reason(), "o = 0.5 is out of range");
         let bad = Ranges::new().ordered_within("d", [2.0, 1.0], 0.0..=3.0);
         assert!(bad.check().unwrap_err().hint().ends_with("lower one first"));
         assert_eq!(Ranges::new().within("e", 0.5, 0.0..=1.0).check(), Ok(()));

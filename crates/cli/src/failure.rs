@@ -64,9 +64,32 @@ impl Failure {
         Self::new(exit, error)
     }
 
+    /// Stopped by Ctrl-C with nothing half written.
+    pub fn stopped() -> Self {
+        Self::new(Exit::Stopped, "stopped; nothing half written is left")
+    }
+
     /// A result that could not be written.
     pub fn output(message: impl fmt::Display) -> Self {
         Self::new(Exit::Output, message)
+    }
+}
+
+impl From<multirnet::Error> for Failure {
+    fn from(error: multirnet::Error) -> Self {
+        use multirnet::ErrorKind;
+        match error.kind() {
+            ErrorKind::Write => Self::output(error),
+            ErrorKind::Interrupted => Self::stopped(),
+            ErrorKind::Draw => Self::new(Exit::Internal, error),
+            _ => Self::input(error),
+        }
+    }
+}
+
+impl From<multirnet_cohort::Error> for Failure {
+    fn from(error: multirnet_cohort::Error) -> Self {
+        multirnet::Error::from(error).into()
     }
 }
 
@@ -83,4 +106,17 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
+}
+
+/// A study's error with its exit code.
+pub fn study_failure(error: multirnet_study::Error) -> Failure {
+    use multirnet_study::ErrorKind;
+    let exit = match error.kind() {
+        ErrorKind::Interrupted => Exit::Stopped,
+        ErrorKind::Figure => Exit::Internal,
+        ErrorKind::Write => Exit::Output,
+        ErrorKind::Diverged => Exit::Diverged,
+        _ => Exit::Input,
+    };
+    Failure::new(exit, error)
 }

@@ -3,15 +3,19 @@
 //! Standard output carries data, standard error messages; `--json` makes the data JSON.
 
 mod commands;
+mod context;
 mod failure;
 mod model;
 mod output;
+mod phantoms;
 mod predicting;
 mod scan;
 mod stop;
 mod study;
+mod training_progress;
 
 use clap::{Parser, Subcommand};
+use context::Context;
 use failure::{EXIT_CODES, Exit, Outcome};
 use std::process::ExitCode;
 
@@ -32,6 +36,10 @@ struct Arguments {
     /// Say more on standard error (-v, -vv); RUST_LOG is honoured too
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
+
+    /// Say nothing on standard error but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
 
     /// Worker threads (default: one per core)
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -58,16 +66,10 @@ enum Command {
     Info(commands::info::Info),
 }
 
-/// What every command may need to know of the global arguments.
-#[derive(Clone, Copy)]
-pub struct Context {
-    /// Results go to standard output as JSON.
-    pub json: bool,
-}
-
 fn run(arguments: Arguments) -> Outcome {
     let context = Context {
         json: arguments.json,
+        verbose: arguments.verbose,
     };
     match arguments.command {
         Command::Demo(c) => c.run(context),
@@ -86,8 +88,13 @@ fn run(arguments: Arguments) -> Outcome {
     }
 }
 
-fn start_logging(verbose: u8) {
-    let default = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+fn start_logging(verbose: u8, quiet: bool) {
+    let default = match (quiet, verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, _) => "debug",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
@@ -101,7 +108,10 @@ fn start_logging(verbose: u8) {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     multirnet_kernels::allocator::keep_freed_pages();
-    start_logging(arguments.verbose);
+    if arguments.quiet {
+        output::be_quiet();
+    }
+    start_logging(arguments.verbose, arguments.quiet);
     if let Some(threads) = arguments.threads {
         // Fails only if a pool exists already, which nothing before this line makes.
         let _ = rayon::ThreadPoolBuilder::new()

@@ -1,18 +1,12 @@
 //! The model to use, by name or path, and the device that it runs on.
 
 use crate::failure::{Exit, Failure, Outcome};
-use multirnet_infer::{Catalogue, DeviceChoice, EmbeddedModel, Precision, Predictor};
+use multirnet::{DEFAULT_MODEL, DeviceChoice, Model, Precision, load_model_on};
 use multirnet_nn::device::Device;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The model that is used when none is named (its card is in `models/`).
-pub const DEFAULT: EmbeddedModel = EmbeddedModel {
-    name: "lungs-small",
-    bytes: include_bytes!("../../../models/lungs-small/model.safetensors"),
-};
-
-/// Said once when the default model predicts.
+/// `predict` prints this once when it uses the default model.
 const OTHER_MODEL: &str = "There is also the model patients-small (--model patients-small), which \
                            learned from scans of patients; its licence allows non-commercial \
                            research only.";
@@ -73,27 +67,20 @@ impl DeviceArguments {
 
 impl ModelArguments {
     /// Loads the model.
-    pub fn load(&self) -> Outcome<Predictor> {
+    pub fn load(&self) -> Outcome<Model> {
         self.device.open()?;
-        let source = catalogue().find(self.wanted()).map_err(Failure::input)?;
-        source
-            .load(self.device.device)
-            .and_then(|p| p.with_precision(self.precision.unwrap_or_default()))
+        load_model_on(Some(self.wanted()), self.device.device)?
+            .with_precision(self.precision.unwrap_or_default())
             .map_err(Failure::input)
     }
 
     /// What to say of other models beside results of this one.
     pub fn note(&self) -> Option<&'static str> {
-        (self.wanted() == DEFAULT.name).then_some(OTHER_MODEL)
+        (self.wanted() == DEFAULT_MODEL.name).then_some(OTHER_MODEL)
     }
 
     fn wanted(&self) -> &OsStr {
         let named = self.model.as_deref().map(Path::as_os_str);
-        named.unwrap_or(OsStr::new(DEFAULT.name))
+        named.unwrap_or(OsStr::new(DEFAULT_MODEL.name))
     }
-}
-
-/// All models that can be named.
-pub fn catalogue() -> Catalogue {
-    Catalogue::of_program(&[DEFAULT])
 }

@@ -1,19 +1,46 @@
-//! Results on standard output.
+//! Results on standard output, messages on standard error.
 
 use crate::failure::{Failure, Outcome};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether messages are left out (`--quiet`).
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Leaves out all messages but errors from now on.
+pub fn be_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether messages are left out.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Prints a message to standard error, unless the program is to be quiet.
+pub fn say(text: &str) {
+    if !is_quiet() {
+        eprintln!("{text}");
+    }
+}
+
+/// A progress bar; hidden where standard error is not a terminal, and with `--quiet`.
+pub fn bar(length: Option<u64>, template: &str) -> ProgressBar {
+    let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+    if is_quiet() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
 
 /// A value as indented JSON with a final newline.
 pub fn to_json(value: &impl Serialize) -> Outcome<String> {
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|e| {
-            Failure::new(
-                crate::failure::Exit::Internal,
-                format!("cannot write JSON: {e}"),
-            )
-        })
+    Ok(multirnet::to_json(value)?)
 }
 
 /// Prints data to stdout; a closed pipe is no error.

@@ -1,15 +1,16 @@
 //! From a scan to its folder of results; shared by `predict`, `explain` and `demo`.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output;
-use crate::scan::Scan;
-use indicatif::{ProgressBar, ProgressStyle};
-use multirnet_anatomy::{Intensity, LesionKind};
-use multirnet_base::StagedFolder;
-use multirnet_infer::{Finding, Pipeline, PredictOptions, Prediction, Predictor, Stage, Tile};
-use multirnet_report::{Overview, finding_page, overview_png};
-use multirnet_volume::{Planes, Volume, io};
-use std::path::{Path, PathBuf};
+use indicatif::ProgressBar;
+use multirnet::{
+    Finding, LesionKind, Model, Pipeline, PredictOptions, Prediction, Progress, Scan, Stage,
+    StopToken, Tile, overlay_toml,
+};
+use multirnet_anatomy::Intensity;
+use multirnet_volume::{Volume, io};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How scans are analysed.
@@ -64,15 +65,14 @@ fn tile(text: &str) -> Result<Tile, String> {
 
 impl PredictArguments {
     /// The options that the model, the file and the flags give.
-    pub fn options(&self, predictor: &Predictor) -> Outcome<PredictOptions> {
+    pub fn options(&self, predictor: &Model) -> Outcome<PredictOptions> {
         let mut options = match &self.config {
             None => predictor.options(),
             Some(path) => {
                 let text = std::fs::read_to_string(path).map_err(|e| {
                     Failure::input(format!("{}: cannot read the options: {e}", path.display()))
                 })?;
-                overlaid(&predictor.options(), &text)
-                    .map_err(|e| Failure::input(format!("{}: {}", path.display(), e.trim_end())))?
+                overlay_toml(&predictor.options(), &text).map_err(|e| e.at(path))?
             }
         };
         options.thorough |= self.thorough;
@@ -110,92 +110,45 @@ impl PredictArguments {
     }
 }
 
-/// `options` with the values that a TOML text names; a model's own preparation stays where the text
-/// does not name it.
-fn overlaid(options: &PredictOptions, text: &str) -> Result<PredictOptions, String> {
-    // Read by itself first: its errors name the line of the text.
-    toml::from_str::<PredictOptions>(text).map_err(|e| e.to_string())?;
-    let over: toml::Table = toml::from_str(text).map_err(|e| e.to_string())?;
-    multirnet_study::overlaid(options, &over).map_err(|e| e.to_string())
-}
-
 /// A line that shows what is being done; silent where standard error is not a terminal.
 pub fn spinner(name: &str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner().with_prefix(name.to_owned());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}: {msg} ({elapsed})") {
-        bar.set_style(style);
-    }
+    let bar =
+        output::bar(None, "{spinner} {prefix}: {msg} ({elapsed})").with_prefix(name.to_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
 
-/// Analyses a scan and adds the time that reading took.
+/// Analyses a scan and shows on `bar` what is being done.
 pub fn analyse(
-    predictor: &Predictor,
+    model: &Model,
     scan: &Scan,
     lungs: Option<&Volume<u8>>,
     options: &PredictOptions,
+    run: &Run<'_>,
     bar: &ProgressBar,
 ) -> Outcome<Prediction> {
-    let at = |e: multirnet_infer::Error| Failure::input(format!("{}: {e}", scan.source.path));
-    let name = bar.prefix();
-    predictor
-        .predict(
-            &scan.volume,
-            lungs,
-            scan.source.clone(),
-            options,
-            &mut |stage| match stage {
-                // Nothing may ask the bar while it is suspended: it holds its own lock.
-                Stage::Plan(plan) if !name.is_empty() => {
-                    bar.suspend(|| eprintln!("{name}: {plan}"));
-                }
-                Stage::Windows { done, total } => {
-                    bar.set_message(format!("window {done} of {total}"))
-                }
-                other => bar.set_message(other.name()),
-            },
-        )
-        .map_err(at)
+    if run.context.verbose > 0 {
+        let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
+        bar.suspend(|| output::say(&format!("{}: {plan}", bar.prefix())));
+    }
+    let show = &mut |progress: Progress| {
+        let stage = match progress.stage {
+            Stage::Windows { done, total } => format!("window {done} of {total}"),
+            other => other.name().to_owned(),
+        };
+        bar.set_message(format!("{:.0} %, {stage}", 100.0 * progress.fraction));
+    };
+    Ok(multirnet::analyse(
+        model, scan, lungs, options, &run.stop, show,
+    )?)
 }
 
-/// Writes a scan's results to `out`, all or none; the files are made side by side.
-pub fn write(scan: &Volume<f32>, prediction: &Prediction, name: &str, out: &Path) -> Outcome {
-    let start = Instant::now();
-    let staged = StagedFolder::new(out)?;
-    let maps = &prediction.maps;
-    let heatmap = || match &maps.heatmap {
-        Some(heatmap) => volume(&staged, "heatmap.nii.gz", heatmap),
-        None => Ok(()),
-    };
-    let pages = || -> Outcome {
-        let overview = overview_png(&Overview { scan, prediction })
-            .map_err(|e| Failure::new(Exit::Internal, format!("{name}: {e}")))?;
-        staged.write(
-            "finding.json",
-            output::to_json(&prediction.finding)?.as_bytes(),
-        )?;
-        staged.write("overview.png", &overview)?;
-        let page = finding_page(name, &prediction.finding, &overview);
-        Ok(staged.write("report.html", page.as_bytes())?)
-    };
-    let masks = || -> Outcome {
-        volume(&staged, "lungs.nii.gz", &maps.lungs)?;
-        volume(&staged, "lesions.nii.gz", &maps.lesions)
-    };
-    let probability = || volume(&staged, "probability.nii.gz", &maps.probability);
-    // Drawing keeps one thread busy, and the others take it from the volumes.
-    let (drawn, (heat, rest)) = rayon::join(pages, || {
-        rayon::join(heatmap, || rayon::join(probability, masks))
-    });
-    drawn.and(heat).and(rest.0).and(rest.1)?;
-    staged.publish()?;
-    tracing::info!("{name}: written in {:.2} s", start.elapsed().as_secs_f64());
-    Ok(())
-}
-
-fn volume(staged: &StagedFolder, name: &str, volume: &impl Planes) -> Outcome {
-    io::write_nifti(&staged.path(name), volume).map_err(Failure::output)
+/// What work on scans needs to know of the program's run.
+pub struct Run<'a> {
+    /// The global arguments.
+    pub context: &'a Context,
+    /// Raised by Ctrl-C.
+    pub stop: StopToken,
 }
 
 /// One line of the table at the end.
@@ -265,33 +218,4 @@ pub fn table(rows: &[Row]) -> String {
         };
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_options_file_changes_what_it_names_and_nothing_else() {
-        let mut own = PredictOptions {
-            threshold: 0.35,
-            ..PredictOptions::default()
-        };
-        own.prepare.spacing_mm = [4.0, 3.0, 3.0];
-        own.prepare.global_shape = [32, 64, 64];
-        let found = overlaid(&own, "batch = 2\n[prepare]\nglobal_shape = [16, 48, 48]\n").unwrap();
-        let mut expected = own.clone();
-        expected.batch = 2;
-        expected.prepare.global_shape = [16, 48, 48];
-        assert_eq!(format!("{found:?}"), format!("{expected:?}"));
-        assert_eq!(
-            format!("{:?}", overlaid(&own, "").unwrap()),
-            format!("{own:?}")
-        );
-        let error = overlaid(&own, "\nbatches = 2\n").unwrap_err();
-        assert!(
-            error.contains("line 2") && error.contains("batches"),
-            "{error}"
-        );
-    }
 }

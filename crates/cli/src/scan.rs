@@ -1,9 +1,7 @@
 //! Reading a scan of any supported format.
 
-use crate::failure::{Failure, Outcome};
-use multirnet_dicom::{ReadOptions, SeriesInfo};
-use multirnet_infer::Source;
-use multirnet_volume::{Volume, io};
+use crate::failure::Outcome;
+use multirnet::{ReadOptions, Scan, open_scan};
 use std::path::{Path, PathBuf};
 
 /// How scans are read.
@@ -19,79 +17,19 @@ pub struct ReadArguments {
     pub allow_irregular: bool,
 }
 
-/// A scan in memory.
-pub struct Scan {
-    /// CT in HU on its own grid.
-    pub volume: Volume<f32>,
-    /// Where it came from (without the content's digest, which the predictor adds).
-    pub source: Source,
-    /// Every DICOM series that was found there.
-    pub series: Vec<SeriesInfo>,
-}
-
-impl Scan {
-    /// A scan that was made and not read; `name` says what it is.
-    pub fn in_memory(name: String, volume: Volume<f32>) -> Self {
-        let source = Source {
-            path: name,
-            format: "memory".into(),
-            ..Source::default()
-        };
-        Self {
-            volume,
-            source,
-            series: vec![],
+impl ReadArguments {
+    /// The options of the readers.
+    pub fn options(&self) -> ReadOptions {
+        ReadOptions {
+            series: self.series.clone(),
+            allow_irregular: self.allow_irregular,
         }
     }
-}
 
-/// Reads a DICOM folder, file or zip, NIfTI, NRRD or MetaImage.
-pub fn read(path: &Path, arguments: &ReadArguments) -> Outcome<Scan> {
-    let mut source = Source {
-        path: path.display().to_string(),
-        ..Source::default()
-    };
-    if !path.exists() {
-        return Err(Failure::input(format!(
-            "{}: there is no such file or folder (check the path)",
-            path.display()
-        )));
+    /// Reads a DICOM folder, file or zip, NIfTI, NRRD or MetaImage.
+    pub fn open(&self, path: &Path) -> Outcome<Scan> {
+        Ok(open_scan(path, &self.options())?)
     }
-    if let Some(format) = io::Format::from_path(path).filter(|_| path.is_file()) {
-        source.format = match format {
-            io::Format::Nifti => "nifti",
-            io::Format::Nrrd => "nrrd",
-            io::Format::MetaImage => "metaimage",
-            _ => "other",
-        }
-        .into();
-        let volume = io::read(path).map_err(Failure::input)?;
-        return Ok(Scan {
-            volume,
-            source,
-            series: vec![],
-        });
-    }
-    let options = ReadOptions {
-        series: arguments.series.clone(),
-        allow_irregular: arguments.allow_irregular,
-    };
-    let scan = multirnet_dicom::read(path, &options).map_err(Failure::input)?;
-    source.format = "dicom".into();
-    source.series_uid = Some(scan.series.uid.clone());
-    source.warnings = scan.warnings;
-    Ok(Scan {
-        volume: scan.volume,
-        source,
-        series: scan.listing,
-    })
-}
-
-/// Reads a scan for the libraries that take a reader.
-pub fn read_volume(path: &Path) -> Result<Volume<f32>, String> {
-    read(path, &ReadArguments::default())
-        .map(|s| s.volume)
-        .map_err(|f| f.to_string())
 }
 
 /// A name for a scan's results, from its file or folder name.
@@ -144,17 +82,5 @@ mod tests {
     fn names_are_short_and_distinct() {
         let paths = ["/a/x.nii.gz", "/b/x.nii", "/c/Y.NRRD", "/"].map(PathBuf::from);
         assert_eq!(names(&paths), ["x", "x-2", "Y", "scan"]);
-    }
-
-    #[test]
-    fn a_missing_scan_is_named() {
-        let Err(failure) = read(Path::new("/no/such/scan.nii"), &ReadArguments::default()) else {
-            panic!("read a scan that is not there")
-        };
-        assert!(
-            failure
-                .to_string()
-                .starts_with("/no/such/scan.nii: there is no such")
-        );
     }
 }

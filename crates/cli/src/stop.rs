@@ -1,19 +1,50 @@
 //! Ctrl-C stops long work in an orderly way.
 
 use crate::failure::{Exit, Failure, Outcome};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::output::say;
+use multirnet_base::{StopToken, files};
+use std::time::Duration;
 
-/// A flag that the first Ctrl-C raises; a second one ends the program.
-pub fn flag() -> Outcome<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
+/// How long work without anything to save may go on after Ctrl-C.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// A token that the first Ctrl-C raises, for work that saves what it has; a second one ends the
+/// program at once.
+pub fn saving() -> Outcome<StopToken> {
+    watch(
+        "stopping after this step and saving (press Ctrl-C again to end at once)",
+        false,
+    )
+}
+
+/// A token that the first Ctrl-C raises, for work that has nothing to save: if it has not ended soon
+/// after, the program removes what is half written and ends.
+pub fn ending() -> Outcome<StopToken> {
+    watch("stopping", true)
+}
+
+fn watch(message: &'static str, soon: bool) -> Outcome<StopToken> {
+    let stop = StopToken::new();
     let raised = stop.clone();
     ctrlc::set_handler(move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Stopped as i32);
+        if raised.is_raised() {
+            end();
         }
-        eprintln!("\nstopping after this step and saving (press Ctrl-C again to end at once)");
+        raised.raise();
+        say(&format!("\n{message}"));
+        if soon {
+            std::thread::spawn(|| {
+                std::thread::sleep(PATIENCE);
+                eprintln!("multirnet: {}", Failure::stopped());
+                end();
+            });
+        }
     })
     .map_err(|e| Failure::new(Exit::Internal, format!("cannot watch for Ctrl-C: {e}")))?;
     Ok(stop)
+}
+
+fn end() -> ! {
+    files::remove_unfinished();
+    std::process::exit(Exit::Stopped as i32)
 }

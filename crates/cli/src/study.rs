@@ -1,25 +1,14 @@
 //! What `compare`, `ablate` and `report` share.
 
-use crate::commands::train::Progress;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::context::Context;
+use crate::failure::{Outcome, study_failure};
 use crate::model::DeviceArguments;
-use crate::{Context, output, scan};
+use crate::output;
+use crate::training_progress::TrainingProgress;
 use indicatif::{ProgressBar, ProgressStyle};
-use multirnet_infer::DeviceChoice;
-use multirnet_study::{CohortConfig, ErrorKind, Event, Folder, Options, Results, StudyConfig};
+use multirnet::{DeviceChoice, read_volume};
+use multirnet_study::{CohortConfig, Event, Folder, Options, Results, StudyConfig};
 use std::path::{Path, PathBuf};
-
-/// A study's error with its exit code.
-pub fn study_failure(error: multirnet_study::Error) -> Failure {
-    let exit = match error.kind() {
-        ErrorKind::Interrupted => Exit::Stopped,
-        ErrorKind::Figure => Exit::Internal,
-        ErrorKind::Write => Exit::Output,
-        ErrorKind::Diverged => Exit::Diverged,
-        _ => Exit::Input,
-    };
-    Failure::new(exit, error)
-}
 
 /// Arguments of a study that is run.
 #[derive(clap::Args)]
@@ -61,17 +50,16 @@ impl StudyArguments {
 
 /// Runs a study and writes its tables.
 pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder, Results)> {
-    let device = arguments.device.open()?;
-    let stop = crate::stop::flag()?;
+    arguments.device.open()?;
+    let stop = crate::stop::saving()?;
     let mut shown = Shown::new(&arguments.out);
     let mut options = Options {
-        read: &scan::read_volume,
-        device,
-        models: &crate::model::catalogue(),
-        on_cpu: arguments.device.device == DeviceChoice::Cpu,
+        read: &read_volume,
+        device: arguments.device.device,
+        models: &multirnet::models(),
         progress: &mut |event| shown.event(&event),
     };
-    let results = multirnet_study::run(config, &arguments.out, &mut options, &stop);
+    let results = multirnet_study::run(config, &arguments.out, &mut options, stop.flag());
     shown.finish();
     let results = results.map_err(study_failure)?;
     let (folder, _) = Folder::existing(&arguments.out).map_err(study_failure)?;
@@ -80,16 +68,16 @@ pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder,
 }
 
 /// Prints what a study came to (its tables, or everything as JSON) and draws its report.
-pub fn finish(arguments: &StudyArguments, context: Context, results: &Results) -> Outcome {
+pub fn finish(arguments: &StudyArguments, context: Context, results: Results) -> Outcome {
     output::print(&if context.json {
-        output::to_json(results)?
+        output::to_json(&results)?
     } else {
-        multirnet_study::tables_text(results)
+        multirnet_study::tables_text(&results)
     })?;
     if arguments.no_figures {
         return Ok(());
     }
-    let page = report(&arguments.out)?;
+    let page = report(&arguments.out, arguments.device.device, Some(results))?;
     if context.json {
         return Ok(());
     }
@@ -97,9 +85,9 @@ pub fn finish(arguments: &StudyArguments, context: Context, results: &Results) -
 }
 
 /// Draws the report of a study that is done.
-pub fn report(root: &Path) -> Outcome<PathBuf> {
+pub fn report(root: &Path, device: DeviceChoice, results: Option<Results>) -> Outcome<PathBuf> {
     let bar = ProgressBar::new_spinner();
-    let page = multirnet_study::figures::report(root, &scan::read_volume, &mut |what| {
+    let page = multirnet_study::figures::report(root, &read_volume, device, results, &mut |what| {
         bar.set_message(what.to_owned());
         bar.tick();
     })
@@ -111,7 +99,7 @@ pub fn report(root: &Path) -> Outcome<PathBuf> {
 /// What the terminal shows of a study.
 struct Shown {
     out: PathBuf,
-    training: Option<Progress>,
+    training: Option<TrainingProgress>,
     bar: ProgressBar,
 }
 
@@ -154,7 +142,7 @@ impl Shown {
                 self.bar
                     .suspend(|| eprintln!("training {system}, {division}"));
                 let run = self.out.join("runs").join(system).join(division);
-                self.training = Some(Progress::new(&run));
+                self.training = Some(TrainingProgress::new(&run));
             }
             Event::Train(event) => {
                 if let Some(training) = &mut self.training {

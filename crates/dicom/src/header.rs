@@ -1,5 +1,8 @@
 //! What one DICOM file says about itself, without its pixels.
 
+use crate::codec::is_always_lossy;
+use crate::guard::guard;
+use crate::layout::Layout;
 use crate::stream::{Container, PixelElement};
 use crate::{Error, ErrorKind, Result};
 use dicom_dictionary_std::tags;
@@ -9,20 +12,6 @@ use multirnet_base::digest::sha256;
 
 /// Frames in one file, at most.
 const MAX_FRAMES: usize = 100_000;
-
-/// How the stored values are laid out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub rows: usize,
-    pub columns: usize,
-    pub samples: usize,
-    pub allocated: u32,
-    pub stored: u32,
-    pub high: u32,
-    pub signed: bool,
-    /// Stored values that mean "no data", inclusive.
-    pub padding: Option<(i32, i32)>,
-}
 
 /// Where one frame lies and how its values become Hounsfield units.
 #[derive(Debug, Clone, PartialEq)]
@@ -119,7 +108,7 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
         (false, _) => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
     };
     let bytes = &container.dataset[..container.header_end];
-    let parsed = crate::guard(|| InMemDicomObject::read_dataset_with_ts(bytes, &syntax))
+    let parsed = guard(|| InMemDicomObject::read_dataset_with_ts(bytes, &syntax))
         .and_then(|r| {
             r.map_err(|e| Error::new(ErrorKind::Malformed, format!("the header is damaged: {e}")))
         })
@@ -159,8 +148,7 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
         modality: r.text(tags::MODALITY).to_ascii_uppercase(),
         image_type,
         patient: pseudonym(&r.text(tags::PATIENT_ID)),
-        lossy: r.text(tags::LOSSY_IMAGE_COMPRESSION) == "01"
-            || crate::codec::is_always_lossy(&container.syntax),
+        lossy: r.text(tags::LOSSY_IMAGE_COMPRESSION) == "01" || is_always_lossy(&container.syntax),
         syntax: container.syntax.clone(),
         rescale_assumed,
         rescale_type: r.text(tags::RESCALE_TYPE).to_ascii_uppercase(),

@@ -1,10 +1,12 @@
 //! Stored values to Hounsfield units, for all slices of a stack in parallel.
 
-use crate::header::{Header, Layout};
+use crate::header::Header;
+use crate::layout::Layout;
+use crate::limits::{AIR_HU, check_voxels};
 use crate::source::{Collection, MAX_FILE_BYTES};
 use crate::stack::Stack;
 use crate::stream::Container;
-use crate::{AIR_HU, Result, codec};
+use crate::{Result, codec};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +29,7 @@ pub(crate) fn decode(
     stack: &Stack,
 ) -> Result<Decoded> {
     let size = stack.slices[0].rows * stack.slices[0].columns;
-    crate::check_voxels([
+    check_voxels([
         stack.slices.len(),
         stack.slices[0].rows,
         stack.slices[0].columns,

@@ -2,12 +2,13 @@
 
 use crate::error::counted;
 use crate::header::{self, Header};
+use crate::limits::{AIR_HU, MIN_SLICES};
 use crate::repair::Plan;
 use crate::series::{self, Series, SeriesInfo};
 use crate::source::{Collection, MAX_FILE_BYTES};
 use crate::stack;
 use crate::stream::Container;
-use crate::{AIR_HU, Error, ErrorKind, MIN_SLICES, ReadOptions, Result, Scan, codec, pixels};
+use crate::{Error, ErrorKind, ReadOptions, Result, Scan, codec, pixels};
 use multirnet_base::error::name_some;
 use multirnet_volume::Volume;
 use rayon::prelude::*;

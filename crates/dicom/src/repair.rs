@@ -1,7 +1,7 @@
 //! Irregular stacks on a regular grid: linear interpolation along the normal, and in the plane
 //! where slices are shifted sideways.
 
-use crate::AIR_HU;
+use crate::limits::{AIR_HU, check_voxels};
 use crate::stack::Stack;
 use crate::{Error, ErrorKind, Result};
 use multirnet_volume::Geometry;
@@ -47,7 +47,7 @@ impl Plan {
             }
         }
         let shape = [planes, size[0], size[1]];
-        crate::check_voxels(shape)?;
+        check_voxels(shape)?;
         let [_, column, row] = stack.axes;
         let origin = std::array::from_fn(|k| {
             slice.position[k] + start[0] * sy * column[k] + start[1] * sx * row[k]

@@ -1,8 +1,9 @@
 //! Series: grouped, described, and one of them chosen.
 
 use crate::header::Header;
+use crate::limits::MIN_SLICES;
 use crate::stack::{self, Slice};
-use crate::{Error, ErrorKind, MIN_SLICES, Result};
+use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Slices in space: sorted along their normal, and checked to make up one regular grid.
 
 use crate::error::counted;
+use crate::limits::MIN_SLICES;
 use crate::{Error, ErrorKind, Result};
 
 /// Slices nearer to each other than this lie at the same place.
@@ -131,7 +132,7 @@ pub(crate) fn arrange(slices: &[Slice], allow: bool) -> Result<Stack> {
         allow,
         warnings: Vec::new(),
     };
-    if slices.len() < crate::MIN_SLICES {
+    if slices.len() < MIN_SLICES {
         return Err(too_few(slices.len()).files(names(slices)));
     }
     let mut groups = groups(slices);
@@ -161,7 +162,7 @@ pub(crate) fn arrange(slices: &[Slice], allow: bool) -> Result<Stack> {
             .then_with(|| a.name.cmp(&b.name))
     });
     let slices = drop_duplicates(slices, axes[0], &mut judge)?;
-    if slices.len() < crate::MIN_SLICES {
+    if slices.len() < MIN_SLICES {
         return Err(too_few(slices.len()).files(names(&slices)));
     }
 
@@ -186,7 +187,7 @@ pub(crate) fn too_few(count: usize) -> Error {
         format!(
             "{}, at least {} are needed",
             counted(count, "slice makes no volume", "slices make no volume"),
-            crate::MIN_SLICES
+            MIN_SLICES
         ),
     )
     .hint("give the folder that holds the whole series")

@@ -3,7 +3,9 @@
 //! Without a model, untrained weights of a preset (default `small`) stand in: times are real,
 //! findings are not.
 
-use multirnet_infer::{BurnNetwork, DeviceChoice, ModelCard, Pipeline, Predictor, Source, Stage};
+use multirnet_base::StopToken;
+use multirnet_finding::ScanSource;
+use multirnet_infer::{BurnNetwork, DeviceChoice, Model, ModelCard, Pipeline};
 use multirnet_nn::MultiRNetConfig;
 use std::path::Path;
 
@@ -16,24 +18,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let device = DeviceChoice::Cpu.open()?;
             let network = BurnNetwork::new(config.init(&device), device)?;
             let card = ModelCard::unknown(model);
-            Predictor::with_network(Box::new(network), card, String::new())
+            Model::with_network(Box::new(network), card, String::new())
         }
-        None => Predictor::load(Path::new(model), DeviceChoice::Cpu)?,
+        None => Model::load(Path::new(model), DeviceChoice::Cpu)?,
     };
     let mut options = predictor.options();
     if let Some(name) = arguments.get(1) {
         options.pipeline = name.parse::<Pipeline>()?;
     }
     let scan = multirnet_volume::io::read(Path::new(path))?;
-    let source = Source {
+    let source = ScanSource {
         path: path.clone(),
-        ..Source::default()
+        ..ScanSource::default()
     };
-    let prediction = predictor.predict(&scan, None, source, &options, &mut |stage| {
-        if let Stage::Plan(plan) = stage {
-            println!("{plan}");
-        }
-    })?;
+    println!("{}", predictor.plan(scan.geometry(), false, &options));
+    let prediction = predictor.analyse(
+        &scan,
+        None,
+        source,
+        &options,
+        &StopToken::new(),
+        &mut |_| {},
+    )?;
     let finding = prediction.finding;
     let total: f64 = finding.timings.iter().map(|t| t.seconds).sum();
     for t in &finding.timings {

@@ -1,7 +1,7 @@
 //! Models by name.
 
-use crate::model::read_file;
-use crate::{DeviceChoice, Error, ErrorKind, ModelCard, Predictor, Result};
+use crate::card::read_file;
+use crate::{DeviceChoice, Error, ErrorKind, Model, ModelCard, Result};
 use multirnet_base::digest::sha256;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -61,11 +61,11 @@ impl ModelSource {
     /// Loads the model.
     ///
     /// # Errors
-    /// As [`Predictor::load`].
-    pub fn load(&self, device: DeviceChoice) -> Result<Predictor> {
+    /// As [`Model::load`].
+    pub fn load(&self, device: DeviceChoice) -> Result<Model> {
         match self {
-            Self::Embedded(model) => Predictor::from_bytes(model.name, model.bytes, device),
-            Self::File(path) => Predictor::load(path, device),
+            Self::Embedded(model) => Model::from_bytes(model.name, model.bytes, device),
+            Self::File(path) => Model::load(path, device),
         }
     }
 }

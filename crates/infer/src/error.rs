@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Memory,
     /// The device that was asked for cannot be used.
     Device,
+    /// The caller asked to end early.
+    Interrupted,
 }
 
 multirnet_base::error_type!(ErrorKind, read = Io, config = Options);
@@ -30,6 +32,25 @@ impl From<multirnet_volume::Error> for Error {
 
 impl From<multirnet_anatomy::Error> for Error {
     fn from(cause: multirnet_anatomy::Error) -> Self {
+        match cause.kind() {
+            multirnet_anatomy::ErrorKind::Interrupted => Self::interrupted(),
+            _ => Self::caused(ErrorKind::Scan, cause),
+        }
+    }
+}
+
+impl Error {
+    /// The caller asked to end early.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(
+            ErrorKind::Interrupted,
+            "stopped before the analysis was done",
+        )
+    }
+}
+
+impl From<multirnet_finding::Error> for Error {
+    fn from(cause: multirnet_finding::Error) -> Self {
         Self::caused(ErrorKind::Scan, cause)
     }
 }

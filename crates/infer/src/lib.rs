@@ -1,5 +1,5 @@
-//! Scan in, finding out: a [`Predictor`] holds a model and turns a scan into a [`Prediction`], a
-//! [`Finding`] with its [`Maps`].
+//! Scan in, finding out: a [`Model`] holds a model and turns a scan into a [`Prediction`](multirnet_finding::Prediction), a
+//! [`Finding`](multirnet_finding::Finding) with its [`Maps`](multirnet_finding::Maps).
 //!
 //! Two views of a scan go through the network: the *global* view (the lung box in one coarse
 //! window) and *fine* windows at the working spacing. [`Pipeline`] says which are used and how
@@ -23,47 +23,46 @@
 //! Everything here is a choice of this project: the paper does not say how a scan is taken apart
 //! and put together again.
 
+mod card;
 mod catalogue;
 mod consolidation;
-mod digest;
 mod engine;
 mod error;
-mod finding;
-mod grid;
 mod memory;
 mod model;
 mod network;
+mod network_choice;
 mod options;
 mod pipeline;
-mod predictor;
-mod restore;
+mod run;
 mod scoring;
+mod stage;
 mod stitch;
 mod system;
 #[cfg(test)]
 mod testing;
+mod tile;
 mod tiles;
+mod window_batch;
 mod windows;
 
+pub use card::{CardScore, ModelCard, ModelInput};
 pub use catalogue::{
     Catalogue, CatalogueEntry, EmbeddedModel, MODEL_FILE, MODELS_VARIABLE, ModelFacts, ModelSource,
 };
-pub use digest::content_sha256;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
-pub use finding::{
-    Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,
-};
 pub use memory::{MemoryPhase, MemoryPlan};
-pub use model::{CardScore, ModelCard, ModelInput, ScoredOn};
+pub use model::Model;
 pub use multirnet_kernels::Precision;
 pub use multirnet_nn::DeviceChoice;
 pub use network::{Block, BurnNetwork, Cams, Network, TileOutput, WindowOutput};
+pub use network_choice::{load_network, untrained_network};
 pub use options::{Pipeline, PredictOptions};
-pub use predictor::{Predictor, Stage, network_of};
-pub use restore::NativeMap;
-pub use scoring::{ScanAnswer, answer};
+pub use scoring::{ScanOutput, run_prepared};
+pub use stage::{Progress, Stage};
 pub use stitch::Stitcher;
 pub use system::SystemNetwork;
-pub use tiles::Tile;
+pub use tile::Tile;
+pub use window_batch::WindowBatch;
 pub use windows::plan_windows;

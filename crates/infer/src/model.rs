@@ -1,261 +1,309 @@
-//! Packaged models: a weights file with a card that says what it is.
+//! A model: scan in, finding out.
 
-use crate::{Error, ErrorKind, Result};
-use multirnet_anatomy::PrepareConfig;
-use safetensors::SafeTensors;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use crate::card::read_file;
+use crate::network_choice::network_for;
+use crate::run::run;
+use crate::stage::{Progress, Stage, Watch};
+use crate::{
+    DeviceChoice, Error, ErrorKind, MemoryPlan, ModelCard, ModelInput, Network, PredictOptions,
+    Result,
+};
+use multirnet_anatomy::{Prepared, Step, prepare_watched};
+use multirnet_base::StopToken;
+use multirnet_base::digest::sha256;
+use multirnet_finding::{
+    Finding, LesionKind, Maps, NOTICE, Prediction, Provenance, SCHEMA, ScanSource, involvement,
+    kind_involvement,
+};
+use multirnet_nn::System;
+use multirnet_volume::{Geometry, Volume, content_sha256_unless};
 use std::path::Path;
+use std::time::Instant;
 
-/// Key of the card in the weights file's metadata.
-const KEY: &str = "multirnet.card";
-
-/// What a model is, for provenance. It travels in the weights file's metadata.
+/// A model, loaded once, that analyses scans.
 ///
-/// Fields that a card does not have are absent, so that cards of older versions are read. Others
-/// are ignored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelCard {
-    /// Its name.
-    pub name: String,
-    /// What it has been trained on, in a sentence.
-    pub trained_on: String,
-    /// Version of the program that trained it.
-    pub version: String,
-    /// The views it has been trained with; absent when not recorded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub input: Option<ModelInput>,
-    /// Probability from which on a voxel is lesion, between 0 and 1, both excluded. It is chosen on
-    /// validation data; absent: the program's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f32>,
-    /// On which scans weights and threshold were chosen, in a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub validation: Option<String>,
-    /// What the weights may be used for: an SPDX expression or a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub licence: Option<String>,
-    /// Who made the data that the model has been trained on, and under which licence: a sentence
-    /// for each source, as its licence asks for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub attribution: Vec<String>,
-    /// How well the model does, and on what.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub scores: Vec<CardScore>,
+/// It is `Send + Sync`: several threads may call [`Model::analyse`] at the same time. They
+/// share the processor, so this pays for the reading of files more than for the network.
+pub struct Model {
+    network: Box<dyn Network>,
+    card: ModelCard,
+    digest: String,
 }
 
-/// A score in a [`ModelCard`], with what it takes to judge it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CardScore {
-    /// Which scans of which patients.
-    pub on: String,
-    /// Number of scans.
-    pub cases: usize,
-    /// What they show.
-    pub kind: ScoredOn,
-    /// What the model had seen of them in training, or when weights or threshold were chosen.
-    pub seen: String,
-    /// What the value is, with its unit, such as `mean volume Dice, %`.
-    pub metric: String,
-    /// The value.
-    pub value: f64,
-    /// Its 95 % confidence interval.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<[f64; 2]>,
-}
-
-/// What the scans behind a [`CardScore`] show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ScoredOn {
-    /// Scans drawn by a program.
-    #[serde(rename = "phantoms")]
-    Phantoms,
-    /// Drawn lesions in real scans of lungs without lesions.
-    #[serde(rename = "implanted lesions")]
-    ImplantedLesions,
-    /// Real scans with real lesions.
-    #[serde(rename = "patients")]
-    Patients,
-}
-
-impl ScoredOn {
-    /// The name in cards, which is plain English.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Phantoms => "phantoms",
-            Self::ImplantedLesions => "implanted lesions",
-            Self::Patients => "patients",
-        }
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model")
+            .field("card", &self.card)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
-/// The part of the preparation that decides what a network sees.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ModelInput {
-    /// Values scaled to 0 and 1.
-    pub window_hu: [f64; 2],
-    /// Spacing of the local view `(z, y, x)` in millimetres.
-    pub spacing_mm: [f64; 3],
-    /// Room left around the lungs in millimetres.
-    pub margin_mm: f64,
-    /// Shape of the global view `(z, y, x)`.
-    pub global_shape: [usize; 3],
-}
-
-impl From<&PrepareConfig> for ModelInput {
-    fn from(config: &PrepareConfig) -> Self {
-        Self {
-            window_hu: config.window_hu,
-            spacing_mm: config.spacing_mm,
-            margin_mm: config.margin_mm,
-            global_shape: config.global_shape,
-        }
-    }
-}
-
-impl ModelInput {
-    /// `config` with these fields replaced.
-    pub fn apply(&self, config: PrepareConfig) -> PrepareConfig {
-        PrepareConfig {
-            window_hu: self.window_hu,
-            spacing_mm: self.spacing_mm,
-            margin_mm: self.margin_mm,
-            global_shape: self.global_shape,
-            ..config
-        }
-    }
-}
-
-impl ModelCard {
-    /// The card of weights that carry none.
-    pub fn unknown(name: &str) -> Self {
-        let stem = Path::new(name).file_stem().unwrap_or_default();
-        Self {
-            name: stem.to_string_lossy().into_owned(),
-            trained_on: "Not recorded: the weights file carries no model card.".to_owned(),
-            version: String::new(),
-            input: None,
-            threshold: None,
-            validation: None,
-            licence: None,
-            attribution: Vec::new(),
-            scores: Vec::new(),
-        }
-    }
-
-    /// Checks every field's range.
+impl Model {
+    /// Loads a packaged model or a bare weights file.
     ///
     /// # Errors
-    /// `Model` that names the field, its value and the allowed range.
-    pub fn check(&self) -> Result<()> {
-        let bad = |reason: String, allowed: &str| {
-            Err(Error::new(ErrorKind::Model, reason).hint(format!("allowed: {allowed}")))
-        };
-        if let Some(t) = self.threshold.filter(|t| !(*t > 0.0 && *t < 1.0)) {
-            return bad(
-                format!("its model card has threshold = {t}"),
-                "between 0 and 1, both excluded",
-            );
+    /// `Io` if the file cannot be read, `Model` if it is corrupt or no model, `Device` if the
+    /// device cannot be used.
+    pub fn load(path: &Path, device: DeviceChoice) -> Result<Self> {
+        Self::from_bytes(&path.display().to_string(), &read_file(path)?, device)
+    }
+
+    /// Loads a model from a file's bytes; `name` is for messages and the name of a model that
+    /// carries no card.
+    ///
+    /// # Errors
+    /// `Model` if the bytes are corrupt or no model, `Device` if the device cannot be used.
+    pub fn from_bytes(name: &str, bytes: &[u8], device: DeviceChoice) -> Result<Self> {
+        let digest = sha256(bytes);
+        let on_cpu = device == DeviceChoice::Cpu;
+        let device = device
+            .open()
+            .map_err(|e| Error::caused(ErrorKind::Device, e))?;
+        // First, because it explains best what is wrong with a file.
+        let system: System = multirnet_nn::weights::from_bytes(name, bytes, &device)
+            .map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let card = ModelCard::read(name, bytes)?.unwrap_or_else(|| ModelCard::unknown(name));
+        let at = |e: Error| e.at(Path::new(name));
+        let network = network_for(system, device, on_cpu).map_err(at)?;
+        if !(network.segments() && network.classifies()) {
+            return Err(Error::new(
+                ErrorKind::Model,
+                "the model does not both segment and classify, so it cannot make a finding",
+            )
+            .hint("use a model that does both; `multirnet compare` scores the others")
+            .at(Path::new(name)));
         }
-        for score in &self.scores {
-            let [low, high] = score.interval.unwrap_or([score.value; 2]);
-            let numbers = [score.value, low, high];
-            if numbers.iter().any(|v| !v.is_finite())
-                || !(low <= score.value && score.value <= high)
-            {
-                return bad(
-                    format!(
-                        "its model card has {} = {} with the interval {low} to {high}",
-                        score.metric, score.value
-                    ),
-                    "finite numbers, the value within its interval",
-                );
+        Ok(Self::with_network(network, card, digest))
+    }
+
+    /// Any network as a model, for tests and other engines; `digest` identifies its weights.
+    pub fn with_network(network: Box<dyn Network>, card: ModelCard, digest: String) -> Self {
+        Self {
+            network,
+            card,
+            digest,
+        }
+    }
+
+    /// Chooses the precision of the network's products.
+    ///
+    /// # Errors
+    /// As [`Network::set_precision`].
+    pub fn with_precision(mut self, precision: multirnet_kernels::Precision) -> Result<Self> {
+        self.network.set_precision(precision)?;
+        Ok(self)
+    }
+
+    /// What the model is.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// SHA-256 of the model file, hexadecimal.
+    pub fn model_digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// The network's configuration.
+    pub fn config(&self) -> serde_json::Value {
+        self.network.describe()
+    }
+
+    /// How many kinds of lesion the model tells apart: 1, or 2 for ground glass and consolidation.
+    pub fn lesion_channels(&self) -> usize {
+        self.network.lesion_channels()
+    }
+
+    /// The default options with the views that the model has been trained with, and the threshold
+    /// that was chosen for it.
+    pub fn options(&self) -> PredictOptions {
+        let mut options = PredictOptions::default();
+        if let Some(threshold) = self.card.threshold {
+            options.threshold = threshold;
+        }
+        if let Some(input) = &self.card.input {
+            options.prepare = input.apply(options.prepare);
+        }
+        options
+    }
+
+    /// The memory that a prediction would take at most.
+    pub fn plan(&self, scan: &Geometry, lungs_given: bool, options: &PredictOptions) -> MemoryPlan {
+        MemoryPlan::new(scan, lungs_given, self.network.as_ref(), options)
+    }
+
+    /// Analyses a scan. `lungs`, if given, replaces the segmentation of the lungs (1 right,
+    /// 2 left, on the scan's grid). `source` says where the scan came from; its digests are
+    /// computed here when it has none. `progress` is told of every stage. `stop` is looked at before
+    /// each part of each stage; when it is raised, nothing is left behind.
+    ///
+    /// # Errors
+    /// `Options` for a field out of range, `Memory` for a plan over its limit, `Scan` for what
+    /// the input gate refuses, `Model` for a network that gives values that are no numbers,
+    /// `Interrupted` if `stop` was raised.
+    pub fn analyse(
+        &self,
+        scan: &Volume<f32>,
+        lungs: Option<&Volume<u8>>,
+        mut source: ScanSource,
+        options: &PredictOptions,
+        stop: &StopToken,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Prediction> {
+        options.validate()?;
+        let network = self.network.as_ref();
+        let (plan, room) =
+            MemoryPlan::with_room(scan.geometry(), lungs.is_some(), network, options);
+        plan.check()?;
+        let mut watch = Watch::new(progress, stop);
+        watch.tell(Stage::Hash);
+        let prepared = std::thread::scope(|scope| {
+            // The digests are for the record only, so that they are computed beside the rest.
+            let digests = scope.spawn(|| digests(scan, lungs, &mut source, stop));
+            let prepared = prepare_timed(scan, lungs, options, &mut watch);
+            match digests.join() {
+                Ok(seconds) => watch.note_first(Stage::Hash, seconds),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
+            prepared
+        })?;
+        let found = run(
+            network,
+            scan.geometry(),
+            &prepared,
+            options,
+            &room,
+            &mut watch,
+        )?;
+
+        let mut warnings = source.warnings.clone();
+        warnings.extend(prepared.report.warnings.iter().cloned());
+        warnings.extend(self.input_warning(options));
+        warnings.extend(found.warnings);
+        let probabilities = found.probabilities;
+        let top = probabilities.top();
+        let best = probabilities.of_class(top);
+        if best < 0.5 {
+            warnings.push(format!(
+                "The most probable class, {top}, has a probability of only {best:.2}."
+            ));
         }
-        Ok(())
+        let maps = Maps {
+            lungs: prepared.lungs,
+            lesions: found.lesions,
+            probability: found.probability,
+            heatmap: found.heatmap,
+        };
+        let (involvement, lesion_kinds) = watch.time(Stage::Measure, |_| {
+            // The block holds both lungs, and measuring it gives what measuring the scan would.
+            let block = &found.block;
+            let (lungs, lesions) = (block.cut(&maps.lungs)?, block.cut(&maps.lesions)?);
+            let kinds = if network.lesion_channels() == LesionKind::ALL.len() {
+                kind_involvement(&lungs, &lesions)?
+            } else {
+                Vec::new()
+            };
+            Ok((involvement(&lungs, &lesions)?, kinds))
+        })?;
+        let timings = watch.timings;
+        let (windows, voxels) = (found.windows, found.voxels);
+        tracing::debug!(windows, voxels, ?timings, "scan analysed");
+        Ok(Prediction {
+            finding: Finding {
+                schema: SCHEMA,
+                notice: NOTICE.to_owned(),
+                source,
+                geometry: *scan.geometry(),
+                diagnosis: top,
+                probabilities,
+                involvement,
+                lesion_kinds,
+                warnings,
+                provenance: self.provenance(options, windows, voxels)?,
+                timings,
+            },
+            maps,
+        })
     }
 
-    /// The card in a weights file, or `None` if it carries none.
-    ///
-    /// # Errors
-    /// `Model` if the file is not a safetensors file, or the card is unreadable or out of range.
-    pub fn read(name: &str, bytes: &[u8]) -> Result<Option<Self>> {
-        let bad = |reason: String| {
-            Error::new(ErrorKind::Model, reason)
-                .hint("the file is damaged or no model: copy or download it again")
-                .at(Path::new(name))
-        };
-        let (_, metadata) = SafeTensors::read_metadata(bytes)
-            .map_err(|e| bad(format!("not a complete safetensors file: {e}")))?;
-        let Some(text) = metadata.metadata().as_ref().and_then(|m| m.get(KEY)) else {
-            return Ok(None);
-        };
-        let card: Self = serde_json::from_str(text)
-            .map_err(|e| bad(format!("its model card is unreadable: {e}")))?;
-        card.check().map_err(|e| e.at(Path::new(name)))?;
-        Ok(Some(card))
+    fn input_warning(&self, options: &PredictOptions) -> Option<String> {
+        let trained = self.card.input.as_ref()?;
+        (*trained != ModelInput::from(&options.prepare)).then(|| {
+            "The scan was prepared in another way than the scans that the model has been trained \
+             with (HU window, spacing, margin or coarse shape)."
+                .to_owned()
+        })
     }
 
-    /// The weights file `bytes` (as `multirnet_nn::weights` writes it) with this card in its
-    /// metadata, in place of any other. Equal cards and weights give equal bytes.
-    ///
-    /// # Errors
-    /// `Model` if the bytes are not a safetensors file, or a field is out of range.
-    pub fn package(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
-        let bad = |e: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Model, format!("cannot be packaged: {e}"))
-                .hint("give a weights file written by `multirnet train`")
-                .at(Path::new(name))
+    fn provenance(
+        &self,
+        options: &PredictOptions,
+        windows: usize,
+        voxels: usize,
+    ) -> Result<Provenance> {
+        let json = |e: serde_json::Error| {
+            Error::new(ErrorKind::Options, format!("the options as JSON: {e}"))
         };
-        self.check().map_err(|e| e.at(Path::new(name)))?;
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| bad(&e))?;
-        let file = SafeTensors::deserialize(bytes).map_err(|e| bad(&e))?;
-        let mut entries = metadata.metadata().clone().unwrap_or_default();
-        let card = serde_json::to_string(self).map_err(|e| bad(&e))?;
-        entries.insert(KEY.to_owned(), card);
-        let bytes = safetensors::serialize(file.tensors(), Some(entries)).map_err(|e| bad(&e))?;
-        in_order(&bytes).ok_or_else(|| bad(&"its header is unreadable"))
+        let config = serde_json::to_value(options).map_err(json)?;
+        Ok(Provenance {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            model: self.card.name.clone(),
+            model_sha256: self.digest.clone(),
+            trained_on: self.card.trained_on.clone(),
+            config_sha256: sha256(&serde_json::to_vec(&config).map_err(json)?),
+            config,
+            windows,
+            voxels,
+        })
     }
 }
 
-/// The safetensors file `bytes` with its header's entries in order of their names: safetensors
-/// writes metadata in an order that changes from run to run, and the file's digest with it.
-fn in_order(bytes: &[u8]) -> Option<Vec<u8>> {
-    type Entries = BTreeMap<String, Value>;
-    let (length, rest) = bytes.split_first_chunk::<8>()?;
-    let (header, data) = rest.split_at_checked(u64::from_le_bytes(*length).try_into().ok()?)?;
-    let mut entries: Entries = serde_json::from_slice(header).ok()?;
-    if let Some(metadata) = entries.get_mut("__metadata__") {
-        let sorted: Entries = serde_json::from_value(metadata.take()).ok()?;
-        *metadata = Value::Object(sorted.into_iter().collect());
+/// Fills in the digests that `source` lacks, and gives the seconds that it took beside other stages.
+fn digests(
+    scan: &Volume<f32>,
+    lungs: Option<&Volume<u8>>,
+    source: &mut ScanSource,
+    stop: &StopToken,
+) -> f64 {
+    let start = Instant::now();
+    let stopped = || stop.is_raised();
+    // What is left empty by a stop is never seen: the analysis ends without a result.
+    if source.content_sha256.is_empty() {
+        source.content_sha256 = content_sha256_unless(scan, &stopped).unwrap_or_default();
     }
-    let mut header = serde_json::to_vec(&entries).ok()?;
-    // Tensors start at a multiple of eight bytes.
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let length = (header.len() as u64).to_le_bytes();
-    Some([&length, header.as_slice(), data].concat())
+    if source.lungs_sha256.is_none() {
+        source.lungs_sha256 = lungs.and_then(|l| content_sha256_unless(l, &stopped));
+    }
+    start.elapsed().as_secs_f64()
 }
 
-/// The bytes of a model's file.
-///
-/// # Errors
-/// `Io` if it cannot be read, `Model` if it is too large for a model.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    let io = |e: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
-            .hint("check the path and its permissions")
-            .at(path)
-    };
-    let size = std::fs::metadata(path).map_err(io)?.len();
-    if size > multirnet_nn::weights::MAX_FILE_BYTES {
-        return Err(Error::new(
-            ErrorKind::Model,
-            format!("the file has {size} bytes, too many for a model"),
-        )
-        .hint("give a weights file written by `multirnet train`")
-        .at(path));
+/// Prepares the scan; the time between one step and the next counts for the former's stage.
+fn prepare_timed(
+    scan: &Volume<f32>,
+    lungs: Option<&Volume<u8>>,
+    options: &PredictOptions,
+    watch: &mut Watch<'_>,
+) -> Result<Prepared> {
+    let stop = watch.stop();
+    let mut current: Option<(Step, Stage)> = None;
+    let mut since = Instant::now();
+    let prepared = prepare_watched(scan, lungs, &options.prepare, &mut |step| {
+        if current.is_none_or(|(s, _)| s != step) {
+            let stage = match step {
+                Step::Lungs => Stage::Lungs,
+                Step::Check | Step::Views => Stage::Prepare,
+            };
+            if let Some((_, last)) = current {
+                watch.note(last, since.elapsed().as_secs_f64());
+            }
+            watch.tell(stage);
+            (current, since) = (Some((step, stage)), Instant::now());
+        }
+        !stop.is_raised()
+    });
+    if let Some((_, last)) = current {
+        watch.note(last, since.elapsed().as_secs_f64());
     }
-    std::fs::read(path).map_err(io)
+    Ok(prepared?)
 }

@@ -1,5 +1,6 @@
 //! What the pipelines need of a network, and MultiR-Net as such a network.
 
+use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_kernels::Precision;
@@ -60,22 +61,20 @@ pub trait Network: Send + Sync {
     /// Lesion channels K: 1 (lesion) or 2 (ground glass, consolidation).
     fn lesion_channels(&self) -> usize;
 
-    /// Runs `windows.len() / (d · h · w)` windows of `shape` voxels, values in `[0, 1]`, one after
-    /// the other in `windows`; one output each, with Grad-CAM if `explain`. A window's output must
-    /// not depend on the others.
+    /// One output for each of `windows`, with Grad-CAM if `explain`. A window's output must not
+    /// depend on the others.
     ///
     /// # Errors
-    /// `Model` if the network cannot take such windows.
-    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>>;
+    /// `Model` if the network cannot take such windows, `Interrupted`.
+    fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>>;
 
-    /// Runs one tile of `shape` voxels, which may be larger than the windows of training; the
-    /// classes are those of each of `blocks`, about as large as a window. A network that cannot
+    /// Runs one tile, which may be larger than the windows of training; the classes are those of each of `blocks`, about as large as a window. A network that cannot
     /// tell blocks apart gives each the tile's classes, as this does.
     ///
     /// # Errors
-    /// `Model` if the network cannot take such a tile.
-    fn run_tile(&self, tile: &[f32], shape: [usize; 3], blocks: &[Block]) -> Result<TileOutput> {
-        let output = self.run(tile, shape, false)?.into_iter().next();
+    /// `Model` if the network cannot take such a tile, `Interrupted`.
+    fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
+        let output = self.run(tile, false)?.into_iter().next();
         let output = output.ok_or_else(|| Error::new(ErrorKind::Model, "no output for a tile"))?;
         Ok(TileOutput {
             lesion: output.lesion,
@@ -140,18 +139,11 @@ impl BurnNetwork {
         self.net.config()
     }
 
-    fn forward(&self, windows: &[f32], shape: [usize; 3]) -> Result<Output> {
-        MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
-        let size: usize = shape.iter().product();
-        let n = windows.len() / size;
-        if n == 0 || n * size != windows.len() {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("{} values are no windows of {shape:?}", windows.len()),
-            ));
-        }
-        let [d, h, w] = shape;
-        let data = TensorData::new(windows.to_vec(), [n, 1, d, h, w]);
+    fn forward(&self, windows: &WindowBatch<'_>) -> Result<Output> {
+        windows.check_stop()?;
+        let [d, h, w] = windows.shape();
+        MultiRNetConfig::check_window([d, h, w]).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        let data = TensorData::new(windows.values().to_vec(), [windows.count(), 1, d, h, w]);
         let input = Tensor::<5>::from_data(data, &self.device);
         Ok(self.net.forward(input))
     }
@@ -162,8 +154,8 @@ impl Network for BurnNetwork {
         self.net.config().lesion_channels
     }
 
-    fn run_tile(&self, tile: &[f32], shape: [usize; 3], blocks: &[Block]) -> Result<TileOutput> {
-        let output = self.forward(tile, shape)?;
+    fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
+        let output = self.forward(tile)?;
         let from = self.net.config().class_from;
         let classes = self.net.classification.as_ref();
         let (Some(net), Some(features), Some(deepest)) =
@@ -190,9 +182,9 @@ impl Network for BurnNetwork {
         })
     }
 
-    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
-        let output = self.forward(windows, shape)?;
-        let n = windows.len() / shape.iter().product::<usize>();
+    fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>> {
+        let output = self.forward(windows)?;
+        let n = windows.count();
         let logits = output
             .class_logits(self.net.config().class_from)
             .ok_or_else(no_class)?;
@@ -322,8 +314,12 @@ mod tests {
         let windows: Vec<f32> = (0..2 * size)
             .map(|i| (i * 37 % 101) as f32 / 100.0)
             .collect();
-        let both = network.run(&windows, shape, true).unwrap();
-        let one = network.run(&windows[size..], shape, true).unwrap();
+        let both = WindowBatch::new(&windows, shape)
+            .and_then(|b| network.run(&b, true))
+            .unwrap();
+        let one = WindowBatch::new(&windows[size..], shape)
+            .and_then(|b| network.run(&b, true))
+            .unwrap();
         assert_eq!(both.len(), 2);
         assert_eq!(both[0].lesion.len(), size);
         let close = |a: &[f32], b: &[f32]| {
@@ -338,11 +334,15 @@ mod tests {
         assert!((one[0].probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         check_output(&one[0]).unwrap();
         assert!(
-            network.run(&windows, shape, false).unwrap()[0]
+            WindowBatch::new(&windows, shape)
+                .and_then(|b| network.run(&b, false))
+                .unwrap()[0]
                 .cams
                 .is_none()
         );
-        let error = network.run(&windows, [16, 32, 30], false).unwrap_err();
+        let error = WindowBatch::new(&windows, [16, 32, 30])
+            .and_then(|b| network.run(&b, false))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
     }
 
@@ -372,8 +372,13 @@ mod tests {
                 shape: [16, 32, 48],
             });
             let blocks = [whole, parts[0], parts[1]];
-            let output = network.run_tile(&tile, shape, &blocks).unwrap();
-            let window = network.run(&tile, shape, false).unwrap().remove(0);
+            let output = WindowBatch::new(&tile, shape)
+                .and_then(|b| network.run_tile(&b, &blocks))
+                .unwrap();
+            let window = WindowBatch::new(&tile, shape)
+                .and_then(|b| network.run(&b, false))
+                .unwrap()
+                .remove(0);
             assert_eq!(output.lesion, window.lesion);
             let log = |p: [f64; 3]| p.map(|v| (v / p[0]).ln());
             let [all, a, b] = [0, 1, 2].map(|i| log(output.classes[i]));

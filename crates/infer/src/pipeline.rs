@@ -1,15 +1,18 @@
 //! The network's views of a scan, joined into one lesion map, one diagnosis and one heat map.
 
-use crate::grid::{blur, dilate, radius_voxels};
 use crate::memory::Room;
 use crate::network::{Block, Cams, check_output, check_tile};
+use crate::stage::{Stage, Watch, check};
 use crate::tiles::{blocks, plan_tiles, voxels};
+use crate::window_batch::WindowBatch;
 use crate::windows::{Region, clip, plan_windows};
-use crate::{Network, Pipeline, PredictOptions, Probabilities, Result, Stage, Stitcher};
+use crate::{Network, Pipeline, PredictOptions, Result, Stitcher};
 use multirnet_anatomy::{BeyondScan, Prepared};
+use multirnet_base::StopToken;
+use multirnet_finding::Probabilities;
+use multirnet_volume::boxes::{blur, dilate, radius_voxels};
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use rayon::prelude::*;
-use std::time::Instant;
 
 /// Width in millimetres over which fine windows fade into the coarse map at their outer border.
 const FADE_MM: f64 = 10.0;
@@ -19,7 +22,7 @@ const PART: usize = 1 << 16;
 
 /// A scan's result before it goes back to the scan's own grid.
 #[derive(Debug)]
-pub(crate) struct Working {
+pub(crate) struct WorkingGridResult {
     /// Lesion probability per channel.
     pub(crate) lesion: Vec<Volume<f32>>,
     /// Class probabilities.
@@ -33,27 +36,6 @@ pub(crate) struct Working {
     pub(crate) warnings: Vec<String>,
 }
 
-/// What a caller is told while a pipeline runs: stages that begin, and seconds of those that end.
-pub(crate) struct Watch<'a> {
-    pub(crate) progress: &'a mut dyn FnMut(Stage),
-    pub(crate) timings: &'a mut Vec<crate::Timing>,
-}
-
-impl Watch<'_> {
-    /// Runs `work` as the stage `stage` and notes its time.
-    pub(crate) fn time<R>(&mut self, stage: Stage, work: impl FnOnce(&mut Self) -> R) -> R {
-        let name = stage.name().to_owned();
-        (self.progress)(stage);
-        let start = Instant::now();
-        let result = work(self);
-        self.timings.push(crate::Timing {
-            stage: name,
-            seconds: start.elapsed().as_secs_f64(),
-        });
-        result
-    }
-}
-
 /// Runs the pipeline that `options` names, with as many windows or as large tiles at
 /// a time as there is room for.
 pub(crate) fn run(
@@ -62,12 +44,14 @@ pub(crate) fn run(
     options: &PredictOptions,
     room: &Room,
     watch: &mut Watch<'_>,
-) -> Result<Working> {
+) -> Result<WorkingGridResult> {
     match options.pipeline {
         Pipeline::Global => {
-            let coarse = watch.time(Stage::Global, |_| Coarse::run(network, prepared, options))?;
+            let coarse = watch.time(Stage::Global, |w| {
+                Coarse::run(network, prepared, options, w.stop())
+            })?;
             let probabilities = Probabilities::from_array(coarse.probabilities);
-            Ok(Working {
+            Ok(WorkingGridResult {
                 heat: coarse.heat(explained(options, probabilities))?,
                 lesion: coarse.lesion,
                 probabilities,
@@ -89,7 +73,7 @@ pub(crate) fn run(
                     explained(options, probabilities),
                 )
             })?;
-            Ok(Working {
+            Ok(WorkingGridResult {
                 lesion: fine.lesion,
                 probabilities,
                 heat,
@@ -108,10 +92,10 @@ fn cascade(
     options: &PredictOptions,
     room: &Room,
     watch: &mut Watch<'_>,
-) -> Result<Working> {
+) -> Result<WorkingGridResult> {
     let grid = *prepared.local.geometry();
-    let (coarse, mut lesion) = watch.time(Stage::Global, |_| -> Result<_> {
-        let coarse = Coarse::run(network, prepared, options)?;
+    let (coarse, mut lesion) = watch.time(Stage::Global, |w| {
+        let coarse = Coarse::run(network, prepared, options, w.stop())?;
         let fine = coarse.lesion.iter();
         let lesion: Vec<Volume<f32>> = fine.map(|map| map.resample_linear(&grid, 0.0)).collect();
         Ok((coarse, lesion))
@@ -182,7 +166,7 @@ fn cascade(
         }
     }
     let probabilities = Probabilities::from_array(probabilities);
-    Ok(Working {
+    Ok(WorkingGridResult {
         lesion,
         probabilities,
         heat: coarse.heat(explained(options, probabilities))?,
@@ -206,9 +190,14 @@ struct Coarse {
 }
 
 impl Coarse {
-    fn run(network: &dyn Network, prepared: &Prepared, options: &PredictOptions) -> Result<Self> {
+    fn run(
+        network: &dyn Network,
+        prepared: &Prepared,
+        options: &PredictOptions,
+        stop: &StopToken,
+    ) -> Result<Self> {
         let view = &prepared.global;
-        let mut outputs = network.run(view.data(), view.shape(), options.explain)?;
+        let mut outputs = network.run(&WindowBatch::of_view(view, stop), options.explain)?;
         let output = outputs.remove(0);
         check_output(&output)?;
         let geometry = *view.geometry();
@@ -330,11 +319,12 @@ fn run_fine(
                 };
                 data.extend_from_slice(window.data());
             }
+            let windows = WindowBatch::new(&data, shape)?.with_stop(watch.stop());
             if plan.tiles {
                 let region = batch[0];
                 let lungs = prepared.local_lungs.window(region.start, shape, 0)?;
                 let blocks = blocks(shape, options.window_shape);
-                let output = network.run_tile(&data, shape, &blocks)?;
+                let output = network.run_tile(&windows, &blocks)?;
                 check_tile(&output.lesion, &output.classes)?;
                 for (block, probabilities) in blocks.iter().zip(output.classes) {
                     let mass = lesion_mass(&output.lesion, &lungs, block, options.threshold);
@@ -342,7 +332,7 @@ fn run_fine(
                 }
                 stitcher.add_tile(region.start, shape, options.halo, &output.lesion);
             } else {
-                for (region, output) in batch.iter().zip(network.run(&data, shape, explain)?) {
+                for (region, output) in batch.iter().zip(network.run(&windows, explain)?) {
                     check_output(&output)?;
                     let lungs = prepared.local_lungs.window(region.start, shape, 0)?;
                     let whole = Block {
@@ -356,7 +346,8 @@ fn run_fine(
                 }
             }
             done += batch.len();
-            (watch.progress)(Stage::Windows { done, total });
+            watch.tell(Stage::Windows { done, total });
+            check(watch.stop())?;
         }
         let (lesion, covered) = stitcher.finish()?;
         Ok(Fine {

@@ -1,20 +1,20 @@
-//! A network's answer for a scan that is prepared already, for scoring several networks on it.
+//! A network's output for a scan that is prepared already, for scoring several networks on it.
 
 use crate::network::check_tasks;
-use crate::pipeline::{self, Watch};
-use crate::predictor::restore;
-use crate::{MemoryPlan, NativeMap, Network, PredictOptions, Result};
+use crate::stage::Watch;
+use crate::{MemoryPlan, Network, PredictOptions, Result};
 use multirnet_anatomy::Prepared;
+use multirnet_base::StopToken;
+use multirnet_finding::{NativeMap, Probabilities};
 use multirnet_volume::{Geometry, Volume};
 
-/// What a network says of a scan, as far as it can.
+/// What a network gives for a scan, as far as it can.
 #[derive(Debug, Clone)]
-pub struct ScanAnswer {
+pub struct ScanOutput {
     /// Lesion mask on the scan's own grid; `None` from a network that only classifies.
     pub lesions: Option<Volume<u8>>,
-    /// Class probabilities in the order of [`multirnet_volume::Diagnosis`]; `None` from a network
-    /// that only segments.
-    pub probabilities: Option<[f64; 3]>,
+    /// Class probabilities; `None` from a network that only segments.
+    pub probabilities: Option<Probabilities>,
     /// Grad-CAM on the scan's own grid, scaled to `[0, 1]`, if it was asked for and can be made.
     pub heatmap: Option<NativeMap>,
 }
@@ -23,34 +23,24 @@ pub struct ScanAnswer {
 ///
 /// # Errors
 /// `Options` for a field out of range, `Memory` for a plan over its limit, `Model` for values that
-/// are no probabilities or a network without any task.
-pub fn answer(
+/// are no probabilities or a network without any task, `Interrupted`.
+pub fn run_prepared(
     network: &dyn Network,
     scan: &Geometry,
     prepared: &Prepared,
     options: &PredictOptions,
-) -> Result<ScanAnswer> {
+    stop: &StopToken,
+) -> Result<ScanOutput> {
     options.validate()?;
     check_tasks(network)?;
     let (plan, room) = MemoryPlan::with_room(scan, true, network, options);
     plan.check()?;
-    let (mut timings, mut warnings) = (Vec::new(), Vec::new());
-    let mut watch = Watch {
-        progress: &mut |_| {},
-        timings: &mut timings,
-    };
-    let mut working = pipeline::run(network, prepared, options, &room, &mut watch)?;
-    let probabilities = network
-        .classifies()
-        .then(|| working.probabilities.to_array());
-    let segments = network.segments();
-    if segments && options.complete_consolidation {
-        crate::consolidation::complete(&mut working.lesion, prepared, options)?;
-    }
-    let (maps, _) = restore(scan, prepared.clone(), working, options, &mut warnings)?;
-    Ok(ScanAnswer {
-        lesions: segments.then_some(maps.lesions),
-        probabilities,
-        heatmap: maps.heatmap,
+    let mut ignored = |_| {};
+    let mut watch = Watch::new(&mut ignored, stop);
+    let found = crate::run::run(network, scan, prepared, options, &room, &mut watch)?;
+    Ok(ScanOutput {
+        lesions: network.segments().then_some(found.lesions),
+        probabilities: network.classifies().then_some(found.probabilities),
+        heatmap: found.heatmap,
     })
 }

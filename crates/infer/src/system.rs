@@ -1,6 +1,7 @@
 //! Any system of [`multirnet_nn`] as a network.
 
 use crate::network::{Cams, Network, WindowOutput, softmax, values};
+use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData, activation::relu};
 use multirnet_nn::System;
@@ -55,27 +56,22 @@ impl Network for SystemNetwork {
         self.system.config().lesion_channels()
     }
 
-    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
-        let config = self.system.config();
-        config
+    fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>> {
+        windows.check_stop()?;
+        let shape = windows.shape();
+        self.system
+            .config()
             .check_window(shape)
             .map_err(|e| Error::caused(ErrorKind::Model, e))?;
-        let size: usize = shape.iter().product();
-        let n = windows.len() / size;
-        if n == 0 || n * size != windows.len() {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("{} values are no windows of {shape:?}", windows.len()),
-            ));
-        }
+        let n = windows.count();
         let [d, h, w] = shape;
-        let data = TensorData::new(windows.to_vec(), [n, 1, d, h, w]);
+        let data = TensorData::new(windows.values().to_vec(), [n, 1, d, h, w]);
         let answer = self
             .system
             .answer(Tensor::<5>::from_data(data, &self.device));
         let lesion = match answer.lesion() {
             Some(map) => values(map)?,
-            None => vec![0.0; self.lesion_channels() * windows.len()],
+            None => vec![0.0; self.lesion_channels() * windows.values().len()],
         };
         let logits = match answer.logits() {
             Some(logits) => values(logits)?,
@@ -138,8 +134,12 @@ mod tests {
         let system = SystemNetwork::new(net.clone().into(), device.clone());
         let net = BurnNetwork::new(net, device).unwrap();
         let (a, b) = (
-            system.run(&windows, shape, true).unwrap(),
-            net.run(&windows, shape, true).unwrap(),
+            WindowBatch::new(&windows, shape)
+                .and_then(|b| system.run(&b, true))
+                .unwrap(),
+            WindowBatch::new(&windows, shape)
+                .and_then(|b| net.run(&b, true))
+                .unwrap(),
         );
         for (a, b) in a.iter().zip(&b) {
             assert_eq!(a.lesion, b.lesion);
@@ -150,7 +150,9 @@ mod tests {
                 assert!((a - b).abs() <= 1e-6 * b.abs().max(1e-3), "{a} {b}");
             }
         }
-        let error = system.run(&windows, [16, 32, 30], false).unwrap_err();
+        let error = WindowBatch::new(&windows, [16, 32, 30])
+            .and_then(|b| system.run(&b, false))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
     }
 
@@ -165,7 +167,9 @@ mod tests {
         };
         let system = SystemNetwork::new(config.init(&device).into(), device);
         assert!(system.segments() && !system.classifies());
-        let output = system.run(&[0.5; 16 * 16 * 16], [16; 3], true).unwrap();
+        let output = WindowBatch::new(&[0.5; 16 * 16 * 16], [16; 3])
+            .and_then(|b| system.run(&b, true))
+            .unwrap();
         assert_eq!(output[0].probabilities, [1.0 / 3.0; 3]);
         assert!(output[0].cams.is_none());
     }

@@ -1,13 +1,13 @@
 //! An untrained MultiR-Net on a phantom, through every pipeline.
 
-use multirnet_infer::{
-    DeviceChoice, Finding, ModelCard, Pipeline, PredictOptions, Predictor, Source, Stage,
-};
+use multirnet_base::StopToken;
+use multirnet_finding::{Finding, ScanSource};
+use multirnet_infer::{DeviceChoice, Model, ModelCard, Pipeline, PredictOptions, Stage};
 use multirnet_nn::{MultiRNetConfig, weights};
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_volume::Diagnosis;
 
-fn predictor() -> Predictor {
+fn predictor() -> Model {
     let device = burn::tensor::Device::flex();
     device.seed(11);
     let config = MultiRNetConfig {
@@ -19,7 +19,7 @@ fn predictor() -> Predictor {
     };
     let bytes = weights::to_bytes(&config.init(&device), weights::Dtype::F32).unwrap();
     let bytes = ModelCard::unknown("tiny").package("tiny", &bytes).unwrap();
-    Predictor::from_bytes("tiny", &bytes, DeviceChoice::Cpu).unwrap()
+    Model::from_bytes("tiny", &bytes, DeviceChoice::Cpu).unwrap()
 }
 
 fn phantom() -> Phantom {
@@ -49,13 +49,14 @@ fn every_pipeline_gives_a_whole_and_repeatable_finding() {
         let mut windows = (0, 0);
         let mut run = |lungs| {
             predictor
-                .predict(
+                .analyse(
                     &phantom.ct,
                     lungs,
-                    Source::default(),
+                    ScanSource::default(),
                     &options,
+                    &StopToken::new(),
                     &mut |stage| {
-                        if let Stage::Windows { done, total } = stage {
+                        if let Stage::Windows { done, total } = stage.stage {
                             windows = (done, total);
                         }
                     },

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
-use multirnet_infer::{Block, BurnNetwork, Engine, ErrorKind, Network, Precision};
+use multirnet_infer::{Block, BurnNetwork, Engine, ErrorKind, Network, Precision, WindowBatch};
 use multirnet_nn::{ClassFrom, MaskFeedback, MultiRNet, MultiRNetConfig, Norm};
 
 fn tiny() -> MultiRNetConfig {
@@ -53,8 +53,12 @@ fn compare(what: &str, config: &MultiRNetConfig) {
     for (shape, batch) in [([16, 32, 48], 2), ([32, 32, 32], 1), ([16, 16, 16], 1)] {
         let size: usize = shape.iter().product();
         let x = windows(batch * size);
-        let ours = engine.run(&x, shape, true).unwrap();
-        let theirs = burn.run(&x, shape, true).unwrap();
+        let ours = WindowBatch::new(&x, shape)
+            .and_then(|b| engine.run(&b, true))
+            .unwrap();
+        let theirs = WindowBatch::new(&x, shape)
+            .and_then(|b| burn.run(&b, true))
+            .unwrap();
         assert_eq!(ours.len(), batch);
         for (a, b) in ours.iter().zip(&theirs) {
             let lesion = far(&a.lesion, &b.lesion);
@@ -121,8 +125,12 @@ fn tiles_agree(config: &MultiRNetConfig) {
             shape: [16, 16, 32],
         },
     ];
-    let a = engine.run_tile(&x, shape, &blocks).unwrap();
-    let b = burn.run_tile(&x, shape, &blocks).unwrap();
+    let a = WindowBatch::new(&x, shape)
+        .and_then(|b| engine.run_tile(&b, &blocks))
+        .unwrap();
+    let b = WindowBatch::new(&x, shape)
+        .and_then(|b| burn.run_tile(&b, &blocks))
+        .unwrap();
     assert_eq!(a.lesion.len(), config.lesion_channels * x.len());
     assert!(far(&a.lesion, &b.lesion) <= BOUND);
     for (a, b) in a.classes.iter().zip(&b.classes) {
@@ -139,10 +147,18 @@ fn windows_may_run_side_by_side() {
     let engine = Engine::new(&net).unwrap();
     let shape = [16, 32, 32];
     let x = windows(shape.iter().product());
-    let alone = engine.run(&x, shape, false).unwrap();
+    let alone = WindowBatch::new(&x, shape)
+        .and_then(|b| engine.run(&b, false))
+        .unwrap();
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| engine.run(&x, shape, false).unwrap()))
+            .map(|_| {
+                scope.spawn(|| {
+                    WindowBatch::new(&x, shape)
+                        .and_then(|b| engine.run(&b, false))
+                        .unwrap()
+                })
+            })
             .collect();
         for thread in all {
             assert_eq!(thread.join().unwrap(), alone);
@@ -176,7 +192,9 @@ fn what_it_cannot_run_is_refused() {
     let (net, _) = net(&tiny());
     let engine = Engine::new(&net).unwrap();
     for (n, shape) in [(16 * 16 * 15, [16, 16, 15]), (100, [16, 16, 16])] {
-        let error = engine.run(&vec![0.0; n], shape, false).unwrap_err();
+        let error = WindowBatch::new(&vec![0.0; n], shape)
+            .and_then(|b| engine.run(&b, false))
+            .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
     }
 }
@@ -187,7 +205,9 @@ fn bf16_stays_close_and_says_so() {
     let mut engine = Engine::new(&net).unwrap();
     let shape = [16, 32, 32];
     let x = windows(shape.iter().product());
-    let exact = engine.run(&x, shape, false).unwrap();
+    let exact = WindowBatch::new(&x, shape)
+        .and_then(|b| engine.run(&b, false))
+        .unwrap();
     assert!(engine.describe().get("precision").is_none());
     if !multirnet_kernels::bf16_available() {
         let error = engine.set_precision(Precision::Bf16).unwrap_err();
@@ -196,9 +216,16 @@ fn bf16_stays_close_and_says_so() {
     }
     engine.set_precision(Precision::Bf16).unwrap();
     assert_eq!(engine.describe()["precision"], "bf16");
-    let rounded = engine.run(&x, shape, false).unwrap();
+    let rounded = WindowBatch::new(&x, shape)
+        .and_then(|b| engine.run(&b, false))
+        .unwrap();
     let off = far(&exact[0].lesion, &rounded[0].lesion);
     assert!(off > 0.0 && off < 0.05, "{off}");
     engine.set_precision(Precision::F32).unwrap();
-    assert_eq!(engine.run(&x, shape, false).unwrap(), exact);
+    assert_eq!(
+        WindowBatch::new(&x, shape)
+            .and_then(|b| engine.run(&b, false))
+            .unwrap(),
+        exact
+    );
 }

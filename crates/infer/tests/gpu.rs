@@ -2,9 +2,9 @@
 //! serves as well; without any, the test says that it was skipped.
 #![cfg(feature = "wgpu")]
 
-use multirnet_infer::{
-    DeviceChoice, ModelCard, Pipeline, PredictOptions, Prediction, Predictor, Source,
-};
+use multirnet_base::StopToken;
+use multirnet_finding::{Prediction, ScanSource};
+use multirnet_infer::{DeviceChoice, Model, ModelCard, Pipeline, PredictOptions};
 use multirnet_nn::{MultiRNetConfig, weights};
 use multirnet_phantom::PhantomConfig;
 use multirnet_volume::{Diagnosis, Volume};
@@ -44,13 +44,14 @@ fn findings_agree() {
         options.prepare.spacing_mm = [8.0, 4.0, 4.0];
         options.prepare.global_shape = [16, 48, 48];
         let [want, got] = DeviceChoice::ALL.map(|device| -> Prediction {
-            Predictor::from_bytes("tiny", &bytes, device)
+            Model::from_bytes("tiny", &bytes, device)
                 .unwrap()
-                .predict(
+                .analyse(
                     &phantom.ct,
                     Some(&phantom.lungs),
-                    Source::default(),
+                    ScanSource::default(),
                     &options,
+                    &StopToken::new(),
                     &mut |_| {},
                 )
                 .unwrap()

@@ -3,9 +3,8 @@
 use burn::tensor::Device;
 use multirnet_anatomy::PrepareConfig;
 use multirnet_base::digest::sha256;
-use multirnet_infer::{
-    CardScore, DeviceChoice, ErrorKind, ModelCard, ModelInput, Predictor, ScoredOn,
-};
+use multirnet_finding::ScoredOn;
+use multirnet_infer::{CardScore, DeviceChoice, ErrorKind, Model, ModelCard, ModelInput};
 use multirnet_nn::{MultiRNetConfig, weights};
 
 fn tiny() -> MultiRNetConfig {
@@ -44,7 +43,7 @@ fn a_card_travels_with_the_weights() {
     let path = tempfile::tempdir().unwrap();
     let file = path.path().join("m.safetensors");
     std::fs::write(&file, &packaged).unwrap();
-    let predictor = Predictor::load(&file, DeviceChoice::Cpu).unwrap();
+    let predictor = Model::load(&file, DeviceChoice::Cpu).unwrap();
     assert_eq!(*predictor.card(), card());
     assert_eq!(predictor.model_digest(), sha256(&packaged));
     assert_eq!(predictor.options().prepare.spacing_mm, [3.0, 2.0, 2.0]);
@@ -63,7 +62,7 @@ fn a_card_travels_with_the_weights() {
     }
     assert_eq!(ModelCard::read("", &twice).unwrap().unwrap().name, "other");
 
-    let bare = Predictor::from_bytes("dir/best.safetensors", &bare, DeviceChoice::Cpu).unwrap();
+    let bare = Model::from_bytes("dir/best.safetensors", &bare, DeviceChoice::Cpu).unwrap();
     assert_eq!(bare.card().name, "best");
     assert!(bare.card().trained_on.contains("Not recorded"));
 }
@@ -86,7 +85,7 @@ fn damaged_and_foreign_files_are_refused_with_their_name() {
         ("no classes", bytes(&headless)),
     ];
     for (what, bytes) in cases {
-        let error = Predictor::from_bytes("some.file", &bytes, DeviceChoice::Cpu).unwrap_err();
+        let error = Model::from_bytes("some.file", &bytes, DeviceChoice::Cpu).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model, "{what}: {error}");
         let text = error.to_string();
         assert!(
@@ -94,12 +93,11 @@ fn damaged_and_foreign_files_are_refused_with_their_name() {
             "{what}: {text}"
         );
     }
-    let error =
-        Predictor::load("does/not/exist.safetensors".as_ref(), DeviceChoice::Cpu).unwrap_err();
+    let error = Model::load("does/not/exist.safetensors".as_ref(), DeviceChoice::Cpu).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains("exist.safetensors"));
     let folder = tempfile::tempdir().unwrap();
-    let error = Predictor::load(folder.path(), DeviceChoice::Cpu).unwrap_err();
+    let error = Model::load(folder.path(), DeviceChoice::Cpu).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
 }
 
@@ -136,7 +134,7 @@ fn a_full_card_travels_and_its_threshold_is_used() {
         ..card()
     };
     let packaged = full.package("tiny", &bare).unwrap();
-    let predictor = Predictor::from_bytes("tiny", &packaged, DeviceChoice::Cpu).unwrap();
+    let predictor = Model::from_bytes("tiny", &packaged, DeviceChoice::Cpu).unwrap();
     assert_eq!(*predictor.card(), full);
     assert_eq!(predictor.options().threshold, 0.25);
     let kind = serde_json::to_value(ScoredOn::ImplantedLesions).unwrap();

@@ -3,12 +3,11 @@
 mod common;
 
 use common::{case, grid, options, predict, predictor, seeing};
-use multirnet_anatomy::LesionKind;
-use multirnet_infer::{
-    ErrorKind, Finding, NOTICE, Pipeline, PredictOptions, Prediction, SCHEMA, Source, Stage, Tile,
-    WindowOutput, content_sha256,
-};
-use multirnet_volume::{Diagnosis, Orientation, Volume};
+use multirnet_base::StopToken;
+use multirnet_finding::{Finding, LesionKind, NOTICE, Prediction, SCHEMA, ScanSource};
+use multirnet_infer::{Pipeline, PredictOptions, Tile, WindowOutput};
+use multirnet_volume::content_sha256;
+use multirnet_volume::{Diagnosis, Orientation};
 use serde_json::Value;
 
 fn with(pipeline: Pipeline) -> PredictOptions {
@@ -286,11 +285,12 @@ fn tiles_say_what_windows_say() {
                     let tiles = predict(&predictor, &case, &options);
                     assert_eq!(tiles.maps.lesions, windows.maps.lesions, "{tile}");
                     let pairs = [&tiles, &windows].map(|p| p.maps.probability.to_volume());
-                    for (a, b) in pairs[0].data().iter().zip(pairs[1].data()) {
-                        assert!(
-                            (a - b).abs() < 1e-5 || pipeline == Pipeline::Cascade,
-                            "{tile}"
-                        );
+                    let values = pairs[0].data().iter().zip(pairs[1].data());
+                    for ((a, b), lesion) in values.zip(windows.maps.lesions.data()) {
+                        // Tiles and windows of a cascade fade into the coarse map at different
+                        // places, but never within a lesion.
+                        let fades = pipeline == Pipeline::Cascade && *lesion == 0;
+                        assert!(fades || (a - b).abs() < 1e-5, "{tile}: {a} {b}");
                     }
                     let [a, b] = [&tiles, &windows].map(|p| p.finding.probabilities.to_array());
                     assert!(close(a, b), "{tile}: {a:?} {b:?}");
@@ -303,60 +303,36 @@ fn tiles_say_what_windows_say() {
 }
 
 #[test]
-fn a_network_that_gives_no_numbers_is_refused() {
-    for bad in [f32::NAN, f32::INFINITY, -0.5, 1.5] {
-        for pipeline in Pipeline::ALL {
-            let predictor = predictor(1, move |window, _| {
-                let mut lesion = vec![0.5; window.len()];
-                lesion[7] = bad;
-                WindowOutput {
-                    lesion,
-                    probabilities: [1.0, 0.0, 0.0],
-                    cams: None,
-                }
-            });
-            let case = sick();
-            let error = predictor
-                .predict(
-                    &case.scan,
-                    Some(&case.lungs),
-                    Source::default(),
-                    &with(pipeline),
-                    &mut |_| {},
-                )
-                .unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Model);
-            assert!(error.to_string().contains("another model"), "{error}");
-        }
-    }
-}
-
-#[test]
 fn the_finding_tells_its_origin_and_survives_json() {
     let case = sick();
-    let source = Source {
+    let source = ScanSource {
         path: "scan.nii.gz".to_owned(),
         format: "nifti".to_owned(),
         warnings: vec!["It was read with one eye closed.".to_owned()],
-        ..Source::default()
+        ..ScanSource::default()
     };
     let mut stages = Vec::new();
     let options = with(Pipeline::Cascade);
     let prediction = seeing()
-        .predict(&case.scan, Some(&case.lungs), source, &options, &mut |s| {
-            stages.push(s.name());
-        })
+        .analyse(
+            &case.scan,
+            Some(&case.lungs),
+            source,
+            &options,
+            &StopToken::new(),
+            &mut |s| {
+                stages.push(s.stage.name());
+            },
+        )
         .unwrap();
     stages.dedup();
     assert_eq!(
         stages,
-        [
-            "plan", "hash", "prepare", "global", "windows", "restore", "measure"
-        ]
+        ["hash", "prepare", "global", "windows", "restore", "measure"]
     );
     let finding = prediction.finding;
     let timed: Vec<&str> = finding.timings.iter().map(|t| t.stage.as_str()).collect();
-    assert_eq!(timed, stages[1..]);
+    assert_eq!(timed, stages);
     assert_eq!(finding.schema, SCHEMA);
     assert_eq!(finding.notice, NOTICE);
     assert_eq!(finding.source.content_sha256, content_sha256(&case.scan));
@@ -394,112 +370,4 @@ fn the_finding_tells_its_origin_and_survives_json() {
     };
     let second = predict(&seeing(), &case, &other).finding.provenance;
     assert_ne!(second.config_sha256, finding.provenance.config_sha256);
-}
-
-#[test]
-fn memory_is_planned_told_and_limited() {
-    let predictor = seeing();
-    let geometry = grid(Orientation::CANONICAL);
-    let plan = predictor.plan(&geometry, false, &options());
-    let voxels = geometry.len() as u64;
-    // The scan, its lung mask and the lesion mask are a floor; maps of 32 bits are not.
-    assert!(plan.peak() > voxels * (4 + 1 + 1));
-    let phase = |options: &PredictOptions, name: &str| {
-        let plan = predictor.plan(&geometry, false, options);
-        let phase = plan.phases.iter().find(|p| p.name == name);
-        phase.unwrap().clone()
-    };
-    let without = PredictOptions {
-        explain: false,
-        ..options()
-    };
-    assert_eq!(phase(&options(), "restore"), phase(&without, "restore"));
-    let network = |batch| {
-        let options = PredictOptions {
-            batch,
-            ..with(Pipeline::Windows)
-        };
-        phase(&options, "network").bytes()
-    };
-    assert_eq!(network(3) - network(2), 16 * 32 * 32 * 4);
-    // A limit costs windows at a time before it refuses.
-    let batches = |limit| PredictOptions {
-        batch: 8,
-        memory_limit_mib: limit,
-        ..with(Pipeline::Windows)
-    };
-    let one = network(1).div_ceil(1 << 20);
-    let peak = |options: &PredictOptions| phase(options, "network").bytes();
-    assert_eq!(peak(&batches(None)), network(8));
-    assert!((network(1)..=one << 20).contains(&peak(&batches(Some(one)))));
-    // A limit leaves tiles what the rest of the phase leaves.
-    let tiled = |tile, memory_limit_mib| PredictOptions {
-        tile,
-        memory_limit_mib,
-        ..without.clone()
-    };
-    let most = |options: &PredictOptions| phase(options, "network").parts.pop().unwrap().1;
-    let rest = phase(&without, "network").bytes() - most(&without);
-    let limit = rest.div_ceil(1 << 20) + 1;
-    let (free, bound) = (tiled(Tile::Auto, None), tiled(Tile::Auto, Some(limit)));
-    assert!(
-        most(&free) > most(&bound),
-        "{} {}",
-        most(&free),
-        most(&bound)
-    );
-    assert!(most(&bound) <= (limit << 20) - rest);
-    assert_eq!(
-        most(&tiled(Tile::Shape([32, 64, 96]), None)),
-        32 * 64 * 96 * 4
-    );
-    assert!(plan.to_string().contains("restore"), "{plan}");
-
-    let tight = PredictOptions {
-        memory_limit_mib: Some(1),
-        ..options()
-    };
-    let case = sick();
-    let mut told = Vec::new();
-    let error = predictor
-        .predict(&case.scan, None, Source::default(), &tight, &mut |s| {
-            told.push(s)
-        })
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Memory);
-    assert!(error.to_string().contains("limit is 1 MiB"), "{error}");
-    assert!(matches!(told.as_slice(), [Stage::Plan(_)]));
-    let wide = PredictOptions {
-        memory_limit_mib: Some(4096),
-        ..options()
-    };
-    predict(&predictor, &case, &wide);
-}
-
-#[test]
-fn what_cannot_be_analysed_is_refused() {
-    let predictor = seeing();
-    let case = sick();
-    let kind = |lungs: Option<&Volume<u8>>, options: &PredictOptions| {
-        predictor
-            .predict(&case.scan, lungs, Source::default(), options, &mut |_| {})
-            .unwrap_err()
-            .kind()
-    };
-    let other = common::case(grid(Orientation::all()[5]), true);
-    assert_eq!(kind(Some(&other.lungs), &options()), ErrorKind::Scan);
-    assert_eq!(
-        kind(Some(&case.lungs.map(|_| 0)), &options()),
-        ErrorKind::Scan
-    );
-    assert_eq!(
-        kind(None, &options()),
-        ErrorKind::Scan,
-        "grey values without lung mask"
-    );
-    let bad = PredictOptions {
-        overlap: 2.0,
-        ..options()
-    };
-    assert_eq!(kind(Some(&case.lungs), &bad), ErrorKind::Options);
 }

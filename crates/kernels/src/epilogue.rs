@@ -1,6 +1,6 @@
 //! Where kernels read and write, and what follows a convolution.
 
-use crate::conv::Pointer;
+use crate::pointer::Pointer;
 use crate::simd::{Simd, dispatch};
 
 /// Where inputs lie: channel `c` of image `n` at `n · image + c · volume`.

@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
-use crate::conv::{Algorithm, Conv, Pointer};
+use crate::conv::{Algorithm, Conv};
 use crate::direct::{self, Packed};
 use crate::epilogue::{Epilogue, Residual, Source, Target};
 use crate::error::{Error, Result};
+use crate::pointer::Pointer;
 use crate::winograd::{Filter, Plan, Tile, bf16_available};
 
 /// A batch of feature maps in a slice: channel `c` of image `n` begins at `n · image + c · volume`.

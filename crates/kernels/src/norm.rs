@@ -7,8 +7,8 @@
 
 use rayon::prelude::*;
 
-use crate::conv::Pointer;
 use crate::error::{Error, Result};
+use crate::pointer::Pointer;
 use crate::simd::{Simd, dispatch, isa};
 
 /// Values whose sum is taken in `f32` before it joins an `f64` total.

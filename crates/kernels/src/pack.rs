@@ -41,6 +41,11 @@ impl Grid {
     }
 }
 
+/// The positions of a cube of side `n`, last axis fastest.
+pub(crate) fn cube(n: usize) -> impl Iterator<Item = [usize; 3]> {
+    (0..n * n * n).map(move |t| [t / (n * n), t / n % n, t % n])
+}
+
 /// Copies channels of size `dims` from `src` into `grid`s, the first `front` positions on each
 /// axis being zeros, and what lies beyond the input too. Phases that no tap of a `kernel` reaches
 /// are left as they are.

@@ -19,6 +19,7 @@ pub mod case;
 pub mod classification;
 mod error;
 pub mod lesions;
+pub mod maps;
 pub mod number;
 pub mod overlap;
 pub mod roc;

@@ -57,3 +57,7 @@ fn word(value: Option<f64>) -> &'static str {
         _ => "undefined",
     }
 }
+/// A share in percent as [`text`].
+pub fn percent(share: Option<f64>, decimals: usize) -> String {
+    text(share.map(|v| 100.0 * v), decimals)
+}

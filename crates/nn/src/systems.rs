@@ -4,202 +4,17 @@
 //! [`System`], whose [`Answer`] loss, training and scoring share. A new net is one file under
 //! `nets/` with a [`Net`] and its [`NetConfig`], and one line in the table at the end of this file.
 
-use crate::config::{ClassFrom, MultiRNetConfig};
+pub use crate::net::{Answer, Net, NetConfig, SystemCard};
+
+use crate::config::MultiRNetConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::nets::*;
+use crate::tensors::trained_parameters;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
-
-/// What a net says of a batch of windows.
-#[derive(Debug, Clone, Default)]
-pub struct Answer {
-    /// Lesion probabilities `[batch, K, d, h, w]`: every output that the segmentation loss is
-    /// averaged over (passes, deep supervision), the result last. Empty if the net does not
-    /// segment.
-    pub lesion: Vec<Tensor<5>>,
-    /// Class logits `[batch, 3]` in the order normal, CAP, COVID-19: every output that the
-    /// cross-entropy is averaged over. Empty if the net does not classify.
-    pub class_logits: Vec<Tensor<2>>,
-    /// Class logits that are the result, where they are not the last of `class_logits`.
-    pub chosen_logits: Option<Tensor<2>>,
-    /// Probabilities `[batch, 1, d, h, w]` that are supervised by the lesions' edges in each slice
-    /// (Inf-Net).
-    pub edges: Vec<Tensor<5>>,
-    /// Features `[batch, C, d', h', w']` whose global average goes into the linear layer of the
-    /// classifier, for Grad-CAM.
-    pub class_features: Option<Tensor<5>>,
-}
-
-impl Answer {
-    /// The lesion map that is the result, `[batch, K, d, h, w]`.
-    pub fn lesion(&self) -> Option<Tensor<5>> {
-        self.lesion.last().cloned()
-    }
-
-    /// The class logits that are the result, `[batch, 3]`.
-    pub fn logits(&self) -> Option<Tensor<2>> {
-        self.chosen_logits
-            .clone()
-            .or_else(|| self.class_logits.last().cloned())
-    }
-}
-
-impl Output {
-    /// This output in the form that all systems share; the result's class logits are those that
-    /// `from` names.
-    pub fn into_answer(self, from: ClassFrom) -> Answer {
-        let chosen_logits = self.class_logits(from);
-        let class_features = self.class_features(from);
-        let (lesion, logits): (Vec<_>, Vec<_>) = self
-            .passes
-            .into_iter()
-            .map(|pass| (pass.lesion, pass.class_logits))
-            .unzip();
-        Answer {
-            lesion,
-            class_logits: logits.into_iter().flatten().collect(),
-            chosen_logits,
-            class_features,
-            edges: Vec::new(),
-        }
-    }
-}
-
-/// What is known of a system, for tables and documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct SystemCard {
-    /// Its usual name.
-    pub name: &'static str,
-    /// Where it was published: authors, title, venue, year, DOI or arXiv number.
-    pub source: &'static str,
-    /// What this implementation changes or had to choose.
-    pub differs: &'static str,
-}
-
-/// A net that answers for windows of CT.
-pub trait Net: Module {
-    /// The net's answer.
-    ///
-    /// # Shapes
-    ///
-    /// - `x`: CT in \[0, 1\], `[batch, 1, d, h, w]`
-    ///
-    /// # Panics
-    ///
-    /// For a window that [`NetConfig::check_window`] refuses.
-    fn answer(&self, x: Tensor<5>) -> Answer;
-
-    /// Weights `[C, 3]` of the linear layer that follows the global average of
-    /// [`Answer::class_features`], for Grad-CAM; `None` if there is no such place.
-    fn class_weights(&self) -> Option<Tensor<2>> {
-        None
-    }
-}
-
-/// The configuration of a [`Net`].
-pub trait NetConfig: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug {
-    /// The net that it makes.
-    type Net: Net;
-    /// What is known of the system.
-    const CARD: SystemCard;
-    /// Names that [`preset`](Self::preset) knows; `base` is the published size.
-    const PRESETS: &'static [&'static str];
-
-    /// The preset called `name`, if there is one.
-    fn preset(name: &str) -> Option<Self>;
-
-    /// Checks every field's range.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`], naming the field.
-    fn validate(&self) -> Result<()>;
-
-    /// Checks that a window of `shape` (d, h, w) can pass through the net.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Mismatch`] with the shapes that can.
-    fn check_window(&self, shape: [usize; 3]) -> Result<()>;
-
-    /// Whether it gives lesion maps.
-    fn segments(&self) -> bool;
-
-    /// Whether it gives classes.
-    fn classifies(&self) -> bool;
-
-    /// Lesion channels K of its maps.
-    fn lesion_channels(&self) -> usize {
-        1
-    }
-
-    /// Makes the net on `device`; it trains if the device is an autodiff device.
-    ///
-    /// # Panics
-    ///
-    /// If [`validate`](Self::validate) would refuse the configuration.
-    fn init(&self, device: &Device) -> Self::Net;
-}
-
-impl Net for MultiRNet {
-    fn answer(&self, x: Tensor<5>) -> Answer {
-        self.forward(x).into_answer(self.config().class_from)
-    }
-
-    fn class_weights(&self) -> Option<Tensor<2>> {
-        // The first columns act on the class features, the rest on the deepest feature.
-        let linear = &self.classification.as_ref()?.linear;
-        Some(
-            linear
-                .weight
-                .val()
-                .narrow(0, 0, self.config().class_channels[5]),
-        )
-    }
-}
-
-impl NetConfig for MultiRNetConfig {
-    type Net = MultiRNet;
-    const CARD: SystemCard = SystemCard {
-        name: "MultiR-Net",
-        source: "MultiR-Net: a novel joint learning network for COVID-19 segmentation and \
-                 classification. Computers in Biology and Medicine 144:105340, 2022.",
-        differs: "3³ kernels instead of V-Net's 5³ (preset `vnet5`); every choice that the paper \
-                  leaves open is a field of the configuration.",
-    };
-    const PRESETS: &'static [&'static str] = &Self::PRESETS;
-
-    fn preset(name: &str) -> Option<Self> {
-        Self::preset(name)
-    }
-
-    fn validate(&self) -> Result<()> {
-        self.validate()
-    }
-
-    fn check_window(&self, shape: [usize; 3]) -> Result<()> {
-        Self::check_window(shape)
-    }
-
-    fn segments(&self) -> bool {
-        true
-    }
-
-    fn classifies(&self) -> bool {
-        self.classification
-    }
-
-    fn lesion_channels(&self) -> usize {
-        self.lesion_channels
-    }
-
-    fn init(&self, device: &Device) -> MultiRNet {
-        self.init(device)
-    }
-}
 
 /// One configuration of `C`: `fields` over the preset, or over the defaults without one.
 fn read<C: NetConfig>(preset: Option<&str>, fields: Map<String, Value>) -> Result<C> {
@@ -379,7 +194,7 @@ impl System {
 
     /// Numbers that are trained: weights and biases, without the running statistics of norms.
     pub fn trained_parameters(&self) -> usize {
-        crate::weights::trained_parameters(&self.net)
+        trained_parameters(&self.net)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pixels and the patient.
+//! Pixels, the patient, and points as configurations hold them.
 
 /// A linear map of world millimetres in the plane to the patient's reference millimetres.
 pub(crate) struct Frame {
@@ -31,4 +31,9 @@ impl Frame {
             (wy + self.position[1] - self.origin[1]) / self.step[1],
         ]
     }
+}
+
+/// A point `(x, y, z)` in the order of configurations, rounded to a hundredth of a millimetre.
+pub(crate) fn zyx(p: [f32; 3]) -> [f64; 3] {
+    [p[2], p[1], p[0]].map(|v| (f64::from(v) * 100.0).round() / 100.0)
 }

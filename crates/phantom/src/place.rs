@@ -1,7 +1,7 @@
 //! Where the opacities of each pneumonia lie.
 
+use crate::frame::zyx;
 use crate::lesions::Opacity;
-use crate::sample::zyx;
 use crate::tree::Atlas;
 use crate::{Lesion, Lobe, Side};
 use multirnet_base::random::Random;

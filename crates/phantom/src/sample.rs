@@ -1,6 +1,7 @@
 //! Drawing a configuration from a seed.
 
 use crate::anatomy::Anatomy;
+use crate::frame::zyx;
 use crate::place::Placer;
 use crate::tree::Atlas;
 use crate::{Confounders, Effusion, Nodule, PatientConfig, PhantomConfig, ScannerConfig, Side};
@@ -253,10 +254,6 @@ fn effusions(config: &PhantomConfig) -> Vec<Effusion> {
         }
     }
     all
-}
-
-pub(crate) fn zyx(p: [f32; 3]) -> [f64; 3] {
-    [p[2], p[1], p[0]].map(|v| (f64::from(v) * 100.0).round() / 100.0)
 }
 
 fn confounders(atlas: &Atlas, r: &mut Random) -> Confounders {

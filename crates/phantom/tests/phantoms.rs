@@ -195,7 +195,7 @@ fn a_bad_config_is_an_error_that_names_the_field() {
         ("scale", |c| c.patient.scale[0] = 0.0),
         ("spacing_mm", |c| c.spacing_mm[1] = -1.0),
         ("shape", |c| c.shape[2] = 0),
-        ("lesion.radii_mm", |c| c.lesions[0].radii_mm[1] = 0.0),
+        ("lesions.radii_mm", |c| c.lesions[0].radii_mm[1] = 0.0),
         ("padding_hu", |c| c.scanner.padding_hu = Some(5)),
         ("class", |c| c.lesions.clear()),
     ];

@@ -5,8 +5,7 @@ use crate::plane::{Plane, View, WorldBox, busiest};
 use crate::svg::{colour, document, line, path, picture, rect, text, text_on_picture, to_png};
 use crate::{Result, Theme};
 use maud::{Markup, html};
-use multirnet_anatomy::{LesionKind, ZoneInvolvement};
-use multirnet_infer::{Finding, Prediction};
+use multirnet_finding::{Finding, LesionKind, Prediction, ZoneInvolvement};
 use multirnet_volume::{Diagnosis, Volume};
 
 const WIDTH: f64 = 1600.0;

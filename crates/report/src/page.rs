@@ -2,8 +2,7 @@
 
 use crate::svg::data_uri;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use multirnet_anatomy::ZoneInvolvement;
-use multirnet_infer::{Finding, NOTICE};
+use multirnet_finding::{Finding, NOTICE, ZoneInvolvement};
 use multirnet_volume::Diagnosis;
 
 const STYLE: &str = "\

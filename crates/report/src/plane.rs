@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::outline::outline;
 use crate::pixels::lung_window;
-use multirnet_infer::NativeMap;
+use multirnet_finding::NativeMap;
 use multirnet_volume::{Geometry, Planes, Volume, Voxel};
 
 /// The three standard planes.

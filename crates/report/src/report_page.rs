@@ -53,6 +53,16 @@ pub struct Column {
     pub numeric: bool,
 }
 
+impl Column {
+    /// A column of numbers, or of text.
+    pub fn new(name: impl Into<String>, numeric: bool) -> Self {
+        Self {
+            name: name.into(),
+            numeric,
+        }
+    }
+}
+
 /// A table. The first cell of each row names the row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Table {
@@ -64,6 +74,25 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
     /// What stands below, such as what marks mean; may be empty.
     pub note: String,
+}
+
+impl Table {
+    /// The table as Markdown, with its caption above and its note below.
+    pub fn to_markdown(&self) -> String {
+        let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let mut text = format!("{}\n\n", self.caption);
+        text += &line(self.columns.iter().map(|c| cell(&c.name)).collect());
+        let rule = |c: &Column| if c.numeric { "---:" } else { "---" }.to_owned();
+        text += &line(self.columns.iter().map(rule).collect());
+        for row in &self.rows {
+            text += &line(row.iter().map(|c| cell(c)).collect());
+        }
+        if !self.note.is_empty() {
+            text += &format!("\n{}\n", self.note);
+        }
+        text
+    }
 }
 
 /// The picture of a figure.

@@ -1,8 +1,8 @@
 //! The overview and the pages of a made-up finding.
 
-use multirnet_anatomy::{Involvement, involvement, kind_involvement};
-use multirnet_infer::{
-    Finding, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, Source, Timing,
+use multirnet_finding::{
+    Finding, Involvement, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, ScanSource,
+    Timing, involvement, kind_involvement,
 };
 use multirnet_report::{Entry, Overview, finding_page, index_page, overview_png, overview_svg};
 use multirnet_volume::{Axis, Diagnosis, Geometry, Orientation, Volume};
@@ -36,10 +36,10 @@ fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
     let finding = Finding {
         schema: SCHEMA,
         notice: NOTICE.into(),
-        source: Source {
+        source: ScanSource {
             path: "somewhere/<b>scan & co</b>.nii.gz".into(),
             format: "nifti".into(),
-            ..Source::default()
+            ..ScanSource::default()
         },
         geometry: *ct.geometry(),
         diagnosis: Diagnosis::Cap,

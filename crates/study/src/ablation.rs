@@ -1,8 +1,10 @@
 //! Ablations: variants of one configuration along several axes.
 
-use crate::config::{CohortConfig, ScoreConfig, StudyConfig, SystemEntry, merge, resolve_init};
+use crate::config::{CohortConfig, StudyConfig, SystemEntry, resolve_init};
 use crate::{Error, ErrorKind, Result};
-use multirnet_train::SplitConfig;
+use multirnet::evaluation::ScoreConfig;
+use multirnet::merge;
+use multirnet_cohort::SplitConfig;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

@@ -1,10 +1,11 @@
 //! What a study is made of: one TOML file.
 
 use crate::{Error, ErrorKind, Result};
+use multirnet::evaluation::ScoreConfig;
+use multirnet::merge;
+use multirnet_cohort::SplitConfig;
 use multirnet_infer::{Catalogue, PredictOptions, Tile};
-use multirnet_metrics::EmptyPolicy;
-use multirnet_train::{SplitConfig, TrainConfig};
-use serde::de::DeserializeOwned;
+use multirnet_train::TrainConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -97,19 +98,6 @@ pub struct PhantomCohort {
     pub seed: u64,
     /// Voxels along x and y.
     pub matrix: u16,
-}
-
-/// How test scans are scored.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ScoreConfig {
-    /// Convention and tolerance of surface distances.
-    pub surface: multirnet_metrics::SurfaceConfig,
-    /// What undefined and infinite values count in means; `worst` is 0 for shares and the scan's
-    /// diagonal for distances.
-    pub empty: EmptyPolicy,
-    /// Intervals by patient.
-    pub bootstrap: multirnet_metrics::stats::BootstrapConfig,
 }
 
 /// One system of a study.
@@ -274,7 +262,7 @@ impl StudyConfig {
         {
             return Err(bad(&format!("`{key}` is set by the study itself")));
         }
-        let options = overlaid(&defaults, &self.predict).map_err(|e| bad(&e))?;
+        let options = multirnet::overlay(&defaults, &self.predict).map_err(|e| bad(&e))?;
         options.validate().map_err(|e| bad(&e))?;
         Ok(options)
     }
@@ -397,34 +385,5 @@ impl SystemEntry {
     pub fn label(&self, config: &TrainConfig) -> String {
         let card = config.model.card().name;
         self.name.clone().unwrap_or_else(|| card.to_owned())
-    }
-}
-
-/// `base` with the values that `over` names; tables key by key, so that what `over` leaves out stays.
-///
-/// # Errors
-/// `Config` if `over` names what the type does not know, or gives a value of another type.
-pub fn overlaid<T: Serialize + DeserializeOwned>(base: &T, over: &toml::Table) -> Result<T> {
-    let mut table = toml::Table::try_from(base).map_err(|e| Error::caused(ErrorKind::Config, e))?;
-    merge(&mut table, over);
-    table
-        .try_into()
-        .map_err(|e: toml::de::Error| Error::caused(ErrorKind::Config, e))
-}
-
-/// Puts the values of `over` into `table`, tables key by key. Another `system` or `preset` of a
-/// model starts that table anew: fields of one net mean nothing to another.
-pub(crate) fn merge(table: &mut toml::Table, over: &toml::Table) {
-    for (key, value) in over {
-        match (table.get_mut(key), value) {
-            (Some(toml::Value::Table(old)), toml::Value::Table(new))
-                if !(key == "model" && new.contains_key("system")) =>
-            {
-                merge(old, new);
-            }
-            _ => {
-                table.insert(key.clone(), value.clone());
-            }
-        }
     }
 }

@@ -42,3 +42,16 @@ impl Error {
         .hint("start the same command again to go on")
     }
 }
+
+impl From<multirnet::Error> for Error {
+    fn from(error: multirnet::Error) -> Self {
+        use multirnet::ErrorKind as Library;
+        match error.kind() {
+            Library::Interrupted => Self::interrupted(),
+            Library::Write => Self::caused(ErrorKind::Write, error),
+            Library::Options => Self::caused(ErrorKind::Config, error),
+            Library::Draw => Self::caused(ErrorKind::Figure, error),
+            _ => Self::caused(ErrorKind::Scoring, error),
+        }
+    }
+}

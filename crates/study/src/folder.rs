@@ -10,93 +10,16 @@
 //! | `scores/SYSTEM/SPLIT/` | for each test scan `N.json` (scores) and `N.nii.gz` (lesion mask) |
 //! | `tables/`, `figures/`, `index.html` | what a person reads, made anew whenever asked for |
 
-use crate::cohort::StudyCohort;
 use crate::config::StudyConfig;
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::files::{self, make_dir};
-use multirnet_train::{Cohort, Side, Split};
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// Paths of a study.
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
-}
-
-/// One division of the cohort: of shares, or a fold.
-#[derive(Debug, Clone)]
-pub struct Division {
-    /// `split`, or `fold-N`.
-    pub name: String,
-    /// The scans of this division: all that are divided or only tested, at their positions in the
-    /// study's cohort, and after them those that are only trained on.
-    pub cohort: Cohort,
-    /// Each scan's side.
-    pub split: Split,
-    /// Patients of the scans that were to be trained on, but are left out here because the
-    /// division tests or validates on them, with the number of those scans.
-    pub left_out: BTreeMap<String, usize>,
-}
-
-impl Division {
-    /// All divisions of the study.
-    ///
-    /// # Errors
-    /// `Cohort` if a division is impossible, or a study or patient lies on two sides.
-    pub fn all(config: &StudyConfig, study: &StudyCohort) -> Result<Vec<Self>> {
-        let bad = |e| Error::caused(ErrorKind::Cohort, e);
-        let divided = study.divided();
-        if config.folds.is_empty() {
-            let split = Split::stratified(&divided, &config.split).map_err(bad)?;
-            return Ok(vec![Self::of("split".to_owned(), study, split)?]);
-        }
-        let fold = |&fold: &usize| {
-            let split = Split::cross_validation(&divided, &config.split, fold).map_err(bad)?;
-            Self::of(format!("fold-{fold}"), study, split)
-        };
-        config.folds.iter().map(fold).collect()
-    }
-
-    /// `split` of the divided scans, with those that are only tested on the test side, and the
-    /// others on the training side as far as none of their patients is on another side.
-    fn of(name: String, study: &StudyCohort, mut split: Split) -> Result<Self> {
-        let (kept, others) = study.cohort.cases.split_at(study.divided + study.tested);
-        let mut cohort = Cohort {
-            cases: kept.to_vec(),
-        };
-        split.sides.resize(kept.len(), Side::Test);
-        let held_out: HashSet<String> = cohort
-            .cases
-            .iter()
-            .zip(&split.sides)
-            .filter(|(_, side)| **side != Side::Train)
-            .map(|(case, _)| case.patient.clone())
-            .collect();
-        let mut left_out = BTreeMap::new();
-        for case in others {
-            if held_out.contains(&case.patient) {
-                *left_out.entry(case.patient.clone()).or_insert(0) += 1;
-            } else {
-                cohort.cases.push(case.clone());
-                split.sides.push(Side::Train);
-            }
-        }
-        let checked = split.check(&cohort, None);
-        checked.map_err(|e| Error::caused(ErrorKind::Cohort, e))?;
-        Ok(Self {
-            name,
-            cohort,
-            split,
-            left_out,
-        })
-    }
-
-    /// Positions of its test scans in the cohort.
-    pub fn test(&self) -> Vec<usize> {
-        self.split.on(Side::Test)
-    }
 }
 
 impl Folder {

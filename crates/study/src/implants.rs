@@ -5,10 +5,10 @@ use crate::folder::{read_json, write_json};
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::{LungConfig, segment_lungs};
 use multirnet_base::files::make_dir;
+use multirnet_cohort::{Case, Cohort};
 use multirnet_phantom::implant::{
     AvoidList, Ground, ImplantConfig, ImplantRecord, Implanted, Region,
 };
-use multirnet_train::{Case, Cohort};
 use multirnet_volume::{Diagnosis, Volume, io};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -1,25 +1,24 @@
 //! What a study came to, computed from its scores.
 
 use crate::Result;
-use crate::case_score::CaseScore;
 use crate::cohort::StudyCohort;
 use crate::config::{StudyConfig, SystemEntry};
-use crate::evaluation::{SourceScores, sources};
-use crate::folder::{Division, Folder};
-use crate::intervals::{Statistic, counted, interval, patients, scoring};
+use crate::division::Division;
+use crate::folder::Folder;
 use crate::scoring::read_scores;
 use crate::seeds::{SeedGroup, seed_groups};
-use multirnet_infer::ScoredOn;
+use crate::system_result::{Classification, Compared, Segmentation, SystemResult};
+use crate::training::Trained;
+use multirnet::evaluation::CaseScore;
+use multirnet::evaluation::intervals::{Statistic, counted, interval, patients, scoring};
+use multirnet::evaluation::sources;
+use multirnet_finding::ScoredOn;
 use multirnet_metrics::roc::OneVsRest;
 use multirnet_metrics::stats::{
-    BootstrapConfig, Interval, PairedT, Significance, Wilcoxon, bootstrap, defined_pairs, paired_t,
+    BootstrapConfig, PairedT, Significance, Wilcoxon, bootstrap, defined_pairs, paired_t,
     significance, wilcoxon,
 };
-use multirnet_metrics::{
-    CaseMetrics, ClassificationScores, CohortMetrics, ConfusionMatrix, EmptyPolicy, Metric,
-};
-use multirnet_nn::SystemCard;
-use multirnet_nn::device::Device;
+use multirnet_metrics::{CaseMetrics, CohortMetrics, ConfusionMatrix, EmptyPolicy, Metric};
 use multirnet_volume::Diagnosis;
 use serde::Serialize;
 
@@ -49,72 +48,6 @@ pub struct Results {
     pub empty: EmptyPolicy,
 }
 
-/// What one system came to.
-#[derive(Debug, Clone, Serialize)]
-pub struct SystemResult {
-    /// Its id.
-    pub id: String,
-    /// Its name in tables.
-    pub label: String,
-    /// What is known of it.
-    pub card: SystemCard,
-    /// Key of the paper's row beside it.
-    pub paper: Option<String>,
-    /// Name of the group of trainings that differ in their seed only.
-    pub group: Option<String>,
-    /// Numbers that were trained.
-    pub parameters: usize,
-    /// Lesion segmentation, if the system segments.
-    pub segmentation: Option<Segmentation>,
-    /// The scores of each source of test scans by itself, in the order in which sources appear.
-    pub sources: Vec<SourceScores>,
-    /// Classification, if the system classifies and there is more than one class.
-    pub classification: Option<Classification>,
-    /// Its scores, scan by scan.
-    #[serde(skip)]
-    pub scores: Vec<CaseScore>,
-}
-
-/// Lesion segmentation over the test scans.
-#[derive(Debug, Clone, Serialize)]
-pub struct Segmentation {
-    /// Means and counts.
-    pub scores: CohortMetrics,
-    /// Intervals of the paper's four means by patient, in the order of [`Metric::PAPER`].
-    pub intervals: Vec<Interval>,
-}
-
-/// Classification over the test scans.
-#[derive(Debug, Clone, Serialize)]
-pub struct Classification {
-    /// Accuracy, recall, precision, F1.
-    pub scores: ClassificationScores,
-    /// Interval of the accuracy by patient.
-    pub accuracy: Interval,
-    /// Curves and areas, each class against the rest.
-    pub roc: OneVsRest,
-}
-
-/// What is compared between two systems.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Compared {
-    /// A segmentation metric.
-    Segmentation(Metric),
-    /// Whether a scan's class is right (1) or wrong (0).
-    CorrectClass,
-}
-
-impl Compared {
-    /// Name for people.
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Segmentation(metric) => metric.label(),
-            Self::CorrectClass => "correct class",
-        }
-    }
-}
-
 /// Tests between the reference and another system on the same scans.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
@@ -134,34 +67,6 @@ pub struct Comparison {
     pub significance_wilcoxon: Significance,
 }
 
-impl SystemResult {
-    /// One metric in every test scan that truly has lesions, `None` where undefined; nothing from a
-    /// system that does not segment.
-    pub fn values(&self, metric: Metric) -> Vec<Option<f64>> {
-        self.bearing().map(|c| metric.value(c)).collect()
-    }
-
-    /// The segmentation scores of the test scans that truly have lesions.
-    pub fn bearing(&self) -> impl Iterator<Item = &CaseMetrics> {
-        let all = self.scores.iter().filter_map(|s| s.segmentation.as_ref());
-        all.filter(|c| !c.overlap.truth_is_empty())
-    }
-
-    fn compared(&self, what: Compared, policy: EmptyPolicy) -> Vec<Option<f64>> {
-        match what {
-            Compared::Segmentation(metric) => {
-                self.bearing().map(|c| counted(metric, c, policy)).collect()
-            }
-            Compared::CorrectClass => self
-                .scores
-                .iter()
-                .filter_map(|s| Some(f64::from(u8::from(s.predicted()? == s.class?))))
-                .map(Some)
-                .collect(),
-        }
-    }
-}
-
 impl Results {
     /// Reads the scores of a study that was run to its end.
     ///
@@ -175,7 +80,8 @@ impl Results {
             .iter()
             .map(|system| {
                 let scores = read_scores(folder, system, &divisions)?;
-                system_result(config, system, scores)
+                let trained = Trained::read(folder, &system.id, &divisions[0].name)?;
+                system_result(config, system, scores, trained.map_or(0, |t| t.parameters))
             })
             .collect::<Result<Vec<_>>>()?;
         let mut tested = [0; 3];
@@ -193,7 +99,7 @@ impl Results {
         let kind = if synthetic {
             Some(ScoredOn::Phantoms)
         } else {
-            crate::evaluation::common_kind(sources)
+            multirnet::evaluation::common_kind(sources)
         };
         let comparisons = compare(&systems, &reference, config.score.empty)?;
         Ok(Self {
@@ -221,6 +127,7 @@ fn system_result(
     config: &StudyConfig,
     system: &SystemEntry,
     scores: Vec<CaseScore>,
+    parameters: usize,
 ) -> Result<SystemResult> {
     let train = config.train_config(system)?;
     let (policy, draws) = (config.score.empty, &config.score.bootstrap);
@@ -230,8 +137,7 @@ fn system_result(
         card: train.model.card(),
         paper: system.paper.clone(),
         group: system.group.clone(),
-        // Weights are made when first used: counting costs next to nothing.
-        parameters: train.model.init(&Device::flex()).trained_parameters(),
+        parameters,
         segmentation: segmentation(&scores, policy, draws)?,
         sources: sources(&scores, &config.score)?,
         classification: classification(&scores, policy, draws)?,
@@ -258,7 +164,13 @@ fn segmentation(
         .map(|metric| {
             let cases = with_lesions.iter().filter_map(|s| s.segmentation.as_ref());
             let values: Vec<_> = cases.map(|c| counted(*metric, c, policy)).collect();
-            interval(Statistic::Mean, &values, &by_patient, policy, draws)
+            Ok(interval(
+                Statistic::Mean,
+                &values,
+                &by_patient,
+                policy,
+                draws,
+            )?)
         })
         .collect::<Result<Vec<_>>>();
     Ok(Some(Segmentation {

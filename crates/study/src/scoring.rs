@@ -1,17 +1,22 @@
 //! Scores every system on every test scan.
 
-use crate::case_score::{CaseScore, Said};
 use crate::config::{StudyConfig, SystemEntry};
-use crate::folder::{Division, Folder, read_json, write_json};
-use crate::parts::{join, parts, weighted};
+use crate::division::Division;
+use crate::folder::{Folder, read_json, write_json};
+use crate::options::{Event, Options};
 use crate::training::Trained;
-use crate::{Error, ErrorKind, Event, Options, Result};
+use crate::{Error, ErrorKind, Result};
+use multirnet::evaluation::parts::{join, parts, weighted};
+use multirnet::evaluation::{CaseScore, Said};
 use multirnet_anatomy::{PrepareConfig, Prepared, prepare};
-use multirnet_infer::{NativeMap, Network, PredictOptions, answer, network_of};
+use multirnet_base::StopToken;
+use multirnet_cohort::{
+    Case,
+    load::{self, CaseScan, Reader},
+};
+use multirnet_finding::NativeMap;
+use multirnet_infer::{DeviceChoice, Network, PredictOptions, load_network, run_prepared};
 use multirnet_metrics::SurfaceConfig;
-use multirnet_nn::{System, weights};
-use multirnet_train::Case;
-use multirnet_train::load::{self, CaseScan, Reader};
 use multirnet_volume::{Geometry, Volume, io};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +37,7 @@ struct TestPart {
 }
 
 /// What a network says of a test scan, on the scan's own grid, as far as it can.
-pub struct TestAnswer {
+pub struct TestOutput {
     /// Lesion labels.
     pub lesions: Option<Volume<u8>>,
     /// Class probabilities in logit order; those of several parts are averaged, weighted by planes.
@@ -50,7 +55,7 @@ impl TestScan {
     pub fn read(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<Self> {
         let fail = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Scoring, e.to_string());
         let scan = load::read_case(case, read, config).map_err(|e| fail(&e))?;
-        let prepare = |part: crate::parts::Part<'_>| {
+        let prepare = |part: multirnet::evaluation::parts::Part<'_>| {
             let prepared = prepare(&part.scan, Some(&part.lungs), &scan.prepare)
                 .map_err(|e| fail(&e).at(&case.scan))?;
             Ok(TestPart {
@@ -64,22 +69,31 @@ impl TestScan {
         Ok(Self { case: scan, parts })
     }
 
-    /// Runs `network` over every part and puts its answers together.
+    /// Runs `network` over every part and puts its outputs together.
     ///
     /// # Errors
-    /// `Scoring`: what [`multirnet_infer::answer`] refuses.
-    pub fn answer(&self, network: &dyn Network, options: &PredictOptions) -> Result<TestAnswer> {
+    /// `Scoring`: what [`multirnet_infer::run_prepared`] refuses.
+    pub fn run(&self, network: &dyn Network, options: &PredictOptions) -> Result<TestOutput> {
         let (mut lesions, mut classes, mut heatmaps) = (Vec::new(), Vec::new(), Vec::new());
         for part in &self.parts {
-            let said = answer(network, &part.grid, &part.prepared, options)
-                .map_err(|e| Error::caused(ErrorKind::Scoring, e))?;
+            let said = run_prepared(
+                network,
+                &part.grid,
+                &part.prepared,
+                options,
+                &StopToken::new(),
+            )
+            .map_err(|e| Error::caused(ErrorKind::Scoring, e))?;
             lesions.extend(said.lesions.map(|l| (part.planes.clone(), l)));
-            classes.extend(said.probabilities.map(|p| (part.planes.clone(), p)));
+            classes.extend(
+                said.probabilities
+                    .map(|p| (part.planes.clone(), p.to_array())),
+            );
             heatmaps.extend(said.heatmap);
         }
         let grid = self.case.scan.geometry();
         let whole = self.parts.len() == 1 && self.parts[0].planes == (0..grid.shape()[0]);
-        Ok(TestAnswer {
+        Ok(TestOutput {
             lesions: match lesions.pop() {
                 None => None,
                 Some((_, labels)) if whole => Some(labels),
@@ -102,8 +116,8 @@ pub fn load_system(
     folder: &Folder,
     system: &SystemEntry,
     division: &str,
-    device: &multirnet_nn::device::Device,
-) -> Result<System> {
+    device: DeviceChoice,
+) -> Result<Box<dyn Network>> {
     let trained = Trained::read(folder, &system.id, division)?.ok_or_else(|| {
         Error::new(
             ErrorKind::Training,
@@ -112,7 +126,7 @@ pub fn load_system(
         .hint("run the study to its end first")
     })?;
     let path = trained.weights(folder, &system.id, division);
-    weights::load(&path, device).map_err(|e| Error::caused(ErrorKind::Training, e))
+    load_network(&path, device).map_err(|e| Error::caused(ErrorKind::Training, e))
 }
 
 /// Makes sure that all test scans of `division` are scored by all systems.
@@ -151,9 +165,7 @@ pub(crate) fn ensure(
             let network = match &mut networks[s] {
                 Some(network) => network,
                 empty => {
-                    let net = load_system(folder, system, &division.name, &options.device)?;
-                    let network = network_of(net, options.device.clone(), options.on_cpu)
-                        .map_err(|e| Error::caused(ErrorKind::Scoring, e))?;
+                    let network = load_system(folder, system, &division.name, options.device)?;
                     empty.insert(network)
                 }
             };
@@ -192,9 +204,7 @@ fn score(
     surface: &SurfaceConfig,
     place: &Place<'_>,
 ) -> Result<()> {
-    let said = scan
-        .answer(network, options)
-        .map_err(|e| e.at(&case.scan))?;
+    let said = scan.run(network, options).map_err(|e| e.at(&case.scan))?;
     if let Some(lesions) = &said.lesions {
         let mask = place.folder.mask(place.system, place.division, place.case);
         multirnet_base::files::make_dir(mask.parent().unwrap_or(place.folder.root()))?;

@@ -1,7 +1,7 @@
 //! How much trainings vary that differ in their seed only.
 
-use crate::intervals::counted;
-use crate::results::{Compared, SystemResult};
+use crate::system_result::{Compared, SystemResult};
+use multirnet::evaluation::intervals::counted;
 use multirnet_metrics::{EmptyPolicy, Metric};
 use serde::Serialize;
 

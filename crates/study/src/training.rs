@@ -1,8 +1,10 @@
 //! Trains the systems that are not trained yet.
 
 use crate::config::{StudyConfig, SystemEntry};
-use crate::folder::{Division, Folder, read_json, write_json};
-use crate::{Error, ErrorKind, Event, Options, Result};
+use crate::division::Division;
+use crate::folder::{Folder, read_json, write_json};
+use crate::options::{Event, Options};
+use crate::{Error, ErrorKind, Result};
 use multirnet_base::files::write;
 use multirnet_infer::{Catalogue, ModelSource};
 use multirnet_train::StopReason;
@@ -93,7 +95,10 @@ pub(crate) fn ensure(
         out: &out,
         cache: &folder.cache(),
         read: options.read,
-        device: options.device.clone(),
+        device: options
+            .device
+            .open()
+            .map_err(|e| Error::caused(ErrorKind::Training, e))?,
         resume: out.join("checkpoints/last.state").exists(),
         prepare_jobs: 2,
     };

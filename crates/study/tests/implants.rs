@@ -1,9 +1,9 @@
 //! Cohorts with implanted lesions, made from a phantom.
 
+use multirnet_cohort::Cohort;
 use multirnet_phantom::PhantomConfig;
 use multirnet_phantom::implant::{AvoidList, ImplantConfig, Region, ScanRegions};
 use multirnet_study::{ErrorKind, ImplantCohort, ImplantFile, Result};
-use multirnet_train::Cohort;
 use multirnet_volume::{Diagnosis, Volume, io};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

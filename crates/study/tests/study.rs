@@ -1,19 +1,19 @@
 //! A whole study on tiny phantoms: run, stopped and gone on with, reported.
 
+use multirnet_cohort::{Case, Cohort, Side};
 use multirnet_infer::Catalogue;
-use multirnet_nn::device::Device;
+use multirnet_infer::DeviceChoice;
 use multirnet_study::{
     AblationConfig, Division, ErrorKind, Event, Folder, Options, Results, StudyCohort, StudyConfig,
     figures, write_tables,
 };
-use multirnet_train::{Case, Cohort, Side};
 use multirnet_volume::{Diagnosis, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-fn read(path: &Path) -> Result<Volume<f32>, String> {
-    multirnet_volume::io::read(path).map_err(|e| e.to_string())
+fn read(path: &Path) -> multirnet_cohort::Result<Volume<f32>> {
+    multirnet_cohort::read_volume(path)
 }
 
 const STUDY: &str = r#"
@@ -86,8 +86,7 @@ fn run(
     let flag = AtomicBool::new(false);
     let mut options = Options {
         read: &read,
-        device: Device::flex(),
-        on_cpu: true,
+        device: DeviceChoice::Cpu,
         models: &Catalogue::default(),
         progress: &mut |event| {
             if stop(&event) {
@@ -167,7 +166,7 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     assert_eq!(tested.len(), 5);
     assert_eq!(tested.iter().filter(|l| l.contains("test-0")).count(), 1);
 
-    let page = figures::report(&parts, &read, &mut |_| {}).unwrap();
+    let page = figures::report(&parts, &read, DeviceChoice::Cpu, None, &mut |_| {}).unwrap();
     let html = std::fs::read_to_string(page).unwrap();
     assert!(html.contains("For research use only") && html.contains("synthetic"));
     for name in [

@@ -8,7 +8,8 @@
 //! the training after the current step, with a checkpoint. Set `MIMALLOC_PURGE_DELAY=-1`: memory
 //! given back to the system and taken again costs a good part of a step.
 
-use multirnet_train::{Cohort, Event, Options, Split, TrainConfig, train};
+use multirnet_cohort::{Cohort, Split};
+use multirnet_train::{Event, Options, TrainConfig, train};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,8 +36,9 @@ fn run() -> Result<(), String> {
         return Err("usage: train CONFIG MANIFEST OUT [--resume] [--fold N]".into());
     };
     let text = |e: multirnet_train::Error| e.to_string();
+    let cohort_text = |e: multirnet_cohort::Error| e.to_string();
     let config = TrainConfig::read(Path::new(config)).map_err(text)?;
-    let cohort = Cohort::read(Path::new(manifest)).map_err(text)?;
+    let cohort = Cohort::read(Path::new(manifest)).map_err(cohort_text)?;
     let split = match fold {
         None => Split::stratified(&cohort, &config.split),
         Some(n) => {
@@ -46,7 +48,7 @@ fn run() -> Result<(), String> {
             Split::cross_validation(&cohort, &config.split, n)
         }
     }
-    .map_err(text)?;
+    .map_err(cohort_text)?;
     let out = Path::new(out);
     let stop = AtomicBool::new(false);
     let flag = out.join("stop");
@@ -59,7 +61,7 @@ fn run() -> Result<(), String> {
     let options = Options {
         out,
         cache: &out.join("../cache"),
-        read: &|path| multirnet_volume::io::read(path).map_err(|e| e.to_string()),
+        read: &|path| multirnet_cohort::read_volume(path),
         device: burn::tensor::Device::flex(),
         resume,
         prepare_jobs: 2,

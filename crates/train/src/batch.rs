@@ -1,10 +1,10 @@
 //! From windows to tensors, and from the net's output to quick scores.
 
-use crate::known::Known;
 use crate::log::{MeanLosses, ValidationRecord};
 use crate::window::{ViewKind, Window};
 use crate::{Error, ErrorKind, Result, TrainConfig};
 use burn::tensor::{Device, Tensor, TensorData};
+use multirnet_cohort::known::Known;
 use multirnet_nn::{Answer, Losses, Truth};
 
 /// A batch on a device.

@@ -27,3 +27,19 @@ pub enum ErrorKind {
 multirnet_base::error_type!(ErrorKind, read = Io, write = Write, config = Config);
 
 multirnet_base::from_base_error!(ErrorKind, Io, Write);
+
+impl From<multirnet_cohort::Error> for Error {
+    fn from(error: multirnet_cohort::Error) -> Self {
+        use multirnet_cohort::ErrorKind as Cohort;
+        let kind = match error.kind() {
+            Cohort::Write => ErrorKind::Write,
+            Cohort::Malformed => ErrorKind::Malformed,
+            Cohort::Config => ErrorKind::Config,
+            Cohort::Scan => ErrorKind::Scan,
+            Cohort::Leakage => ErrorKind::Leakage,
+            Cohort::Interrupted => ErrorKind::Interrupted,
+            _ => ErrorKind::Io,
+        };
+        Self::caused(kind, error)
+    }
+}

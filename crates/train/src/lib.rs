@@ -1,7 +1,8 @@
-//! Cohorts, splits, windows, augmentation, training loop and checkpoints.
+//! Windows, augmentation, training loop and checkpoints.
 //!
-//! The way of a training: a [`Cohort`] (from a [manifest]) is divided by a [`Split`], its scans are
-//! prepared into a [`Cache`], a [`Sampler`] says which windows of both views come in which order,
+//! The way of a training: a [`Cohort`](multirnet_cohort::Cohort) is divided by a
+//! [`Split`](multirnet_cohort::Split), its scans are prepared into a
+//! [`Cache`](multirnet_cohort::Cache), a [`Sampler`] says which windows of both views come in which order,
 //! worker threads cut and vary them, and [`train`] fits the network to them.
 //!
 //! # The folder of a run
@@ -22,30 +23,20 @@
 pub mod augment;
 mod average;
 mod batch;
-pub mod cache;
 pub mod checkpoint;
 pub mod config;
 mod error;
-pub mod known;
-pub mod load;
 mod loader;
 pub mod log;
-pub mod manifest;
 mod observer;
 pub mod sampler;
 mod schedule;
-pub mod split;
 mod trainer;
 pub mod window;
 
-pub use cache::{Cache, Entry};
 pub use config::TrainConfig;
 pub use error::{Error, ErrorKind, Result};
-pub use known::Known;
-pub use load::{CaseScan, Part, PreparedCase, Reader, read_case};
 pub use log::{EpochRecord, MeanLosses, StepRecord, ValidationRecord};
-pub use manifest::{Case, Cohort};
 pub use observer::{Event, Observer, StopReason, Summary};
 pub use sampler::Sampler;
-pub use split::{Side, Split, SplitConfig};
 pub use trainer::{Options, train};

@@ -142,7 +142,7 @@ mod tests {
             image: vec![i as f32],
             labels: vec![0],
             class: 0,
-            known: crate::known::Known::ALL,
+            known: multirnet_cohort::known::Known::ALL,
             kind: ViewKind::Global,
             case: i as usize,
         }

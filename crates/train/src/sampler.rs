@@ -6,10 +6,13 @@
 
 use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
-use crate::load::{Part, PreparedCase, View};
 use crate::window::{ViewKind, Window, cut, end_scan, within};
-use crate::{Case, Cohort, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 use multirnet_base::random::Random;
+use multirnet_cohort::{
+    Case, Cohort,
+    load::{Part, PreparedCase, View},
+};
 use multirnet_volume::Diagnosis;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,8 +1,7 @@
 //! Cutting a window out of a view.
 
 use crate::augment::Affine;
-use crate::known::Known;
-use crate::load::View;
+use multirnet_cohort::{known::Known, load::View};
 use std::ops::Range;
 
 /// Which of the two views a window shows.

@@ -4,11 +4,13 @@ mod common;
 
 use common::{WINDOW, cohort, prepare_config, read, write_case};
 use multirnet_anatomy::PrepareConfig;
+use multirnet_cohort::Cache;
+use multirnet_cohort::ErrorKind;
+use multirnet_train::Sampler;
 use multirnet_train::augment::AugmentConfig;
 use multirnet_train::config::SamplingConfig;
 use multirnet_train::sampler::fixed_windows;
 use multirnet_train::window::ViewKind;
-use multirnet_train::{Cache, ErrorKind, Sampler};
 use multirnet_volume::{Diagnosis, Volume};
 use std::fs;
 use std::path::Path;
@@ -22,7 +24,7 @@ fn entries_are_made_once_and_again_only_when_something_changed_or_broke() {
     let folder = tempfile::tempdir().unwrap();
     let case = write_case(folder.path(), "a", Diagnosis::Covid19, 1);
     let reads = AtomicUsize::new(0);
-    let counted = |p: &Path| -> Result<Volume<f32>, String> {
+    let counted = |p: &Path| -> multirnet_cohort::Result<Volume<f32>> {
         reads.fetch_add(1, Ordering::SeqCst);
         read(p)
     };

@@ -4,8 +4,8 @@ mod common;
 
 use common::{WINDOW, config, model, read, run, turn};
 use multirnet_anatomy::PrepareConfig;
+use multirnet_cohort::{Cache, Case, Cohort};
 use multirnet_phantom::PhantomConfig;
-use multirnet_train::{Cache, Case, Cohort};
 use multirnet_volume::{Diagnosis, io};
 
 /// Never raised.

@@ -8,8 +8,10 @@
 //! z: inferior → superior, y: anterior → posterior, x: right → left, so for an axial scan its
 //! direction matrix is the identity.
 
+pub mod boxes;
 pub mod components;
 pub mod diagnosis;
+mod digest;
 pub mod distance;
 mod edit;
 mod error;
@@ -21,6 +23,7 @@ mod scalar;
 mod volume;
 
 pub use diagnosis::Diagnosis;
+pub use digest::{content_sha256, content_sha256_unless};
 pub use error::{Error, ErrorKind, Result};
 pub use geometry::Geometry;
 pub use orientation::{Axis, Orientation};

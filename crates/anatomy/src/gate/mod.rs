@@ -6,6 +6,7 @@ mod pose;
 use crate::lungs::{LungConfig, segment_lungs};
 use crate::{Error, ErrorKind, LEFT, RIGHT, Result};
 use multirnet_volume::{Geometry, Orientation, Volume};
+use pose::CUT_MM2;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -275,6 +276,3 @@ fn histogram(labels: &[u8]) -> [usize; 256] {
         .map(chunk)
         .reduce(|| [0; 256], join)
 }
-
-/// A cross section at the scan's end, in mm², beyond which the lungs count as cut.
-const CUT_MM2: f64 = 500.0;

@@ -3,6 +3,9 @@
 use crate::{LEFT, RIGHT};
 use multirnet_volume::{Orientation, Volume};
 
+/// A cross section at the scan's end, in mm², beyond which the lungs count as cut.
+pub(super) const CUT_MM2: f64 = 500.0;
+
 /// Bone is denser than this.
 const BONE_HU: f32 = 220.0;
 /// Half the width of the spine in millimetres, with some room.
@@ -27,7 +30,7 @@ impl Pose {
         let mut out = Vec::new();
         if let Some([base, apex]) = self.solidity
             && base > apex + 0.12
-            && self.cut_mm2.iter().all(|&a| a < super::CUT_MM2)
+            && self.cut_mm2.iter().all(|&a| a < CUT_MM2)
         {
             out.push(
                 "The lungs look upside down: the file's geometry may be wrong about head and \

@@ -16,6 +16,7 @@ mod ribs;
 mod sides;
 
 use crate::morphology::bounds;
+use crate::step::{Step, Watch, tell};
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::Ranges;
 use multirnet_volume::{Orientation, Volume};
@@ -70,25 +71,46 @@ impl LungConfig {
 /// # Errors
 /// `NoLungs` if nothing in the scan looks like a lung; `Config`.
 pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u8>> {
+    segment_lungs_watched(scan, config, &mut |_| true)
+}
+
+/// As [`segment_lungs`]; `watch` is told before each part and may end it.
+///
+/// # Errors
+/// As [`segment_lungs`], and `Interrupted` if `watch` answers that the work shall end.
+pub fn segment_lungs_watched(
+    scan: &Volume<f32>,
+    config: &LungConfig,
+    watch: &mut Watch<'_>,
+) -> Result<Volume<u8>> {
     config.validate()?;
+    let mut go_on = || tell(watch, Step::Lungs);
+    go_on()?;
     let (small, factor) = coarse::shrink(scan, config.coarse_mm)?;
     let hu = small.reorient(Orientation::CANONICAL);
+    go_on()?;
     let body = body::body(&hu);
     let whole = hu.shape();
     let (low, high) = bounds(&body).ok_or_else(no_lungs)?;
     let shape = std::array::from_fn(|a| high[a] - low[a] + 1);
     let (hu, body) = (hu.crop(low, shape)?, body.crop(low, shape)?);
+    go_on()?;
     let mut air = body::air_within(&hu, &body, config.air_hu as f32);
     let (airways, lumen_hu) = airways::airways(&hu, &air, &body);
+    go_on()?;
     if let Some(lumen_hu) = lumen_hu {
         let base = sides::base_plane(&air);
         body::remove_gas(&hu, &mut air, lumen_hu, base);
     }
+    go_on()?;
     let (aerated, middle) = sides::lungs(&hu, &air, &airways, &body).ok_or_else(no_lungs)?;
+    go_on()?;
     let mut lungs = fill::fill(&aerated, &airways, config.closing_mm);
+    go_on()?;
     if config.mirror {
         mirror::add_consolidation(&hu, &mut lungs, &airways, middle);
     }
+    go_on()?;
     let back = small.geometry().orientation();
     let start = low.map(|v| -(v as i64));
     let restore = |mask: Volume<u8>| -> Result<Volume<u8>> {
@@ -99,6 +121,7 @@ pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u
         aerated: restore(aerated)?,
         airways: restore(airways)?,
     };
+    go_on()?;
     Ok(refine::refine(
         scan,
         &cells,

@@ -1,8 +1,9 @@
 //! `multirnet ablate`: variants of one system, trained and scored alike.
 
-use crate::Context;
+use crate::context::Context;
 use crate::failure::Outcome;
-use crate::study::{self, StudyArguments, study_failure};
+use crate::failure::study_failure;
+use crate::study::{self, StudyArguments};
 use multirnet_study::AblationConfig;
 
 /// Train and score variants of one system: reverse attention, losses, iterations, classification
@@ -25,6 +26,6 @@ impl Ablate {
         let config = ablation.study().map_err(study_failure)?;
         let (folder, results) = study::run(&self.study, &config)?;
         ablation.write_axes(&folder).map_err(study_failure)?;
-        study::finish(&self.study, context, &results)
+        study::finish(&self.study, context, results)
     }
 }

@@ -1,8 +1,9 @@
 //! `multirnet compare`: systems trained and scored alike.
 
-use crate::Context;
+use crate::context::Context;
 use crate::failure::Outcome;
-use crate::study::{self, StudyArguments, study_failure};
+use crate::failure::study_failure;
+use crate::study::{self, StudyArguments};
 use multirnet_study::StudyConfig;
 
 /// Train and score several systems on one cohort: the paper's tables 2 and 3
@@ -25,6 +26,6 @@ impl Compare {
         let mut config = StudyConfig::read(&self.study.config).map_err(study_failure)?;
         self.study.apply(&mut config.cohort);
         let (_, results) = study::run(&self.study, &config)?;
-        study::finish(&self.study, context, &results)
+        study::finish(&self.study, context, results)
     }
 }

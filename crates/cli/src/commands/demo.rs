@@ -1,12 +1,13 @@
 //! `multirnet demo`: the whole way on three synthetic scans.
 
-use super::phantom::make;
+use crate::context::Context;
 use crate::failure::Outcome;
 use crate::model::ModelArguments;
-use crate::predicting::{Row, analyse, spinner, table, write};
-use crate::scan::Scan;
-use crate::{Context, output};
-use multirnet_infer::NOTICE;
+use crate::output;
+use crate::phantoms::make;
+use crate::predicting::{Row, Run, analyse, spinner, table};
+use multirnet::{Scan, write_results};
+use multirnet_finding::NOTICE;
 use multirnet_metrics::Overlap;
 use multirnet_report::{Entry, index_page};
 use multirnet_study::scan_seed;
@@ -35,13 +36,17 @@ pub struct Demo {
 impl Demo {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
-        eprintln!("{NOTICE}");
+        output::say(NOTICE);
+        let run = Run {
+            context: &context,
+            stop: crate::stop::ending()?,
+        };
         let predictor = self.model.load()?;
         let card = predictor.card();
-        eprintln!(
+        output::say(&format!(
             "The three scans are synthetic phantoms. Model {}: {}",
             card.name, card.trained_on
-        );
+        ));
         let options = predictor.options();
         let (mut rows, mut entries) = (vec![], vec![]);
         for class in Diagnosis::ALL {
@@ -59,9 +64,9 @@ impl Demo {
                 / 1000.0;
             let (row, exit) = Row::of(&name, || {
                 let scan = Scan::in_memory(format!("{name} (synthetic phantom)"), made.ct);
-                let prediction = analyse(&predictor, &scan, None, &options, &bar)?;
+                let prediction = analyse(&predictor, &scan, None, &options, &run, &bar)?;
                 bar.set_message("writing");
-                write(&scan.volume, &prediction, &name, &out)?;
+                write_results(&scan.volume, &prediction, &name, &out)?;
                 io::write_nifti(
                     &out.join("ct.nii.gz"),
                     &scan.volume.map(|hu| hu.round() as i16),
@@ -72,7 +77,9 @@ impl Demo {
                 // Dice says nothing about a phantom without lesions.
                 let overlap = overlap.ok().filter(|o| !o.truth_is_empty());
                 if let Some(dice) = overlap.and_then(|o| o.dice()) {
-                    bar.suspend(|| eprintln!("{name}: lesion Dice with the truth {dice:.3}"));
+                    bar.suspend(|| {
+                        output::say(&format!("{name}: lesion Dice with the truth {dice:.3}"))
+                    });
                 }
                 Ok(prediction.finding)
             });

@@ -1,20 +1,23 @@
 //! `multirnet evaluate`: a model against known truth.
 
-use super::phantom::make;
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
+use crate::phantoms::make;
 use crate::predicting::PredictArguments;
-use crate::study::study_failure;
-use crate::{Context, output, scan};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::{output, scan};
+use multirnet::evaluation::{EvaluatedCase, Evaluation, ScoreConfig, predict_case};
+use multirnet::evaluation::{case_picture, cases_csv, describe, sources_csv};
+use multirnet::{StopToken, read_volume};
 use multirnet_anatomy::segment_lungs;
 use multirnet_base::StagedFolder;
-use multirnet_infer::{PredictOptions, Predictor};
+use multirnet_cohort::{
+    Case, Cohort,
+    load::{self, CaseScan},
+};
+use multirnet_infer::{Model, PredictOptions};
 use multirnet_metrics::EmptyPolicy;
-use multirnet_study::evaluation::{case_picture, cases_csv, describe, sources_csv};
-use multirnet_study::{EvaluatedCase, Evaluation, ScoreConfig, predict_case, scan_seed};
-use multirnet_train::load::{self, CaseScan};
-use multirnet_train::{Case, Cohort};
+use multirnet_study::scan_seed;
 use multirnet_volume::Diagnosis;
 use std::path::PathBuf;
 
@@ -98,8 +101,10 @@ enum Item<'a> {
 
 /// How scans are scored.
 struct Scoring<'a> {
-    predictor: &'a Predictor,
+    model: &'a Model,
     options: PredictOptions,
+    /// Raised by Ctrl-C.
+    stop: StopToken,
     config: ScoreConfig,
     /// Where pictures go, if there are to be any.
     staged: Option<&'a StagedFolder>,
@@ -114,9 +119,11 @@ impl Evaluate {
         let cohort = self.cohort()?;
         let items = self.items(cohort.as_ref())?;
         let names = names(&items);
+        let stop = crate::stop::ending()?;
         let staged = self.out.as_deref().map(StagedFolder::new).transpose()?;
         let scoring = Scoring {
-            predictor: &predictor,
+            model: &predictor,
+            stop: stop.clone(),
             options,
             config: ScoreConfig {
                 empty: self.empty,
@@ -124,16 +131,14 @@ impl Evaluate {
             },
             staged: staged.as_ref().filter(|_| self.pictures),
         };
-        let bar = ProgressBar::new(items.len() as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} (left: {eta})")
-        {
-            bar.set_style(style);
-        }
+        let template = "{bar:30} {pos}/{len} {msg} (left: {eta})";
+        let bar = output::bar(Some(items.len() as u64), template);
         let (mut cases, mut failed) = (vec![], vec![]);
         for (i, (item, name)) in items.iter().zip(&names).enumerate() {
             bar.set_message(name.clone());
             match self.score(i, item, name, &scoring) {
                 Ok(case) => cases.push(case),
+                Err(failure) if failure.exit == Exit::Stopped => return Err(failure),
                 Err(failure) => failed.push((name.clone(), failure.to_string())),
             }
             bar.inc(1);
@@ -144,12 +149,11 @@ impl Evaluate {
             predictor.card().name,
             predictor.model_digest()
         );
-        let scores = Evaluation::of(self.title(), model, cases, failed, &scoring.config)
-            .map_err(|e| Failure::new(Exit::Internal, e))?;
+        let scores = Evaluation::of(self.title(), model, cases, failed, &scoring.config)?;
         if let Some(staged) = staged {
             staged.write("scores.json", output::to_json(&scores)?.as_bytes())?;
-            staged.write("cases.csv", &cases_csv(&scores).map_err(study_failure)?)?;
-            staged.write("sources.csv", &sources_csv(&scores).map_err(study_failure)?)?;
+            staged.write("cases.csv", &cases_csv(&scores)?)?;
+            staged.write("sources.csv", &sources_csv(&scores)?)?;
             staged.write("summary.txt", describe(&scores).as_bytes())?;
             staged.publish()?;
         }
@@ -235,8 +239,7 @@ impl Evaluate {
         let prepare = &scoring.options.prepare;
         match item {
             Item::Case(case) => {
-                let scan =
-                    load::read_case(case, &scan::read_volume, prepare).map_err(Failure::input)?;
+                let scan = load::read_case(case, &read_volume, prepare).map_err(Failure::input)?;
                 scoring.score(index, name, case, &scan)
             }
             Item::Phantom { class, index: at } => {
@@ -273,16 +276,16 @@ impl Scoring<'_> {
         case: &Case,
         scan: &CaseScan,
     ) -> Outcome<EvaluatedCase> {
-        let fail = |e: multirnet_study::Error| Failure::input(format!("{name}: {e}"));
+        let fail = |e: multirnet::Error| Failure::from(e.within(name));
         let prediction =
-            predict_case(self.predictor, scan, &self.options, &mut |_| {}).map_err(fail)?;
+            predict_case(self.model, scan, &self.options, &self.stop, &mut |_| {}).map_err(fail)?;
         let mut scored = EvaluatedCase::of(
             index,
             case,
             scan.lesions.as_ref(),
             &scan.lungs,
             &prediction,
-            self.predictor.lesion_channels(),
+            self.model.lesion_channels(),
             &self.config,
         )
         .map_err(fail)?;

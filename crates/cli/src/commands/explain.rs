@@ -1,10 +1,12 @@
 //! `multirnet explain`: why a class, on the scan.
 
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::model::ModelArguments;
-use crate::predicting::{PredictArguments, analyse, spinner, write};
+use crate::output;
+use crate::predicting::{PredictArguments, Run, analyse, spinner};
 use crate::scan::{self, ReadArguments};
-use crate::{Context, output};
+use multirnet::write_results;
 use multirnet_volume::{Diagnosis, Planes as _};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -66,13 +68,17 @@ impl Explain {
         options.explain = true;
         options.explain_class = self.class;
         let lungs = self.predict.lungs()?;
+        let run = Run {
+            context: &context,
+            stop: crate::stop::ending()?,
+        };
         let name = scan::stem(&self.scan);
         let bar = spinner(&name);
         bar.set_message("reading");
-        let scan = scan::read(&self.scan, &self.read)?;
-        let prediction = analyse(&predictor, &scan, lungs.as_ref(), &options, &bar)?;
+        let scan = self.read.open(&self.scan)?;
+        let prediction = analyse(&predictor, &scan, lungs.as_ref(), &options, &run, &bar)?;
         bar.set_message("writing");
-        write(&scan.volume, &prediction, &name, &self.out)?;
+        write_results(&scan.volume, &prediction, &name, &self.out)?;
         bar.finish_and_clear();
 
         let maps = &prediction.maps;

@@ -1,9 +1,12 @@
 //! `multirnet info`: the program and its models.
 
+use crate::context::Context;
 use crate::failure::Outcome;
-use crate::model::{DEFAULT, ModelArguments, catalogue};
-use crate::{Context, output};
-use multirnet_infer::{CatalogueEntry, DeviceChoice, ModelCard, NOTICE};
+use crate::model::ModelArguments;
+use crate::output;
+use multirnet::{DEFAULT_MODEL, models};
+use multirnet_finding::NOTICE;
+use multirnet_infer::{CatalogueEntry, DeviceChoice, ModelCard};
 use serde::Serialize;
 
 /// Show the program's version, this machine's features, the model in use, and all that are found
@@ -70,7 +73,7 @@ impl From<CatalogueEntry> for Listed {
             Err(error) => (None, Some(error.to_string())),
         };
         Self {
-            default: entry.name == DEFAULT.name && !entry.hidden,
+            default: entry.name == DEFAULT_MODEL.name && !entry.hidden,
             name: entry.name,
             place: entry.source.to_string(),
             hidden: entry.hidden,
@@ -101,7 +104,7 @@ impl Info {
                 sha256: predictor.model_digest().to_owned(),
                 config: predictor.config(),
             },
-            models: catalogue().list().into_iter().map(Listed::from).collect(),
+            models: models().list().into_iter().map(Listed::from).collect(),
         };
         if context.json {
             return output::print(&output::to_json(&facts)?);

@@ -1,8 +1,9 @@
 //! `multirnet inspect`: what the program makes of a scan before any network runs.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::scan::{self, ReadArguments};
-use crate::{Context, output};
+use crate::output;
+use crate::scan::ReadArguments;
 use multirnet_anatomy::{GateConfig, GateReport};
 use multirnet_dicom::SeriesInfo;
 use multirnet_volume::Geometry;
@@ -78,14 +79,14 @@ fn inspect(path: &Path, read: &ReadArguments) -> Report {
         series: vec![],
         gate: None,
     };
-    match scan::read(path, read) {
+    match read.open(path) {
         Err(failure) => {
             report.refusal = Some(failure.to_string());
             // The reasons per series help to choose another one.
             report.series = multirnet_dicom::list(path).unwrap_or_default();
         }
         Ok(scan) => {
-            report.format = Some(scan.source.format);
+            report.format = Some(scan.format.to_owned());
             report.geometry = Some(*scan.volume.geometry());
             let finite = scan.volume.data().iter().copied().filter(|v| v.is_finite());
             report.hu_range = Some(
@@ -93,8 +94,8 @@ fn inspect(path: &Path, read: &ReadArguments) -> Report {
                     [l.min(v), h.max(v)]
                 }),
             );
-            report.warnings = scan.source.warnings;
-            report.series = scan.series;
+            report.warnings = scan.warnings;
+            report.series = scan.listing;
             match multirnet_anatomy::check(&scan.volume, &GateConfig::default()) {
                 Ok(gate) => {
                     report.accepted = true;

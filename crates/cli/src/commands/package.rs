@@ -1,10 +1,12 @@
 //! `multirnet package`: a trained model's file and page, for others to use.
 
+use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::{Context, output};
+use crate::output;
 use multirnet_base::StagedFolder;
 use multirnet_base::digest::sha256;
-use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource, NOTICE};
+use multirnet_finding::NOTICE;
+use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource};
 use multirnet_nn::weights::{self, Dtype};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

@@ -1,11 +1,14 @@
 //! `multirnet predict`: scans in, folders of results out.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
-use crate::predicting::{PredictArguments, Row, analyse, spinner, table, write};
+use crate::output;
+use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
-use crate::{Context, output};
-use multirnet_infer::{NOTICE, PredictOptions, Predictor};
+use multirnet::write_results;
+use multirnet_finding::NOTICE;
+use multirnet_infer::{Model, PredictOptions};
 use multirnet_volume::Volume;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -59,10 +62,14 @@ impl Predict {
         if lungs.is_some() && self.scans.len() > 1 {
             return Err(Failure::new(Exit::Usage, "--lungs goes with a single scan"));
         }
-        eprintln!("{NOTICE} Model: {}", predictor.card().trained_on);
+        output::say(&format!("{NOTICE} Model: {}", predictor.card().trained_on));
         if let Some(note) = self.model.note() {
-            eprintln!("{note}");
+            output::say(note);
         }
+        let run = Run {
+            context: &context,
+            stop: crate::stop::ending()?,
+        };
         let names = scan::names(&self.scans);
         let work = |i: usize| {
             let out = if self.scans.len() == 1 {
@@ -77,6 +84,7 @@ impl Predict {
                     &names[i],
                     lungs.as_ref(),
                     &options,
+                    &run,
                     &out,
                 )
             })
@@ -116,28 +124,29 @@ impl Predict {
 
     fn one(
         &self,
-        predictor: &Predictor,
+        predictor: &Model,
         path: &Path,
         name: &str,
         lungs: Option<&Volume<u8>>,
         options: &PredictOptions,
+        run: &Run<'_>,
         out: &Path,
-    ) -> Outcome<multirnet_infer::Finding> {
+    ) -> Outcome<multirnet_finding::Finding> {
         let bar = spinner(name);
         let start = std::time::Instant::now();
         bar.set_message("reading");
-        let scan = scan::read(path, &self.read)?;
+        let scan = self.read.open(path)?;
         let read_seconds = start.elapsed().as_secs_f64();
-        let mut prediction = analyse(predictor, &scan, lungs, options, &bar)?;
+        let mut prediction = analyse(predictor, &scan, lungs, options, run, &bar)?;
         prediction.finding.timings.insert(
             0,
-            multirnet_infer::Timing {
+            multirnet_finding::Timing {
                 stage: "read".into(),
                 seconds: read_seconds,
             },
         );
         bar.set_message("writing");
-        write(&scan.volume, &prediction, name, out)?;
+        write_results(&scan.volume, &prediction, name, out)?;
         bar.finish_and_clear();
         Ok(prediction.finding)
     }

@@ -1,10 +1,13 @@
 //! `multirnet prepare`: from folders to a manifest, from a manifest to checked, prepared scans.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
-use crate::{Context, output, scan};
+use crate::output;
 use indicatif::{ProgressBar, ProgressStyle};
+use multirnet::read_volume;
+use multirnet_cohort::{Cache, Cohort, Entry, manifest};
+use multirnet_train::TrainConfig;
 use multirnet_train::sampler::sources_of_one_class;
-use multirnet_train::{Cache, Cohort, Entry, TrainConfig, manifest};
 use multirnet_volume::Diagnosis;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -145,7 +148,7 @@ impl Prepare {
         {
             bar.set_style(style);
         }
-        let mut progress = |_: usize, result: &multirnet_train::Result<Entry>| {
+        let mut progress = |_: usize, result: &multirnet_cohort::Result<Entry>| {
             if let Ok(entry) = result {
                 for warning in &entry.warnings {
                     tracing::info!("{warning}");
@@ -154,16 +157,16 @@ impl Prepare {
             bar.inc(1);
         };
         let mut failed = std::collections::BTreeMap::new();
-        let stop = crate::stop::flag()?;
+        let stop = crate::stop::saving()?;
         // Each stage of a training sees the scans prepared in its own way.
         for stage in &stages {
-            let cache = Cache::new(folder, &stage.prepare, 0, &scan::read_volume);
+            let cache = Cache::new(folder, &stage.prepare, 0, &read_volume);
             let jobs = usize::from(self.jobs);
             let results = cache
-                .ensure_all(cohort, jobs, &mut progress, &stop)
+                .ensure_all(cohort, jobs, &mut progress, stop.flag())
                 .map_err(|e| {
                     bar.finish_and_clear();
-                    Failure::training(e)
+                    Failure::from(e)
                 })?;
             for (case, result) in cohort.cases.iter().zip(results) {
                 if let Err(e) = result {

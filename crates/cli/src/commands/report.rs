@@ -1,8 +1,10 @@
 //! `multirnet report`: the figures and pages of a study.
 
+use crate::context::Context;
 use crate::failure::Outcome;
+use crate::output;
 use crate::study;
-use crate::{Context, output};
+use multirnet::DeviceChoice;
 use std::path::PathBuf;
 
 /// Draw the paper's figures from a study of `compare` or `ablate`
@@ -20,7 +22,7 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
-        let page = study::report(&self.run)?;
+        let page = study::report(&self.run, DeviceChoice::Cpu, None)?;
         if context.json {
             return output::print(&output::to_json(&serde_json::json!({ "page": page }))?);
         }

@@ -1,18 +1,17 @@
 //! `multirnet train`: from a cohort to a model.
 
+use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::DeviceArguments;
-use crate::{Context, output, scan};
-use indicatif::{ProgressBar, ProgressStyle};
+use crate::training_progress::{TrainingProgress, draw_curves};
+use crate::{output, scan};
+use multirnet::read_volume;
 use multirnet_base::files;
+use multirnet_cohort::{Cohort, Split};
 use multirnet_infer::{DeviceChoice, ModelCard, ModelInput};
 use multirnet_nn::weights::{self, Dtype};
-use multirnet_report::{curves_png, read_log};
-use multirnet_train::{
-    Cohort, EpochRecord, Event, Options, Split, StopReason, Summary, TrainConfig,
-};
+use multirnet_train::{Event, Options, StopReason, Summary, TrainConfig};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Train a model on a cohort
 ///
@@ -95,24 +94,24 @@ impl Train {
             None => Split::stratified(&cohort, &config.split),
         }
         .map_err(Failure::input)?;
-        let stop = crate::stop::flag()?;
+        let stop = crate::stop::saving()?;
         let cache = self.cache.clone().unwrap_or_else(|| self.out.join("cache"));
         let options = Options {
             out: &self.out,
             cache: &cache,
-            read: &scan::read_volume,
+            read: &read_volume,
             device,
             resume: self.resume,
             prepare_jobs: 2,
         };
-        let mut progress = Progress::new(&self.out);
+        let mut progress = TrainingProgress::new(&self.out);
         let summary = multirnet_train::train(
             &config,
             &cohort,
             &split,
             &options,
             &mut |e: &Event| progress.event(e),
-            &stop,
+            stop.flag(),
         )
         .map_err(Failure::training)?;
         progress.finish();
@@ -184,19 +183,6 @@ impl Train {
     }
 }
 
-/// Draws the run's curves from its log; a run without a full epoch has none yet.
-fn draw_curves(run: &Path) -> Outcome {
-    let internal = |e: multirnet_report::Error| Failure::new(Exit::Internal, e);
-    let log = run.join("log.csv");
-    let curves = read_log(&log, |c| {
-        matches!(c, "train_loss" | "val_loss" | "val_dice" | "val_accuracy")
-    })
-    .map_err(Failure::input)?;
-    let title = format!("Training of {}", scan::stem(run));
-    let png = curves_png(&title, "epoch", "loss, Dice, accuracy", &curves).map_err(internal)?;
-    Ok(files::write(&run.join("curves.png"), &png)?)
-}
-
 fn describe(s: &Summary, model: &Path) -> String {
     let best = s.best_loss.map_or_else(
         || "none".into(),
@@ -221,132 +207,4 @@ fn describe(s: &Summary, model: &Path) -> String {
         s.validation_seconds,
         model.display()
     )
-}
-
-/// What the terminal shows of a training.
-pub(crate) struct Progress {
-    bar: ProgressBar,
-    run: PathBuf,
-}
-
-impl Progress {
-    pub(crate) fn new(run: &Path) -> Self {
-        let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
-            bar.set_style(style);
-        }
-        Self {
-            bar,
-            run: run.to_owned(),
-        }
-    }
-
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-
-    pub(crate) fn event(&mut self, event: &Event) {
-        match event {
-            Event::Prepared {
-                done,
-                total,
-                name,
-                error,
-                warnings,
-            } => {
-                self.bar.set_length(*total as u64);
-                self.bar.set_position(*done as u64);
-                self.bar.set_message(format!("preparing {name}"));
-                if let Some(error) = error {
-                    self.bar.suspend(|| eprintln!("multirnet: {error}"));
-                }
-                for warning in warnings {
-                    tracing::info!("{name}: {warning}");
-                }
-            }
-            Event::Warning(warning) => {
-                self.bar
-                    .suspend(|| eprintln!("multirnet: warning: {warning}"));
-            }
-            Event::Started {
-                parameters,
-                train,
-                validation,
-                steps,
-                done,
-                ..
-            } => {
-                self.bar.set_length(*steps);
-                self.bar.set_position(*done);
-                self.bar.suspend(|| {
-                    eprintln!(
-                        "{parameters} parameters; {train} scans to train, {validation} to validate"
-                    )
-                });
-            }
-            Event::Stage {
-                number,
-                of,
-                window: [d, h, w],
-                spacing_mm: [z, y, x],
-            } if *of > 1 => self.bar.suspend(|| {
-                eprintln!(
-                    "stage {number} of {of}: windows of {d} × {h} × {w} voxels at {z} × {y} × {x} mm"
-                )
-            }),
-            Event::Step {
-                record,
-                epoch,
-                seconds_left,
-            } => {
-                self.bar.set_position(record.step);
-                let left = Duration::from_secs(seconds_left.clamp(0.0, 1e9) as u64);
-                self.bar.set_message(format!(
-                    "epoch {epoch}, loss {:.4}, {:.2} s a step, left: {}",
-                    record.losses.total,
-                    record.compute_seconds + record.wait_seconds,
-                    indicatif::HumanDuration(left)
-                ));
-            }
-            Event::Validating { done, total } => {
-                self.bar.set_message(format!("validating {done}/{total}"))
-            }
-            Event::Epoch(record) => {
-                self.bar.suspend(|| eprintln!("{}", epoch_line(record)));
-                // Curves while it runs; failing to draw them is no reason to stop a training.
-                if let Err(failure) = draw_curves(&self.run) {
-                    tracing::debug!("{failure}");
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn epoch_line(r: &EpochRecord) -> String {
-    let mut line = format!(
-        "epoch {:>4}, step {:>6}, {:>6.1} min: train loss {:.4}",
-        r.epoch, r.step, r.minutes, r.train.total
-    );
-    if let Some(v) = &r.validation {
-        let share =
-            |v: Option<f64>| v.map_or_else(|| "–".into(), |v| format!("{:.1} %", 100.0 * v));
-        line += &format!(
-            ", validation loss {:.4}, window Dice {}, window accuracy {} (whole chest: {}, {}){}",
-            v.losses.total,
-            share(v.dice),
-            share(v.accuracy),
-            share(v.dice_global),
-            share(v.accuracy_global),
-            if r.best { ", best" } else { "" }
-        );
-        if let (Some(glass), Some(dense)) = (v.dice_ground_glass, v.dice_consolidation) {
-            line += &format!(
-                ", ground glass {}, consolidation {}",
-                share(Some(glass)),
-                share(Some(dense))
-            );
-        }
-    }
-    line
 }

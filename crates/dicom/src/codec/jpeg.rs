@@ -1,8 +1,8 @@
 //! The JPEG family, each by a decoder in Rust.
 
 use super::lossless::Stream;
-use super::{broken, check_size};
-use crate::header::Layout;
+use super::refusal::{broken, check_size};
+use crate::layout::Layout;
 use crate::{Error, ErrorKind, Result};
 use jpeg_decoder::PixelFormat;
 

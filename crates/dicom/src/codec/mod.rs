@@ -2,61 +2,18 @@
 
 mod jpeg;
 mod lossless;
+mod refusal;
 mod rle;
+mod syntax;
 
-use crate::header::Layout;
+pub(crate) use syntax::{check_syntax, is_always_lossy};
+
+use crate::guard::guard;
+use crate::layout::Layout;
 use crate::stream::{Container, PixelElement};
 use crate::{Error, ErrorKind, Result};
 use std::borrow::Cow;
-
-/// Pixel formats that are read, by transfer syntax.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codec {
-    Native,
-    Rle,
-    /// Baseline, extended and lossless JPEG (processes 1, 2, 4, 14).
-    Jpeg,
-    JpegLs,
-    Jpeg2000,
-}
-
-fn codec(syntax: &str) -> Option<Codec> {
-    Some(match syntax.strip_prefix("1.2.840.10008.1.2")? {
-        "" | ".1" | ".2" | ".1.99" => Codec::Native,
-        ".5" => Codec::Rle,
-        ".4.50" | ".4.51" | ".4.57" | ".4.70" => Codec::Jpeg,
-        ".4.80" | ".4.81" => Codec::JpegLs,
-        ".4.90" | ".4.91" => Codec::Jpeg2000,
-        _ => return None,
-    })
-}
-
-/// Whether the transfer syntax allows lossy compression only.
-pub(crate) fn is_always_lossy(syntax: &str) -> bool {
-    matches!(
-        syntax,
-        "1.2.840.10008.1.2.4.50" | "1.2.840.10008.1.2.4.51" | "1.2.840.10008.1.2.4.81"
-    )
-}
-
-/// An error that names the transfer syntax, if it is not read.
-pub(crate) fn check_syntax(syntax: &str) -> Result<()> {
-    if codec(syntax).is_some() {
-        return Ok(());
-    }
-    let name = dicom_transfer_syntax_registry::TransferSyntaxIndex::get(
-        &dicom_transfer_syntax_registry::TransferSyntaxRegistry,
-        syntax,
-    )
-    .map_or("unknown", |t| t.name());
-    Err(Error::new(
-        ErrorKind::Unsupported,
-        format!("the transfer syntax {syntax} ({name}) is not read"),
-    )
-    .hint(
-        "transcode it, for example with `gdcmconv --raw IN OUT` (GDCM) or `dcmdjpeg IN OUT` (DCMTK)",
-    ))
-}
+use syntax::{Codec, codec};
 
 /// Bytes of frame `index` of `count`.
 fn frame_bytes<'a>(
@@ -123,7 +80,7 @@ pub(crate) fn stored_values(
         }
         Some(PixelElement::Encapsulated { offsets, fragments }) => {
             let bytes = frame_bytes(container, offsets, fragments, index, count)?;
-            crate::guard(|| match codec(&container.syntax) {
+            guard(|| match codec(&container.syntax) {
                 Some(Codec::Rle) => rle::decode(&bytes, layout),
                 Some(Codec::Jpeg) => jpeg::decode_jpeg(&bytes, layout),
                 Some(Codec::JpegLs) => jpeg::decode_jpeg_ls(&bytes, layout),
@@ -183,27 +140,4 @@ fn native(data: &[u8], container: &Container, layout: &Layout, index: usize) -> 
             .map(|b| u16::from_be_bytes([b[0], b[1]]))
             .collect(),
     })
-}
-
-/// A decoder's error.
-fn broken(format: &str, reason: impl std::fmt::Display) -> Error {
-    Error::new(
-        ErrorKind::Malformed,
-        format!("the {format} data cannot be decompressed: {reason}"),
-    )
-    .hint("the file is damaged or was not copied completely; fetch it again")
-}
-
-/// Refuses an image of another size than the header gives, before anything is allocated for it.
-fn check_size(format: &str, layout: &Layout, width: usize, height: usize) -> Result<()> {
-    if (width, height) == (layout.columns, layout.rows) {
-        return Ok(());
-    }
-    Err(broken(
-        format,
-        format_args!(
-            "it has {width} x {height} pixels, the header says {} x {}",
-            layout.columns, layout.rows
-        ),
-    ))
 }

@@ -1,8 +1,8 @@
 //! RLE Lossless (DICOM PS3.5, annex G).
 
-use super::broken;
+use super::refusal::broken;
 use crate::Result;
-use crate::header::Layout;
+use crate::layout::Layout;
 
 /// Decodes one frame: one segment a byte of the value, the high byte first, each PackBits.
 pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {

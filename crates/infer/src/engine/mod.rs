@@ -11,6 +11,7 @@ mod record;
 mod steps;
 
 use crate::network::{Block, Cams, TileOutput, WindowOutput, softmax};
+use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Network, Result};
 use layout::Layout;
 use multirnet_kernels::Precision;
@@ -87,16 +88,10 @@ impl Engine {
     }
 
     /// All passes over a batch of windows.
-    fn passes(&self, windows: &[f32], shape: [usize; 3]) -> Result<Passes> {
+    fn passes(&self, input: &WindowBatch<'_>) -> Result<Passes> {
+        let (windows, shape) = (input.values(), input.shape());
+        let (size, batch) = (input.voxels(), input.count());
         MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
-        let size: usize = shape.iter().product();
-        let batch = windows.len() / size;
-        if batch == 0 || batch * size != windows.len() {
-            return Err(Error::new(
-                ErrorKind::Model,
-                format!("{} values are no windows of {shape:?}", windows.len()),
-            ));
-        }
         let run = self.run_of(shape, batch);
         let idle = || self.idle.lock().unwrap_or_else(|e| e.into_inner());
         let mut workspace = idle().pop().unwrap_or_default();
@@ -121,6 +116,7 @@ impl Engine {
                     .copy_from_slice(&fed_back[part]);
             }
             for (i, step) in self.recording.steps.iter().enumerate() {
+                input.check_stop()?;
                 run.step(i, step, &mut workspace).map_err(kernel)?;
             }
             for (n, to) in fed_back.chunks_exact_mut(size).enumerate() {
@@ -248,8 +244,8 @@ impl Network for Engine {
         self.config.lesion_channels
     }
 
-    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
-        let mut passes = self.passes(windows, shape)?;
+    fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>> {
+        let mut passes = self.passes(windows)?;
         let head = &self.recording.head;
         let lesion = std::mem::take(&mut passes.lesion);
         let batch = lesion.len();
@@ -268,8 +264,8 @@ impl Network for Engine {
             .collect())
     }
 
-    fn run_tile(&self, tile: &[f32], shape: [usize; 3], blocks: &[Block]) -> Result<TileOutput> {
-        let mut passes = self.passes(tile, shape)?;
+    fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
+        let mut passes = self.passes(tile)?;
         if passes.lesion.len() != 1 {
             return Err(Error::new(ErrorKind::Model, "one tile at a time"));
         }

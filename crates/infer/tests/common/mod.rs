@@ -2,9 +2,10 @@
 #![allow(dead_code)]
 
 use multirnet_anatomy::Intensity;
+use multirnet_base::StopToken;
+use multirnet_finding::{Prediction, ScanSource};
 use multirnet_infer::{
-    Cams, ModelCard, Network, PredictOptions, Prediction, Predictor, Result, Source, Tile,
-    WindowOutput,
+    Cams, Model, ModelCard, Network, PredictOptions, Result, Tile, WindowBatch, WindowOutput,
 };
 use multirnet_volume::{Geometry, Orientation, Volume};
 
@@ -24,12 +25,12 @@ impl Network for Fake {
         self.channels
     }
 
-    fn run(&self, windows: &[f32], shape: [usize; 3], explain: bool) -> Result<Vec<WindowOutput>> {
-        let size = shape.iter().product();
+    fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>> {
         Ok(windows
-            .chunks_exact(size)
+            .values()
+            .chunks_exact(windows.voxels())
             .map(|window| {
-                let mut output = (self.answer)(window, shape);
+                let mut output = (self.answer)(window, windows.shape());
                 output.cams = output.cams.filter(|_| explain);
                 output
             })
@@ -66,7 +67,7 @@ pub fn cams(window: [usize; 3], value: impl Fn(usize, [usize; 3]) -> f32) -> Cam
 
 /// Says 0.95 where the window is brighter than half a lesion, else 0.02; COVID-19 if there is any
 /// such voxel, else normal.
-pub fn seeing() -> Predictor {
+pub fn seeing() -> Model {
     predictor(1, |window, shape| {
         let lesion: Vec<f32> = window
             .iter()
@@ -88,7 +89,7 @@ pub fn seeing() -> Predictor {
 pub fn predictor(
     channels: usize,
     answer: impl Fn(&[f32], [usize; 3]) -> WindowOutput + Send + Sync + 'static,
-) -> Predictor {
+) -> Model {
     let network = Fake {
         channels,
         answer: Box::new(answer),
@@ -99,7 +100,7 @@ pub fn predictor(
         version: "0".to_owned(),
         ..ModelCard::unknown("fake")
     };
-    Predictor::with_network(Box::new(network), card, "0".repeat(64))
+    Model::with_network(Box::new(network), card, "0".repeat(64))
 }
 
 /// A scan, its lungs, and which of its voxels are lesion.
@@ -159,13 +160,14 @@ pub fn options() -> PredictOptions {
     options
 }
 
-pub fn predict(predictor: &Predictor, case: &Case, options: &PredictOptions) -> Prediction {
+pub fn predict(predictor: &Model, case: &Case, options: &PredictOptions) -> Prediction {
     predictor
-        .predict(
+        .analyse(
             &case.scan,
             Some(&case.lungs),
-            Source::default(),
+            ScanSource::default(),
             options,
+            &StopToken::new(),
             &mut |_| {},
         )
         .unwrap()

@@ -1,6 +1,6 @@
 //! The vector operations on AArch64, where NEON is always there.
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::aarch64::*;
 
 /// 128-bit vectors with fused multiply-add.

@@ -1,6 +1,6 @@
 //! The vector operations on x86-64.
 
-use super::Simd;
+use super::vector::Simd;
 use std::arch::x86_64::*;
 
 /// 512-bit vectors.

@@ -2,6 +2,7 @@
 
 use super::plan::Tile;
 use super::points::{g, gt};
+use crate::pointer::Pointer;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;
 
@@ -34,7 +35,7 @@ impl Filter {
         let blocks = channels_out.div_ceil(block);
         let points = tile.points();
         let mut weights = vec![0.0; points * blocks * channels_in * block];
-        let to = crate::conv::Pointer(weights.as_mut_ptr());
+        let to = Pointer(weights.as_mut_ptr());
         let point = blocks * channels_in * block;
         (0..blocks).into_par_iter().for_each(|b| {
             let mut taps = [0f32; 27 * 16];

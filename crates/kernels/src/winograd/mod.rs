@@ -27,8 +27,8 @@ pub(crate) use plan::{Plan, Tile, direct_cycles};
 
 use input::{Of, transform};
 
-use crate::conv::Pointer;
 use crate::epilogue::{Epilogue, Source, Target};
+use crate::pointer::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::Isa;
 use rayon::prelude::*;

@@ -6,8 +6,8 @@
 use super::filter::transform_back;
 use super::input::{Of, transform};
 use super::{Plan, channel_floats, split};
-use crate::conv::Pointer;
 use crate::epilogue::Source;
+use crate::pointer::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;

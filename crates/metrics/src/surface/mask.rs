@@ -1,6 +1,7 @@
 //! The surface of a mask, row by row.
 
-use super::{Convention, area};
+use super::area;
+use super::convention::Convention;
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 

@@ -1,6 +1,6 @@
 //! The terms that losses are made of. A "row" is one channel of one window.
 
-use super::{LossConfig, SegmentationLoss};
+use super::config::{LossConfig, SegmentationLoss};
 use burn::tensor::{DType, FloatDType, Tensor};
 
 /// Added to the terms of every overlap ratio, so that empty masks have a value.

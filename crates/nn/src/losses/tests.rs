@@ -356,7 +356,10 @@ fn fields_out_of_range_are_named() {
     for (field, config) in cases {
         let error = config.validate().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
-        assert!(error.to_string().contains(&format!("`{field}`")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("loss.{field} = ")),
+            "{error}"
+        );
     }
 }
 

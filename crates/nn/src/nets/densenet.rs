@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layers::{
     Conv, ConvConfig, NormConfig, NormLayer, avg_pool3d, global_avg_pool, max_pool3d,
 };
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};

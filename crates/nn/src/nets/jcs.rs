@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layers::{
     Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, avg_pool2d, bilinear, max_pool2d,
 };
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};

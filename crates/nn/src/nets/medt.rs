@@ -7,7 +7,7 @@ use crate::blocks::{AxialBlock, AxialBlockConfig};
 use crate::checks;
 use crate::error::Result;
 use crate::layers::{Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, bilinear};
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};

@@ -4,6 +4,8 @@ use super::classification::{Classification, ClassificationConfig};
 use super::segmentation::{Segmentation, SegmentationConfig};
 use crate::compute::{Compute, Eager};
 use crate::config::{ClassFrom, MultiRNetConfig};
+use crate::error::Result;
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -193,5 +195,83 @@ impl MultiRNet {
             1 => lesion,
             _ => on.largest(lesion),
         }
+    }
+}
+
+impl Output {
+    /// This output in the form that all systems share; the result's class logits are those that
+    /// `from` names.
+    pub fn into_answer(self, from: ClassFrom) -> Answer {
+        let chosen_logits = self.class_logits(from);
+        let class_features = self.class_features(from);
+        let (lesion, logits): (Vec<_>, Vec<_>) = self
+            .passes
+            .into_iter()
+            .map(|pass| (pass.lesion, pass.class_logits))
+            .unzip();
+        Answer {
+            lesion,
+            class_logits: logits.into_iter().flatten().collect(),
+            chosen_logits,
+            class_features,
+            edges: Vec::new(),
+        }
+    }
+}
+
+impl Net for MultiRNet {
+    fn answer(&self, x: Tensor<5>) -> Answer {
+        self.forward(x).into_answer(self.config().class_from)
+    }
+
+    fn class_weights(&self) -> Option<Tensor<2>> {
+        // The first columns act on the class features, the rest on the deepest feature.
+        let linear = &self.classification.as_ref()?.linear;
+        Some(
+            linear
+                .weight
+                .val()
+                .narrow(0, 0, self.config().class_channels[5]),
+        )
+    }
+}
+
+impl NetConfig for MultiRNetConfig {
+    type Net = MultiRNet;
+    const CARD: SystemCard = SystemCard {
+        name: "MultiR-Net",
+        source: "MultiR-Net: a novel joint learning network for COVID-19 segmentation and \
+                 classification. Computers in Biology and Medicine 144:105340, 2022.",
+        differs: "3³ kernels instead of V-Net's 5³ (preset `vnet5`); every choice that the paper \
+                  leaves open is a field of the configuration.",
+    };
+    const PRESETS: &'static [&'static str] = &Self::PRESETS;
+
+    fn preset(name: &str) -> Option<Self> {
+        Self::preset(name)
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.validate()
+    }
+
+    fn check_window(&self, shape: [usize; 3]) -> Result<()> {
+        Self::check_window(shape)
+    }
+
+    fn segments(&self) -> bool {
+        true
+    }
+
+    fn classifies(&self) -> bool {
+        self.classification
+    }
+
+    fn lesion_channels(&self) -> usize {
+        self.lesion_channels
+    }
+
+    fn init(&self, device: &Device) -> MultiRNet {
+        self.init(device)
     }
 }

@@ -4,7 +4,7 @@ use crate::blocks::{Bottle2neck, Bottle2neckConfig};
 use crate::config::CLASSES;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::{Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, max_pool2d};
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};

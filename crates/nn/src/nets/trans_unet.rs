@@ -9,7 +9,7 @@ use crate::layers::{
     Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, GroupNorm2d, GroupNorm2dConfig,
     StandardConv2d, StandardConv2dConfig, bilinear, max_pool2d,
 };
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, LayerNormConfig};
 use burn::tensor::activation::{relu, sigmoid};

@@ -5,7 +5,7 @@ use crate::checks;
 use crate::config::Norm;
 use crate::error::Result;
 use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d, trilinear_up2};
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@ use crate::compute::Eager;
 use crate::config::{CLASSES, Norm};
 use crate::error::Result;
 use crate::layers::{Conv, ConvConfig, avg_pool3d, global_avg_pool};
-use crate::systems::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{Answer, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::sigmoid};

@@ -1,6 +1,7 @@
 //! What lies below the diaphragm.
 
-use super::{Section, Site};
+use super::section::Section;
+use super::site::Site;
 use crate::noise::{lerp, smooth};
 
 impl Section<'_> {

@@ -1,6 +1,7 @@
 //! The lungs' outline, fissures and lobes.
 
-use super::{Section, Site};
+use super::section::Section;
+use super::site::Site;
 use crate::Lobe;
 use crate::noise::{lerp, smooth, soft_min};
 

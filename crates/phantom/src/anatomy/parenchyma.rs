@@ -1,6 +1,7 @@
 //! What lung tissue looks like without pneumonia.
 
-use super::{Section, Site};
+use super::section::Section;
+use super::site::Site;
 use crate::noise::{lerp, smooth};
 
 impl Section<'_> {

@@ -1,6 +1,7 @@
 //! The trunk's nested outlines, tabulated over the angle about its axis.
 
-use super::{Anatomy, skeleton};
+use super::cage::{self, RibKind};
+use super::patient::Anatomy;
 use crate::noise::{smooth, table};
 use std::f32::consts::{PI, TAU};
 
@@ -25,7 +26,7 @@ pub(super) struct Shell {
     /// Height above the nearest rib's axis across the rib, mm.
     pub rib: Vec<f32>,
     /// What the nearest rib is made of here.
-    pub rib_kind: Vec<skeleton::RibKind>,
+    pub rib_kind: Vec<RibKind>,
     /// Middle radius and half thickness of the scapula (0: none).
     pub scapula: Vec<[f32; 2]>,
 }
@@ -96,7 +97,7 @@ impl Shell {
             let ellipse =
                 ((s.abs() / lateral).powf(2.35) + (c.abs() / depth).powf(2.35)).powf(-1.0 / 2.35);
             let warp = a.noise.rough(2.2 * s + 10.0, 2.2 * c + 4.0, z / 55.0);
-            let (rib, kind) = skeleton::rib(turn, z);
+            let (rib, kind) = cage::rib(turn, z);
             let bulge = 0.8 * (1.0 - smooth(3.0, 9.0, rib.abs()));
             let gutter = 10.0 * bell(turn, 0.19, 0.11);
             let pleura = ellipse + 3.2 * warp + gutter - bulge;
@@ -129,9 +130,7 @@ impl Shell {
             shell.gland.push((bust / 25.0).min(1.0));
             shell.rib.push(rib);
             shell.rib_kind.push(kind);
-            shell
-                .scapula
-                .push(skeleton::scapula(turn, z, pleura, muscle));
+            shell.scapula.push(cage::scapula(turn, z, pleura, muscle));
         }
         shell
     }

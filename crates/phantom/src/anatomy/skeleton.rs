@@ -1,68 +1,8 @@
-//! Ribs, spine, sternum, scapulae and clavicles.
+//! Ribs, spine, sternum, scapulae and clavicles as they are painted.
 
-use super::{Form, Section};
+use super::cage::RibKind;
+use super::section::Section;
 use crate::noise::{lerp, smooth};
-
-/// What the cage's band is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RibKind {
-    None,
-    Bone,
-    Cartilage,
-}
-
-/// Signed height in mm from the nearest rib at `turn` (0 back, 1 front) of the cage.
-pub(super) fn rib(turn: f32, z: f32) -> (f32, RibKind) {
-    let mut best = (f32::MAX, RibKind::None);
-    let slope = std::f32::consts::FRAC_PI_2 / 0.8;
-    let axis = 0.5 * (turn.min(0.8) * slope).sin() + 0.5 * turn / 0.8;
-    for k in 0..12 {
-        let end = [
-            0.8, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.95, 0.9, 0.85, 0.5, 0.36,
-        ][k];
-        if turn > end {
-            continue;
-        }
-        let k = k as f32;
-        let fall = 62.0 + 13.0 * k.min(5.0);
-        let mut height = 122.0 - 23.0 * k - fall * axis;
-        let (bone_end, lift) = (0.74 - 0.012 * k, 6.0 * (k - 2.0).max(0.0));
-        if turn > bone_end {
-            let t = (turn - bone_end) / (1.0 - bone_end);
-            height += lift * t * t;
-        }
-        // Distance across the sloping band rather than along the patient's axis.
-        let lean = (1.0 - 0.42 * (1.0 - axis)).clamp(0.5, 0.95);
-        let off = (z - height) * lean;
-        if off.abs() < best.0.abs() {
-            let kind = if turn > bone_end {
-                RibKind::Cartilage
-            } else {
-                RibKind::Bone
-            };
-            best = (off, kind);
-        }
-    }
-    best
-}
-
-/// Middle radius and half thickness of the scapula at `turn` of the trunk.
-pub(super) fn scapula(turn: f32, z: f32, pleura: f32, muscle: f32) -> [f32; 2] {
-    let (low, high) = (-18.0, 112.0);
-    if !(low..high).contains(&z) {
-        return [0.0; 2];
-    }
-    let t = (z - low) / (high - low);
-    let (medial, lateral) = (0.27 - 0.03 * t, 0.31 + 0.15 * t);
-    if turn < medial || turn > lateral {
-        return [0.0; 2];
-    }
-    let u = (turn - medial) / (lateral - medial);
-    let half = 1.7 + 3.2 * smooth(0.72, 1.0, u) + 1.2 * smooth(0.12, 0.0, u);
-    let end = smooth(0.0, 0.06, u) * smooth(1.0, 0.95, u);
-    let room = (muscle - pleura - 14.0).max(4.0);
-    [pleura + 13.0 + room * (0.28 + 0.3 * t * u), half * end]
-}
 
 /// Bone with a cortex: `inside` is the depth below its surface.
 fn bone(hu: f32, inside: f32, cortex: f32, hard: f32, marrow: f32, edge: f32) -> f32 {
@@ -77,37 +17,6 @@ fn segment(x: f32, y: f32, a: [f32; 2], b: [f32; 2]) -> f32 {
     let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
     let t = (((x - a[0]) * dx + (y - a[1]) * dy) / (dx * dx + dy * dy)).clamp(0.0, 1.0);
     ((x - a[0] - t * dx).powi(2) + (y - a[1] - t * dy).powi(2)).sqrt()
-}
-
-/// The spine's cut at one height.
-pub(super) struct Spine {
-    pub x: f32,
-    pub y: f32,
-    /// Phase within vertebra (0 to 0.8) and disc.
-    phase: f32,
-    /// Thickness of the processes, 0 where absent.
-    processes: f32,
-    spinous: f32,
-    size: f32,
-}
-
-impl Spine {
-    pub fn new(form: &Form, z: f32) -> Self {
-        let size = 1.0 - 0.0011 * (z + 40.0).clamp(-120.0, 180.0);
-        let pitch = 23.0;
-        let phase = ((z + 400.0) / pitch).rem_euclid(1.0);
-        let bend = (z / 150.0 * 1.3).cos();
-        Self {
-            x: form.scoliosis * (z / 60.0).sin(),
-            y: 48.0 + (form.kyphosis + 5.0) * bend
-                - 0.07 * (z - 60.0).max(0.0)
-                - 0.05 * (-60.0 - z).max(0.0),
-            phase,
-            processes: 4.6 * smooth(0.12, 0.3, phase) * smooth(0.75, 0.55, phase),
-            spinous: 3.4 * smooth(0.02, 0.2, phase) * smooth(1.0, 0.8, phase),
-            size,
-        }
-    }
 }
 
 impl Section<'_> {

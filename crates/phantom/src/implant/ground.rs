@@ -2,7 +2,7 @@
 
 use super::coarse::Coarse;
 use super::config::{ImplantConfig, Region};
-use super::lobes::hilum;
+use super::hilum::hilum;
 use crate::noise::smooth;
 use crate::{Error, ErrorKind, Result, Side};
 use multirnet_anatomy::morphology::{bounds, dilate, open};

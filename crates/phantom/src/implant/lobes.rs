@@ -1,5 +1,6 @@
 //! Where lobes, hila and the parts of the lungs lie, from the lungs' extent.
 
+use super::hilum::hilum;
 use super::vary::Stage;
 use crate::Lobe;
 use crate::noise::Noise;
@@ -100,11 +101,4 @@ impl Lung {
     pub fn hilum(&self) -> [f32; 3] {
         hilum(self.low, self.high, self.right)
     }
-}
-
-/// About where bronchi and vessels enter a lung that reaches from `low` to `high`, in mm.
-pub(super) fn hilum(low: [f32; 3], high: [f32; 3], right: bool) -> [f32; 3] {
-    let at = |a: usize, t: f32| low[a] + t * (high[a] - low[a]);
-    let medial = if right { 0.86 } else { 0.14 };
-    [at(0, 0.52), at(1, 0.52), at(2, medial)]
 }

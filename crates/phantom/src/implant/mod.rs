@@ -21,6 +21,7 @@ mod bronchi;
 mod coarse;
 mod config;
 mod ground;
+mod hilum;
 mod lobes;
 mod paint;
 mod pattern;

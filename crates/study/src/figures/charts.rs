@@ -1,9 +1,9 @@
 //! Figures of numbers.
 
 use super::sheet::Sheet;
-use super::{Study, drawn};
+use super::study::{Study, figure_error};
 use crate::ablation::Axis;
-use crate::results::{Compared, SystemResult};
+use crate::system_result::{Compared, SystemResult};
 use crate::{Error, ErrorKind, Result};
 use multirnet_metrics::Metric;
 use multirnet_metrics::stats::{Correction, stars_note};
@@ -50,7 +50,7 @@ pub(super) fn curves(study: &Study<'_>) -> Result<Sheet> {
         let mut curves: Vec<Curve> = Vec::new();
         for system in &study.results.systems {
             let log = study.folder.run(&system.id, division).join("log.csv");
-            let read = read_log(&log, |c| c == column).map_err(drawn)?;
+            let read = read_log(&log, |c| c == column).map_err(figure_error)?;
             let points = read
                 .into_iter()
                 .next()
@@ -196,7 +196,7 @@ pub(super) fn classification(study: &Study<'_>) -> Result<Sheet> {
             classes: classes.clone(),
             counts: c.scores.confusion.counts.map(|row| row.to_vec()).to_vec(),
         };
-        matrices.push(confusion_svg(&matrix, THEME).map_err(drawn)?);
+        matrices.push(confusion_svg(&matrix, THEME).map_err(figure_error)?);
         let curves = c.roc.classes.iter().filter_map(|class| {
             let curve = class.curve.as_ref()?;
             Some(RocCurve {
@@ -230,7 +230,7 @@ pub(super) fn classification(study: &Study<'_>) -> Result<Sheet> {
         let columns = matrices.len().min(2);
         sheet.add(
             "confusion",
-            panels_svg(columns, &matrices, THEME).map_err(drawn)?,
+            panels_svg(columns, &matrices, THEME).map_err(figure_error)?,
             "Confusion matrices: true classes in rows, predicted ones in columns.",
             "Confusion matrices of all systems that classify",
         )?;

@@ -4,51 +4,45 @@ mod charts;
 mod explain;
 mod pictures;
 mod sheet;
-pub(crate) mod slices;
+mod study;
 
 use crate::ablation::{AXES, Axis};
-use crate::folder::{Division, Folder, read_json};
-use crate::{Error, ErrorKind, Result, Results, StudyConfig};
+use crate::division::Division;
+use crate::folder::{Folder, read_json};
+use crate::{Result, Results};
 use multirnet_base::files::write;
+use multirnet_cohort::load::Reader;
+use multirnet_infer::DeviceChoice;
 use multirnet_report::{Block, ReportPage, Section, report_page};
-use multirnet_train::Cohort;
-use multirnet_train::load::Reader;
 use sheet::Sheet;
 use std::path::{Path, PathBuf};
-
-/// What figures are drawn from.
-struct Study<'a> {
-    config: StudyConfig,
-    folder: Folder,
-    cohort: Cohort,
-    divisions: Vec<Division>,
-    results: Results,
-    read: &'a Reader<'a>,
-}
-
-impl Study<'_> {
-    /// Where score number `index` of each system's list comes from: its division and case.
-    fn place(&self, index: usize) -> Option<(&Division, usize)> {
-        let all = self.divisions.iter();
-        let mut all = all.flat_map(|d| d.test().into_iter().map(move |case| (d, case)));
-        all.nth(index)
-    }
-}
-
-pub(crate) fn drawn(e: multirnet_report::Error) -> Error {
-    Error::caused(ErrorKind::Figure, e)
-}
+use study::Study;
 
 /// Draws the report of the study in `root` anew and gives its page; `progress` is told what is
-/// drawn.
+/// drawn. `results` are those of the study if they are known already and their tables are written;
+/// without them they are read and the tables are written too. The heat maps are the only figure that
+/// runs networks, on `device`; every other one is drawn from scores, logs and masks.
 ///
 /// # Errors
 /// As [`crate::results`]; `Figure`; `Io`.
-pub fn report(root: &Path, read: &Reader<'_>, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
+pub fn report(
+    root: &Path,
+    read: &Reader<'_>,
+    device: DeviceChoice,
+    results: Option<Results>,
+    progress: &mut dyn FnMut(&str),
+) -> Result<PathBuf> {
     let (folder, config) = Folder::existing(root)?;
     progress("tables");
-    let (results, cohort) = crate::results(&config, &folder)?;
-    crate::write_tables(&folder, &results)?;
+    let cohort = crate::cohort::existing(&config.cohort, &folder)?;
+    let results = match results {
+        Some(results) => results,
+        None => {
+            let results = Results::read(&config, &folder, &cohort)?;
+            crate::write_tables(&folder, &results)?;
+            results
+        }
+    };
     let divisions = Division::all(&config, &cohort)?;
     let cohort = cohort.cohort;
     let axes: Option<Vec<Axis>> = read_json(&root.join(AXES))?;
@@ -59,6 +53,7 @@ pub fn report(root: &Path, read: &Reader<'_>, progress: &mut dyn FnMut(&str)) ->
         divisions,
         results,
         read,
+        device,
     };
     let mut sections = vec![Section {
         heading: "Tables".into(),

@@ -1,12 +1,12 @@
 //! Figures of scans: all systems on the same slice, surfaces in three dimensions.
 
 use super::sheet::Sheet;
-pub(super) use super::slices::cut;
-use super::slices::{busiest, display_hu, frame, title};
-use super::{Study, drawn};
-use crate::results::SystemResult;
+use super::study::{Study, figure_error};
 use crate::scoring::TestScan;
+use crate::system_result::SystemResult;
 use crate::{Error, ErrorKind, Result};
+pub(super) use multirnet::evaluation::slices::cut;
+use multirnet::evaluation::slices::{busiest, display_hu, frame, title};
 use multirnet_anatomy::Intensity;
 use multirnet_metrics::Metric;
 use multirnet_report::{
@@ -67,7 +67,7 @@ impl Shown {
 
     /// The part of a slice that holds the lungs.
     pub(super) fn frame(&self, z: usize) -> Result<PixelBox> {
-        frame(&self.lungs, z)
+        Ok(frame(&self.lungs, z)?)
     }
 }
 
@@ -166,7 +166,7 @@ pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
     };
     sheet.add(
         "overlays",
-        overlay_svg(&figure, THEME).map_err(drawn)?,
+        overlay_svg(&figure, THEME).map_err(figure_error)?,
         &format!(
             "The slice with most lesion of scans at the lower and upper quartile of {}'s Dice in \
              each class: truth solid, system dashed.",
@@ -190,7 +190,7 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
     let shown = Shown::read(study, index)?;
     let prediction = mask(study, &system.id, index)?;
     let panels = |detail: &Detail| {
-        surface_panels(Some(&shown.lungs), &shown.truth, &prediction, detail).map_err(drawn)
+        surface_panels(Some(&shown.lungs), &shown.truth, &prediction, detail).map_err(figure_error)
     };
     let kind = if study.results.synthetic {
         " (synthetic phantom)"
@@ -203,8 +203,8 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
         views: vec![View3::Anterior, View3::Left, View3::Inferior],
         note: "Marching cubes, smoothed; volumes are counted in voxels.".into(),
     };
-    let svg = surfaces_svg(&figure, THEME).map_err(drawn)?;
-    let picture = figure_png(&svg, 2.0).map_err(drawn)?;
+    let svg = surfaces_svg(&figure, THEME).map_err(figure_error)?;
+    let picture = figure_png(&svg, 2.0).map_err(figure_error)?;
     sheet.add(
         "surfaces",
         svg,
@@ -231,7 +231,7 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
         picture,
         synthetic: study.results.synthetic,
     };
-    let html = surface_page(&page).map_err(drawn)?;
+    let html = surface_page(&page).map_err(figure_error)?;
     sheet.link(
         "surfaces.html",
         html.as_bytes(),

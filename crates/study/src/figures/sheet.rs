@@ -1,6 +1,6 @@
 //! Figures of one section, written as they are added.
 
-use super::drawn;
+use super::study::figure_error;
 use crate::Result;
 use crate::folder::Folder;
 use multirnet_base::files::write;
@@ -27,7 +27,7 @@ impl Sheet {
     pub(super) fn add(&mut self, name: &str, svg: String, caption: &str, alt: &str) -> Result<()> {
         let to = self.folder.figures();
         write(&to.join(format!("{name}.svg")), svg.as_bytes())?;
-        let png = figure_png(&svg, SCALE).map_err(drawn)?;
+        let png = figure_png(&svg, SCALE).map_err(figure_error)?;
         write(&to.join(format!("{name}.png")), &png)?;
         self.blocks.push(Block::Figure(Figure {
             caption: caption.to_owned(),

@@ -1,30 +1,13 @@
 //! Tables as text and in files.
 
 use super::tables;
+use crate::Result;
 use crate::Results;
 use crate::folder::{Folder, write_json};
-use crate::{Error, ErrorKind, Result};
+use multirnet::evaluation::csv;
 use multirnet_base::files::write;
-use multirnet_infer::ScoredOn;
+use multirnet_finding::ScoredOn;
 use multirnet_metrics::Metric;
-use multirnet_report::{Column, Table};
-
-/// A table as Markdown.
-pub fn markdown(table: &Table) -> String {
-    let cell = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    let mut text = format!("{}\n\n", table.caption);
-    text += &line(table.columns.iter().map(|c| cell(&c.name)).collect());
-    let rule = |c: &Column| if c.numeric { "---:" } else { "---" }.to_owned();
-    text += &line(table.columns.iter().map(rule).collect());
-    for row in &table.rows {
-        text += &line(row.iter().map(|c| cell(c)).collect());
-    }
-    if !table.note.is_empty() {
-        text += &format!("\n{}\n", table.note);
-    }
-    text
-}
 
 /// The tables for a terminal.
 pub fn tables_text(results: &Results) -> String {
@@ -42,7 +25,7 @@ pub fn tables_text(results: &Results) -> String {
     let shown = |name: &str| !["tests", "systems"].contains(&name);
     for (_, table) in tables(results).into_iter().filter(|(name, _)| shown(name)) {
         text += "\n";
-        text += &markdown(&table);
+        text += &table.to_markdown();
     }
     text
 }
@@ -55,7 +38,10 @@ pub fn tables_text(results: &Results) -> String {
 pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
     let to = folder.tables();
     for (name, table) in tables(results) {
-        write(&to.join(format!("{name}.md")), markdown(&table).as_bytes())?;
+        write(
+            &to.join(format!("{name}.md")),
+            table.to_markdown().as_bytes(),
+        )?;
         let header: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
         let rows = table.rows.iter().cloned();
         write(&to.join(format!("{name}.csv")), &csv(&header, rows)?)?;
@@ -114,14 +100,4 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
     });
     write(&to.join("cases.csv"), &csv(&header, rows)?)?;
     write_json(&to.join("results.json"), results)
-}
-
-pub(crate) fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec<u8>> {
-    let bad = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Io, format!("CSV: {e}"));
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(vec![]);
-    writer.write_record(header).map_err(|e| bad(&e))?;
-    for row in rows {
-        writer.write_record(&row).map_err(|e| bad(&e))?;
-    }
-    writer.into_inner().map_err(|e| bad(&e))
 }

@@ -2,27 +2,16 @@
 
 mod form;
 
-pub(crate) use form::csv;
-pub use form::{markdown, tables_text, write_tables};
+pub use form::{tables_text, write_tables};
 
-use crate::evaluation::METRICS;
 use crate::paper;
-use crate::results::{Compared, Results, SystemResult};
-use multirnet_infer::ScoredOn;
+use crate::results::Results;
+use crate::system_result::{Compared, SystemResult};
+use multirnet::evaluation::METRICS;
+use multirnet_finding::ScoredOn;
 use multirnet_metrics::stats::{Correction, Interval, stars_note};
 use multirnet_metrics::{Metric, number};
 use multirnet_report::{Column, Table};
-
-pub(crate) fn column(name: &str, numeric: bool) -> Column {
-    Column {
-        name: name.to_owned(),
-        numeric,
-    }
-}
-
-pub(crate) fn percent(value: Option<f64>, decimals: usize) -> String {
-    number::text(value.map(|v| 100.0 * v), decimals)
-}
 
 /// A mean in the unit of tables with its interval, such as `69.95 (68.10–71.20)`.
 fn with_interval(mean: Option<f64>, interval: Option<&Interval>, metric: Metric) -> String {
@@ -59,17 +48,20 @@ fn scans_line(results: &Results) -> String {
 pub fn segmentation_table(results: &Results) -> Table {
     let key = |s: &SystemResult| paper::segmentation(s.paper.as_deref()).is_some();
     let with_paper = results.systems.iter().any(key);
-    let mut columns = vec![column("System", false), column("Parameters", true)];
+    let mut columns = vec![
+        Column::new("System", false),
+        Column::new("Parameters", true),
+    ];
     for metric in Metric::PAPER {
-        columns.push(column(
+        columns.push(Column::new(
             &format!("{}, {}", metric.label(), metric.unit()),
             true,
         ));
         if with_paper {
-            columns.push(column(&format!("paper, {}", metric.unit()), true));
+            columns.push(Column::new(&format!("paper, {}", metric.unit()), true));
         }
     }
-    columns.push(column("undefined / infinite ASD", true));
+    columns.push(Column::new("undefined / infinite ASD", true));
     let rows = results
         .systems
         .iter()
@@ -160,17 +152,20 @@ pub fn classification_table(results: &Results) -> Option<Table> {
         "macro precision",
         "F1 (of both)",
     ];
-    let mut columns = vec![column("System", false), column("Parameters", true)];
+    let mut columns = vec![
+        Column::new("System", false),
+        Column::new("Parameters", true),
+    ];
     let key = |s: &SystemResult| paper::classification(s.paper.as_deref()).is_some();
     let with_paper = results.systems.iter().any(key);
     for name in names {
-        columns.push(column(&format!("{name}, %"), true));
+        columns.push(Column::new(&format!("{name}, %"), true));
         if with_paper {
-            columns.push(column("paper, %", true));
+            columns.push(Column::new("paper, %", true));
         }
     }
-    columns.push(column("mean of class F1, %", true));
-    columns.push(column("macro AUC", true));
+    columns.push(Column::new("mean of class F1, %", true));
+    columns.push(Column::new("macro AUC", true));
     let mut rows = Vec::new();
     for system in &results.systems {
         let Some(c) = &system.classification else {
@@ -184,15 +179,15 @@ pub fn classification_table(results: &Results) -> Option<Table> {
             .map_or("", |c| &c.significance_t.stars);
         let accuracy = format!(
             "{} ({}–{}){stars}",
-            percent(Some(s.accuracy), 2),
-            percent(c.accuracy.low, 2),
-            percent(c.accuracy.high, 2)
+            number::percent(Some(s.accuracy), 2),
+            number::percent(c.accuracy.low, 2),
+            number::percent(c.accuracy.high, 2)
         );
         let ours = [
             accuracy,
-            percent(s.macro_recall, 2),
-            percent(s.macro_precision, 2),
-            percent(s.macro_f1_harmonic, 2),
+            number::percent(s.macro_recall, 2),
+            number::percent(s.macro_precision, 2),
+            number::percent(s.macro_f1_harmonic, 2),
         ];
         let mut row = vec![system.label.clone(), system.parameters.to_string()];
         for (i, value) in ours.into_iter().enumerate() {
@@ -201,7 +196,7 @@ pub fn classification_table(results: &Results) -> Option<Table> {
                 row.push(theirs.map_or_else(String::new, |t| format!("{:.3}", t[i])));
             }
         }
-        row.push(percent(s.macro_f1, 2));
+        row.push(number::percent(s.macro_f1, 2));
         row.push(number::text(c.roc.auc.mean, 3));
         rows.push(row);
     }
@@ -242,8 +237,8 @@ pub fn detection_table(results: &Results) -> Table {
         "invented",
         "lesion F1, %",
     ];
-    let mut columns = vec![column("System", false)];
-    columns.extend(names.map(|n| column(n, true)));
+    let mut columns = vec![Column::new("System", false)];
+    columns.extend(names.map(|n| Column::new(n, true)));
     let rows = results.systems.iter().filter_map(|system| {
         let scores = &system.segmentation.as_ref()?.scores;
         let (f, l) = (&scores.false_positives, scores.lesions.as_ref());
@@ -257,7 +252,7 @@ pub fn detection_table(results: &Results) -> Table {
             count(l.map(|l| l.missed)),
             count(l.map(|l| l.predicted)),
             count(l.map(|l| l.invented)),
-            percent(l.and_then(|l| l.f1()), 2),
+            number::percent(l.and_then(|l| l.f1()), 2),
         ])
     });
     Table {
@@ -283,9 +278,9 @@ pub fn tests_table(results: &Results) -> Table {
         "p (Wilcoxon)",
         "Holm",
     ];
-    let mut columns = vec![column("Metric", false), column("System", false)];
-    columns.extend(names.map(|n| column(n, true)));
-    columns.push(column("mark", false));
+    let mut columns = vec![Column::new("Metric", false), Column::new("System", false)];
+    columns.extend(names.map(|n| Column::new(n, true)));
+    columns.push(Column::new("mark", false));
     let p = |p: Option<f64>| match p {
         Some(p) if p < 1e-4 => format!("{p:.1e}"),
         p => number::text(p, 4),
@@ -330,10 +325,10 @@ pub fn sources_table(results: &Results) -> Option<Table> {
     if first.sources.len() < 2 {
         return None;
     }
-    let mut columns = ["Source", "System"].map(|n| column(n, false)).to_vec();
-    columns.extend(["scans", "patients"].map(|n| column(n, true)));
-    columns.extend(METRICS.map(|m| column(&format!("{}, %", m.label()), true)));
-    columns.push(column(
+    let mut columns = ["Source", "System"].map(|n| Column::new(n, false)).to_vec();
+    columns.extend(["scans", "patients"].map(|n| Column::new(n, true)));
+    columns.extend(METRICS.map(|m| Column::new(&format!("{}, %", m.label()), true)));
+    columns.push(Column::new(
         "scans without lesion, of them with a false one",
         true,
     ));
@@ -400,9 +395,9 @@ pub fn seeds_table(results: &Results) -> Option<Table> {
         "smallest",
         "largest",
     ];
-    let mut columns = vec![column("System", false), column("Score", false)];
-    columns.extend(names.map(|n| column(n, true)));
-    columns.push(column("each", false));
+    let mut columns = vec![Column::new("System", false), Column::new("Score", false)];
+    columns.extend(names.map(|n| Column::new(n, true)));
+    columns.push(Column::new("each", false));
     (!rows.is_empty()).then(|| Table {
         caption: "The same system, trained several times with different seeds: spread of the mean \
                   over the same test scans."
@@ -430,10 +425,10 @@ pub fn cards_table(results: &Results) -> Table {
     Table {
         caption: "The systems.".to_owned(),
         columns: vec![
-            column("System", false),
-            column("Parameters", true),
-            column("Source", false),
-            column("What differs here", false),
+            Column::new("System", false),
+            Column::new("Parameters", true),
+            Column::new("Source", false),
+            Column::new("What differs here", false),
         ],
         rows: results.systems.iter().map(row).collect(),
         note: String::new(),

@@ -7,6 +7,67 @@
 
 mod stage;
 mod tables;
+
+impl TrainConfig {
+    /// The complete configuration of `stage`; its `run.max_minutes` is the stage's.
+    fn staged(&self, stage: &StageConfig) -> Self {
+        let mut config = Self {
+            stage: Vec::new(),
+            ..self.clone()
+        };
+        if let Some(scale) = stage.spacing_scale {
+            config.prepare.spacing_mm = config.prepare.spacing_mm.map(|mm| mm * scale);
+        }
+        set(&mut config.prepare.spacing_mm, stage.spacing_mm);
+        set(&mut config.prepare.global_shape, stage.window);
+        set(&mut config.sampling.window, stage.window);
+        set(&mut config.sampling.batch, stage.batch);
+        if stage.steps_per_epoch.is_some() {
+            config.sampling.steps_per_epoch = stage.steps_per_epoch;
+        }
+        set(&mut config.run.epochs, stage.epochs);
+        set(&mut config.run.patience, stage.patience);
+        config.run.max_minutes = stage.minutes;
+        let optimiser = &mut config.optimiser;
+        set(&mut optimiser.learning_rate, stage.learning_rate);
+        set(
+            &mut optimiser.final_learning_rate,
+            stage.final_learning_rate,
+        );
+        set(&mut optimiser.warmup_steps, stage.warmup_steps);
+        config
+    }
+
+    /// Checks what the complete configuration does not show.
+    fn check_stage(&self, stage: &StageConfig) -> Result<()> {
+        let bad = |reason: &str| Err(Error::new(ErrorKind::Config, reason));
+        let positive = |mm: f64| mm.is_finite() && mm > 0.0;
+        if stage.spacing_scale.is_some() && stage.spacing_mm.is_some() {
+            return bad("spacing_scale and spacing_mm exclude each other");
+        }
+        let each = stage
+            .spacing_mm
+            .is_none_or(|mm| mm.into_iter().all(positive));
+        let scale = stage.spacing_scale.is_none_or(positive);
+        let minutes = stage.minutes.is_none_or(|m| m > 0.0);
+        Ranges::new()
+            .require(scale, "spacing_scale", stage.spacing_scale, "above 0")
+            .require(each, "spacing_mm", stage.spacing_mm, "above 0 each")
+            .require(minutes, "minutes", stage.minutes, "above 0")
+            .check()?;
+        if self.optimiser.schedule == Schedule::CosineTime && stage.minutes.is_none() {
+            return bad("the schedule cosine-time needs the stage's minutes");
+        }
+        Ok(())
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +75,10 @@ pub use stage::StageConfig;
 pub use tables::{OptimiserConfig, RunConfig, SamplingConfig, Schedule, ValidationConfig};
 
 use crate::augment::AugmentConfig;
-use crate::split::SplitConfig;
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_base::Ranges;
+use multirnet_cohort::split::SplitConfig;
 use multirnet_nn::{LossConfig, MultiRNetConfig, SystemConfig};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -78,7 +139,7 @@ impl TrainConfig {
             stage: Vec::new(),
             ..self.clone()
         };
-        let before = self.stage.iter().map(|stage| stage.of(self));
+        let before = self.stage.iter().map(|stage| self.staged(stage));
         before.chain([last]).collect()
     }
 
@@ -128,9 +189,8 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<()> {
         self.validate_stage()?;
         for (number, stage) in (1..).zip(&self.stage) {
-            stage
-                .check(self)
-                .and_then(|()| stage.of(self).validate_stage())
+            self.check_stage(stage)
+                .and_then(|()| self.staged(stage).validate_stage())
                 .map_err(|e| e.within(&format!("stage {number}")))?;
         }
         Ok(())

@@ -163,11 +163,7 @@ fn bad_configurations_are_refused_with_key_and_line() {
             "exclude each other",
         ),
         ("[[stage]]\nspacing_scale = 0\n", "stage 1", "above 0"),
-        (
-            "[[stage]]\nminutes = 0\n",
-            "stage 1",
-            "minutes must be above 0",
-        ),
+        ("[[stage]]\nminutes = 0\n", "stage 1", "minutes = 0.0"),
         ("[[stage]]\nshare = 0.5\n", "line 2", "share"),
         (
             "[optimiser]\nschedule = \"cosine-time\"\n[run]\nmax_minutes = 9\n[[stage]]\n",

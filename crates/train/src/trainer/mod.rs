@@ -1,6 +1,7 @@
 //! The training loop.
 
 mod epoch;
+mod options;
 mod run;
 mod setup;
 mod stage;
@@ -8,34 +9,19 @@ mod threshold;
 
 use crate::checkpoint::{Position, Trained};
 use crate::config::TrainConfig;
-use crate::load::Reader;
 use crate::log::Log;
 use crate::observer::{Event, Observer, Summary};
-use crate::split::{Side, Split};
-use crate::{Cohort, Error, Result};
+use crate::{Error, Result};
 use burn::module::Module;
-use burn::tensor::Device;
 use multirnet_base::files;
+use multirnet_cohort::{
+    Cohort,
+    split::{Side, Split},
+};
+pub use options::Options;
 use run::Run;
 use stage::Stage;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
-
-/// Where and how a training runs.
-pub struct Options<'a> {
-    /// The run's folder; see the crate's documentation.
-    pub out: &'a Path,
-    /// Folder of prepared scans, which runs may share.
-    pub cache: &'a Path,
-    /// Reads a scan.
-    pub read: &'a Reader<'a>,
-    /// The device, without autodiff (see `multirnet_nn::DeviceChoice`).
-    pub device: Device,
-    /// Go on with the run in `out` instead of starting one.
-    pub resume: bool,
-    /// Scans prepared at once.
-    pub prepare_jobs: usize,
-}
 
 /// Trains a network, stage by stage.
 ///

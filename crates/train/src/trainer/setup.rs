@@ -1,16 +1,19 @@
 //! What must hold before a training may begin.
 
-use super::Options;
-use crate::cache::{Cache, Entry, file_digest};
+use super::options::Options;
 use crate::checkpoint::{self, State};
 use crate::config::TrainConfig;
 use crate::observer::{Event, Observer};
 use crate::sampler::sources_of_one_class;
-use crate::split::{Side, Split};
-use crate::{Cohort, Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 use burn::optim::{AdamConfig, ModuleOptimizer};
 use burn::tensor::Device;
 use multirnet_base::random::Random;
+use multirnet_cohort::{
+    Cohort,
+    cache::{Cache, Entry, file_digest},
+    split::{Side, Split},
+};
 use multirnet_nn::{System, weights};
 use multirnet_volume::Diagnosis;
 use std::path::Path;
@@ -95,7 +98,7 @@ pub(super) fn prepare(
     };
     let mut done = 0;
     let total = part.cases.len();
-    let mut progress = |i: usize, result: &Result<Entry>| {
+    let mut progress = |i: usize, result: &multirnet_cohort::Result<Entry>| {
         done += 1;
         observer.event(&Event::Prepared {
             done,
@@ -188,7 +191,7 @@ pub(super) fn check_scans(
         .zip(&cohort.cases)
         .map(|(e, case)| match e {
             Some(entry) => Ok(entry.scan_sha256.clone()),
-            None => file_digest(&case.scan, stop),
+            None => Ok(file_digest(&case.scan, stop)?),
         })
         .collect::<Result<Vec<_>>>()?;
     // Test scans are compared by file only: they were not prepared.

@@ -1,12 +1,15 @@
 //! One stage of a run: its configuration and its data.
 
-use crate::cache::{Cache, Entry};
-use crate::load::Reader;
 use crate::sampler::{FixedWindow, Sampler, fixed_windows};
-use crate::split::{Side, Split};
 use crate::window::Window;
-use crate::{Cohort, PreparedCase, Result, TrainConfig};
+use crate::{Result, TrainConfig};
 use multirnet_base::random::Random;
+use multirnet_cohort::{
+    Cohort, PreparedCase,
+    cache::{Cache, Entry},
+    load::Reader,
+    split::{Side, Split},
+};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,7 +91,7 @@ impl<'a> Stage<'a> {
 
     fn get(&self, case: usize) -> Result<Arc<PreparedCase>> {
         let key = self.entries[case].as_ref().map_or("", |e| e.key.as_str());
-        self.cache.get(&self.cohort.cases[case], key)
+        Ok(self.cache.get(&self.cohort.cases[case], key)?)
     }
 }
 

@@ -2,11 +2,12 @@
 #![allow(dead_code)]
 
 use multirnet_anatomy::{Intensity, PrepareConfig};
+use multirnet_cohort::{Case, Cohort, Side, Split};
 use multirnet_nn::MultiRNetConfig;
 use multirnet_train::config::{
     OptimiserConfig, RunConfig, SamplingConfig, Schedule, ValidationConfig,
 };
-use multirnet_train::{Case, Cohort, Event, Options, Side, Split, Summary, TrainConfig, train};
+use multirnet_train::{Event, Options, Summary, TrainConfig, train};
 use multirnet_volume::{Diagnosis, Geometry, Volume, io};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -159,8 +160,8 @@ pub fn split(cohort: &Cohort) -> Split {
     }
 }
 
-pub fn read(path: &Path) -> Result<Volume<f32>, String> {
-    io::read(path).map_err(|e| e.to_string())
+pub fn read(path: &Path) -> multirnet_cohort::Result<Volume<f32>> {
+    multirnet_cohort::read_volume(path)
 }
 
 pub fn options<'a>(out: &'a Path, cache: &'a Path, resume: bool) -> Options<'a> {

@@ -1,9 +1,10 @@
 //! `multirnet phantom implant`: synthetic lesions in real scans.
 
+use crate::context::Context;
+use crate::failure::study_failure;
 use crate::failure::{Failure, Outcome};
+use crate::output;
 use crate::scan::ReadArguments;
-use crate::study::study_failure;
-use crate::{Context, output, scan};
 use indicatif::ProgressBar;
 use multirnet_phantom::implant::{AvoidList, ImplantConfig};
 use multirnet_study::{Error, ErrorKind, ImplantCohort};
@@ -57,18 +58,19 @@ impl Implant {
             avoid,
         };
         let bar = ProgressBar::new(0).with_message("variants");
-        let stop = crate::stop::flag()?;
+        let stop = crate::stop::saving()?;
         let mut progress = |done: usize, total: usize| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         };
         let mut read = |path: &Path| {
-            scan::read(path, &ReadArguments::default())
+            ReadArguments::default()
+                .open(path)
                 .map(|scan| scan.volume)
                 .map_err(|e| Error::new(ErrorKind::Io, e.to_string()))
         };
         let made = cohort
-            .make(&self.out, &mut read, &mut progress, &stop)
+            .make(&self.out, &mut read, &mut progress, stop.flag())
             .map_err(study_failure)?;
         bar.finish_and_clear();
         let (done, manifest) = (made.cases.len(), self.out.join("cohort.csv"));

@@ -2,13 +2,14 @@
 
 mod implant;
 
-use crate::failure::{Exit, Failure, Outcome};
-use crate::study::study_failure;
-use crate::{Context, output};
+use crate::context::Context;
+use crate::failure::study_failure;
+use crate::failure::{Failure, Outcome};
+use crate::output;
+use crate::phantoms::make;
 use clap::Subcommand;
 use indicatif::ProgressBar;
 use multirnet_base::StagedFolder;
-use multirnet_phantom::{Phantom as Made, PhantomConfig};
 use multirnet_study::{PhantomCohort, write_phantom};
 use multirnet_volume::Diagnosis;
 use std::path::{Path, PathBuf};
@@ -74,15 +75,6 @@ struct CohortArguments {
     out: PathBuf,
 }
 
-/// Makes one phantom.
-pub fn make(seed: u64, class: Diagnosis, matrix: usize) -> Outcome<(PhantomConfig, Made)> {
-    let config = PhantomConfig::sample(seed, class, matrix);
-    let made = config
-        .generate()
-        .map_err(|e| Failure::new(Exit::Internal, e))?;
-    Ok((config, made))
-}
-
 impl Phantom {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
@@ -110,13 +102,13 @@ fn cohort(arguments: &CohortArguments, context: Context) -> Outcome {
         matrix: arguments.matrix,
     };
     let bar = ProgressBar::new(0).with_message("phantoms");
-    let stop = crate::stop::flag()?;
+    let stop = crate::stop::saving()?;
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     };
     let made = phantoms
-        .make(&arguments.out, &mut progress, &stop)
+        .make(&arguments.out, &mut progress, stop.flag())
         .map_err(study_failure)?;
     bar.finish_and_clear();
     let manifest = arguments.out.join("cohort.csv");

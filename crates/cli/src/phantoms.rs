@@ -1,0 +1,14 @@
+//! Phantoms that commands make on the way.
+
+use crate::failure::{Exit, Failure, Outcome};
+use multirnet_phantom::{Phantom as Made, PhantomConfig};
+use multirnet_volume::Diagnosis;
+
+/// Makes one phantom.
+pub fn make(seed: u64, class: Diagnosis, matrix: usize) -> Outcome<(PhantomConfig, Made)> {
+    let config = PhantomConfig::sample(seed, class, matrix);
+    let made = config
+        .generate()
+        .map_err(|e| Failure::new(Exit::Internal, e))?;
+    Ok((config, made))
+}

@@ -1,0 +1,372 @@
+//! Prepared cases on disk, and a bounded number of them in memory.
+//!
+//! An entry `KEY.case` is: the magic bytes; the length of a JSON header as u64; the header; for each
+//! part of the case the arrays of the local and then the global view (image as u16, lesions and
+//! lungs as u8); the SHA-256 of all that. Numbers are little-endian. KEY is the SHA-256 of the case's files, of the
+//! manifest's options for it, and of the preparation's configuration, so that an entry is never
+//! stale; an entry that does not agree with its digest is made again.
+
+use crate::load::{Part, PreparedCase, Reader, View, load_case};
+use crate::{Case, Cohort, Error, ErrorKind, Result};
+use multirnet_anatomy::PrepareConfig;
+use multirnet_base::digest::{sha256_bytes, sha256_of_parts, sha256_of_path};
+use multirnet_base::files;
+use multirnet_volume::{Geometry, Volume};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+const MAGIC: &[u8; 8] = b"MRNCASE2";
+/// Part of every key: raised when the format or the preparation's code changes its outcome.
+const VERSION: &str = "multirnet case 2";
+const MAX_HEADER: usize = 1 << 20;
+
+/// What an entry says of its case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The entry's key.
+    pub key: String,
+    /// SHA-256 of the scan's values.
+    pub content: String,
+    /// Lesion voxels of the local views.
+    pub lesion_voxels: usize,
+    /// Highest lesion label.
+    pub highest_label: u8,
+    /// Lesion volume as the local views show it, ml.
+    pub lesion_ml: f64,
+    /// What the input gate warned of.
+    pub warnings: Vec<String>,
+    /// SHA-256 of the scan's file or files; not in the file of the entry, whose key depends on it.
+    #[serde(skip)]
+    pub scan_sha256: String,
+    parts: Vec<PartGrids>,
+}
+
+/// Grids of a part's views.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct PartGrids {
+    planes: usize,
+    local: Geometry,
+    global: Geometry,
+}
+
+impl Entry {
+    /// Grids of the parts' local views, at least one.
+    pub fn local(&self) -> impl Iterator<Item = &Geometry> {
+        self.parts.iter().map(|p| &p.local)
+    }
+}
+
+/// Prepared cases of one configuration.
+pub struct Cache<'a> {
+    folder: PathBuf,
+    config: PrepareConfig,
+    read: &'a Reader<'a>,
+    limit: usize,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Default)]
+struct Memory {
+    cases: HashMap<String, (Arc<PreparedCase>, u64)>,
+    bytes: usize,
+    clock: u64,
+}
+
+impl<'a> Cache<'a> {
+    /// A cache in `folder` that holds at most about `memory_mib` in memory.
+    pub fn new(
+        folder: &Path,
+        config: &PrepareConfig,
+        memory_mib: usize,
+        read: &'a Reader<'a>,
+    ) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            config: config.clone(),
+            read,
+            limit: memory_mib << 20,
+            memory: Mutex::default(),
+        }
+    }
+
+    /// The key of `case`: reads its files once.
+    ///
+    /// # Errors
+    /// `Io` if a file cannot be read, `Interrupted` if `stop` was raised meanwhile.
+    pub fn key(&self, case: &Case, stop: &AtomicBool) -> Result<String> {
+        Ok(self.key_and_scan(case, stop)?.0)
+    }
+
+    /// The key, and the digest of the scan's files.
+    fn key_and_scan(&self, case: &Case, stop: &AtomicBool) -> Result<(String, String)> {
+        let file = |p: Option<&PathBuf>| p.map_or(Ok(String::new()), |p| file_digest(p, stop));
+        let scan = file_digest(&case.scan, stop)?;
+        let parts = [
+            scan.clone(),
+            file(case.mask.as_ref())?,
+            file(case.lungs.as_ref())?,
+            file(case.slices.as_ref())?,
+        ];
+        let options = format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            case.intensity,
+            case.mask_values,
+            case.lungs_values,
+            case.class,
+            (case.slope, case.intercept),
+            case.spacing_mm,
+            case.lesions_known,
+            case.lungs_all,
+            case.is_part(),
+        );
+        let config = serde_json::to_string(&self.config)
+            .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))?;
+        let parts = parts.iter().map(String::as_bytes);
+        let rest = [VERSION.as_bytes(), options.as_bytes(), config.as_bytes()];
+        Ok((sha256_of_parts(parts.chain(rest)), scan))
+    }
+
+    /// Makes sure that `case` has a sound entry, and returns it.
+    ///
+    /// # Errors
+    /// As [`load_case`], `Write` if the entry cannot be written, and `Interrupted` if `stop` was raised
+    /// before its files were read.
+    pub fn ensure(&self, case: &Case, stop: &AtomicBool) -> Result<Entry> {
+        let (key, scan_sha256) = self.key_and_scan(case, stop)?;
+        let (entry, _) = match self.read_entry(&key) {
+            Ok(found) => found,
+            Err(_) => self.build(case, &key)?,
+        };
+        Ok(Entry {
+            scan_sha256,
+            ..entry
+        })
+    }
+
+    /// Prepares all cases, `jobs` at a time; one that fails does not stop the rest. `progress` is
+    /// told of each finished case.
+    ///
+    /// # Errors
+    /// What is not the fault of a scan: `Interrupted` if `stop` was raised before all cases were
+    /// reached (those that are done are kept), and `Write` if an entry could not be written.
+    pub fn ensure_all(
+        &self,
+        cohort: &Cohort,
+        jobs: usize,
+        progress: &mut (dyn FnMut(usize, &Result<Entry>) + Send),
+        stop: &AtomicBool,
+    ) -> Result<Vec<Result<Entry>>> {
+        let next = AtomicUsize::new(0);
+        let n = cohort.cases.len();
+        let results: Mutex<Vec<Option<Result<Entry>>>> = Mutex::new((0..n).map(|_| None).collect());
+        let progress = Mutex::new(progress);
+        std::thread::scope(|scope| {
+            for _ in 0..jobs.clamp(1, n.max(1)) {
+                scope.spawn(|| {
+                    // A full disk stops all: every other scan would only say the same.
+                    let ends = |r: &Result<Entry>| matches!(r, Err(e) if !is_of_scan(e));
+                    while !stop.load(Ordering::Relaxed)
+                        && !lock(&results).iter().flatten().any(ends)
+                    {
+                        let i = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(case) = cohort.cases.get(i) else {
+                            break;
+                        };
+                        let result = self.ensure(case, stop).map_err(|e| e.at(&case.scan));
+                        if result.as_ref().err().is_none_or(is_of_scan) {
+                            lock(&progress)(i, &result);
+                        }
+                        lock(&results)[i] = Some(result);
+                    }
+                });
+            }
+        });
+        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let (mut all, mut done) = (Vec::with_capacity(n), 0);
+        for result in results {
+            match result {
+                Some(Err(e)) if e.kind() == ErrorKind::Write => return Err(e),
+                Some(Err(e)) if e.kind() == ErrorKind::Interrupted => {}
+                None => {}
+                Some(of_the_scan) => {
+                    done += 1;
+                    all.push(of_the_scan);
+                }
+            }
+        }
+        if done < n {
+            return Err(Error::new(
+                ErrorKind::Interrupted,
+                format!("stopped while scans were prepared ({done} of {n} are done and kept)"),
+            )
+            .hint("start the same command again to go on"));
+        }
+        Ok(all)
+    }
+
+    /// The prepared case of `key`, from memory, from disk, or made again if its entry is corrupt.
+    ///
+    /// # Errors
+    /// As [`Cache::ensure`].
+    pub fn get(&self, case: &Case, key: &str) -> Result<Arc<PreparedCase>> {
+        {
+            let mut memory = lock(&self.memory);
+            memory.clock += 1;
+            let clock = memory.clock;
+            if let Some((found, used)) = memory.cases.get_mut(key) {
+                *used = clock;
+                return Ok(found.clone());
+            }
+        }
+        // Read outside of the lock: other threads go on meanwhile.
+        let prepared = match self.read_entry(key) {
+            Ok((_, prepared)) => prepared,
+            Err(_) => self.build(case, key)?.1,
+        };
+        let prepared = Arc::new(prepared);
+        let mut memory = lock(&self.memory);
+        let clock = memory.clock;
+        memory.bytes += prepared.bytes();
+        if let Some((old, _)) = memory
+            .cases
+            .insert(key.to_owned(), (prepared.clone(), clock))
+        {
+            memory.bytes -= old.bytes();
+        }
+        while memory.bytes > self.limit && memory.cases.len() > 1 {
+            let oldest = memory.cases.iter().filter(|(k, _)| *k != key);
+            let Some(oldest) = oldest.min_by_key(|(_, (_, used))| *used) else {
+                break;
+            };
+            let oldest = oldest.0.clone();
+            if let Some((gone, _)) = memory.cases.remove(&oldest) {
+                memory.bytes -= gone.bytes();
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Bytes of prepared cases held in memory.
+    pub fn memory_bytes(&self) -> usize {
+        lock(&self.memory).bytes
+    }
+
+    fn path(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("{key}.case"))
+    }
+
+    fn build(&self, case: &Case, key: &str) -> Result<(Entry, PreparedCase)> {
+        let prepared = load_case(case, &self.config, self.read)?;
+        let local = || prepared.parts.iter().map(|p| &p.local);
+        let highest = |v: &View| v.lesions.data().iter().copied().max();
+        let mm3 = |v: &View| v.lesion_voxels.len() as f64 * v.lesions.geometry().voxel_mm3();
+        let grids = |p: &Part| PartGrids {
+            planes: p.planes,
+            local: *p.local.image.geometry(),
+            global: *p.global.image.geometry(),
+        };
+        let entry = Entry {
+            key: key.to_owned(),
+            content: prepared.content.clone(),
+            lesion_voxels: local().map(|v| v.lesion_voxels.len()).sum(),
+            highest_label: local().filter_map(highest).max().unwrap_or(0),
+            lesion_ml: local().map(mm3).sum::<f64>() / 1000.0,
+            warnings: prepared.warnings.clone(),
+            scan_sha256: String::new(),
+            parts: prepared.parts.iter().map(grids).collect(),
+        };
+        files::write_synced(&self.path(key), &encode(&entry, &prepared)?)?;
+        Ok((entry, prepared))
+    }
+
+    fn read_entry(&self, key: &str) -> Result<(Entry, PreparedCase)> {
+        let path = self.path(key);
+        let bytes = std::fs::read(&path).map_err(|e| Error::io(&path, "read", e))?;
+        decode(&bytes)
+            .filter(|(entry, _)| entry.key == key)
+            .ok_or_else(|| Error::new(ErrorKind::Malformed, "the cache entry is corrupt").at(&path))
+    }
+}
+
+/// Whether an error is the scan's own and says nothing of the others.
+fn is_of_scan(error: &Error) -> bool {
+    !matches!(error.kind(), ErrorKind::Write | ErrorKind::Interrupted)
+}
+
+/// The digest of a file or of a folder's files.
+///
+/// # Errors
+/// `Io` if it cannot be read, `Interrupted` if `stop` was raised meanwhile.
+pub fn file_digest(path: &Path, stop: &AtomicBool) -> Result<String> {
+    sha256_of_path(path, &|| stop.load(Ordering::Relaxed))?.ok_or_else(|| {
+        Error::new(ErrorKind::Interrupted, "stopped while scans were read")
+            .hint("start the same command again to go on")
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
+    let header =
+        serde_json::to_vec(entry).map_err(|e| Error::new(ErrorKind::Malformed, e.to_string()))?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend((header.len() as u64).to_le_bytes());
+    bytes.extend(header);
+    for view in prepared.parts.iter().flat_map(|p| [&p.local, &p.global]) {
+        bytes.extend(view.image.data().iter().flat_map(|v| v.to_le_bytes()));
+        bytes.extend(view.lesions.data());
+        bytes.extend(view.lungs.data());
+    }
+    let digest = sha256_bytes(&bytes);
+    bytes.extend(digest);
+    Ok(bytes)
+}
+
+fn decode(bytes: &[u8]) -> Option<(Entry, PreparedCase)> {
+    let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
+    if sha256_bytes(body) != digest {
+        return None;
+    }
+    let rest = body.strip_prefix(MAGIC)?;
+    let (length, rest) = rest.split_at_checked(8)?;
+    let length = usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?;
+    let (header, mut rest) = rest.split_at_checked(length.min(MAX_HEADER))?;
+    let entry: Entry = serde_json::from_slice(header).ok()?;
+    let mut view = |grid: Geometry| {
+        let n = grid.len();
+        let mut take = |n: usize| {
+            let (part, left) = rest.split_at_checked(n)?;
+            rest = left;
+            Some(part)
+        };
+        let image = take(n.checked_mul(2)?)?
+            .chunks_exact(2)
+            .map(|b| u16::from_le_bytes([b[0], b[1]]))
+            .collect();
+        let lesions = Volume::new(take(n)?.to_vec(), grid).ok()?;
+        let lungs = Volume::new(take(n)?.to_vec(), grid).ok()?;
+        View::new(Volume::new(image, grid).ok()?, lesions, lungs).ok()
+    };
+    let parts = entry.parts.iter().map(|grids| {
+        Some(Part {
+            planes: grids.planes,
+            local: view(grids.local)?,
+            global: view(grids.global)?,
+        })
+    });
+    let parts: Vec<Part> = parts.collect::<Option<_>>()?;
+    if parts.is_empty() {
+        return None;
+    }
+    let prepared = PreparedCase {
+        parts,
+        content: entry.content.clone(),
+        warnings: entry.warnings.clone(),
+    };
+    rest.is_empty().then_some((entry, prepared))
+}

@@ -1,0 +1,22 @@
+//! Limits of what is read as a volume.
+
+use crate::{Error, ErrorKind, Result};
+
+/// Value of air, of padding, and the least value of a volume.
+pub const AIR_HU: f32 = -1024.0;
+/// Slices that make a volume, at least: two cannot show whether one is missing.
+pub(crate) const MIN_SLICES: usize = 3;
+/// Voxels of a volume, at most (4 GiB of values).
+const MAX_VOXELS: usize = 1 << 30;
+
+/// Refuses a volume of more than [`MAX_VOXELS`].
+pub(crate) fn check_voxels(shape: [usize; 3]) -> Result<()> {
+    match shape.iter().try_fold(1usize, |n, &s| n.checked_mul(s)) {
+        Some(n) if n <= MAX_VOXELS => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the volume would have {shape:?} voxels (z, y, x), more than {MAX_VOXELS}"),
+        )
+        .hint("read a series with fewer or smaller slices")),
+    }
+}

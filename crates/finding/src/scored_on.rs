@@ -1,0 +1,28 @@
+//! What scans show: phantoms, implanted lesions or patients.
+
+use serde::{Deserialize, Serialize};
+
+/// What scans that a model was scored on show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScoredOn {
+    /// Scans drawn by a program.
+    #[serde(rename = "phantoms")]
+    Phantoms,
+    /// Drawn lesions in real scans of lungs without lesions.
+    #[serde(rename = "implanted lesions")]
+    ImplantedLesions,
+    /// Real scans with real lesions.
+    #[serde(rename = "patients")]
+    Patients,
+}
+
+impl ScoredOn {
+    /// The name in cards, which is plain English.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Phantoms => "phantoms",
+            Self::ImplantedLesions => "implanted lesions",
+            Self::Patients => "patients",
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Which network runs a system.
+
+use crate::{BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Network, Result, SystemNetwork};
+use burn::tensor::Device;
+use multirnet_nn::{AnyNet, System, SystemConfig, weights};
+use std::path::Path;
+
+/// Loads the weights file of any system and runs it the fastest way on `device`.
+///
+/// # Errors
+/// `Device` if the device cannot be used; `Model` if the file is damaged, or the processor lacks what
+/// the network needs.
+pub fn load_network(path: &Path, device: DeviceChoice) -> Result<Box<dyn Network>> {
+    let opened = device
+        .open()
+        .map_err(|e| Error::caused(ErrorKind::Device, e))?;
+    let system: System =
+        weights::load(path, &opened).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+    network_for(system, opened, device == DeviceChoice::Cpu)
+}
+
+/// A net of `config` whose weights were drawn with `seed` and never trained.
+///
+/// # Errors
+/// As [`load_network`].
+pub fn untrained_network(
+    config: &SystemConfig,
+    seed: u64,
+    device: DeviceChoice,
+) -> Result<Box<dyn Network>> {
+    let opened = device
+        .open()
+        .map_err(|e| Error::caused(ErrorKind::Device, e))?;
+    opened.seed(seed);
+    network_for(config.init(&opened), opened, device == DeviceChoice::Cpu)
+}
+
+/// The fastest way to run `system`, which lies on `device`.
+///
+/// # Errors
+/// `Model` if the processor lacks what it needs.
+pub(crate) fn network_for(
+    system: System,
+    device: Device,
+    on_cpu: bool,
+) -> Result<Box<dyn Network>> {
+    let (config, net) = (system.config().clone(), system);
+    Ok(match net.net {
+        AnyNet::MultiRNet(net) if on_cpu && Engine::supports(net.config()) => {
+            Box::new(Engine::new(&net)?)
+        }
+        AnyNet::MultiRNet(net) if config.classifies() => Box::new(BurnNetwork::new(net, device)?),
+        _ => Box::new(SystemNetwork::new(net, device)),
+    })
+}

@@ -1,0 +1,107 @@
+//! A network's look at a prepared scan, brought back to the scan's own grid.
+
+use crate::consolidation;
+use crate::memory::Room;
+use crate::pipeline::{self, WorkingGridResult};
+use crate::stage::{Stage, Watch};
+use crate::{Error, ErrorKind, Network, PredictOptions, Result};
+use multirnet_anatomy::Prepared;
+use multirnet_finding::{NativeBox, NativeMap, Probabilities};
+use multirnet_volume::boxes::{dilate, radius_voxels};
+use multirnet_volume::{Geometry, Volume};
+
+/// What a network finds in a scan, on the scan's own grid.
+pub(crate) struct NativeResult {
+    /// Lesion labels.
+    pub(crate) lesions: Volume<u8>,
+    /// Lesion probability.
+    pub(crate) probability: NativeMap,
+    /// Grad-CAM, if it was asked for.
+    pub(crate) heatmap: Option<NativeMap>,
+    /// The part of the scan outside which the maps are 0; it holds both lungs.
+    pub(crate) block: NativeBox,
+    /// Class probabilities.
+    pub(crate) probabilities: Probabilities,
+    /// Windows (or tiles) that went through the network, and their voxels.
+    pub(crate) windows: usize,
+    pub(crate) voxels: usize,
+    /// Doubts about the result.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Runs `network` over a prepared scan whose own grid is `scan`.
+///
+/// # Errors
+/// `Model` for values that are no probabilities, `Scan` if the lung box lies outside the scan,
+/// `Interrupted`.
+pub(crate) fn run(
+    network: &dyn Network,
+    scan: &Geometry,
+    prepared: &Prepared,
+    options: &PredictOptions,
+    room: &Room,
+    watch: &mut Watch<'_>,
+) -> Result<NativeResult> {
+    let mut working = pipeline::run(network, prepared, options, room, watch)?;
+    watch.time(Stage::Restore, |_| {
+        if network.segments() && options.complete_consolidation {
+            consolidation::complete(&mut working.lesion, prepared, options)?;
+        }
+        restore(scan, prepared, working, options)
+    })
+}
+
+/// Maps on the scan's own grid, and the block of it outside which they are 0.
+fn restore(
+    scan: &Geometry,
+    prepared: &Prepared,
+    working: WorkingGridResult,
+    options: &PredictOptions,
+) -> Result<NativeResult> {
+    let mut warnings = working.warnings;
+    let block = NativeBox::around(scan, prepared.global.geometry())?.ok_or_else(|| {
+        Error::new(ErrorKind::Scan, "the lung box lies outside the scan")
+            .hint("check the lung mask that was given")
+    })?;
+    if working.lesion.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Model,
+            "the model has no lesion channel",
+        ));
+    }
+    let mut allowed = None;
+    if options.restrict_to_lungs {
+        let mut lungs = block.cut(&prepared.lungs)?;
+        if options.lung_margin_mm > 0.0 {
+            let spacing = prepared.local.geometry().spacing_mm();
+            let radius = radius_voxels(spacing, options.lung_margin_mm);
+            let grown = dilate(&prepared.local_lungs, radius).resample_nearest(block.geometry(), 0);
+            for (a, g) in lungs.data_mut().iter_mut().zip(grown.data()) {
+                *a |= g;
+            }
+        }
+        allowed = Some(lungs);
+    }
+    let probability = NativeMap::new(working.lesion, block, allowed);
+    let heatmap = working.heat.map(|map| {
+        let (heat, any) = NativeMap::new(vec![map], block, None).scaled_to_one();
+        if !any {
+            warnings.push(
+                "The heat map is empty: no part of the picture alone speaks for the predicted \
+                 class."
+                    .to_owned(),
+            );
+        }
+        heat
+    });
+    Ok(NativeResult {
+        lesions: probability.labels(options.threshold),
+        probability,
+        heatmap,
+        block,
+        probabilities: working.probabilities,
+        windows: working.windows,
+        voxels: working.voxels,
+        warnings,
+    })
+}

@@ -1,0 +1,238 @@
+//! Convolutions as they are defined, plane by plane, and their transposes.
+
+mod weights;
+mod work;
+
+pub(crate) use weights::Packed;
+
+use crate::conv::Conv;
+use crate::epilogue::{Epilogue, Source, Target};
+use crate::pack::{Grid, SLACK, cube, pack};
+use crate::scratch::Scratch;
+use weights::phase_taps;
+use work::{Out, View, Work};
+
+/// Images worked on together, and how their packed arrays are got at.
+fn groups(
+    conv: &Conv,
+    source: Source,
+    channel_floats: usize,
+    channels: usize,
+    volume: usize,
+) -> usize {
+    if source.image == channels * volume {
+        conv.group(channels * channel_floats)
+    } else {
+        1
+    }
+}
+
+/// The convolution of `source`.
+///
+/// # Panics
+/// If an array is too short for the convolution's sizes.
+pub(crate) fn forward(
+    conv: &Conv,
+    source: Source,
+    packed: &Packed,
+    target: Target,
+    epilogue: &Epilogue,
+) {
+    let (ci, co) = (conv.channels_in, conv.channels_out);
+    let [d, h, w] = conv.output();
+    source.check(conv.batch, ci, conv.volume());
+    target.check(conv.batch, co, d * h * w);
+    epilogue.check(conv.batch, co, d * h * w);
+    let out = Out {
+        target,
+        first: 0,
+        origin: 0,
+        channel: d * h * w,
+        plane: h * w,
+        row: w,
+        column: 1,
+    };
+    let taps = if conv.is_direct() {
+        vec![0]
+    } else {
+        conv.input_taps()
+    };
+    let work = Work {
+        isa: conv.isa(),
+        ci,
+        co,
+        sets: &[(&packed.0[0], &taps)],
+        epilogue,
+    };
+    if conv.is_direct() {
+        let view = View {
+            grid: Grid {
+                size: [d, 1, h * w],
+                stride: 1,
+            },
+            exact: true,
+            count: [d, 1, h * w],
+        };
+        work.run(source.x, source.image, conv.batch, view, out);
+        return;
+    }
+    let grid = conv.input_grid();
+    let group = groups(conv, source, grid.channel(), ci, conv.volume());
+    let mut buffer = Scratch::take(group * ci * grid.channel() + SLACK);
+    for first in (0..conv.batch).step_by(group) {
+        let n = group.min(conv.batch - first);
+        let used = n * ci * grid.channel() + SLACK;
+        let images = &source.x[first * source.image..][..n * ci * conv.volume()];
+        pack(
+            conv.isa(),
+            images,
+            conv.input,
+            conv.padding,
+            conv.kernel,
+            grid,
+            &mut buffer[..used],
+        );
+        let view = View {
+            grid,
+            exact: false,
+            count: [d, h, w],
+        };
+        let out = Out { first, ..out };
+        work.run(&buffer[..used], ci * grid.channel(), n, view, out);
+    }
+}
+
+/// The transposed convolution: from the output's shape to the input's.
+///
+/// # Panics
+/// If an array is too short for the convolution's sizes, or the epilogue has a residual where the
+/// stride is not 1.
+pub(crate) fn transposed(
+    conv: &Conv,
+    source: Source,
+    packed: &Packed,
+    target: Target,
+    epilogue: &Epilogue,
+) {
+    let (s, pad) = (conv.stride, conv.padding);
+    let (ci, co) = (conv.channels_in, conv.channels_out);
+    let [d, h, w] = conv.input;
+    let volume: usize = conv.output().iter().product();
+    source.check(conv.batch, co, volume);
+    target.check(conv.batch, ci, conv.volume());
+    epilogue.check(conv.batch, ci, conv.volume());
+    assert!(s == 1 || epilogue.residual.is_none());
+    let out = Out {
+        target,
+        first: 0,
+        origin: 0,
+        channel: d * h * w,
+        plane: s * h * w,
+        row: s * w,
+        column: s,
+    };
+    // Input position i (padded) = s·q + f takes from output q − m through tap s·m + f.
+    // Per axis and phase: first q, number of q; over all phases: how far the source must reach.
+    let first = |f: usize| pad.saturating_sub(f).div_ceil(s);
+    let last = |f: usize, axis: usize| (conv.input[axis] + pad - 1).checked_sub(f);
+    let count =
+        |f: usize, axis: usize| last(f, axis).map_or(0, |l| (l / s + 1).saturating_sub(first(f)));
+    let reach = (conv.kernel - 1) / s;
+    let front = reach.saturating_sub(first(s - 1));
+    let direct = conv.is_direct();
+    let grid = if direct {
+        Grid {
+            size: [d, 1, h * w],
+            stride: 1,
+        }
+    } else {
+        Grid {
+            size: [0, 1, 2].map(|a| {
+                let end = (0..s).map(|f| first(f) + count(f, a)).max().unwrap_or(0);
+                end + front
+            }),
+            stride: 1,
+        }
+    };
+    let group = if direct {
+        conv.batch
+    } else {
+        groups(conv, source, grid.channel(), co, volume)
+    };
+    let mut buffer = Scratch::take(if direct {
+        0
+    } else {
+        group * co * grid.channel() + SLACK
+    });
+    for start in (0..conv.batch).step_by(group) {
+        let n = group.min(conv.batch - start);
+        let used = n * co * grid.channel() + SLACK;
+        if !direct {
+            let images = &source.x[start * source.image..][..n * co * volume];
+            let packed = &mut buffer[..used];
+            pack(conv.isa(), images, conv.output(), front, 1, grid, packed);
+        }
+        // Phases 0 and 1 along x of a doubling are made together, so that rows are written once.
+        let pair = s == 2 && conv.kernel == 2 && pad == 0 && w % 2 == 0;
+        for (i, f) in cube(s).enumerate() {
+            let counts = [0, 1, 2].map(|a| count(f[a], a));
+            if counts.contains(&0) || (pair && f[2] == 1) {
+                continue;
+            }
+            let offsets = |f: [usize; 3]| -> Vec<usize> {
+                let taps = phase_taps(conv, f);
+                let at = |t: [usize; 3]| [0, 1, 2].map(|a| first(f[a]) + front - t[a] / s);
+                taps.iter().map(|(_, t)| grid.tap(at(*t))).collect()
+            };
+            let taps = [offsets(f), offsets([f[0], f[1], s - 1])];
+            let sets = [
+                (&packed.0[i][..], &taps[0][..]),
+                (&packed.0[i + usize::from(pair)][..], &taps[1][..]),
+            ];
+            let work = Work {
+                isa: conv.isa(),
+                ci: co,
+                co: ci,
+                sets: &sets[..1 + usize::from(pair)],
+                epilogue,
+            };
+            let origin = [0, 1, 2].map(|a| first(f[a]) * s + f[a] - pad);
+            let out = Out {
+                first: start,
+                origin: (origin[0] * h + origin[1]) * w + origin[2],
+                ..out
+            };
+            let (from, image, counts) = if direct {
+                (
+                    &source.x[start * source.image..],
+                    source.image,
+                    [d, 1, h * w],
+                )
+            } else {
+                (&buffer[..used], co * grid.channel(), counts)
+            };
+            let view = View {
+                grid,
+                exact: direct,
+                count: counts,
+            };
+            work.run(from, image, n, view, out);
+        }
+    }
+}
+
+/// Floats of working memory for one image on `threads` threads: its packed copy, and a plane of
+/// results for each thread.
+pub(crate) fn working_floats(conv: &Conv, transposed: bool, threads: usize) -> usize {
+    if conv.is_direct() {
+        return 0;
+    }
+    let channels = if transposed {
+        conv.channels_out
+    } else {
+        conv.channels_in
+    };
+    let grid = conv.input_grid();
+    let plane = (grid.plane() + 16) * conv.isa().channels();
+    channels * grid.channel() + SLACK + threads * plane
+}

@@ -1,0 +1,91 @@
+//! A scan through a model, and its folder of results.
+
+use crate::{Error, ErrorKind, Result};
+use multirnet_base::{StagedFolder, StopToken};
+use multirnet_cohort::Scan;
+use multirnet_finding::{Prediction, ScanSource};
+use multirnet_infer::{Model, PredictOptions, Progress};
+use multirnet_report::{Overview, finding_page, overview_png};
+use multirnet_volume::{Planes, Volume, io};
+use serde::Serialize;
+use std::path::Path;
+
+/// Analyses `scan` with `model`.
+///
+/// `options` are usually [`Model::options`] with single fields changed. `lungs`, if given, replaces
+/// the segmentation of the lungs (1 right, 2 left, on the scan's grid). `stop` is looked at several
+/// times a second; once it is raised, the analysis ends with `Interrupted` and leaves nothing behind.
+/// One model serves several threads at once.
+///
+/// # Errors
+/// `Scan` for what the input gate refuses, `Options`, `Memory`, `Model`, `Interrupted`.
+pub fn analyse(
+    model: &Model,
+    scan: &Scan,
+    lungs: Option<&Volume<u8>>,
+    options: &PredictOptions,
+    stop: &StopToken,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Prediction> {
+    let source = ScanSource {
+        path: scan.path.clone(),
+        format: scan.format.to_owned(),
+        series_uid: scan.series.as_ref().map(|s| s.uid.clone()),
+        warnings: scan.warnings.clone(),
+        ..ScanSource::default()
+    };
+    let found = model.analyse(&scan.volume, lungs, source, options, stop, progress);
+    found.map_err(|e| Error::from(e).at(Path::new(&scan.path)))
+}
+
+/// Writes the results of `scan` into the folder `out`, all or none: `finding.json`, `lungs.nii.gz`,
+/// `lesions.nii.gz`, `probability.nii.gz`, `heatmap.nii.gz` (where there is a heat map),
+/// `overview.png` and `report.html`. `name` is the scan's name on the page.
+///
+/// # Errors
+/// `Write` if a file cannot be written, `Draw` if the picture cannot be drawn.
+pub fn write_results(
+    scan: &Volume<f32>,
+    prediction: &Prediction,
+    name: &str,
+    out: &Path,
+) -> Result<()> {
+    let staged = StagedFolder::new(out)?;
+    let maps = &prediction.maps;
+    let heatmap = || match &maps.heatmap {
+        Some(heatmap) => write_map(&staged, "heatmap.nii.gz", heatmap),
+        None => Ok(()),
+    };
+    let pages = || -> Result<()> {
+        let overview = overview_png(&Overview { scan, prediction })?;
+        staged.write("finding.json", to_json(&prediction.finding)?.as_bytes())?;
+        staged.write("overview.png", &overview)?;
+        let page = finding_page(name, &prediction.finding, &overview);
+        Ok(staged.write("report.html", page.as_bytes())?)
+    };
+    let masks = || -> Result<()> {
+        write_map(&staged, "lungs.nii.gz", &maps.lungs)?;
+        write_map(&staged, "lesions.nii.gz", &maps.lesions)
+    };
+    let probability = || write_map(&staged, "probability.nii.gz", &maps.probability);
+    // Drawing keeps one thread busy, and the others take it from the volumes.
+    let (drawn, (heat, rest)) = rayon::join(pages, || {
+        rayon::join(heatmap, || rayon::join(probability, masks))
+    });
+    drawn.and(heat).and(rest.0).and(rest.1)?;
+    Ok(staged.publish()?)
+}
+
+fn write_map(staged: &StagedFolder, name: &str, map: &impl Planes) -> Result<()> {
+    Ok(io::write_nifti(&staged.path(name), map)?)
+}
+
+/// A value as indented JSON with a final newline.
+///
+/// # Errors
+/// `Write` if the value cannot be put into JSON.
+pub fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|e| Error::new(ErrorKind::Write, format!("cannot write JSON: {e}")))
+}

@@ -1,0 +1,227 @@
+//! Scans in parts: stacks with gaps are analysed run by run, and put together again.
+
+use crate::{Error, ErrorKind, Result};
+use multirnet_base::StopToken;
+use multirnet_cohort::load::CaseScan;
+use multirnet_finding::{NativeMap, ScanSource};
+use multirnet_infer::{Model, PredictOptions, Progress};
+use multirnet_volume::{Geometry, Volume, Voxel};
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// Consecutive slices of a scan.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// Which planes of the scan's array they are.
+    pub planes: Range<usize>,
+    /// Their values.
+    pub scan: Cow<'a, Volume<f32>>,
+    /// Their lungs, of which there are some.
+    pub lungs: Cow<'a, Volume<u8>>,
+}
+
+/// The parts of a scan that hold lung: one for each of its runs of slices.
+///
+/// # Errors
+/// `Scoring` if a run does not lie within the scan or no part holds lung.
+pub fn parts(case: &CaseScan) -> Result<Vec<Part<'_>>> {
+    let bad = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Scoring, e.to_string());
+    let [nz, ny, nx] = case.scan.shape();
+    let mut parts = Vec::new();
+    for planes in &case.runs {
+        let part = if *planes == (0..nz) {
+            Part {
+                planes: planes.clone(),
+                scan: Cow::Borrowed(&case.scan),
+                lungs: Cow::Borrowed(&case.lungs),
+            }
+        } else {
+            let (start, shape) = ([planes.start, 0, 0], [planes.len(), ny, nx]);
+            Part {
+                planes: planes.clone(),
+                scan: Cow::Owned(case.scan.crop(start, shape).map_err(|e| bad(&e))?),
+                lungs: Cow::Owned(case.lungs.crop(start, shape).map_err(|e| bad(&e))?),
+            }
+        };
+        if part.lungs.data().iter().any(|l| *l != 0) {
+            parts.push(part);
+        }
+    }
+    if parts.is_empty() {
+        return Err(
+            Error::new(ErrorKind::Scoring, "no lung was found in the scan")
+                .hint("check the scan, or name its lung mask in the manifest"),
+        );
+    }
+    Ok(parts)
+}
+
+/// Volumes of parts on the whole scan's `grid`; 0 in slices of no part.
+pub fn join<T: Voxel>(grid: &Geometry, parts: &[(Range<usize>, Volume<T>)]) -> Volume<T> {
+    let mut whole = Volume::filled(T::from_f64(0.0), *grid);
+    let [_, ny, nx] = grid.shape();
+    for (planes, part) in parts {
+        whole.data_mut()[planes.start * ny * nx..planes.end * ny * nx].copy_from_slice(part.data());
+    }
+    whole
+}
+
+/// The mean of class probabilities, weighted by each part's number of planes.
+pub fn weighted(parts: &[(Range<usize>, [f64; 3])]) -> [f64; 3] {
+    let all: usize = parts.iter().map(|(planes, _)| planes.len()).sum();
+    std::array::from_fn(|class| {
+        let share = |(planes, p): &(Range<usize>, [f64; 3])| planes.len() as f64 * p[class];
+        parts.iter().map(share).sum::<f64>() / all as f64
+    })
+}
+
+/// What a model says of a case's scan, on the scan's own grid.
+#[derive(Debug, Clone)]
+pub struct CasePrediction {
+    /// 1 lesion, or 1 ground glass and 2 consolidation.
+    pub lesions: Volume<u8>,
+    /// Lesion probability in `[0, 1]`; 0 in slices of no run with lung.
+    pub probability: NativeMap,
+    /// Class probabilities in logit order; those of several runs are averaged, weighted by planes.
+    pub probabilities: [f64; 3],
+    /// Windows or tiles that the network saw.
+    pub windows: usize,
+    /// Their voxels in all.
+    pub voxels: usize,
+    /// Wall-clock seconds, without reading and the search for lungs.
+    pub seconds: f64,
+    /// Seconds of it that the network took.
+    pub network_seconds: f64,
+    /// Doubts about the input or the result.
+    pub warnings: Vec<String>,
+}
+
+/// Analyses a case's scan run by run, within its lungs, prepared as `case` says.
+///
+/// # Errors
+/// `Scoring`: what [`Model::analyse`] refuses, and as [`parts`].
+pub fn predict_case(
+    model: &Model,
+    case: &CaseScan,
+    options: &PredictOptions,
+    stop: &StopToken,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CasePrediction> {
+    let options = PredictOptions {
+        prepare: case.prepare.clone(),
+        explain: false,
+        ..options.clone()
+    };
+    let grid = case.scan.geometry();
+    let (mut lesions, mut maps, mut classes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut windows, mut voxels, mut seconds, mut network_seconds) = (0, 0, 0.0, 0.0);
+    let mut warnings: Vec<String> = Vec::new();
+    for part in parts(case)? {
+        let said = model.analyse(
+            &part.scan,
+            Some(&part.lungs),
+            ScanSource::default(),
+            &options,
+            stop,
+            progress,
+        )?;
+        let (finding, planes) = (said.finding, part.planes);
+        windows += finding.provenance.windows;
+        voxels += finding.provenance.voxels;
+        for timing in &finding.timings {
+            seconds += timing.seconds;
+            if ["global", "windows"].contains(&timing.stage.as_str()) {
+                network_seconds += timing.seconds;
+            }
+        }
+        for warning in finding.warnings {
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+        classes.push((planes.clone(), finding.probabilities.to_array()));
+        lesions.push((planes.clone(), said.maps.lesions));
+        maps.push((planes, said.maps.probability));
+    }
+    let whole = |planes: &Range<usize>| *planes == (0..grid.shape()[0]);
+    let probability = match maps.pop() {
+        Some((planes, map)) if whole(&planes) => map,
+        last => {
+            let all = maps.into_iter().chain(last);
+            let all: Vec<_> = all.map(|(p, map)| (p, map.to_volume())).collect();
+            join(grid, &all).into()
+        }
+    };
+    let lesions = match lesions.pop() {
+        Some((planes, labels)) if whole(&planes) => labels,
+        last => {
+            lesions.extend(last);
+            join(grid, &lesions)
+        }
+    };
+    Ok(CasePrediction {
+        lesions,
+        probability,
+        probabilities: weighted(&classes),
+        windows,
+        voxels,
+        seconds,
+        network_seconds,
+        warnings,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multirnet_anatomy::PrepareConfig;
+
+    #[test]
+    fn parts_come_back_to_their_slices() {
+        let grid = Geometry::axial([5, 1, 2], [1.0; 3]).unwrap();
+        let scan = Volume::from_fn(grid, |[z, _, x]| (10 * z + x) as f32);
+        // Slices 0 and 1, then 3 and 4 after a gap that the file does not show; 2 has no lung.
+        let lungs = Volume::from_fn(grid, |[z, _, _]| u8::from(z != 2));
+        let case = CaseScan {
+            scan,
+            lungs,
+            lesions: None,
+            runs: vec![0..2, 2..3, 3..5],
+            prepare: PrepareConfig::default(),
+        };
+        let parts = parts(&case).unwrap();
+        let planes: Vec<_> = parts.iter().map(|p| p.planes.clone()).collect();
+        assert_eq!(planes, [0..2, 3..5]);
+        assert_eq!(parts[1].scan.data(), [30.0, 31.0, 40.0, 41.0]);
+        let at = |index| case.scan.geometry().index_to_world(index);
+        assert_eq!(
+            parts[1].scan.geometry().index_to_world([0.0; 3]),
+            at([3.0, 0.0, 0.0])
+        );
+        let volumes: Vec<_> = parts
+            .iter()
+            .map(|p| (p.planes.clone(), p.scan.clone().into_owned()))
+            .collect();
+        let whole = join(&grid, &volumes);
+        assert_eq!(
+            whole.data(),
+            [0.0, 1.0, 10.0, 11.0, 0.0, 0.0, 30.0, 31.0, 40.0, 41.0]
+        );
+        let nothing = CaseScan {
+            lungs: Volume::filled(0, grid),
+            ..case
+        };
+        assert!(
+            super::parts(&nothing)
+                .unwrap_err()
+                .to_string()
+                .contains("no lung")
+        );
+    }
+
+    #[test]
+    fn probabilities_are_weighted_by_planes() {
+        let mean = weighted(&[(0..3, [1.0, 0.0, 0.0]), (5..6, [0.0, 0.4, 0.6])]);
+        assert!((mean[0] - 0.75).abs() < 1e-12 && (mean[2] - 0.15).abs() < 1e-12);
+    }
+}

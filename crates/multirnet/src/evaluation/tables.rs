@@ -1,0 +1,415 @@
+//! The tables of an evaluation, for the terminal and as Markdown.
+
+use super::published::{Published, published};
+use super::source::{LARGE_MM2, SourceScores};
+use super::{EvaluatedCase, Evaluation};
+use multirnet_finding::{NOTICE, ScoredOn};
+use multirnet_metrics::stats::Interval;
+use multirnet_metrics::{ClassificationScores, Metric, number};
+use multirnet_report::{Column, Table};
+use std::fmt::Write as _;
+
+/// A value in the unit of tables with its interval, such as `0.70 (0.65–0.74)` times `scale`.
+fn shown(interval: &Interval, scale: f64, decimals: usize) -> String {
+    let text = |v: Option<f64>| number::text(v.map(|v| v * scale), decimals);
+    match interval.low.zip(interval.high) {
+        Some((low, high)) => format!(
+            "{} ({}–{})",
+            text(interval.value),
+            text(Some(low)),
+            text(Some(high))
+        ),
+        None => text(interval.value),
+    }
+}
+
+/// What the scans of a source are, for headings.
+fn heading(source: &SourceScores) -> String {
+    let kind = match source.kind {
+        Some(ScoredOn::Phantoms) => "synthetic phantoms, not patients",
+        Some(ScoredOn::ImplantedLesions) => "lesions that a program implanted, not patients' own",
+        Some(ScoredOn::Patients) => "patients",
+        None => "",
+    };
+    match (source.source.as_str(), kind) {
+        ("", _) => String::new(),
+        (name, kind) => format!("{name} ({kind}): "),
+    }
+}
+
+fn count(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
+fn lesion_table(source: &SourceScores) -> Option<Table> {
+    let first = source.metrics.first()?;
+    let mut columns = vec![Column::new("Score", false)];
+    columns.extend(["scans", "undefined", "mean, %", "median, %"].map(|n| Column::new(n, true)));
+    let mut rows: Vec<Vec<String>> = source
+        .metrics
+        .iter()
+        .map(|m| {
+            let name = match m.metric {
+                Metric::SurfaceDice => {
+                    format!("{} at {} mm", m.metric.label(), source.surface.tolerance_mm)
+                }
+                metric => metric.label().to_owned(),
+            };
+            vec![
+                name,
+                m.n.to_string(),
+                m.n_undefined.to_string(),
+                shown(&m.mean, 100.0, 1),
+                shown(&m.median, 100.0, 1),
+            ]
+        })
+        .collect();
+    rows.extend(source.kinds.iter().map(|k| {
+        vec![
+            format!("Dice of {}", k.kind),
+            k.n.to_string(),
+            "0".to_owned(),
+            shown(&k.mean, 100.0, 1),
+            shown(&k.median, 100.0, 1),
+        ]
+    }));
+    let pooled = source.lesions.as_ref();
+    let single = pooled.map_or_else(String::new, |l| {
+        format!(
+            " Single lesions of all scans together: {} of {} missed, {} of {} predicted ones invented, \
+             F1 {} %.",
+            l.missed,
+            l.truth,
+            l.invented,
+            l.predicted,
+            number::percent(l.f1(), 1)
+        )
+    });
+    Some(Table {
+        caption: format!(
+            "{}lesions of {} of {} with 95 % bootstrap intervals by patient.",
+            heading(source),
+            count(first.n, "scan"),
+            count(first.mean.patients, "patient")
+        ),
+        columns,
+        rows,
+        note: format!(
+            "Surface convention `{}`.{single}",
+            source.surface.convention
+        ),
+    })
+}
+
+fn false_table(source: &SourceScores) -> Option<Table> {
+    let f = source.false_lesions.as_ref()?;
+    let of = |n: usize| format!("{n} of {}", f.n);
+    let row = |name: String, count: String, interval: &Interval, scale: f64| {
+        vec![name, count, shown(interval, scale, 1)]
+    };
+    let mut rows = vec![
+        row(
+            "any false lesion, % of scans".into(),
+            of(f.n_any),
+            &f.any,
+            100.0,
+        ),
+        row(
+            format!(
+                "more than {} cm² of it in one slice, % of scans",
+                LARGE_MM2 / 100.0
+            ),
+            of(f.n_large),
+            &f.large,
+            100.0,
+        ),
+        row(
+            "mean of the largest false area in one slice, cm²".into(),
+            String::new(),
+            &f.area_mm2,
+            0.01,
+        ),
+        row(
+            "mean false volume, ml".into(),
+            String::new(),
+            &f.volume_ml,
+            1.0,
+        ),
+    ];
+    if let Some(auc) = &source.auc {
+        rows.push(vec![
+            "AUC of the lesions' share of the lungs, scans with against without lesions".into(),
+            String::new(),
+            shown(auc, 1.0, 3),
+        ]);
+    }
+    Some(Table {
+        caption: format!(
+            "{}false lesions in {} of {} without lesions, with 95 % bootstrap intervals by patient.",
+            heading(source),
+            count(f.n, "scan"),
+            count(f.patients, "patient")
+        ),
+        columns: vec![
+            Column::new("Score", false),
+            Column::new("scans", true),
+            Column::new("value", true),
+        ],
+        rows,
+        note: String::new(),
+    })
+}
+
+fn class_table(source: &SourceScores) -> Option<Table> {
+    let c = source.classification.as_ref()?;
+    let names = [
+        "normal",
+        "CAP",
+        "COVID-19",
+        "recall, %",
+        "precision, %",
+        "F1, %",
+    ];
+    let mut columns = vec![Column::new("True class", false)];
+    columns.extend(names.map(|n| Column::new(n, true)));
+    let rows = c
+        .classes
+        .iter()
+        .filter(|class| class.support > 0)
+        .map(|class| {
+            let counts = c.confusion.counts[class.class.index()];
+            let mut row = vec![class.class.label().to_owned()];
+            row.extend(counts.map(|n| n.to_string()));
+            row.extend([class.recall, class.precision, class.f1].map(|v| number::percent(v, 1)));
+            row
+        });
+    let rows: Vec<_> = rows.collect();
+    let patients = source.kind == Some(ScoredOn::Patients);
+    Some(Table {
+        caption: format!(
+            "{}classes of {}, columns: prediction.",
+            heading(source),
+            count(c.n as usize, "scan")
+        ),
+        note: format!(
+            "Accuracy {} %.{}",
+            number::percent(Some(c.accuracy), 1),
+            if patients {
+                format!(
+                    " {}: so few prove nothing about telling classes apart.",
+                    count(c.n as usize, "scan")
+                )
+            } else {
+                String::new()
+            }
+        ),
+        columns,
+        rows,
+    })
+}
+
+/// The scans of a source whose lesions or class are unknown, one by one.
+fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Table> {
+    let names = [
+        "p normal",
+        "p CAP",
+        "p COVID-19",
+        "lesions, ml",
+        "of the lungs, %",
+    ];
+    let mut columns = ["Scan", "Patient", "True class", "Most probable"]
+        .map(|n| Column::new(n, false))
+        .to_vec();
+    columns.extend(names.map(|n| Column::new(n, true)));
+    let rows: Vec<Vec<String>> = source
+        .lesions_unknown
+        .iter()
+        .filter_map(|&i| cases.get(i))
+        .map(|c| {
+            let s = &c.score;
+            let mut row = vec![
+                s.scan.clone(),
+                s.patient.clone(),
+                s.class.map_or("unknown", |c| c.label()).to_owned(),
+                c.predicted.map_or("", |c| c.label()).to_owned(),
+            ];
+            row.extend([0, 1, 2].map(|k| number::text(s.probabilities.map(|p| p[k]), 3)));
+            row.push(number::text(s.lesion_ml, 1));
+            row.push(number::percent(s.lesion_share, 1));
+            row
+        })
+        .collect();
+    (!rows.is_empty()).then(|| Table {
+        caption: format!(
+            "{}{} whose true lesions are unknown: what the model says, case by case.",
+            heading(source),
+            count(rows.len(), "scan")
+        ),
+        columns,
+        rows,
+        note: "Nothing is scored here but classes that are known.".into(),
+    })
+}
+
+fn published_table(source: &SourceScores, figures: &Published) -> Option<Table> {
+    let dice = source.metrics.iter().find(|m| m.metric == Metric::Dice)?;
+    let mut rows: Vec<Vec<String>> = figures
+        .rows
+        .iter()
+        .map(|r| {
+            vec![
+                r.system.to_owned(),
+                format!("{:.3}", r.dice),
+                r.source.to_owned(),
+            ]
+        })
+        .collect();
+    rows.push(vec![
+        "this model".into(),
+        shown(&dice.mean, 1.0, 3),
+        format!("{} here", count(dice.n, "scan")),
+    ]);
+    let same = figures.count == Some(dice.n);
+    Some(Table {
+        caption: format!(
+            "{}mean Dice beside published figures on {}.",
+            heading(source),
+            figures.scans
+        ),
+        columns: vec![
+            Column::new("System", false),
+            Column::new("Dice", true),
+            Column::new("Source", false),
+        ],
+        rows,
+        note: format!(
+            "Published figures are as quoted: check them in the papers before quoting.{}",
+            if same {
+                ""
+            } else {
+                " They are on other scans than those scored here, so they are not a comparison."
+            }
+        ),
+    })
+}
+
+/// The tables of every source, with names for files.
+pub fn tables(evaluation: &Evaluation) -> Vec<(String, Table)> {
+    let mut all = Vec::new();
+    for source in &evaluation.sources {
+        let cases = evaluation.cases.iter();
+        let cases: Vec<_> = cases.filter(|c| c.score.source == source.source).collect();
+        let figures = published(&source.source).and_then(|p| published_table(source, p));
+        let own = [
+            ("lesions", lesion_table(source)),
+            ("published", figures),
+            ("false-lesions", false_table(source)),
+            ("classes", class_table(source)),
+            ("unknown", unknown_table(source, &cases)),
+        ];
+        for (name, table) in own {
+            let prefix = match source.source.as_str() {
+                "" => "scans",
+                name => name,
+            };
+            all.extend(table.map(|t| (format!("{prefix}-{name}"), t)));
+        }
+    }
+    all
+}
+
+/// The summary for people: all scans together, then every source.
+pub fn describe(evaluation: &Evaluation) -> String {
+    let mut text = format!(
+        "{}\n{NOTICE}\nmodel {}\n{} scans scored, {} failed\n",
+        evaluation.cohort,
+        evaluation.model,
+        evaluation.cases.len(),
+        evaluation.failed.len()
+    );
+    if let Some(s) = &evaluation.segmentation {
+        let d = &s.dice;
+        let shown = |v| {
+            let text = number::percent(v, 2);
+            v.map_or(text.clone(), |_| format!("{text} %"))
+        };
+        let _ = writeln!(
+            text,
+            "\nLesions (volume Dice on the scan's own grid, policy for undefined values: {:?})\n  \
+             scans with lesions  {} ({} undefined, {} infinite)\n  mean Dice           {}\n  \
+             median Dice         {}\n  smallest, largest   {}, {}",
+            d.policy,
+            d.n,
+            d.n_undefined,
+            d.n_infinite,
+            shown(d.mean),
+            shown(d.median),
+            shown(d.min),
+            shown(d.max)
+        );
+        let f = &s.false_positives;
+        let _ = writeln!(
+            text,
+            "  lesion-free scans   {}, of which {} with a false lesion ({}); mean false volume {} ml",
+            f.n,
+            f.n_with_prediction,
+            shown(f.rate),
+            number::text(f.volume_ml.mean, 1)
+        );
+    }
+    if let Some(c) = &evaluation.classification {
+        text += &classes(c);
+    }
+    let n = evaluation.cases.len().max(1) as f64;
+    let mean = |f: fn(&EvaluatedCase) -> f64| evaluation.cases.iter().map(f).sum::<f64>() / n;
+    let _ = writeln!(
+        text,
+        "\nNetwork, mean per scan: {:.1} windows or tiles, {:.2} million voxels, {:.2} s of {:.2} s",
+        mean(|c| c.windows as f64),
+        mean(|c| c.voxels as f64 / 1e6),
+        mean(|c| c.network_seconds),
+        mean(|c| c.seconds)
+    );
+    for (_, table) in tables(evaluation) {
+        let _ = write!(text, "\n{}", table.to_markdown());
+    }
+    for (name, reason) in &evaluation.failed {
+        let _ = writeln!(text, "failed: {name}: {reason}");
+    }
+    text
+}
+
+fn classes(c: &ClassificationScores) -> String {
+    let shown = |v: Option<f64>| match v {
+        Some(_) => format!("{} %", number::percent(v, 2)),
+        None => number::percent(v, 2),
+    };
+    let mut text = format!(
+        "\nClasses of {} scans (rows: truth, columns: prediction)\n  {:<10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}\n",
+        c.n, "", "normal", "CAP", "COVID-19", "recall", "precision", "F1"
+    );
+    for class in &c.classes {
+        let row = c.confusion.counts[class.class.index()];
+        let _ = writeln!(
+            text,
+            "  {:<10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}",
+            class.class.label(),
+            row[0],
+            row[1],
+            row[2],
+            shown(class.recall),
+            shown(class.precision),
+            shown(class.f1)
+        );
+    }
+    let _ = writeln!(
+        text,
+        "  macro recall {}, macro precision {}, accuracy {}\n  F1: mean of classes {}, harmonic mean of macro precision and recall {}",
+        shown(c.macro_recall),
+        shown(c.macro_precision),
+        shown(Some(c.accuracy)),
+        shown(c.macro_f1),
+        shown(c.macro_f1_harmonic)
+    );
+    text
+}

@@ -1,0 +1,33 @@
+//! What figures are drawn from.
+
+use crate::division::Division;
+use crate::folder::Folder;
+use crate::{Error, ErrorKind, Results, StudyConfig};
+use multirnet_cohort::{Cohort, load::Reader};
+use multirnet_infer::DeviceChoice;
+
+/// What figures are drawn from.
+pub(super) struct Study<'a> {
+    pub(super) config: StudyConfig,
+    pub(super) folder: Folder,
+    pub(super) cohort: Cohort,
+    pub(super) divisions: Vec<Division>,
+    pub(super) results: Results,
+    pub(super) read: &'a Reader<'a>,
+    /// Where networks run.
+    pub(super) device: DeviceChoice,
+}
+
+impl Study<'_> {
+    /// Where score number `index` of each system's list comes from: its division and case.
+    pub(super) fn place(&self, index: usize) -> Option<(&Division, usize)> {
+        let all = self.divisions.iter();
+        let mut all = all.flat_map(|d| d.test().into_iter().map(move |case| (d, case)));
+        all.nth(index)
+    }
+}
+
+/// An error of the drawing crate.
+pub(super) fn figure_error(e: multirnet_report::Error) -> Error {
+    Error::caused(ErrorKind::Figure, e)
+}

@@ -1,0 +1,54 @@
+//! A study from its configuration to its results.
+
+use crate::options::{Event, Options};
+use crate::{
+    Division, Folder, Result, Results, StudyCohort, StudyConfig, cohort, scoring, training,
+};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// Runs the study to its end in the folder `root`: what is there already is kept, so that a study
+/// that was stopped goes on and ends with the same scores. Raising `stop` ends early.
+///
+/// # Errors
+/// `Folder` if the folder holds another study; `Interrupted`; what cohorts, trainings and scans
+/// may refuse.
+pub fn run(
+    config: &StudyConfig,
+    root: &Path,
+    options: &mut Options<'_>,
+    stop: &AtomicBool,
+) -> Result<Results> {
+    config.validate()?;
+    let folder = Folder::open(root, config)?;
+    let progress = &mut options.progress;
+    let cohort = cohort::open(
+        &config.cohort,
+        &folder,
+        &mut |done, total| progress(Event::Phantoms { done, total }),
+        stop,
+    )?;
+    let divisions = Division::all(config, &cohort)?;
+    for division in &divisions {
+        if !division.left_out.is_empty() {
+            (options.progress)(Event::LeftOut {
+                division: &division.name,
+                patients: &division.left_out,
+            });
+        }
+        for system in &config.systems {
+            training::ensure(config, system, division, &folder, options, stop)?;
+        }
+        scoring::ensure(config, division, &folder, options, stop)?;
+    }
+    Results::read(config, &folder, &cohort)
+}
+
+/// The results of a study that was run to its end.
+///
+/// # Errors
+/// As [`Results::read`].
+pub fn results(config: &StudyConfig, folder: &Folder) -> Result<(Results, StudyCohort)> {
+    let cohort = cohort::existing(&config.cohort, folder)?;
+    Ok((Results::read(config, folder, &cohort)?, cohort))
+}
