@@ -137,7 +137,7 @@ struct Ours {
 
 impl serving::Serve for Ours {
     fn run(&mut self) -> Result<Value> {
-        let d = SurfaceDistances::of(&self.truth, &self.predicted, None, self.convention)
+        let d = SurfaceDistances::from_masks(&self.truth, &self.predicted, None, self.convention)
             .map_err(|e| e.to_string())?;
         let (t, p) = (&d.truth_to_predicted, &d.predicted_to_truth);
         let scores = [

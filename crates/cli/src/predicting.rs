@@ -163,7 +163,7 @@ pub struct Row {
 
 impl Row {
     /// Runs `work` and keeps its result and time.
-    pub fn of(name: &str, work: impl FnOnce() -> Outcome<Finding>) -> (Self, Option<Exit>) {
+    pub fn timed(name: &str, work: impl FnOnce() -> Outcome<Finding>) -> (Self, Option<Exit>) {
         let start = Instant::now();
         let result = work();
         let exit = result.as_ref().err().map(|f| f.exit);
@@ -194,7 +194,10 @@ pub fn table(rows: &[Row]) -> String {
         .iter()
         .map(|k| format!(" {:>16}", format!("{k} ml")))
         .collect();
-    let mut text = format!(
+    let of_row = |r: &Row| r.result.as_ref().ok().and_then(|f| f.validated_on.notice());
+    let notices: std::collections::BTreeSet<_> = rows.iter().filter_map(of_row).collect();
+    let mut text: String = notices.into_iter().map(|n| format!("{n}\n")).collect();
+    text += &format!(
         "{:<width$}  {:<9} {:>6} {:>10}{heads} {:>9} {:>9} {:>8}\n",
         "scan", "class", "prob.", "lesion ml", "involved", "severity", "seconds"
     );

@@ -221,7 +221,7 @@ spacing_mm = [10.0, 8.0, 8.0]
 test_fraction = 0.0
 validation_fraction = 0.34
 [sampling]
-window = [16, 32, 32]
+patch_size = [16, 32, 32]
 batch = 2
 steps_per_epoch = 3
 [validation]

@@ -21,7 +21,7 @@ type Archive = Mutex<ZipArchive<BufReader<File>>>;
 
 /// One file, by the name that messages show.
 #[derive(Debug, Clone)]
-pub(crate) struct Source {
+pub(crate) struct FileSource {
     pub name: String,
     place: Place,
 }
@@ -35,7 +35,7 @@ enum Place {
 /// All DICOM files at a path.
 #[derive(Debug, Default)]
 pub(crate) struct Collection {
-    pub sources: Vec<Source>,
+    pub sources: Vec<FileSource>,
     /// Files that are not DICOM.
     pub others: usize,
     /// Files that could not be opened, with the reason.
@@ -45,7 +45,7 @@ pub(crate) struct Collection {
     archive: Option<Archive>,
 }
 
-enum Kind {
+enum FileKind {
     Dicom,
     Zip,
     Other,
@@ -57,20 +57,20 @@ fn read_head(reader: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Kind of a file. An empty or unrecognisable file with a DICOM extension counts as DICOM, so that
+/// FileKind of a file. An empty or unrecognisable file with a DICOM extension counts as DICOM, so that
 /// a damaged slice is reported and not passed over.
-fn kind_of(name: &Path, head: &[u8]) -> Kind {
+fn kind_of(name: &Path, head: &[u8]) -> FileKind {
     let extension = name
         .extension()
         .map(|e| e.to_string_lossy().to_ascii_lowercase());
     if looks_like_dicom(head) {
-        Kind::Dicom
+        FileKind::Dicom
     } else if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
-        Kind::Zip
+        FileKind::Zip
     } else if matches!(extension.as_deref(), Some("dcm" | "dicom")) {
-        Kind::Dicom
+        FileKind::Dicom
     } else {
-        Kind::Other
+        FileKind::Other
     }
 }
 
@@ -93,13 +93,13 @@ impl Collection {
         let file = File::open(path).map_err(|e| Error::io(path, "open the file", e))?;
         let head = read_head(&file).map_err(|e| Error::io(path, "read the file", e))?;
         match kind_of(path, &head) {
-            Kind::Zip => Self::open_zip(path),
-            Kind::Dicom if head.is_empty() => {
+            FileKind::Zip => Self::open_zip(path),
+            FileKind::Dicom if head.is_empty() => {
                 Err(Error::new(ErrorKind::Malformed, "the file is empty")
                     .at(path)
                     .hint("fetch it again"))
             }
-            Kind::Dicom if looks_like_dicom(&head) => Self::beside(path),
+            FileKind::Dicom if looks_like_dicom(&head) => Self::beside(path),
             _ => Err(Error::new(
                 ErrorKind::NotDicom,
                 "this is neither DICOM nor a zip archive",
@@ -119,7 +119,7 @@ impl Collection {
         found.walk(folder, folder, 0)?;
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
         if !found.sources.iter().any(|s| Some(&s.name) == name.as_ref()) {
-            found.sources.push(Source {
+            found.sources.push(FileSource {
                 name: name.clone().unwrap_or_default(),
                 place: Place::Path(path.to_owned()),
             });
@@ -169,11 +169,11 @@ impl Collection {
                 }
             }) {
                 Ok(head) => match kind_of(&path, &head) {
-                    Kind::Dicom => self.sources.push(Source {
+                    FileKind::Dicom => self.sources.push(FileSource {
                         name: shown(&path),
                         place: Place::Path(path),
                     }),
-                    Kind::Zip | Kind::Other => self.others += 1,
+                    FileKind::Zip | FileKind::Other => self.others += 1,
                 },
                 Err(e) => self.unreadable.push((shown(&path), e.to_string())),
             }
@@ -214,11 +214,11 @@ impl Collection {
             }
             match read_head(&mut entry) {
                 Ok(head) => match kind_of(Path::new(&name), &head) {
-                    Kind::Dicom => found.sources.push(Source {
+                    FileKind::Dicom => found.sources.push(FileSource {
                         name,
                         place: Place::Entry(index),
                     }),
-                    Kind::Zip | Kind::Other => found.others += 1,
+                    FileKind::Zip | FileKind::Other => found.others += 1,
                 },
                 Err(e) => found.unreadable.push((name, e.to_string())),
             }
@@ -250,7 +250,7 @@ impl Collection {
     }
 
     /// The whole content of a file.
-    pub fn bytes(&self, source: &Source) -> Result<Vec<u8>> {
+    pub fn bytes(&self, source: &FileSource) -> Result<Vec<u8>> {
         let named = Path::new(&source.name);
         let io = |e| Error::io(named, "read the file", e);
         let mut bytes = Vec::new();
@@ -312,9 +312,9 @@ pub fn is_dicom(path: &Path) -> bool {
         return false;
     };
     match kind_of(path, &head) {
-        Kind::Dicom => true,
-        Kind::Zip => Collection::open_zip(path).is_ok(),
-        Kind::Other => false,
+        FileKind::Dicom => true,
+        FileKind::Zip => Collection::open_zip(path).is_ok(),
+        FileKind::Other => false,
     }
 }
 
@@ -332,7 +332,7 @@ fn folder_has_dicom(folder: &Path, depth: usize) -> bool {
             Ok(kind) if kind.is_dir() => folders.push(path),
             Ok(_) if path.is_file() => {
                 let head = File::open(&path).and_then(read_head).unwrap_or_default();
-                if matches!(kind_of(&path, &head), Kind::Dicom) {
+                if matches!(kind_of(&path, &head), FileKind::Dicom) {
                     return true;
                 }
             }

@@ -1,6 +1,6 @@
 //! What a scan's analysis says, in the form of `finding.json`.
 
-use crate::{Involvement, KindInvolvement, Probabilities};
+use crate::{Involvement, KindInvolvement, Probabilities, ValidatedOn};
 use multirnet_volume::{Diagnosis, Geometry};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,9 @@ pub struct Finding {
     pub schema: u32,
     /// [`NOTICE`].
     pub notice: String,
+    /// What the model was validated on; says how far its classes may be shown as a result.
+    #[serde(default)]
+    pub validated_on: ValidatedOn,
     /// Where the scan came from.
     pub source: ScanSource,
     /// The scan's own grid.

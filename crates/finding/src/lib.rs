@@ -32,6 +32,7 @@ mod maps;
 mod native;
 mod probabilities;
 mod scored_on;
+mod validated_on;
 
 pub use error::{Error, ErrorKind, Result};
 pub use finding::{Finding, NOTICE, Provenance, SCHEMA, ScanSource, Timing};
@@ -41,3 +42,4 @@ pub use maps::{Maps, Prediction};
 pub use native::{NativeBox, NativeMap};
 pub use probabilities::Probabilities;
 pub use scored_on::ScoredOn;
+pub use validated_on::ValidatedOn;

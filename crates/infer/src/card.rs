@@ -2,7 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
-use multirnet_finding::ScoredOn;
+use multirnet_finding::{ScoredOn, ValidatedOn};
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,6 +34,9 @@ pub struct ModelCard {
     /// On which scans weights and threshold were chosen, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<String>,
+    /// On which scans, none of which it was trained or chosen on, it was scored.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub validated_on: ValidatedOn,
     /// What the weights may be used for: an SPDX expression or a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
@@ -44,6 +47,10 @@ pub struct ModelCard {
     /// How well the model does, and on what.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<CardScore>,
+}
+
+fn is_empty(on: &ValidatedOn) -> bool {
+    *on == ValidatedOn::default()
 }
 
 /// A score in a [`ModelCard`], with what it takes to judge it.
@@ -115,6 +122,7 @@ impl ModelCard {
             input: None,
             threshold: None,
             validation: None,
+            validated_on: ValidatedOn::default(),
             licence: None,
             attribution: Vec::new(),
             scores: Vec::new(),
@@ -134,6 +142,23 @@ impl ModelCard {
                 format!("its model card has threshold = {t}"),
                 "between 0 and 1, both excluded",
             );
+        }
+        let tasks = [
+            ("lesions", &self.validated_on.lesions),
+            ("classes", &self.validated_on.classes),
+        ];
+        for (task, kinds) in tasks {
+            let missing = |kind: &&ScoredOn| !self.scores.iter().any(|s| s.kind == **kind);
+            if let Some(kind) = kinds.iter().find(missing) {
+                return bad(
+                    format!(
+                        "its model card says that its {task} were validated on {}, but has no score \
+                         on them",
+                        kind.label()
+                    ),
+                    "what the card has scores on",
+                );
+            }
         }
         for score in &self.scores {
             let [low, high] = score.interval.unwrap_or([score.value; 2]);

@@ -9,7 +9,7 @@
 //! |---|---|---|---|
 //! | `global` | global view | global view | global view |
 //! | `windows` | windows over both lungs | lesion-mass-weighted mean of the windows' (plain mean without lesion) | windows, overlap-added |
-//! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 10 mm into the global view's elsewhere | mean of the global view's and the windows' (`aggregation`; without lesion the global view's) | global view |
+//! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 10 mm into the global view's elsewhere | mean of the global view's and the windows' (`local_class_weight`; without lesion the global view's) | global view |
 //!
 //! With [`PredictOptions::tile`] neighbouring windows are computed as one larger tile, and each
 //! window-sized block of a tile gives class probabilities as a window does.

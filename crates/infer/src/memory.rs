@@ -161,20 +161,22 @@ impl MemoryPlan {
         let budget = limit.map_or(room, |l| l.saturating_sub(run.bytes()).min(room));
         let tiles = candidates(network, options, budget);
         // Fewer windows at a time give the same result: that is tried before a scan is refused.
-        let window = |batch| network.bytes(options.window_shape, batch);
+        let window = |batch| network.peak_memory_bytes(options.window_shape, batch);
         let fits = |batch: &usize| limit.is_none_or(|l| window(*batch) + run.bytes() <= l);
         let batch = (1..=options.batch).rev().find(fits).unwrap_or(1);
         let mut bytes = 0;
         if options.pipeline != Pipeline::Global {
             bytes = if options.uses_tiles() {
-                let shapes = tiles.iter().map(|&shape| network.bytes(shape, 1));
+                let shapes = tiles
+                    .iter()
+                    .map(|&shape| network.peak_memory_bytes(shape, 1));
                 shapes.max().unwrap_or(0)
             } else {
                 window(batch)
             };
         }
         if options.pipeline != Pipeline::Windows {
-            bytes = bytes.max(network.bytes(options.prepare.global_shape, 1));
+            bytes = bytes.max(network.peak_memory_bytes(options.prepare.global_shape, 1));
         }
         run.parts.push(part("network", bytes));
         let [lungs, prepare, restore, write] = others;

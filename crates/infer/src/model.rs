@@ -107,7 +107,7 @@ impl Model {
 
     /// The network's configuration.
     pub fn config(&self) -> serde_json::Value {
-        self.network.describe()
+        self.network.config_json()
     }
 
     /// How many kinds of lesion the model tells apart: 1, or 2 for ground glass and consolidation.
@@ -213,6 +213,7 @@ impl Model {
             finding: Finding {
                 schema: SCHEMA,
                 notice: NOTICE.to_owned(),
+                validated_on: self.card.validated_on.clone(),
                 source,
                 geometry: *scan.geometry(),
                 diagnosis: top,

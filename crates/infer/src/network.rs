@@ -84,7 +84,7 @@ pub trait Network: Send + Sync {
 
     /// Bytes that one pass over `batch` windows of `shape` voxels takes at its peak, weights
     /// included: an estimate for the memory plan.
-    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64;
+    fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64;
 
     /// Chooses the precision of products; networks start with [`Precision::F32`].
     ///
@@ -102,7 +102,7 @@ pub trait Network: Send + Sync {
     }
 
     /// Its configuration, for provenance.
-    fn describe(&self) -> serde_json::Value;
+    fn config_json(&self) -> serde_json::Value;
 }
 
 /// MultiR-Net on a burn device.
@@ -158,9 +158,11 @@ impl Network for BurnNetwork {
         let output = self.forward(tile)?;
         let from = self.net.config().class_from;
         let classes = self.net.classification.as_ref();
-        let (Some(net), Some(features), Some(deepest)) =
-            (classes, output.class_features(from), output.deepest(from))
-        else {
+        let (Some(net), Some(features), Some(bottleneck)) = (
+            classes,
+            output.class_features(from),
+            output.bottleneck(from),
+        ) else {
             return Err(no_class());
         };
         // The head pools, and is linear after that: pooling a block's features gives its logits.
@@ -172,7 +174,7 @@ impl Network for BurnNetwork {
                         x.narrow(a + 2, block.start[a] / 16, block.shape[a] / 16)
                     })
                 };
-                let logits = values(net.head(&Eager, part(&features), part(&deepest)))?;
+                let logits = values(net.head(&Eager, part(&features), part(&bottleneck)))?;
                 Ok(softmax([0, 1, 2].map(|c| f64::from(logits[c]))))
             })
             .collect::<Result<_>>()?;
@@ -210,7 +212,7 @@ impl Network for BurnNetwork {
             .collect())
     }
 
-    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+    fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
         // Live at the net's widest place, its last decoder block, in maps of the first level's
         // width: skip, up, their concatenation (two), input and output of a convolution and
         // kernel scratch; deeper levels add a seventh at most. Checked against measured peaks.
@@ -220,7 +222,7 @@ impl Network for BurnNetwork {
         4 * (voxels * batch as u64 * width * LIVE + 2 * self.parameters)
     }
 
-    fn describe(&self) -> serde_json::Value {
+    fn config_json(&self) -> serde_json::Value {
         serde_json::to_value(self.net.config()).unwrap_or_default()
     }
 }

@@ -84,7 +84,7 @@ pub struct PredictOptions {
     pub batch: usize,
     /// `cascade` only: weight of the windows' class probabilities against the global view's,
     /// in `[0, 1]`. Without any lesion the global view alone decides.
-    pub aggregation: f64,
+    pub local_class_weight: f64,
     /// Sets the probability to 0 outside the lung mask.
     pub restrict_to_lungs: bool,
     /// The lung mask is dilated by this many millimetres before it restricts. With the default 0
@@ -117,7 +117,7 @@ impl Default for PredictOptions {
             tile: Tile::Auto,
             halo: [4, 12, 12],
             batch: 1,
-            aggregation: 0.5,
+            local_class_weight: 0.5,
             restrict_to_lungs: true,
             lung_margin_mm: 0.0,
             complete_consolidation: true,
@@ -170,7 +170,7 @@ impl PredictOptions {
             )
             .each_within("halo", &self.halo, 0..=64)
             .within("batch", self.batch, 1..=64)
-            .within("aggregation", self.aggregation, 0.0..=1.0)
+            .within("local_class_weight", self.local_class_weight, 0.0..=1.0)
             .within("lung_margin_mm", self.lung_margin_mm, 0.0..=100.0)
             .check()?)
     }
@@ -254,9 +254,9 @@ mod tests {
             ),
             ("batch", PredictOptions { batch: 0, ..d() }),
             (
-                "aggregation",
+                "local_class_weight",
                 PredictOptions {
-                    aggregation: -0.1,
+                    local_class_weight: -0.1,
                     ..d()
                 },
             ),

@@ -154,14 +154,14 @@ fn cascade(
                 Probabilities::from_array(coarse.probabilities).top(),
                 Probabilities::from_array(local).top(),
             );
-            if a != b && options.aggregation > 0.0 {
+            if a != b && options.local_class_weight > 0.0 {
                 warnings.push(format!(
                     "The whole chest looks most like {a}, its lesions alone most like {b}: the \
                      diagnosis is uncertain."
                 ));
             }
             for (p, l) in probabilities.iter_mut().zip(local) {
-                *p += options.aggregation * (l - *p);
+                *p += options.local_class_weight * (l - *p);
             }
         }
     }

@@ -98,14 +98,14 @@ impl Network for SystemNetwork {
             .collect())
     }
 
-    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+    fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
         // Nets differ; this is what the widest of them keeps at full resolution, in maps.
         const MAPS: u64 = 144;
         let voxels: u64 = shape.iter().map(|&s| s as u64).product();
         4 * (voxels * batch as u64 * MAPS + 2 * self.parameters)
     }
 
-    fn describe(&self) -> serde_json::Value {
+    fn config_json(&self) -> serde_json::Value {
         serde_json::to_value(self.system.config()).unwrap_or_default()
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn candidates(
                 for y in GROWTH[1] {
                     for x in GROWTH[2] {
                         let shape = [window[0] + z, window[1] + y, window[2] + x];
-                        if shape != window && network.bytes(shape, 1) <= budget {
+                        if shape != window && network.peak_memory_bytes(shape, 1) <= budget {
                             shapes.push(shape);
                         }
                     }

@@ -73,7 +73,7 @@ fn compare(what: &str, config: &MultiRNetConfig) {
                 assert!(far(a, b) <= 1e-4 * top, "{what}: Grad-CAM");
             }
         }
-        assert!(engine.bytes(shape, batch) > 4 * (batch * size) as u64);
+        assert!(engine.peak_memory_bytes(shape, batch) > 4 * (batch * size) as u64);
     }
 }
 
@@ -208,14 +208,14 @@ fn bf16_stays_close_and_says_so() {
     let exact = WindowBatch::new(&x, shape)
         .and_then(|b| engine.run(&b, false))
         .unwrap();
-    assert!(engine.describe().get("precision").is_none());
+    assert!(engine.config_json().get("precision").is_none());
     if !multirnet_kernels::bf16_available() {
         let error = engine.set_precision(Precision::Bf16).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Model);
         return;
     }
     engine.set_precision(Precision::Bf16).unwrap();
-    assert_eq!(engine.describe()["precision"], "bf16");
+    assert_eq!(engine.config_json()["precision"], "bf16");
     let rounded = WindowBatch::new(&x, shape)
         .and_then(|b| engine.run(&b, false))
         .unwrap();

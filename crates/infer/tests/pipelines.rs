@@ -107,7 +107,7 @@ fn classes_are_joined_as_documented() {
     assert!(text.contains("uncertain") && text.contains("CAP") && text.contains("COVID-19"));
     assert!(text.contains("only 0.45"), "{text}");
     let options = PredictOptions {
-        aggregation: 1.0,
+        local_class_weight: 1.0,
         ..with(Pipeline::Cascade)
     };
     let finding = classes(&options, true);

@@ -176,7 +176,7 @@ impl Conv {
     }
 
     /// A 1³ convolution reads its input as it is.
-    pub(crate) fn is_direct(&self) -> bool {
+    pub(crate) fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
 

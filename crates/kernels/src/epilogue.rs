@@ -5,12 +5,12 @@ use crate::simd::{Simd, dispatch};
 
 /// Where inputs lie: channel `c` of image `n` at `n · image + c · volume`.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a> {
+pub(crate) struct EpilogueSource<'a> {
     pub x: &'a [f32],
     pub image: usize,
 }
 
-impl Source<'_> {
+impl EpilogueSource<'_> {
     /// # Panics
     /// If the slice is too short for these sizes.
     pub(crate) fn check(&self, batch: usize, channels: usize, volume: usize) {

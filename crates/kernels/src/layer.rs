@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use crate::conv::{Algorithm, Conv};
 use crate::direct::{self, Packed};
-use crate::epilogue::{Epilogue, Residual, Source, Target};
+use crate::epilogue::{Epilogue, EpilogueSource, Residual, Target};
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
 use crate::winograd::{Filter, Plan, Tile, bf16_available};
@@ -233,7 +233,7 @@ impl Layer {
                 channel: if broadcast { 0 } else { out },
             }),
         };
-        let source = Source {
+        let source = EpilogueSource {
             x: x.values,
             image: x.image,
         };

@@ -2,7 +2,7 @@
 
 use crate::conv::{Conv, LARGE_PLANE};
 use crate::direct;
-use crate::epilogue::{Epilogue, Source, Target};
+use crate::epilogue::{Epilogue, EpilogueSource, Target};
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
 use crate::winograd::{Filter, Plan};
@@ -76,10 +76,10 @@ impl Conv {
         y: &mut Vec<f32>,
         [from, to]: [usize; 2],
         size: [usize; 3],
-    ) -> (Source<'a>, Target) {
+    ) -> (EpilogueSource<'a>, Target) {
         debug_assert_eq!(x.len() % (self.batch * from), 0);
         let image = to * size.iter().product::<usize>();
-        let source = Source {
+        let source = EpilogueSource {
             x,
             image: x.len() / self.batch,
         };

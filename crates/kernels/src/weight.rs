@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use crate::conv::{Conv, LARGE_PLANE};
-use crate::epilogue::Source;
+use crate::epilogue::EpilogueSource;
 use crate::error::{Error, Result};
 use crate::pack::{Grid, SLACK, pack, pack_rows};
 use crate::scratch::Scratch;
@@ -32,17 +32,17 @@ impl Conv {
         let (ci, co) = (self.channels_in, self.channels_out);
         let cycles = |plan: &Plan| plan.weight_grad_cycles(ci, co);
         if let Some(plan) = self.winograd(16, LARGE_PLANE, cycles) {
-            let x = Source {
+            let x = EpilogueSource {
                 x,
                 image: ci * d * h * w,
             };
-            let g = Source {
+            let g = EpilogueSource {
                 x: g,
                 image: co * d * h * w,
             };
             return Ok(plan.weight_grad(self.isa(), x, ci, g, co));
         }
-        let direct = self.is_direct() && (h * w).is_multiple_of(16);
+        let direct = self.is_pointwise() && (h * w).is_multiple_of(16);
         let (grid, taps) = if direct {
             let size = [d, 1, h * w];
             (Grid { size, stride: 1 }, vec![0])

@@ -47,7 +47,7 @@ pub struct Aggregate {
 impl Aggregate {
     /// Aggregates `values`, in which `None` stands for undefined; `worst` is the metric's worst
     /// value, used by [`EmptyPolicy::Worst`] (0 for Dice). NaN counts as undefined.
-    pub fn of(values: &[Option<f64>], policy: EmptyPolicy, worst: f64) -> Self {
+    pub fn from_values(values: &[Option<f64>], policy: EmptyPolicy, worst: f64) -> Self {
         Self::of_each(values, policy, &vec![worst; values.len()])
     }
 
@@ -109,7 +109,7 @@ mod tests {
             (EmptyPolicy::Skip, Some(0.5)),
         ];
         for (policy, mean) in cases {
-            let a = Aggregate::of(&VALUES, policy, 0.0);
+            let a = Aggregate::from_values(&VALUES, policy, 0.0);
             assert_eq!((a.n, a.n_undefined, a.n_infinite), (4, 1, 0));
             assert_eq!(a.mean, mean, "{policy:?}");
         }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn infinite_values_are_counted_and_follow_the_policy() {
         let values = [Some(1.0), Some(f64::INFINITY), Some(3.0)];
-        let of = |policy| Aggregate::of(&values, policy, 10.0);
+        let of = |policy| Aggregate::from_values(&values, policy, 10.0);
         assert_eq!(of(EmptyPolicy::Propagate).mean, Some(f64::INFINITY));
         assert_eq!(of(EmptyPolicy::Worst).mean, Some(14.0 / 3.0));
         assert_eq!(of(EmptyPolicy::Skip).mean, Some(2.0));
@@ -127,9 +127,12 @@ mod tests {
 
     #[test]
     fn spread_and_median() {
-        let a = Aggregate::of(&VALUES, EmptyPolicy::Skip, 0.0);
+        let a = Aggregate::from_values(&VALUES, EmptyPolicy::Skip, 0.0);
         assert_eq!((a.median, a.min, a.max), (Some(0.5), Some(0.2), Some(0.8)));
         assert!((a.sd.unwrap() - 0.3).abs() < 1e-12);
-        assert_eq!(Aggregate::of(&[], EmptyPolicy::Worst, 0.0).mean, None);
+        assert_eq!(
+            Aggregate::from_values(&[], EmptyPolicy::Worst, 0.0).mean,
+            None
+        );
     }
 }

@@ -35,7 +35,11 @@ impl CaseMetrics {
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid, `Invalid` for an unusable configuration
     /// or grid.
-    pub fn of(truth: &Volume<u8>, predicted: &Volume<u8>, surface: &SurfaceConfig) -> Result<Self> {
+    pub fn from_masks(
+        truth: &Volume<u8>,
+        predicted: &Volume<u8>,
+        surface: &SurfaceConfig,
+    ) -> Result<Self> {
         Self::of_label(truth, predicted, None, surface, &LesionConfig::default())
     }
 
@@ -51,7 +55,7 @@ impl CaseMetrics {
         lesions: &LesionConfig,
     ) -> Result<Self> {
         let overlap = match label {
-            None => Overlap::of(truth, predicted)?,
+            None => Overlap::from_masks(truth, predicted)?,
             Some(label) => Overlap::of_label(truth, predicted, label)?,
         };
         let (shape, spacing) = (truth.shape(), truth.geometry().spacing_mm());
@@ -60,8 +64,8 @@ impl CaseMetrics {
             overlap,
             dice: overlap.dice(),
             iou: overlap.iou(),
-            surface: SurfaceScores::of(truth, predicted, label, surface)?,
-            lesions: LesionDetection::of(truth, predicted, label, lesions)?,
+            surface: SurfaceScores::from_masks(truth, predicted, label, surface)?,
+            lesions: LesionDetection::from_masks(truth, predicted, label, lesions)?,
             diagonal_mm: sides.map(|s| s * s).sum::<f64>().sqrt(),
         })
     }
@@ -242,7 +246,7 @@ impl CohortMetrics {
     ///
     /// # Errors
     /// `Empty` without cases, `Mismatch` if their conventions or tolerances differ.
-    pub fn of(cases: &[CaseMetrics], policy: EmptyPolicy) -> Result<Self> {
+    pub fn from_cases(cases: &[CaseMetrics], policy: EmptyPolicy) -> Result<Self> {
         let first = cases
             .first()
             .ok_or_else(|| Error::new(ErrorKind::Empty, "there is no scan to score"))?;

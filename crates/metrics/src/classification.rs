@@ -16,7 +16,7 @@ impl ConfusionMatrix {
     ///
     /// # Errors
     /// `Mismatch` if the two lists differ in length.
-    pub fn of(truth: &[Diagnosis], predicted: &[Diagnosis]) -> Result<Self> {
+    pub fn from_labels(truth: &[Diagnosis], predicted: &[Diagnosis]) -> Result<Self> {
         if truth.len() != predicted.len() {
             return Err(Error::new(
                 ErrorKind::Mismatch,
@@ -78,7 +78,7 @@ impl ConfusionMatrix {
             })
             .collect();
         let aggregate = |value: fn(&ClassScores) -> Option<f64>| {
-            Aggregate::of(&classes.iter().map(value).collect::<Vec<_>>(), policy, 0.0)
+            Aggregate::from_values(&classes.iter().map(value).collect::<Vec<_>>(), policy, 0.0)
         };
         let recall = aggregate(|c| c.recall);
         let precision = aggregate(|c| c.precision);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn bad_input_is_an_error() {
-        let e = ConfusionMatrix::of(&[Diagnosis::Cap], &[]).unwrap_err();
+        let e = ConfusionMatrix::from_labels(&[Diagnosis::Cap], &[]).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Mismatch);
         let e = ConfusionMatrix::default()
             .scores(EmptyPolicy::Worst)

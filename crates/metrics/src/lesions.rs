@@ -52,7 +52,7 @@ impl LesionDetection {
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid, `Invalid` if `min_overlap` is not in
     /// 0..=1.
-    pub fn of(
+    pub fn from_masks(
         truth: &Volume<u8>,
         predicted: &Volume<u8>,
         label: Option<u8>,
@@ -153,7 +153,7 @@ mod tests {
             min_overlap,
             ..LesionConfig::default()
         };
-        let d = LesionDetection::of(&row(truth), &row(predicted), None, &config).unwrap();
+        let d = LesionDetection::from_masks(&row(truth), &row(predicted), None, &config).unwrap();
         [d.truth, d.missed, d.predicted, d.invented]
     }
 
@@ -199,7 +199,7 @@ mod tests {
                 connectivity,
                 min_overlap: 1.0,
             };
-            let d = LesionDetection::of(&mask, &mask, Some(1), &config).unwrap();
+            let d = LesionDetection::from_masks(&mask, &mask, Some(1), &config).unwrap();
             assert_eq!((d.truth, d.missed, d.predicted), (n, 0, n));
         }
     }

@@ -26,7 +26,7 @@ impl Overlap {
     ///
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid.
-    pub fn of(truth: &Volume<u8>, predicted: &Volume<u8>) -> Result<Self> {
+    pub fn from_masks(truth: &Volume<u8>, predicted: &Volume<u8>) -> Result<Self> {
         Self::count(truth, predicted, |t| t != 0, |p| p != 0)
     }
 
@@ -151,25 +151,25 @@ mod tests {
             ([0, 0, 0, 0], [0, 0, 0, 0], None),
         ];
         for (truth, predicted, dice) in cases {
-            let overlap = Overlap::of(&mask(truth), &mask(predicted)).unwrap();
+            let overlap = Overlap::from_masks(&mask(truth), &mask(predicted)).unwrap();
             assert_eq!(overlap.dice(), dice, "{truth:?} {predicted:?}");
         }
     }
 
     #[test]
     fn recall_and_precision_by_hand() {
-        let overlap = Overlap::of(&mask([1, 1, 1, 0]), &mask([1, 0, 0, 1])).unwrap();
+        let overlap = Overlap::from_masks(&mask([1, 1, 1, 0]), &mask([1, 0, 0, 1])).unwrap();
         assert_eq!(overlap.recall(), Some(1.0 / 3.0));
         assert_eq!(overlap.precision(), Some(0.5));
-        let missed = Overlap::of(&mask([1, 0, 0, 0]), &mask([0; 4])).unwrap();
+        let missed = Overlap::from_masks(&mask([1, 0, 0, 0]), &mask([0; 4])).unwrap();
         assert_eq!((missed.recall(), missed.precision()), (Some(0.0), None));
-        let invented = Overlap::of(&mask([0; 4]), &mask([1, 0, 0, 0])).unwrap();
+        let invented = Overlap::from_masks(&mask([0; 4]), &mask([1, 0, 0, 0])).unwrap();
         assert_eq!((invented.recall(), invented.precision()), (None, Some(0.0)));
     }
 
     #[test]
     fn volumes_are_in_millilitres() {
-        let overlap = Overlap::of(&mask([1, 1, 1, 0]), &mask([1, 0, 0, 1])).unwrap();
+        let overlap = Overlap::from_masks(&mask([1, 1, 1, 0]), &mask([1, 0, 0, 1])).unwrap();
         assert!((overlap.truth_ml() - 0.3).abs() < 1e-12);
         assert!((overlap.predicted_ml() - 0.2).abs() < 1e-12);
         assert!((overlap.false_positive_ml() - 0.1).abs() < 1e-12);
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn another_grid_is_refused() {
         let other = Volume::filled(1u8, Geometry::axial([1, 2, 2], [10.0, 5.0, 3.0]).unwrap());
-        let error = Overlap::of(&mask([1; 4]), &other).unwrap_err();
+        let error = Overlap::from_masks(&mask([1; 4]), &other).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Mismatch);
         assert!(error.to_string().contains("resample"), "{error}");
     }

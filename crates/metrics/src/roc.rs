@@ -38,7 +38,7 @@ impl RocCurve {
     ///
     /// # Errors
     /// `Mismatch` if the two lists differ in length, `Invalid` if a score is no finite number.
-    pub fn of(positive: &[bool], scores: &[f64]) -> Result<Option<Self>> {
+    pub fn from_scores(positive: &[bool], scores: &[f64]) -> Result<Option<Self>> {
         if positive.len() != scores.len() {
             return Err(Error::new(
                 ErrorKind::Mismatch,
@@ -91,12 +91,12 @@ impl RocCurve {
     }
 }
 
-/// The area under the curve of `scores`; see [`RocCurve::of`].
+/// The area under the curve of `scores`; see [`RocCurve::from_scores`].
 ///
 /// # Errors
-/// As [`RocCurve::of`].
+/// As [`RocCurve::from_scores`].
 pub fn auc(positive: &[bool], scores: &[f64]) -> Result<Option<f64>> {
-    Ok(RocCurve::of(positive, scores)?.map(|c| c.auc))
+    Ok(RocCurve::from_scores(positive, scores)?.map(|c| c.auc))
 }
 
 /// One class against the rest.
@@ -124,7 +124,7 @@ impl OneVsRest {
     ///
     /// # Errors
     /// `Mismatch` if the two lists differ in length, `Invalid` if a probability is no finite number.
-    pub fn of(
+    pub fn from_probabilities(
         truth: &[Diagnosis],
         probabilities: &[[f64; 3]],
         policy: EmptyPolicy,
@@ -136,7 +136,7 @@ impl OneVsRest {
                 let scores: Vec<f64> = probabilities.iter().map(|p| p[class.index()]).collect();
                 Ok(ClassRoc {
                     class,
-                    curve: RocCurve::of(&positive, &scores)?,
+                    curve: RocCurve::from_scores(&positive, &scores)?,
                 })
             })
             .collect::<Result<_>>()?;
@@ -145,7 +145,7 @@ impl OneVsRest {
             .map(|c| c.curve.as_ref().map(|c| c.auc))
             .collect();
         Ok(Self {
-            auc: Aggregate::of(&areas, policy, 0.0),
+            auc: Aggregate::from_values(&areas, policy, 0.0),
             classes,
         })
     }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn ties_count_half_and_share_a_point() {
-        let curve = RocCurve::of(&[true, false, true, false], &[0.9, 0.5, 0.5, 0.1]);
+        let curve = RocCurve::from_scores(&[true, false, true, false], &[0.9, 0.5, 0.5, 0.1]);
         let curve = curve.unwrap().unwrap();
         assert_eq!(curve.auc, 0.875);
         let rates: Vec<_> = curve
@@ -192,9 +192,9 @@ mod tests {
         assert_eq!(kind(&[true], &[f64::NAN]), ErrorKind::Invalid);
         let truth = [Diagnosis::Cap, Diagnosis::Normal];
         let p = [[0.2, 0.8, 0.0], [0.7, 0.3, 0.0]];
-        let skip = OneVsRest::of(&truth, &p, EmptyPolicy::Skip).unwrap();
+        let skip = OneVsRest::from_probabilities(&truth, &p, EmptyPolicy::Skip).unwrap();
         assert_eq!((skip.auc.mean, skip.auc.n_undefined), (Some(1.0), 1));
-        let all = OneVsRest::of(&truth, &p, EmptyPolicy::Propagate).unwrap();
+        let all = OneVsRest::from_probabilities(&truth, &p, EmptyPolicy::Propagate).unwrap();
         assert_eq!(all.auc.mean, None);
     }
 }

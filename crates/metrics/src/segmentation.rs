@@ -45,7 +45,7 @@ impl FalsePositives {
             n,
             n_with_prediction,
             rate: (n > 0).then(|| n_with_prediction as f64 / n as f64),
-            volume_ml: Aggregate::of(&volumes, EmptyPolicy::Propagate, f64::INFINITY),
+            volume_ml: Aggregate::from_values(&volumes, EmptyPolicy::Propagate, f64::INFINITY),
         }
     }
 }
@@ -62,12 +62,12 @@ pub struct SegmentationScores {
 impl SegmentationScores {
     /// Scores `cases`. Scans without true lesion are left out of the Dice and go into
     /// [`SegmentationScores::false_positives`]; every scan is in exactly one of the two.
-    pub fn of(cases: &[CaseOverlap], policy: EmptyPolicy) -> Self {
+    pub fn from_cases(cases: &[CaseOverlap], policy: EmptyPolicy) -> Self {
         let (free, bearing): (Vec<_>, Vec<_>) =
             cases.iter().partition(|c| c.overlap.truth_is_empty());
         let dice: Vec<_> = bearing.iter().map(|c| c.overlap.dice()).collect();
         Self {
-            dice: Aggregate::of(&dice, policy, 0.0),
+            dice: Aggregate::from_values(&dice, policy, 0.0),
             false_positives: FalsePositives::of(free.iter().map(|c| &c.overlap)),
         }
     }
@@ -98,7 +98,7 @@ mod tests {
             case("free", 0, 0, 0),
             case("false alarm", 0, 4, 0),
         ];
-        let scores = SegmentationScores::of(&cases, EmptyPolicy::Propagate);
+        let scores = SegmentationScores::from_cases(&cases, EmptyPolicy::Propagate);
         assert_eq!(scores.dice.n, 3);
         assert_eq!(scores.dice.mean, Some(0.5));
         let fp = &scores.false_positives;
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn no_scans_at_all() {
-        let scores = SegmentationScores::of(&[], EmptyPolicy::Skip);
+        let scores = SegmentationScores::from_cases(&[], EmptyPolicy::Skip);
         assert_eq!(
             (scores.dice.mean, scores.false_positives.rate),
             (None, None)

@@ -11,7 +11,7 @@ fn row(values: [u8; 6]) -> Volume<u8> {
 }
 
 fn case(truth: [u8; 6], predicted: [u8; 6]) -> CaseMetrics {
-    CaseMetrics::of(&row(truth), &row(predicted), &SurfaceConfig::default()).unwrap()
+    CaseMetrics::from_masks(&row(truth), &row(predicted), &SurfaceConfig::default()).unwrap()
 }
 
 fn cases() -> Vec<CaseMetrics> {
@@ -26,7 +26,7 @@ fn cases() -> Vec<CaseMetrics> {
 
 #[test]
 fn every_scan_is_in_exactly_one_line() {
-    let cohort = CohortMetrics::of(&cases(), EmptyPolicy::Worst).unwrap();
+    let cohort = CohortMetrics::from_cases(&cases(), EmptyPolicy::Worst).unwrap();
     assert_eq!(cohort.n_scans, 5);
     let dice = cohort.score(Metric::Dice).unwrap();
     assert_eq!((dice.n, dice.n_undefined, dice.n_infinite), (3, 0, 0));
@@ -52,7 +52,7 @@ fn a_scan_without_prediction_counts_as_its_diagonal() {
     let scans = cases();
     // sqrt(3² + 4² + 12²): no distance in the scan is larger.
     assert_eq!(scans[0].diagonal_mm, 13.0);
-    let of = |policy| CohortMetrics::of(&scans, policy).unwrap();
+    let of = |policy| CohortMetrics::from_cases(&scans, policy).unwrap();
     let asd = |policy| of(policy).score(Metric::Asd).unwrap().clone();
     let (worst, skip) = (asd(EmptyPolicy::Worst), asd(EmptyPolicy::Skip));
     assert_eq!((worst.n_undefined, worst.n_infinite), (1, 0));
@@ -68,7 +68,7 @@ fn a_scan_without_prediction_counts_as_its_diagonal() {
 
 #[test]
 fn json_says_what_is_no_number() {
-    let cohort = CohortMetrics::of(&cases(), EmptyPolicy::Propagate).unwrap();
+    let cohort = CohortMetrics::from_cases(&cases(), EmptyPolicy::Propagate).unwrap();
     let json = serde_json::to_value(&cohort).unwrap();
     assert_eq!(json["surface"]["convention"], "area");
     assert_eq!(json["scores"][0]["metric"], "asd");
@@ -86,12 +86,13 @@ fn conventions_do_not_mix() {
         ..SurfaceConfig::default()
     };
     let mask = row([0, 1, 0, 0, 0, 0]);
-    let other = CaseMetrics::of(&mask, &mask, &voxels).unwrap();
-    let error = CohortMetrics::of(&[cases()[0].clone(), other], EmptyPolicy::Skip).unwrap_err();
+    let other = CaseMetrics::from_masks(&mask, &mask, &voxels).unwrap();
+    let error =
+        CohortMetrics::from_cases(&[cases()[0].clone(), other], EmptyPolicy::Skip).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Mismatch);
     assert!(error.to_string().contains("voxel-6"), "{error}");
     assert_eq!(
-        CohortMetrics::of(&[], EmptyPolicy::Skip)
+        CohortMetrics::from_cases(&[], EmptyPolicy::Skip)
             .unwrap_err()
             .kind(),
         ErrorKind::Empty
@@ -100,6 +101,6 @@ fn conventions_do_not_mix() {
         tolerance_mm: f64::NAN,
         ..voxels
     };
-    let error = CaseMetrics::of(&mask, &mask, &bad).unwrap_err();
+    let error = CaseMetrics::from_masks(&mask, &mask, &bad).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
 }

@@ -50,7 +50,8 @@ fn classification_agrees_with_scikit_learn() {
                 .map(|&k| Diagnosis::from_index(k).unwrap())
                 .collect()
         };
-        let matrix = ConfusionMatrix::of(&classes(&case.truth), &classes(&case.predicted)).unwrap();
+        let matrix =
+            ConfusionMatrix::from_labels(&classes(&case.truth), &classes(&case.predicted)).unwrap();
         assert_eq!(matrix.counts, case.confusion);
         let scores = matrix.scores(EmptyPolicy::Worst).unwrap();
         assert!(close(Some(scores.accuracy), case.accuracy));
@@ -71,7 +72,7 @@ fn dice_is_the_f1_of_voxels() {
     for masks in golden().masks {
         let grid = Geometry::axial([3, 4, 5], [1.0; 3]).unwrap();
         let volume = |v: Vec<u8>| Volume::new(v, grid).unwrap();
-        let overlap = Overlap::of(&volume(masks.truth), &volume(masks.predicted)).unwrap();
+        let overlap = Overlap::from_masks(&volume(masks.truth), &volume(masks.predicted)).unwrap();
         assert!(close(overlap.dice(), masks.dice));
     }
 }

@@ -95,7 +95,7 @@ fn paired_tests_agree_with_scipy() {
 #[test]
 fn agreement_agrees_with_scipy() {
     for pair in golden().pairs {
-        let a = BlandAltman::of(&pair.a, &pair.b).unwrap();
+        let a = BlandAltman::from_pairs(&pair.a, &pair.b).unwrap();
         assert_close(&pair.name, Some(a.sd), pair.sd);
         for (ours, theirs) in [a.bias, a.lower, a.upper].iter().zip(pair.limits) {
             for (ours, theirs) in [ours.value, ours.low, ours.high].iter().zip(theirs) {
@@ -124,7 +124,9 @@ fn curves_agree_with_scikit_learn() {
             .iter()
             .map(|&k| Diagnosis::from_index(k).unwrap())
             .collect();
-        let ours = OneVsRest::of(&truth, &set.probabilities, EmptyPolicy::Propagate).unwrap();
+        let ours =
+            OneVsRest::from_probabilities(&truth, &set.probabilities, EmptyPolicy::Propagate)
+                .unwrap();
         assert_close("macro", ours.auc.mean, set.mean);
         for (ours, theirs) in ours.classes.iter().zip(&set.classes) {
             let curve = ours.curve.as_ref().unwrap();

@@ -117,7 +117,7 @@ fn area_agrees_with_surface_distance() {
     let golden = golden();
     for case in &golden.cases {
         let (truth, predicted) = (mask(case, &case.truth), mask(case, &case.predicted));
-        let d = SurfaceDistances::of(&truth, &predicted, None, Convention::Area).unwrap();
+        let d = SurfaceDistances::from_masks(&truth, &predicted, None, Convention::Area).unwrap();
         let (t, p, g) = (&d.truth_to_predicted, &d.predicted_to_truth, &case.area);
         let name = &case.name;
         assert_close(name, Some(t.weight()), Number(Some(g.weights[0])));
@@ -142,7 +142,7 @@ fn voxels_agree_with_monai() {
     let golden = golden();
     for case in &golden.cases {
         let (truth, predicted) = (mask(case, &case.truth), mask(case, &case.predicted));
-        let d = SurfaceDistances::of(&truth, &predicted, None, Convention::Voxel6).unwrap();
+        let d = SurfaceDistances::from_masks(&truth, &predicted, None, Convention::Voxel6).unwrap();
         let (g, name) = (&case.voxel, &case.name);
         assert_close(name, d.truth_to_predicted.mean_mm(), g.means[0]);
         assert_close(name, d.predicted_to_truth.mean_mm(), g.means[1]);
@@ -173,7 +173,7 @@ fn lesions_and_dice_agree_and_json_keeps_what_is_no_number() {
                 convention,
                 ..SurfaceConfig::default()
             };
-            let m = CaseMetrics::of(&truth, &predicted, &config).unwrap();
+            let m = CaseMetrics::from_masks(&truth, &predicted, &config).unwrap();
             assert_close(&case.name, m.dice, case.dice);
             let l = m.lesions;
             let counts = [l.truth, l.missed, l.predicted, l.invented];
@@ -206,14 +206,15 @@ fn a_label_alone_is_as_its_own_mask() {
     let alone = |v: &Volume<u8>| v.map(|v| u8::from(v == 2));
     for convention in [Convention::Area, Convention::Voxel6] {
         assert_eq!(
-            SurfaceDistances::of(&truth, &predicted, Some(2), convention).unwrap(),
-            SurfaceDistances::of(&alone(&truth), &alone(&predicted), None, convention).unwrap()
+            SurfaceDistances::from_masks(&truth, &predicted, Some(2), convention).unwrap(),
+            SurfaceDistances::from_masks(&alone(&truth), &alone(&predicted), None, convention)
+                .unwrap()
         );
     }
     let config = LesionConfig::default();
     assert_eq!(
-        LesionDetection::of(&truth, &predicted, Some(2), &config).unwrap(),
-        LesionDetection::of(&alone(&truth), &alone(&predicted), None, &config).unwrap()
+        LesionDetection::from_masks(&truth, &predicted, Some(2), &config).unwrap(),
+        LesionDetection::from_masks(&alone(&truth), &alone(&predicted), None, &config).unwrap()
     );
 }
 
@@ -295,7 +296,7 @@ proptest! {
     #[test]
     fn distances_are_those_of_the_definition((truth, predicted) in masks()) {
         for convention in [Convention::Area, Convention::Voxel6] {
-            let d = SurfaceDistances::of(&truth, &predicted, None, convention).unwrap();
+            let d = SurfaceDistances::from_masks(&truth, &predicted, None, convention).unwrap();
             let (t, p) = (oracle(&truth, convention), oracle(&predicted, convention));
             if t.is_empty() || p.is_empty() {
                 prop_assert!(d.mean_mm().is_none_or(f64::is_infinite));
@@ -317,14 +318,14 @@ proptest! {
     fn swapping_the_masks_swaps_the_directions((truth, predicted) in masks()) {
         let config = SurfaceConfig::default();
         let (a, b) = (
-            CaseMetrics::of(&truth, &predicted, &config).unwrap(),
-            CaseMetrics::of(&predicted, &truth, &config).unwrap(),
+            CaseMetrics::from_masks(&truth, &predicted, &config).unwrap(),
+            CaseMetrics::from_masks(&predicted, &truth, &config).unwrap(),
         );
         prop_assert_eq!(a.surface.asd_truth_to_predicted_mm, b.surface.asd_predicted_to_truth_mm);
         prop_assert_eq!(a.surface.overlap_truth, b.surface.overlap_predicted);
         prop_assert_eq!(a.surface.hausdorff_95_mm, b.surface.hausdorff_95_mm);
         prop_assert_eq!((a.dice, a.lesions.missed), (b.dice, b.lesions.invented));
-        let same = CaseMetrics::of(&truth, &truth, &config).unwrap();
+        let same = CaseMetrics::from_masks(&truth, &truth, &config).unwrap();
         if truth.data().contains(&1) {
             prop_assert_eq!((same.surface.asd_mm, same.surface.surface_dice), (Some(0.0), Some(1.0)));
             prop_assert_eq!((same.iou, same.lesions.f1()), (Some(1.0), Some(1.0)));

@@ -20,7 +20,7 @@ pub trait Compute {
 
     /// Convolution → norm → (+ residual) → PReLU; the residual has the output's shape or one
     /// channel, which is then added to every channel.
-    fn unit(
+    fn conv_norm_act(
         &self,
         x: Self::Map,
         conv: &Conv,
@@ -37,7 +37,7 @@ pub trait Compute {
 
     /// `skip ⊙ (1 − sigmoid(up2(logit)))`; the logit has one channel and half the sides, and is
     /// repeated in space and over the channels.
-    fn attend(&self, skip: Self::Map, logit: Self::Map) -> Self::Map;
+    fn reverse_attention(&self, skip: Self::Map, logit: Self::Map) -> Self::Map;
 
     /// `sigmoid(Σ_i ω_i · UP_i(S_i))` over `(S_i, UP_i, ω_i)`.
     ///
@@ -47,7 +47,7 @@ pub trait Compute {
     fn fuse(&self, parts: Vec<(Self::Map, &FusionUp, f64)>) -> Self::Map;
 
     /// The largest of the channels.
-    fn largest(&self, x: Self::Map) -> Self::Map;
+    fn channel_max(&self, x: Self::Map) -> Self::Map;
 
     /// The product of two maps of the same shape.
     fn multiply(&self, a: Self::Map, b: Self::Map) -> Self::Map;
@@ -77,7 +77,7 @@ impl Compute for Eager {
         layer.forward(x)
     }
 
-    fn unit(
+    fn conv_norm_act(
         &self,
         x: Tensor<5>,
         conv: &Conv,
@@ -96,7 +96,7 @@ impl Compute for Eager {
         Tensor::cat(vec![a, b], 1)
     }
 
-    fn attend(&self, skip: Tensor<5>, logit: Tensor<5>) -> Tensor<5> {
+    fn reverse_attention(&self, skip: Tensor<5>, logit: Tensor<5>) -> Tensor<5> {
         // 1 − sigmoid(s) = sigmoid(−s), and upsampling by repetition commutes with it.
         skip * nearest_up2(sigmoid(logit.neg()))
     }
@@ -109,7 +109,7 @@ impl Compute for Eager {
         sigmoid(sum.expect("a fusion has parts"))
     }
 
-    fn largest(&self, x: Tensor<5>) -> Tensor<5> {
+    fn channel_max(&self, x: Tensor<5>) -> Tensor<5> {
         x.max_dim(1)
     }
 

@@ -39,6 +39,6 @@ pub use config::{ClassFrom, MaskFeedback, MultiRNetConfig, Norm};
 pub use device::DeviceChoice;
 pub use error::{Error, ErrorKind, Result};
 pub use losses::{LossConfig, Losses, SegmentationLoss, Truth, TverskyWindows};
-pub use net::{Answer, Net, NetConfig, SystemCard};
+pub use net::{ModelOutput, Net, NetConfig, SystemCard};
 pub use nets::{GradCam, MultiRNet, Output, Pass};
 pub use systems::{AnyNet, System, SystemConfig};

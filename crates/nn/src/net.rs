@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 /// What a net says of a batch of windows.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct ModelOutput {
     /// Lesion probabilities `[batch, K, d, h, w]`: every output that the segmentation loss is
     /// averaged over (passes, deep supervision), the result last. Empty if the net does not
     /// segment.
@@ -26,7 +26,7 @@ pub struct Answer {
     pub class_features: Option<Tensor<5>>,
 }
 
-impl Answer {
+impl ModelOutput {
     /// The lesion map that is the result, `[batch, K, d, h, w]`.
     pub fn lesion(&self) -> Option<Tensor<5>> {
         self.lesion.last().cloned()
@@ -62,10 +62,10 @@ pub trait Net: Module {
     /// # Panics
     ///
     /// For a window that [`NetConfig::check_window`] refuses.
-    fn answer(&self, x: Tensor<5>) -> Answer;
+    fn answer(&self, x: Tensor<5>) -> ModelOutput;
 
     /// Weights `[C, 3]` of the linear layer that follows the global average of
-    /// [`Answer::class_features`], for Grad-CAM; `None` if there is no such place.
+    /// [`ModelOutput::class_features`], for Grad-CAM; `None` if there is no such place.
     fn class_weights(&self) -> Option<Tensor<2>> {
         None
     }

@@ -1,10 +1,10 @@
 //! Every net that can be trained, scored and compared here, behind one type.
 //!
 //! [`SystemConfig`] names a net and holds its configuration; [`SystemConfig::init`] makes a
-//! [`System`], whose [`Answer`] loss, training and scoring share. A new net is one file under
+//! [`System`], whose [`ModelOutput`] loss, training and scoring share. A new net is one file under
 //! `nets/` with a [`Net`] and its [`NetConfig`], and one line in the table at the end of this file.
 
-pub use crate::net::{Answer, Net, NetConfig, SystemCard};
+pub use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 
 use crate::config::MultiRNetConfig;
 use crate::error::{Error, ErrorKind, Result};
@@ -148,7 +148,7 @@ macro_rules! systems {
         }
 
         impl AnyNet {
-            fn answer(&self, x: Tensor<5>) -> Answer {
+            fn answer(&self, x: Tensor<5>) -> ModelOutput {
                 match self { $(Self::$net(net) => net.answer(x),)+ }
             }
 
@@ -183,7 +183,7 @@ impl System {
     /// # Panics
     ///
     /// For a window that [`SystemConfig::check_window`] refuses.
-    pub fn answer(&self, x: Tensor<5>) -> Answer {
+    pub fn answer(&self, x: Tensor<5>) -> ModelOutput {
         self.net.answer(x)
     }
 

@@ -158,15 +158,15 @@ fn grad_cam_agrees_with_autodiff() {
     let net = tiny().init(&device).freeze();
     let x = x(2, &plain);
     let on_device = Tensor::from_data(x.clone().into_data(), &device);
-    let (lesion, deepest) =
+    let (lesion, bottleneck) =
         net.segmentation
             .forward(&Eager, on_device.clone(), on_device.zeros_like());
     let class = net.classification.as_ref().unwrap();
-    let (_, features) = class.forward(&Eager, on_device, lesion, deepest.clone());
+    let (_, features) = class.forward(&Eager, on_device, lesion, bottleneck.clone());
     let features = features.detach().require_grad();
     let [b, c, d, h, w] = features.dims();
     for chosen in 0..3 {
-        let logit = class.head(&Eager, features.clone(), deepest.clone());
+        let logit = class.head(&Eager, features.clone(), bottleneck.clone());
         let grads = logit.slice([0..b, chosen..chosen + 1]).sum().backward();
         let alpha = features
             .grad(&grads)

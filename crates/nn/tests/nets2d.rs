@@ -4,7 +4,7 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
 use multirnet_nn::nets::{InfNetConfig, JcsConfig, Res2NetConfig};
-use multirnet_nn::systems::{Answer, NetConfig, System, SystemConfig};
+use multirnet_nn::systems::{ModelOutput, NetConfig, System, SystemConfig};
 use multirnet_nn::{ErrorKind, weights};
 use safetensors::{SafeTensors, tensor::TensorView};
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ fn golden(system: &str) {
         ("eval", Device::flex()),
     ] {
         let x = Tensor::from_data(TensorData::new(x.clone(), [2, 1, 2, 64, 64]), &device);
-        let Answer {
+        let ModelOutput {
             lesion,
             class_logits,
             edges,
@@ -304,7 +304,7 @@ fn logits_follow_from_the_class_features() {
     let device = Device::flex();
     for config in [&tinies()[0], &tinies()[2]] {
         let net = config.init(&device);
-        let centred = |answer: Answer| {
+        let centred = |answer: ModelOutput| {
             let [b, c, d, h, w] = answer.class_features.clone().unwrap().dims();
             let features = answer.class_features.clone().unwrap();
             let pooled = features.reshape([b, c, d * h * w]).mean_dim(2);

@@ -1,7 +1,7 @@
 //! The comparison's 3D nets against PyTorch: `golden/make_nets3d_golden.py` made the files.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use multirnet_nn::systems::{Answer, System, SystemConfig};
+use multirnet_nn::systems::{ModelOutput, System, SystemConfig};
 use multirnet_nn::weights;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::HashMap;
@@ -89,7 +89,7 @@ impl Golden<'_> {
         self.checked += 1;
     }
 
-    fn check_answer(&mut self, mode: &str, answer: Answer) {
+    fn check_answer(&mut self, mode: &str, answer: ModelOutput) {
         for (i, lesion) in answer.lesion.into_iter().enumerate() {
             self.check(&format!("{mode}/lesion/{i}"), lesion, STRIDE);
         }

@@ -376,6 +376,6 @@ fn committed_configurations_are_sound() {
     let avoid: AvoidList =
         toml::from_str(include_str!("../../../configs/implant/normal-lungs.toml")).unwrap();
     assert_eq!(avoid.scan.len(), 8);
-    assert!(avoid.of("tcga_de_a4ma").is_empty());
-    assert_eq!(avoid.of("lungdx_A0001_B")[0].side, Some(Side::Left));
+    assert!(avoid.regions_in("tcga_de_a4ma").is_empty());
+    assert_eq!(avoid.regions_in("lungdx_A0001_B")[0].side, Some(Side::Left));
 }

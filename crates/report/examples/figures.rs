@@ -146,7 +146,7 @@ fn charts(theme: &Theme) -> Outcome<Named> {
     };
     figures.push(("boxes-brackets", box_plot_svg(&few, theme)));
 
-    let agreement = BlandAltman {
+    let agreement = AgreementPlot {
         title: format!("Lesion volume ({INVENTED})"),
         quantity: "lesion volume".into(),
         unit: "ml".into(),

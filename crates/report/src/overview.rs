@@ -75,8 +75,11 @@ fn header(finding: &Finding) -> Markup {
     );
     html! {
         (text(20.0, 40.0, THEME.style(24.0).bold(), "Pneumonia CT overview"))
-        (text(20.0, 68.0, THEME.style(15.0).faint(), &shorten(&finding.source.path, 90)))
+        (text(20.0, 68.0, THEME.style(15.0).faint(), &shorten(&finding.source.path, 50)))
         (text(WIDTH - 20.0, 36.0, THEME.style(16.0).bold().anchor("end"), &notice))
+        @if let Some(notice) = finding.validated_on.notice() {
+            (text(WIDTH / 2.0, 68.0, THEME.style(16.0).bold().fill(colour::LESION).anchor("middle"), notice))
+        }
         (text(WIDTH - 20.0, 64.0, THEME.style(14.0).faint().anchor("end"),
             &format!("multirnet {} · model {}", finding.provenance.version, finding.provenance.model)))
     }
@@ -241,8 +244,15 @@ fn column(finding: &Finding, x: f64, y: f64, width: f64) -> Markup {
     };
     html! {
         (rect(x, y, width, HEIGHT - y - 20.0, THEME.panel))
-        (text(x + 16.0, next(0.0), THEME.style(14.0).faint(), "Most probable class"))
-        (text(x + 16.0, next(32.0), THEME.style(28.0).bold(), finding.diagnosis.label()))
+        @if finding.validated_on.classes_on_patients() {
+            (text(x + 16.0, next(0.0), THEME.style(14.0).faint(), "Most probable class"))
+            (text(x + 16.0, next(32.0), THEME.style(28.0).bold(), finding.diagnosis.label()))
+        } @else {
+            // A class that nobody has checked on patients never leads a result.
+            (text(x + 16.0, next(0.0), THEME.style(14.0).faint(), "Lesion share of the lungs"))
+            (text(x + 16.0, next(32.0), THEME.style(28.0).bold(), &format!("{:.1} %", 100.0 * involvement.both.fraction)))
+            (text(x + 16.0, next(30.0), THEME.style(14.0).faint(), "Class probabilities, not validated on patients"))
+        }
         @for class in Diagnosis::ALL {
             @let p = probabilities[class.index()];
             @let yy = next(34.0);

@@ -56,8 +56,8 @@ pub(crate) fn warnings(synthetic: bool) -> Markup {
 pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> String {
     let involvement = &finding.involvement;
     let alt = format!(
-        "Axial, coronal and sagittal planes of {name} with lesion outlines; most probable class {}",
-        finding.diagnosis
+        "Axial, coronal and sagittal planes of {name} with lesion outlines; lesions take {} of the lungs",
+        percent(involvement.both.fraction)
     );
     let rows = [&involvement.both, &involvement.right, &involvement.left]
         .into_iter()
@@ -65,17 +65,11 @@ pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> Strin
     let body = html! {
         h1 { "Pneumonia CT finding: " (name) }
         p.notice { (finding.notice) }
+        @if let Some(notice) = finding.validated_on.notice() { p.notice { (notice) } }
         @if !finding.warnings.is_empty() {
             ul.warn { @for w in &finding.warnings { li { "Warning: " (w) } } }
         }
         img src=(data_uri(overview_png)) alt=(alt);
-        h2 { "Class probabilities" }
-        table {
-            tr { th { "Class" } th { "Probability" } }
-            @for class in Diagnosis::ALL {
-                tr { td { (class.label()) } td { (percent(finding.probabilities.to_array()[class.index()])) } }
-            }
-        }
         h2 { "Involvement" }
         p { "Severity score " b { (involvement.severity_score) } " of 24 (six zones, 0 to 4 each: none, under 25 %, under 50 %, under 75 %, more)." }
         div.wide { table {
@@ -97,6 +91,13 @@ pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> Strin
                 }
             } }
         }
+        h2 { "Class probabilities" @if !finding.validated_on.classes_on_patients() { ", not validated on patients" } }
+        table {
+            tr { th { "Class" } th { "Probability" } }
+            @for class in Diagnosis::ALL {
+                tr { td { (class.label()) } td { (percent(finding.probabilities.to_array()[class.index()])) } }
+            }
+        }
         h2 { "How it was made" }
         dl {
             dt { "Scan" } dd { (finding.source.path) " (" (finding.source.format) ", SHA-256 " code { (finding.source.content_sha256) } ")" }
@@ -111,9 +112,12 @@ pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> Strin
 /// A page that lists scans with their findings.
 pub fn index_page(title: &str, introduction: &str, entries: &[Entry]) -> String {
     let with_truth = entries.iter().any(|e| e.truth.is_some());
+    let of_entry = |e: &Entry| e.result.as_ref().ok().and_then(|f| f.validated_on.notice());
+    let notices: std::collections::BTreeSet<_> = entries.iter().filter_map(of_entry).collect();
     let body = html! {
         h1 { (title) }
         p.notice { (NOTICE) }
+        @for notice in &notices { p.notice { (notice) } }
         p { (introduction) }
         div.wide { table {
             tr {

@@ -111,7 +111,7 @@ fn a_box_plot_shows_every_value_and_counts_the_rest() {
 
 #[test]
 fn a_bland_altman_plot_prints_bias_and_limits() {
-    let plot = BlandAltman {
+    let plot = AgreementPlot {
         quantity: "lesion volume".into(),
         unit: "ml".into(),
         groups: vec![
@@ -121,7 +121,7 @@ fn a_bland_altman_plot_prints_bias_and_limits() {
             },
             AgreementGroup::default(),
         ],
-        ..BlandAltman::default()
+        ..AgreementPlot::default()
     };
     let svg = bland_altman_svg(&plot, &Theme::LIGHT);
     check(&svg);
@@ -136,7 +136,7 @@ fn a_bland_altman_plot_prints_bias_and_limits() {
     ] {
         assert!(svg.contains(text), "{text} is missing");
     }
-    check(&bland_altman_svg(&BlandAltman::default(), &Theme::DARK));
+    check(&bland_altman_svg(&AgreementPlot::default(), &Theme::DARK));
 }
 
 #[test]

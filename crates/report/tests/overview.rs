@@ -2,7 +2,7 @@
 
 use multirnet_finding::{
     Finding, Involvement, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, ScanSource,
-    Timing, involvement, kind_involvement,
+    Timing, ValidatedOn, involvement, kind_involvement,
 };
 use multirnet_report::{Entry, Overview, finding_page, index_page, overview_png, overview_svg};
 use multirnet_volume::{Axis, Diagnosis, Geometry, Orientation, Volume};
@@ -34,6 +34,7 @@ fn scene(orientation: Orientation) -> (Volume<f32>, Prediction) {
     let heatmap = Some(probability.map(|v| v * 0.9));
     let measures: Involvement = involvement(&lungs, &lesions).unwrap();
     let finding = Finding {
+        validated_on: ValidatedOn::default(),
         schema: SCHEMA,
         notice: NOTICE.into(),
         source: ScanSource {

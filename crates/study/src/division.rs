@@ -31,18 +31,18 @@ impl Division {
         let divided = study.divided();
         if config.folds.is_empty() {
             let split = Split::stratified(&divided, &config.split).map_err(bad)?;
-            return Ok(vec![Self::of("split".to_owned(), study, split)?]);
+            return Ok(vec![Self::from_split("split".to_owned(), study, split)?]);
         }
         let fold = |&fold: &usize| {
             let split = Split::cross_validation(&divided, &config.split, fold).map_err(bad)?;
-            Self::of(format!("fold-{fold}"), study, split)
+            Self::from_split(format!("fold-{fold}"), study, split)
         };
         config.folds.iter().map(fold).collect()
     }
 
     /// `split` of the divided scans, with those that are only tested on the test side, and the
     /// others on the training side as far as none of their patients is on another side.
-    fn of(name: String, study: &StudyCohort, mut split: Split) -> Result<Self> {
+    fn from_split(name: String, study: &StudyCohort, mut split: Split) -> Result<Self> {
         let (kept, others) = study.cohort.cases.split_at(study.divided + study.tested);
         let mut cohort = Cohort {
             cases: kept.to_vec(),

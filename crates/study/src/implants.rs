@@ -97,7 +97,7 @@ impl ImplantCohort {
             let scan = read(path)?;
             let failed =
                 |e: &dyn std::fmt::Display| Error::new(ErrorKind::Cohort, e.to_string()).at(path);
-            let avoid = self.avoid.of(name).to_vec();
+            let avoid = self.avoid.regions_in(name).to_vec();
             let digest = digest(&scan);
             // The lungs are sought only if a variant is missing.
             let mut ground: Option<Ground> = None;

@@ -10,7 +10,9 @@ use crate::seeds::{SeedGroup, seed_groups};
 use crate::system_result::{Classification, Compared, Segmentation, SystemResult};
 use crate::training::Trained;
 use multirnet::evaluation::CaseScore;
-use multirnet::evaluation::intervals::{Statistic, counted, interval, patients, scoring};
+use multirnet::evaluation::intervals::{
+    Statistic, interval, patients, scoring, value_under_policy,
+};
 use multirnet::evaluation::sources;
 use multirnet_finding::ScoredOn;
 use multirnet_metrics::roc::OneVsRest;
@@ -44,7 +46,7 @@ pub struct Results {
     pub comparisons: Vec<Comparison>,
     /// What trainings that differ in their seed only came to.
     pub seeds: Vec<SeedGroup>,
-    /// What undefined and infinite values counted.
+    /// What undefined and infinite values value_under_policy.
     pub empty: EmptyPolicy,
 }
 
@@ -163,7 +165,9 @@ fn segmentation(
         .iter()
         .map(|metric| {
             let cases = with_lesions.iter().filter_map(|s| s.segmentation.as_ref());
-            let values: Vec<_> = cases.map(|c| counted(*metric, c, policy)).collect();
+            let values: Vec<_> = cases
+                .map(|c| value_under_policy(*metric, c, policy))
+                .collect();
             Ok(interval(
                 Statistic::Mean,
                 &values,
@@ -174,7 +178,7 @@ fn segmentation(
         })
         .collect::<Result<Vec<_>>>();
     Ok(Some(Segmentation {
-        scores: CohortMetrics::of(&cases, policy).map_err(scoring)?,
+        scores: CohortMetrics::from_cases(&cases, policy).map_err(scoring)?,
         intervals: if by_patient.is_empty() {
             Vec::new()
         } else {
@@ -207,11 +211,11 @@ fn classification(
         Some(hits as f64 / scans.len() as f64)
     };
     Ok(Some(Classification {
-        scores: ConfusionMatrix::of(&truth, &predicted)
+        scores: ConfusionMatrix::from_labels(&truth, &predicted)
             .and_then(|m| m.scores(policy))
             .map_err(scoring)?,
         accuracy: bootstrap(by_patient.len(), draws, right).map_err(scoring)?,
-        roc: OneVsRest::of(&truth, &probabilities, policy).map_err(scoring)?,
+        roc: OneVsRest::from_probabilities(&truth, &probabilities, policy).map_err(scoring)?,
     }))
 }
 

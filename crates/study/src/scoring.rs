@@ -211,7 +211,7 @@ fn score(
         io::write_nifti(&mask, lesions)
             .map_err(|e| Error::caused(ErrorKind::Scoring, e).at(&case.scan))?;
     }
-    let score = CaseScore::of(
+    let score = CaseScore::from_output(
         place.case,
         case,
         scan.case.lesions.as_ref(),

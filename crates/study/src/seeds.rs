@@ -1,7 +1,7 @@
 //! How much trainings vary that differ in their seed only.
 
 use crate::system_result::{Compared, SystemResult};
-use multirnet::evaluation::intervals::counted;
+use multirnet::evaluation::intervals::value_under_policy;
 use multirnet_metrics::{EmptyPolicy, Metric};
 use serde::Serialize;
 
@@ -36,7 +36,7 @@ pub struct SeedSpread {
 }
 
 impl SeedSpread {
-    fn of(score: Compared, values: Vec<Option<f64>>) -> Self {
+    fn from_values(score: Compared, values: Vec<Option<f64>>) -> Self {
         let kept: Vec<f64> = values.iter().copied().flatten().collect();
         let n = kept.len() as f64;
         let mean = (!kept.is_empty()).then(|| kept.iter().sum::<f64>() / n);
@@ -66,7 +66,8 @@ pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<
     let group = |name: &String| {
         let members = || systems.iter().filter(|s| s.group.as_ref() == Some(name));
         let spread = |score: Compared| {
-            let spread = SeedSpread::of(score, members().map(|s| mean(s, score, policy)).collect());
+            let spread =
+                SeedSpread::from_values(score, members().map(|s| mean(s, score, policy)).collect());
             spread.mean.is_some().then_some(spread)
         };
         let metrics = Metric::PAPER.map(Compared::Segmentation).into_iter();
@@ -92,8 +93,8 @@ fn mean(system: &SystemResult, score: Compared, policy: EmptyPolicy) -> Option<f
         Compared::CorrectClass => Some(system.classification.as_ref()?.scores.accuracy),
         Compared::Segmentation(metric) => {
             let values: Vec<Option<f64>> = system
-                .bearing()
-                .map(|case| counted(metric, case, policy))
+                .cases_with_lesions()
+                .map(|case| value_under_policy(metric, case, policy))
                 .collect();
             let kept: Vec<f64> = values.iter().copied().flatten().collect();
             let whole = policy == EmptyPolicy::Skip || kept.len() == values.len();
@@ -109,11 +110,11 @@ mod tests {
     #[test]
     fn spread_over_seeds_by_hand() {
         let values = vec![Some(0.5), Some(0.6), Some(0.7)];
-        let spread = SeedSpread::of(Compared::CorrectClass, values);
+        let spread = SeedSpread::from_values(Compared::CorrectClass, values);
         assert!((spread.mean.unwrap() - 0.6).abs() < 1e-12);
         assert!((spread.sd.unwrap() - 0.1).abs() < 1e-12);
         assert_eq!((spread.min, spread.max), (Some(0.5), Some(0.7)));
-        let one = SeedSpread::of(Compared::CorrectClass, vec![Some(0.5), None]);
+        let one = SeedSpread::from_values(Compared::CorrectClass, vec![Some(0.5), None]);
         assert_eq!((one.mean, one.sd, one.max), (Some(0.5), None, Some(0.5)));
     }
 }

@@ -1,6 +1,6 @@
 //! The results of one system.
 
-use multirnet::evaluation::intervals::counted;
+use multirnet::evaluation::intervals::value_under_policy;
 use multirnet::evaluation::{CaseScore, SourceScores};
 use multirnet_metrics::roc::OneVsRest;
 use multirnet_metrics::stats::Interval;
@@ -77,20 +77,21 @@ impl SystemResult {
     /// One metric in every test scan that truly has lesions, `None` where undefined; nothing from a
     /// system that does not segment.
     pub fn values(&self, metric: Metric) -> Vec<Option<f64>> {
-        self.bearing().map(|c| metric.value(c)).collect()
+        self.cases_with_lesions().map(|c| metric.value(c)).collect()
     }
 
     /// The segmentation scores of the test scans that truly have lesions.
-    pub fn bearing(&self) -> impl Iterator<Item = &CaseMetrics> {
+    pub fn cases_with_lesions(&self) -> impl Iterator<Item = &CaseMetrics> {
         let all = self.scores.iter().filter_map(|s| s.segmentation.as_ref());
         all.filter(|c| !c.overlap.truth_is_empty())
     }
 
     pub(crate) fn compared(&self, what: Compared, policy: EmptyPolicy) -> Vec<Option<f64>> {
         match what {
-            Compared::Segmentation(metric) => {
-                self.bearing().map(|c| counted(metric, c, policy)).collect()
-            }
+            Compared::Segmentation(metric) => self
+                .cases_with_lesions()
+                .map(|c| value_under_policy(metric, c, policy))
+                .collect(),
             Compared::CorrectClass => self
                 .scores
                 .iter()

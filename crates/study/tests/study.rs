@@ -42,7 +42,7 @@ spacing_mm = [10.0, 6.0, 6.0]
 global_shape = [16, 32, 32]
 
 [train.sampling]
-window = [16, 32, 32]
+patch_size = [16, 32, 32]
 batch = 2
 steps_per_epoch = 2
 

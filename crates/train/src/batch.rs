@@ -5,7 +5,7 @@ use crate::window::{ViewKind, Window};
 use crate::{Error, ErrorKind, Result, TrainConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_cohort::known::Known;
-use multirnet_nn::{Answer, Losses, Truth};
+use multirnet_nn::{Losses, ModelOutput, Truth};
 
 /// A batch on a device.
 pub(crate) struct Batch {
@@ -74,7 +74,7 @@ pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
 /// Quick scores of windows, summed batch by batch.
 pub(crate) struct Scores {
     /// λ of a net with both tasks.
-    class_weight: Option<f64>,
+    classification_weight: Option<f64>,
     /// Each task's loss, weighted by the windows that know it.
     segmentation: Mean,
     classification: Mean,
@@ -111,7 +111,7 @@ impl Scores {
     pub fn new(config: &TrainConfig) -> Self {
         let both = config.model.segments() && config.model.classifies();
         Self {
-            class_weight: both.then_some(config.loss.class_weight),
+            classification_weight: both.then_some(config.loss.classification_weight),
             segmentation: Mean::default(),
             classification: Mean::default(),
             dice: Default::default(),
@@ -120,7 +120,12 @@ impl Scores {
         }
     }
 
-    pub fn add(&mut self, windows: &[Window], losses: &MeanLosses, answer: &Answer) -> Result<()> {
+    pub fn add(
+        &mut self,
+        windows: &[Window],
+        losses: &MeanLosses,
+        answer: &ModelOutput,
+    ) -> Result<()> {
         let b = windows.len();
         let count = |knows: fn(&Known) -> bool| windows.iter().filter(|w| knows(&w.known)).count();
         self.segmentation
@@ -179,7 +184,7 @@ impl Scores {
         let classification = self.classification.get().unwrap_or(0.0);
         ValidationRecord {
             losses: MeanLosses {
-                total: match self.class_weight {
+                total: match self.classification_weight {
                     Some(w) => (1.0 - w) * segmentation + w * classification,
                     // One task only: the other's loss is 0.
                     None => segmentation + classification,
@@ -267,10 +272,10 @@ mod tests {
         // Ground glass in voxels 0 and 3, consolidation in voxel 2, in each window.
         let p = [0.9, 0.1, 0.2, 0.8, 0.1, 0.1, 0.7, 0.1].repeat(3);
         let device = Device::flex();
-        let answer = Answer {
+        let answer = ModelOutput {
             lesion: vec![Tensor::<1>::from_floats(p.as_slice(), &device).reshape([3, 2, 1, 2, 2])],
             class_logits: vec![Tensor::from_floats([[2.0, 1.0, 0.0]; 3], &device)],
-            ..Answer::default()
+            ..ModelOutput::default()
         };
         let config = TrainConfig::default();
         let losses = |segmentation, classification| MeanLosses {
@@ -288,7 +293,7 @@ mod tests {
         assert_eq!(record.accuracy, Some(1.0));
         // A batch that knows nothing leaves the losses as they are.
         scores
-            .add(&windows[2..], &losses(9.0, 9.0), &Answer::default())
+            .add(&windows[2..], &losses(9.0, 9.0), &ModelOutput::default())
             .unwrap();
         let total = 0.8 * 0.6 + 0.2 * 1.2;
         assert!((scores.record().losses.total - total).abs() < 1e-12);

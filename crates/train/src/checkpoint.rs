@@ -42,7 +42,7 @@ pub struct Position {
     /// The epoch that reached it, from 1; 0 for none.
     pub best_epoch: u64,
     /// Validations since.
-    pub stale: u64,
+    pub epochs_without_improvement: u64,
     /// Seconds of training in all parts of the run.
     pub seconds: f64,
 }
@@ -87,7 +87,7 @@ impl Default for Position {
             before: Before::default(),
             best_loss: f64::INFINITY,
             best_epoch: 0,
-            stale: 0,
+            epochs_without_improvement: 0,
             seconds: 0.0,
         }
     }

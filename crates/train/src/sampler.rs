@@ -93,7 +93,7 @@ impl Sampler {
         prepared: &PreparedCase,
     ) -> Window {
         let mut rng = Random::keyed(&[self.seed, ITEM, item]);
-        let kind = if rng.unit() < self.sampling.global_share {
+        let kind = if rng.unit() < self.sampling.global_fraction {
             ViewKind::Global
         } else {
             ViewKind::Local
@@ -101,7 +101,7 @@ impl Sampler {
         let (view, centre) = place(&mut rng, prepared, kind, &self.sampling);
         let spacing = view.image.geometry().spacing_mm();
         let affine = self.augment.draw_affine(&mut rng, spacing);
-        let shape = self.sampling.window;
+        let shape = self.sampling.patch_size;
         let (mut image, mut labels) = cut(view, centre, &affine, shape);
         self.augment.vary_intensity(&mut rng, &mut image);
         // After the noise, which the repeated slices share.
@@ -245,7 +245,7 @@ impl FixedWindow {
         let content = u64::from_str_radix(prepared.content.get(..16).unwrap_or("0"), 16);
         let mut rng = Random::keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
         let (view, centre) = place(&mut rng, prepared, self.kind, sampling);
-        let (image, labels) = cut(view, centre, &Affine::mirror(false), sampling.window);
+        let (image, labels) = cut(view, centre, &Affine::mirror(false), sampling.patch_size);
         let whole = self.kind == ViewKind::Global;
         label(image, labels, case, self.kind, whole, self.case)
     }
@@ -262,7 +262,7 @@ fn place<'a>(
 ) -> (&'a View, [f64; 3]) {
     let parts = &prepared.parts;
     let lesions: usize = parts.iter().map(|p| p.local.lesion_planes).sum();
-    let on_lesion = kind == ViewKind::Local && rng.unit() < sampling.lesion_share && lesions > 0;
+    let on_lesion = kind == ViewKind::Local && rng.unit() < sampling.lesion_fraction && lesions > 0;
     let planes = |p: &Part| match on_lesion {
         true => p.local.lesion_planes,
         false => p.planes,
@@ -282,7 +282,10 @@ fn place<'a>(
         ViewKind::Local if on_lesion => lesion_centre(rng, view),
         ViewKind::Local => lung_centre(rng, view),
     };
-    (view, within(centre, view.image.shape(), sampling.window))
+    (
+        view,
+        within(centre, view.image.shape(), sampling.patch_size),
+    )
 }
 
 fn middle(view: &View) -> [f64; 3] {

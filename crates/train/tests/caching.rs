@@ -139,7 +139,7 @@ fn windows_follow_the_rules_of_sampling() {
     assert_eq!(lesions(0), 0);
     assert!(lesions(2) > lesions(1));
     let sampling = SamplingConfig {
-        window: [16, 16, 16],
+        patch_size: [16, 16, 16],
         ..SamplingConfig::default()
     };
     let sampler = Sampler::new(&cohort, &[0, 1, 2], &sampling, &AugmentConfig::none(), 3).unwrap();
@@ -192,7 +192,7 @@ fn augmented_windows_differ_but_repeat() {
         .get(case, &cache.ensure(case, &GO).unwrap().key)
         .unwrap();
     let sampling = SamplingConfig {
-        window: WINDOW,
+        patch_size: WINDOW,
         ..SamplingConfig::default()
     };
     let draw = |augment: &AugmentConfig, item| {

@@ -134,11 +134,11 @@ fn windows_never_reach_over_a_gap_and_stacks_come_as_often_as_they_have_slices()
     assert_eq!(prepared.bytes(), sum);
 
     let cohort = Cohort::new(vec![case.clone()]).unwrap();
-    let draw = |global_share: f64, lesion_share: f64| {
+    let draw = |global_fraction: f64, lesion_fraction: f64| {
         let sampling = SamplingConfig {
-            window: WINDOW,
-            global_share,
-            lesion_share,
+            patch_size: WINDOW,
+            global_fraction,
+            lesion_fraction,
             ..SamplingConfig::default()
         };
         let sampler = Sampler::new(&cohort, &[0], &sampling, &AugmentConfig::none(), 5).unwrap();
@@ -160,8 +160,8 @@ fn windows_never_reach_over_a_gap_and_stacks_come_as_often_as_they_have_slices()
         }
         counts
     };
-    for global_share in [0.0, 1.0] {
-        let [first, second, third] = draw(global_share, 0.0);
+    for global_fraction in [0.0, 1.0] {
+        let [first, second, third] = draw(global_fraction, 0.0);
         assert!((200..280).contains(&first), "{first}");
         assert!((65..135).contains(&second), "{second}");
         assert!((35..85).contains(&third), "{third}");
@@ -352,7 +352,7 @@ fn windows_say_what_is_known_of_them() {
         };
         let prepared = load_case(case, &prepare_config(), &read).unwrap();
         let sampling = SamplingConfig {
-            window: [8, 8, 8],
+            patch_size: [8, 8, 8],
             ..SamplingConfig::default()
         };
         let sampler = Sampler::new(&cohort, &[0], &sampling, &AugmentConfig::none(), 1).unwrap();

@@ -18,7 +18,7 @@ fn staged() -> TrainConfig {
     config.sampling.steps_per_epoch = Some(2);
     config.stage = vec![StageConfig {
         spacing_scale: Some(2.0),
-        window: Some([16, 16, 16]),
+        patch_size: Some([16, 16, 16]),
         batch: Some(3),
         epochs: Some(2),
         steps_per_epoch: Some(3),

@@ -62,7 +62,7 @@ impl Demo {
             let truth_ml = made.lesions.data().iter().filter(|v| **v != 0).count() as f64
                 * made.lesions.geometry().voxel_mm3()
                 / 1000.0;
-            let (row, exit) = Row::of(&name, || {
+            let (row, exit) = Row::timed(&name, || {
                 let scan = Scan::in_memory(format!("{name} (synthetic phantom)"), made.ct);
                 let prediction = analyse(&predictor, &scan, None, &options, &run, &bar)?;
                 bar.set_message("writing");
@@ -73,7 +73,7 @@ impl Demo {
                 )
                 .and_then(|()| io::write_nifti(&out.join("truth.nii.gz"), &made.lesions))
                 .map_err(crate::failure::Failure::output)?;
-                let overlap = Overlap::of(&made.lesions, &prediction.maps.lesions);
+                let overlap = Overlap::from_masks(&made.lesions, &prediction.maps.lesions);
                 // Dice says nothing about a phantom without lesions.
                 let overlap = overlap.ok().filter(|o| !o.truth_is_empty());
                 if let Some(dice) = overlap.and_then(|o| o.dice()) {

@@ -149,7 +149,7 @@ impl Evaluate {
             predictor.card().name,
             predictor.model_digest()
         );
-        let scores = Evaluation::of(self.title(), model, cases, failed, &scoring.config)?;
+        let scores = Evaluation::from_cases(self.title(), model, cases, failed, &scoring.config)?;
         if let Some(staged) = staged {
             staged.write("scores.json", output::to_json(&scores)?.as_bytes())?;
             staged.write("cases.csv", &cases_csv(&scores)?)?;
@@ -279,7 +279,7 @@ impl Scoring<'_> {
         let fail = |e: multirnet::Error| Failure::from(e.within(name));
         let prediction =
             predict_case(self.model, scan, &self.options, &self.stop, &mut |_| {}).map_err(fail)?;
-        let mut scored = EvaluatedCase::of(
+        let mut scored = EvaluatedCase::from_prediction(
             index,
             case,
             scan.lesions.as_ref(),

@@ -111,7 +111,7 @@ impl Info {
         }
         let m = &facts.model;
         output::print(&format!(
-            "multirnet {}\n{}\n\nThreads        {}\nCPU features   {}\nGPU            {}\n\nModel          {}\nTrained on     {}\n\
+            "multirnet {}\n{}\n\nThreads        {}\nCPU features   {}\nGPU            {}\n\nModel          {}\nTrained on     {}\nShown as       {}\n\
              Licence        {}\nNetwork        {}\nSHA-256        {}\n\n{}",
             facts.version,
             facts.notice,
@@ -124,6 +124,10 @@ impl Info {
             gpu.unwrap_or_else(|reason| format!("none: {reason}")),
             m.card.name,
             m.card.trained_on,
+            m.card
+                .validated_on
+                .notice()
+                .unwrap_or("Lesions and classes are validated on patients."),
             m.card.licence.as_deref().unwrap_or(NOT_STATED),
             m.config,
             m.sha256,

@@ -5,7 +5,7 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use multirnet_base::StagedFolder;
 use multirnet_base::digest::sha256;
-use multirnet_finding::NOTICE;
+use multirnet_finding::{NOTICE, ScoredOn, ValidatedOn};
 use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource};
 use multirnet_nn::weights::{self, Dtype};
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,9 @@ struct CardFile {
     trained_on: Option<String>,
     validation: Option<String>,
     threshold: Option<f32>,
+    /// On which scans its lesion maps and its classes were validated.
+    #[serde(default)]
+    validated_on: ValidatedOn,
     #[serde(default)]
     notes: Vec<Note>,
 }
@@ -148,11 +151,24 @@ impl CardFile {
             trained_on: self.trained_on.clone().unwrap_or(own.trained_on),
             validation: self.validation.clone().or(own.validation),
             threshold: self.threshold.or(own.threshold),
+            validated_on: self.validated_on.clone(),
             licence: Some(self.licence.clone()),
             attribution: self.attribution.clone(),
             scores: self.scores.clone(),
             ..own
         }
+    }
+}
+
+/// Kinds of scans in words.
+fn kinds(kinds: &[ScoredOn]) -> String {
+    match kinds {
+        [] => "nothing".to_owned(),
+        some => some
+            .iter()
+            .map(|k| k.label())
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 
@@ -170,6 +186,8 @@ fn page(packaged: &Packaged, network: &str, notes: &[Note]) -> String {
     if let Some(validation) = &card.validation {
         row("chosen on", validation);
     }
+    row("lesions validated on", &kinds(&card.validated_on.lesions));
+    row("classes validated on", &kinds(&card.validated_on.classes));
     if let Some(threshold) = card.threshold {
         row("lesion from a probability of", &threshold.to_string());
     }
@@ -228,6 +246,7 @@ mod tests {
 licence = "CC-BY-NC-4.0"
 attribution = ["Scans by A, CC BY 4.0."]
 threshold = 0.4
+validated_on = { lesions = ["patients"] }
 [[scores]]
 on = "Five | stacks"
 cases = 5
@@ -253,6 +272,7 @@ text = "Few scans."
         let card = file.merged(own, "mine");
         assert_eq!((card.name.as_str(), card.threshold), ("mine", Some(0.4)));
         assert_eq!(card.trained_on, "A cohort.");
+        assert!(card.validated_on.lesions_on_patients() && card.check().is_ok());
         let packaged = Packaged {
             model: "mine".into(),
             bytes: 7_000_000,

@@ -77,7 +77,7 @@ impl Predict {
             } else {
                 self.out.join(&names[i])
             };
-            Row::of(&names[i], || {
+            Row::timed(&names[i], || {
                 self.one(
                     &predictor,
                     &self.scans[i],

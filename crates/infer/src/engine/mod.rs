@@ -104,7 +104,7 @@ impl Engine {
             }
         }
         let [ct, previous] = self.recording.inputs;
-        let [features, deepest] = self.recording.head.maps;
+        let [features, bottleneck] = self.recording.head.maps;
         let mut fed_back = vec![0.0; windows.len()];
         let mut kept: Option<Kept> = None;
         for _ in 0..=self.config.iterations {
@@ -126,7 +126,7 @@ impl Engine {
                 let images = (0..batch).map(|n| run.image(&workspace, v, n));
                 images.flatten().copied().collect()
             };
-            let now = [all(features), all(deepest)];
+            let now = [all(features), all(bottleneck)];
             kept = Some(match (kept, self.config.class_from) {
                 (Some(kept), ClassFrom::First) => kept,
                 (Some(mut kept), ClassFrom::Mean) => {
@@ -283,7 +283,7 @@ impl Network for Engine {
         })
     }
 
-    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+    fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
         let threads = rayon::current_num_threads();
         let run = self.run_of(shape, batch);
         let mut working = 0;
@@ -302,7 +302,7 @@ impl Network for Engine {
             + packed)
     }
 
-    fn describe(&self) -> serde_json::Value {
+    fn config_json(&self) -> serde_json::Value {
         let mut config = serde_json::to_value(&self.config).unwrap_or_default();
         if let (Precision::Bf16, Some(map)) = (self.precision, config.as_object_mut()) {
             map.insert("precision".to_owned(), "bf16".into());

@@ -280,7 +280,7 @@ impl Compute for Recorder {
         self.layer(plain(layer), x, None, kind)
     }
 
-    fn unit(
+    fn conv_norm_act(
         &self,
         x: Value,
         conv: &Conv,
@@ -311,7 +311,7 @@ impl Compute for Recorder {
         self.step(Operation::Cat([a, b]), kind)
     }
 
-    fn attend(&self, skip: Value, logit: Value) -> Value {
+    fn reverse_attention(&self, skip: Value, logit: Value) -> Value {
         self.step(Operation::Attend([skip, logit]), self.kind(skip))
     }
 
@@ -331,7 +331,7 @@ impl Compute for Recorder {
         self.step(Operation::Fuse(parts), kind)
     }
 
-    fn largest(&self, x: Value) -> Value {
+    fn channel_max(&self, x: Value) -> Value {
         let kind = Kind {
             channels: 1,
             ..self.kind(x)

@@ -12,12 +12,12 @@ use multirnet_volume::{Geometry, Orientation, Volume};
 /// Value of a lesion in the scans below.
 pub const LESION: f32 = 0.7;
 
-type Answer = dyn Fn(&[f32], [usize; 3]) -> WindowOutput + Send + Sync;
+type ModelOutput = dyn Fn(&[f32], [usize; 3]) -> WindowOutput + Send + Sync;
 
 /// A network made of a function of one window.
 pub struct Fake {
     pub channels: usize,
-    pub answer: Box<Answer>,
+    pub answer: Box<ModelOutput>,
 }
 
 impl Network for Fake {
@@ -37,11 +37,11 @@ impl Network for Fake {
             .collect())
     }
 
-    fn bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
+    fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
         (shape.iter().product::<usize>() * batch * 4) as u64
     }
 
-    fn describe(&self) -> serde_json::Value {
+    fn config_json(&self) -> serde_json::Value {
         serde_json::Value::Null
     }
 }

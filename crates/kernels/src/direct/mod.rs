@@ -6,7 +6,7 @@ mod work;
 pub(crate) use weights::Packed;
 
 use crate::conv::Conv;
-use crate::epilogue::{Epilogue, Source, Target};
+use crate::epilogue::{Epilogue, EpilogueSource, Target};
 use crate::pack::{Grid, SLACK, cube, pack};
 use crate::scratch::Scratch;
 use weights::phase_taps;
@@ -15,7 +15,7 @@ use work::{Out, View, Work};
 /// Images worked on together, and how their packed arrays are got at.
 fn groups(
     conv: &Conv,
-    source: Source,
+    source: EpilogueSource,
     channel_floats: usize,
     channels: usize,
     volume: usize,
@@ -33,7 +33,7 @@ fn groups(
 /// If an array is too short for the convolution's sizes.
 pub(crate) fn forward(
     conv: &Conv,
-    source: Source,
+    source: EpilogueSource,
     packed: &Packed,
     target: Target,
     epilogue: &Epilogue,
@@ -52,7 +52,7 @@ pub(crate) fn forward(
         row: w,
         column: 1,
     };
-    let taps = if conv.is_direct() {
+    let taps = if conv.is_pointwise() {
         vec![0]
     } else {
         conv.input_taps()
@@ -64,7 +64,7 @@ pub(crate) fn forward(
         sets: &[(&packed.0[0], &taps)],
         epilogue,
     };
-    if conv.is_direct() {
+    if conv.is_pointwise() {
         let view = View {
             grid: Grid {
                 size: [d, 1, h * w],
@@ -109,7 +109,7 @@ pub(crate) fn forward(
 /// stride is not 1.
 pub(crate) fn transposed(
     conv: &Conv,
-    source: Source,
+    source: EpilogueSource,
     packed: &Packed,
     target: Target,
     epilogue: &Epilogue,
@@ -139,7 +139,7 @@ pub(crate) fn transposed(
         |f: usize, axis: usize| last(f, axis).map_or(0, |l| (l / s + 1).saturating_sub(first(f)));
     let reach = (conv.kernel - 1) / s;
     let front = reach.saturating_sub(first(s - 1));
-    let direct = conv.is_direct();
+    let direct = conv.is_pointwise();
     let grid = if direct {
         Grid {
             size: [d, 1, h * w],
@@ -224,7 +224,7 @@ pub(crate) fn transposed(
 /// Floats of working memory for one image on `threads` threads: its packed copy, and a plane of
 /// results for each thread.
 pub(crate) fn working_floats(conv: &Conv, transposed: bool, threads: usize) -> usize {
-    if conv.is_direct() {
+    if conv.is_pointwise() {
         return 0;
     }
     let channels = if transposed {

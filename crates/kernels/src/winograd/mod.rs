@@ -12,8 +12,8 @@
 //! Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016), extended to
 //! a third axis.
 
+mod bf16;
 mod filter;
-mod half;
 mod input;
 mod output;
 mod plan;
@@ -21,13 +21,13 @@ mod points;
 mod product;
 mod weight;
 
+pub use bf16::bf16_available;
 pub(crate) use filter::Filter;
-pub use half::bf16_available;
 pub(crate) use plan::{Plan, Tile, direct_cycles};
 
 use input::{Of, transform};
 
-use crate::epilogue::{Epilogue, Source, Target};
+use crate::epilogue::{Epilogue, EpilogueSource, Target};
 use crate::pointer::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::Isa;
@@ -44,7 +44,7 @@ impl Plan {
     pub(crate) fn forward(
         &self,
         isa: Isa,
-        source: Source,
+        source: EpilogueSource,
         filter: &Filter,
         target: Target,
         epilogue: &Epilogue,
@@ -110,7 +110,7 @@ impl Plan {
                         // SAFETY: as below; a filter has pairs only if the processor multiplies
                         // them, and the panel has a vector for each pair and 16 columns.
                         unsafe {
-                            half::products(
+                            bf16::products(
                                 n,
                                 v[p * columns..].as_ptr(),
                                 ci,

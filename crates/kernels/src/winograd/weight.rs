@@ -6,7 +6,7 @@
 use super::filter::transform_back;
 use super::input::{Of, transform};
 use super::{Plan, channel_floats, split};
-use crate::epilogue::Source;
+use crate::epilogue::EpilogueSource;
 use crate::pointer::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, Simd, dispatch};
@@ -26,9 +26,9 @@ impl Plan {
     pub(crate) fn weight_grad(
         &self,
         isa: Isa,
-        x: Source,
+        x: EpilogueSource,
         ci: usize,
-        g: Source,
+        g: EpilogueSource,
         co: usize,
     ) -> Vec<f32> {
         let volume: usize = self.size.iter().product();
@@ -93,9 +93,9 @@ impl Plan {
         &self,
         isa: Isa,
         i: usize,
-        x: Source,
+        x: EpilogueSource,
         ci: usize,
-        g: Source,
+        g: EpilogueSource,
         co: usize,
         parts: usize,
         sums: &mut [f32],

@@ -50,7 +50,7 @@ impl BlandAltman {
     /// # Errors
     /// `Mismatch` if the two lists differ in length, `Invalid` if a value is not finite, `Empty`
     /// below two pairs.
-    pub fn of(measured: &[f64], reference: &[f64]) -> Result<Self> {
+    pub fn from_pairs(measured: &[f64], reference: &[f64]) -> Result<Self> {
         let d = differences(measured, reference)?;
         let (mean, sd) = mean_sd(&d).ok_or_else(|| {
             Error::new(
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn by_hand() {
-        let a = BlandAltman::of(&[2.0, 4.0, 9.0], &[1.0, 4.0, 7.0]).unwrap();
+        let a = BlandAltman::from_pairs(&[2.0, 4.0, 9.0], &[1.0, 4.0, 7.0]).unwrap();
         assert_eq!((a.n, a.bias.value, a.sd, a.n_outside), (3, 1.0, 1.0, 0));
         assert!((a.upper.value - 2.96).abs() < 1e-12 && (a.lower.value + 0.96).abs() < 1e-12);
         // Student's quantile for two degrees of freedom is 4.3027.
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn one_pair_is_too_few() {
-        let e = BlandAltman::of(&[1.0], &[2.0]).unwrap_err();
+        let e = BlandAltman::from_pairs(&[1.0], &[2.0]).unwrap_err();
         assert_eq!(e.kind(), ErrorKind::Empty);
     }
 }

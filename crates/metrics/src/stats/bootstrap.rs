@@ -1,6 +1,7 @@
 //! Bootstrap intervals by patient.
 
 use super::check_finite;
+use super::quantile::quantile;
 use crate::{Error, ErrorKind, Result};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -120,17 +121,6 @@ pub fn bootstrap_mean<P: AsRef<[f64]> + Sync>(
         let parts = drawn.iter().map(|&i| sums[i]);
         let (sum, n) = parts.fold((0.0, 0), |(s, n), (a, b)| (s + a, n + b));
         (n > 0).then(|| sum / n as f64)
-    })
-}
-
-/// Quantile of sorted values, interpolated between the two around it (NumPy's default).
-fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let at = share * sorted.len().checked_sub(1)? as f64;
-    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    Some(if below == above {
-        below
-    } else {
-        below + (above - below) * at.fract()
     })
 }
 

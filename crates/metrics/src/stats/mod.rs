@@ -4,19 +4,24 @@
 //! - [`holm`], [`significance`]: correction for several comparisons, and the paper's stars.
 //! - [`bootstrap`], [`bootstrap_mean`]: intervals by patient.
 //! - [`BlandAltman`]: agreement of two measurements.
+//! - [`BoxSummary`], [`quantile`]: quartiles and whiskers.
 //!
 //! Values must be finite. What an undefined or infinite score counts as is for the caller to say,
 //! once, by [`defined_pairs`] or by replacing it ([`crate::Metric::worst`]).
 
 mod agreement;
 mod bootstrap;
+mod boxes;
 mod correction;
 mod paired;
+mod quantile;
 
 pub use agreement::{BlandAltman, Limit};
 pub use bootstrap::{BootstrapConfig, Interval, bootstrap, bootstrap_mean};
+pub use boxes::BoxSummary;
 pub use correction::{Correction, STARS, Significance, holm, significance, stars, stars_note};
 pub use paired::{PairedT, Wilcoxon, WilcoxonMethod, paired_t, wilcoxon};
+pub use quantile::quantile;
 
 use crate::{Error, ErrorKind, Result};
 

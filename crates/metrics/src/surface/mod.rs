@@ -184,7 +184,7 @@ impl SurfaceDistances {
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid, `Invalid` if they have more planes than
     /// can be measured in (65,533).
-    pub fn of(
+    pub fn from_masks(
         truth: &Volume<u8>,
         predicted: &Volume<u8>,
         label: Option<u8>,
@@ -348,19 +348,19 @@ pub struct SurfaceScores {
 }
 
 impl SurfaceScores {
-    /// Measures and scores; see [`SurfaceDistances::of`].
+    /// Measures and scores; see [`SurfaceDistances::from_masks`].
     ///
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid, `Invalid` for an unusable tolerance or
     /// grid.
-    pub fn of(
+    pub fn from_masks(
         truth: &Volume<u8>,
         predicted: &Volume<u8>,
         label: Option<u8>,
         config: &SurfaceConfig,
     ) -> Result<Self> {
         config.check()?;
-        let d = SurfaceDistances::of(truth, predicted, label, config.convention)?;
+        let d = SurfaceDistances::from_masks(truth, predicted, label, config.convention)?;
         let tolerance = config.tolerance_mm;
         Ok(Self {
             config: *config,

@@ -60,7 +60,7 @@ impl CaseScore {
     ///
     /// # Errors
     /// `Scoring` if the grids differ or `surface` is out of range.
-    pub fn of(
+    pub fn from_output(
         index: usize,
         case: &Case,
         truth: Option<&Volume<u8>>,
@@ -95,7 +95,8 @@ impl CaseScore {
         let Some(truth) = truth else {
             return Ok(score);
         };
-        score.segmentation = Some(CaseMetrics::of(truth, lesions, surface).map_err(|e| fail(&e))?);
+        score.segmentation =
+            Some(CaseMetrics::from_masks(truth, lesions, surface).map_err(|e| fail(&e))?);
         score.false_area_mm2 = Some(false_area_mm2(truth, lesions));
         let told_apart = case.mask_values.len() > 1 || truth.data().contains(&2);
         if told_apart && said.lesion_channels > 1 {
@@ -168,7 +169,7 @@ mod tests {
         let mut case = Case::new("a.nii", None, Diagnosis::Covid19, "p");
         case.source = "s".into();
         let lungs = Volume::filled(1u8, grid());
-        CaseScore::of(3, &case, truth, &lungs, said, &SurfaceConfig::default()).unwrap()
+        CaseScore::from_output(3, &case, truth, &lungs, said, &SurfaceConfig::default()).unwrap()
     }
 
     #[test]

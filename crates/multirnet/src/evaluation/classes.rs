@@ -17,6 +17,6 @@ pub(crate) fn classification(
     if truth.is_empty() {
         return Ok(None);
     }
-    let matrix = ConfusionMatrix::of(&truth, &predicted).map_err(scoring)?;
+    let matrix = ConfusionMatrix::from_labels(&truth, &predicted).map_err(scoring)?;
     Ok(Some(matrix.scores(config.empty).map_err(scoring)?))
 }

@@ -21,7 +21,7 @@ pub fn patients<'a>(scores: impl Iterator<Item = &'a CaseScore>) -> Vec<Vec<usiz
 
 /// What a case's value counts: undefined and infinite ones the worst under that policy, else
 /// nothing.
-pub fn counted(metric: Metric, case: &CaseMetrics, policy: EmptyPolicy) -> Option<f64> {
+pub fn value_under_policy(metric: Metric, case: &CaseMetrics, policy: EmptyPolicy) -> Option<f64> {
     let value = metric.value(case).filter(|v| v.is_finite());
     match policy {
         EmptyPolicy::Worst => Some(value.unwrap_or(metric.worst(case))),
@@ -39,7 +39,7 @@ pub enum Statistic {
 }
 
 impl Statistic {
-    fn of(self, values: &mut [f64]) -> f64 {
+    fn value(self, values: &mut [f64]) -> f64 {
         let n = values.len();
         match self {
             Self::Mean => values.iter().sum::<f64>() / n as f64,
@@ -73,7 +73,7 @@ pub fn interval(
             EmptyPolicy::Skip => values.filter(|v| !v.is_nan()).collect(),
             _ => values.collect(),
         };
-        (!kept.is_empty()).then(|| statistic.of(&mut kept))
+        (!kept.is_empty()).then(|| statistic.value(&mut kept))
     };
     bootstrap(by_patient.len(), draws, value).map_err(scoring)
 }

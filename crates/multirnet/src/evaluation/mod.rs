@@ -56,11 +56,11 @@ pub struct EvaluatedCase {
 }
 
 impl EvaluatedCase {
-    /// Scores one prediction, as [`CaseScore::of`].
+    /// Scores one prediction, as [`CaseScore::from_output`].
     ///
     /// # Errors
-    /// As [`CaseScore::of`].
-    pub fn of(
+    /// As [`CaseScore::from_output`].
+    pub fn from_prediction(
         index: usize,
         case: &Case,
         truth: Option<&Volume<u8>>,
@@ -74,7 +74,7 @@ impl EvaluatedCase {
             lesion_channels,
             probabilities: Some(prediction.probabilities),
         };
-        let score = CaseScore::of(index, case, truth, lungs, &said, &config.surface)?;
+        let score = CaseScore::from_output(index, case, truth, lungs, &said, &config.surface)?;
         let overlap = score.segmentation.as_ref().map(|s| s.overlap);
         Ok(Self {
             predicted: score.predicted(),
@@ -116,7 +116,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// `Scoring` if cases were scored differently or draws mean nothing.
-    pub fn of(
+    pub fn from_cases(
         cohort: String,
         model: String,
         cases: Vec<EvaluatedCase>,
@@ -136,12 +136,13 @@ impl Evaluation {
             .collect();
         let metrics: Vec<_> = known().cloned().collect();
         let metrics = (!metrics.is_empty())
-            .then(|| CohortMetrics::of(&metrics, policy))
+            .then(|| CohortMetrics::from_cases(&metrics, policy))
             .transpose()
             .map_err(scoring)?;
         let scores: Vec<&CaseScore> = cases.iter().map(|c| &c.score).collect();
         Ok(Self {
-            segmentation: (!overlaps.is_empty()).then(|| SegmentationScores::of(&overlaps, policy)),
+            segmentation: (!overlaps.is_empty())
+                .then(|| SegmentationScores::from_cases(&overlaps, policy)),
             metrics,
             classification: classification(&scores, config)?,
             sources: sources(scores.iter().copied(), config)?,
@@ -166,6 +167,6 @@ pub fn sources<'a>(
         }
     }
     let all = sources.iter();
-    all.map(|(name, own)| SourceScores::of(name, own, config))
+    all.map(|(name, own)| SourceScores::from_scores(name, own, config))
         .collect()
 }

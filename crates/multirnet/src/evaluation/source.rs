@@ -3,7 +3,7 @@
 use super::ScoreConfig;
 use super::case_score::CaseScore;
 use super::classes::classification;
-use super::intervals::{Statistic, counted, interval, patients, scoring};
+use super::intervals::{Statistic, interval, patients, scoring, value_under_policy};
 use super::source_kind::kind_of;
 use crate::Result;
 use multirnet_finding::{LesionKind, ScoredOn};
@@ -109,7 +109,7 @@ impl SourceScores {
     ///
     /// # Errors
     /// `Scoring` for draws that mean nothing.
-    pub fn of(source: &str, scores: &[&CaseScore], config: &ScoreConfig) -> Result<Self> {
+    pub fn from_scores(source: &str, scores: &[&CaseScore], config: &ScoreConfig) -> Result<Self> {
         let unknown = |(_, s): &(usize, &&CaseScore)| s.segmentation.is_none();
         let detections: Vec<LesionDetection> = scores
             .iter()
@@ -145,7 +145,9 @@ fn metrics(scores: &[&CaseScore], config: &ScoreConfig) -> Result<Vec<MetricInte
     let by_patient = patients(bearing.iter().copied());
     let of = |metric: Metric| {
         let cases = || bearing.iter().filter_map(|s| s.segmentation.as_ref());
-        let values: Vec<_> = cases().map(|c| counted(metric, c, config.empty)).collect();
+        let values: Vec<_> = cases()
+            .map(|c| value_under_policy(metric, c, config.empty))
+            .collect();
         let undefined = cases().filter(|c| metric.value(c).is_none_or(|v| !v.is_finite()));
         let over = |s| interval(s, &values, &by_patient, config.empty, &config.bootstrap);
         Ok(MetricIntervals {
@@ -279,7 +281,7 @@ mod tests {
             probabilities: Some(p),
         };
         let lungs = Volume::filled(1u8, grid);
-        CaseScore::of(0, &case, truth.as_ref(), &lungs, &said, &config().surface).unwrap()
+        CaseScore::from_output(0, &case, truth.as_ref(), &lungs, &said, &config().surface).unwrap()
     }
 
     const SURE: [f64; 3] = [0.1, 0.1, 0.8];
@@ -323,7 +325,7 @@ mod tests {
             score("e", None, None, [1; 6], SURE),
         ];
         let all: Vec<&CaseScore> = scores.iter().collect();
-        let source = SourceScores::of("coronacases-hu", &all, &config()).unwrap();
+        let source = SourceScores::from_scores("coronacases-hu", &all, &config()).unwrap();
         assert_eq!((source.scans, source.patients), (6, 5));
         assert_eq!(source.kind, Some(ScoredOn::Patients));
         let of = |metric| source.metrics.iter().find(|m| m.metric == metric).unwrap();
@@ -375,7 +377,14 @@ mod tests {
                 probabilities: None,
             };
             let case = Case::new("a.nii", None, Diagnosis::Normal, "a");
-            let score = CaseScore::of(0, &case, Some(&nothing), &nothing, &said, &config().surface);
+            let score = CaseScore::from_output(
+                0,
+                &case,
+                Some(&nothing),
+                &nothing,
+                &said,
+                &config().surface,
+            );
             let score = score.unwrap();
             false_lesions(&[&score], &config()).unwrap().unwrap()
         };
@@ -404,7 +413,7 @@ mod tests {
             ),
         ];
         let all: Vec<&CaseScore> = scores.iter().collect();
-        let source = SourceScores::of("", &all, &config()).unwrap();
+        let source = SourceScores::from_scores("", &all, &config()).unwrap();
         let found: Vec<_> = source
             .kinds
             .iter()

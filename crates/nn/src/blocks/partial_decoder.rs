@@ -29,7 +29,7 @@ impl PartialDecoderConfig {
     }
 }
 
-/// Joins the three deepest features into the global map's logits: deeper ones, upsampled, weigh
+/// Joins the three bottleneck features into the global map's logits: deeper ones, upsampled, weigh
 /// the higher ones by products, then all are joined from deep to high (Wu et al., CVPR 2019).
 #[derive(Module, Debug)]
 pub struct PartialDecoder {

@@ -55,6 +55,6 @@ impl ReverseAttention {
     /// - output: `[batch, C, d, h, w]`
     pub fn forward<C: Compute>(&self, on: &C, skip: C::Map, deeper: C::Map) -> C::Map {
         let logit = on.conv(deeper, &self.logit);
-        self.unit.forward(on, on.attend(skip, logit))
+        self.unit.forward(on, on.reverse_attention(skip, logit))
     }
 }

@@ -64,7 +64,7 @@ impl Unit {
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
     pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
-        on.unit(x, &self.conv, &self.norm, &self.act, None)
+        on.conv_norm_act(x, &self.conv, &self.norm, &self.act, None)
     }
 
     /// Applies the block with `residual` added before the PReLU.
@@ -73,6 +73,6 @@ impl Unit {
     ///
     /// - `residual`: the output's, or with one channel, which is then added to every channel
     pub fn forward_residual<C: Compute>(&self, on: &C, x: C::Map, residual: C::Map) -> C::Map {
-        on.unit(x, &self.conv, &self.norm, &self.act, Some(residual))
+        on.conv_norm_act(x, &self.conv, &self.norm, &self.act, Some(residual))
     }
 }

@@ -53,7 +53,7 @@ pub struct LossConfig {
     /// is the kinds' mean (ours: 0.5). Other windows have the union's loss alone.
     pub union_weight: f64,
     /// λ, weight of the classification in the total (ours: 0.2).
-    pub class_weight: f64,
+    pub classification_weight: f64,
     /// Weights of the classes normal, CAP, COVID-19 in the cross-entropy.
     pub class_weights: Option<[f64; 3]>,
 }
@@ -68,7 +68,7 @@ impl Default for LossConfig {
             tversky_windows: TverskyWindows::WithLesion,
             cross_entropy: 1.0,
             union_weight: 0.5,
-            class_weight: 0.2,
+            classification_weight: 0.2,
             class_weights: None,
         }
     }
@@ -81,7 +81,7 @@ impl LossConfig {
         Self {
             tversky_windows: TverskyWindows::All,
             cross_entropy: 0.0,
-            class_weight: 0.3,
+            classification_weight: 0.3,
             ..Self::default()
         }
     }
@@ -116,7 +116,11 @@ impl LossConfig {
                 "0 or more",
             )
             .within("union_weight", self.union_weight, 0.0..=1.0)
-            .within("class_weight", self.class_weight, 0.0..=1.0)
+            .within(
+                "classification_weight",
+                self.classification_weight,
+                0.0..=1.0,
+            )
             .require(classes, "class_weights", self.class_weights, "above 0 each")
             .check()?)
     }

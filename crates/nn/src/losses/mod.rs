@@ -10,7 +10,7 @@ pub use config::{LossConfig, SegmentationLoss, TverskyWindows};
 pub use truth::Truth;
 
 use crate::config::ClassFrom;
-use crate::net::Answer;
+use crate::net::ModelOutput;
 use crate::nets::Output;
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use terms::{mean_of_rows, mean_of_windows, to_f32};
@@ -45,7 +45,7 @@ impl LossConfig {
     /// # Panics
     ///
     /// If the answer is empty, or the truth is of another number of windows.
-    pub fn score(&self, answer: &Answer, truth: &Truth) -> Losses {
+    pub fn score(&self, answer: &ModelOutput, truth: &Truth) -> Losses {
         let maps = answer.lesion.iter();
         let maps = mean(maps.map(|map| self.segmentation(map.clone(), truth)));
         let edges = self.edges(answer, truth);
@@ -57,8 +57,8 @@ impl LossConfig {
         let logits = logits.map(|logits| self.classification(logits.clone(), truth));
         let (segmentation, classification) = match (segmentation, mean(logits)) {
             (Some(s), Some(c)) => {
-                let total = s.clone().mul_scalar(1.0 - self.class_weight)
-                    + c.clone().mul_scalar(self.class_weight);
+                let total = s.clone().mul_scalar(1.0 - self.classification_weight)
+                    + c.clone().mul_scalar(self.classification_weight);
                 return Losses {
                     total,
                     segmentation: s,
@@ -135,7 +135,7 @@ impl LossConfig {
     }
 
     /// Cross-entropy of the edge maps, `[1]`; none without edge maps.
-    fn edges(&self, answer: &Answer, truth: &Truth) -> Option<Tensor<1>> {
+    fn edges(&self, answer: &ModelOutput, truth: &Truth) -> Option<Tensor<1>> {
         if answer.edges.is_empty() {
             return None;
         }

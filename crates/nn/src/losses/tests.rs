@@ -28,7 +28,7 @@ fn output(lesions: &[[f32; 4]], logits: Option<[f32; 3]>) -> Output {
         lesion: map(*l),
         class_logits: logits.clone(),
         class_features: None,
-        deepest: map(*l),
+        bottleneck: map(*l),
     };
     Output {
         passes: lesions.iter().map(pass).collect(),
@@ -219,10 +219,10 @@ fn windows_without_truth_are_left_out() {
         classes: Tensor::zeros([2], &device),
         ..truth
     };
-    let answer = Answer {
+    let answer = ModelOutput {
         lesion: vec![p.clone()],
         class_logits: vec![logits.clone()],
-        ..Answer::default()
+        ..ModelOutput::default()
     };
     let losses = config.score(&answer, &truth);
     close(losses.total.clone().into_scalar(), 0.0);
@@ -278,7 +278,7 @@ fn total_weighs_the_tasks_and_averages_the_passes() {
     let output = output(&[P, [0.0; 4]], Some([2.0, 1.0, 0.0]));
     for weight in [0.0, 0.3, 1.0] {
         let config = LossConfig {
-            class_weight: f64::from(weight),
+            classification_weight: f64::from(weight),
             ..of(SegmentationLoss::Tversky)
         };
         let losses = config.forward(&output, &lesions(map(G)));
@@ -338,9 +338,9 @@ fn fields_out_of_range_are_named() {
             },
         ),
         (
-            "class_weight",
+            "classification_weight",
             LossConfig {
-                class_weight: 1.1,
+                classification_weight: 1.1,
                 ..good()
             },
         ),
@@ -368,16 +368,16 @@ fn a_net_with_one_task_has_its_loss_alone() {
     let config = LossConfig::paper();
     let logits = Tensor::<2>::from_floats([[2.0, 1.0, 0.0]], &Device::flex());
     let (maps, classes_only) = (
-        Answer {
+        ModelOutput {
             lesion: vec![map(P)],
-            ..Answer::default()
+            ..ModelOutput::default()
         },
-        Answer {
+        ModelOutput {
             class_logits: vec![logits],
-            ..Answer::default()
+            ..ModelOutput::default()
         },
     );
-    let score = |answer: &Answer| {
+    let score = |answer: &ModelOutput| {
         let l = config.score(answer, &lesions(map(G)));
         [l.total, l.segmentation, l.classification].map(|t| t.into_scalar::<f32>())
     };
@@ -406,10 +406,10 @@ fn edges_are_lesion_voxels_with_a_neighbour_outside_in_their_slice() {
     assert_eq!(values, expected);
     // Five of 16 voxels are edge: −(5 ln ¼ + 11 ln ¾) / 16.
     let even = lesion.zeros_like().add_scalar(0.25);
-    let answer = Answer {
+    let answer = ModelOutput {
         lesion: vec![lesion.clone()],
         edges: vec![even],
-        ..Answer::default()
+        ..ModelOutput::default()
     };
     let config = of(SegmentationLoss::Dice);
     let loss = config.score(&answer, &lesions(lesion));

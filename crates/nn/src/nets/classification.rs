@@ -15,8 +15,8 @@ pub const STRIDES: [usize; 6] = [1, 2, 2, 2, 2, 1];
 pub struct ClassificationConfig {
     /// Channels of the six modules.
     pub channels: [usize; 6],
-    /// Channels of the segmentation subnet's deepest feature.
-    pub deepest: usize,
+    /// Channels of the segmentation subnet's bottleneck feature.
+    pub bottleneck: usize,
     /// Kind of normalisation.
     pub norm: Norm,
     /// How the lesion map enters.
@@ -29,7 +29,7 @@ impl From<&MultiRNetConfig> for ClassificationConfig {
     fn from(config: &MultiRNetConfig) -> Self {
         Self {
             channels: config.class_channels,
-            deepest: config.channels[4],
+            bottleneck: config.channels[4],
             norm: config.norm,
             mask_feedback: config.mask_feedback,
             dropout: config.dropout,
@@ -47,14 +47,14 @@ impl ClassificationConfig {
         Classification {
             modules: (0..6).map(module).collect(),
             dropout: DropoutConfig::new(self.dropout).init(),
-            linear: LinearConfig::new(self.channels[5] + self.deepest, CLASSES).init(device),
+            linear: LinearConfig::new(self.channels[5] + self.bottleneck, CLASSES).init(device),
             mask_feedback: self.mask_feedback,
         }
     }
 }
 
 /// Six residual modules on the masked CT; their pooled output joins the segmentation subnet's
-/// pooled deepest feature in one linear layer.
+/// pooled bottleneck feature in one linear layer.
 #[derive(Module, Debug)]
 pub struct Classification {
     /// The residual modules.
@@ -75,14 +75,14 @@ impl Classification {
     ///
     /// - `x`: CT `[batch, 1, d, h, w]`
     /// - `mask`: lesion map `[batch, 1, d, h, w]`
-    /// - `deepest`: `[batch, C_5, d/16, h/16, w/16]`
+    /// - `bottleneck`: `[batch, C_5, d/16, h/16, w/16]`
     /// - output: `[batch, 3]` and `[batch, class_channels[5], d/16, h/16, w/16]`
     pub fn forward<C: Compute>(
         &self,
         on: &C,
         x: C::Map,
         mask: C::Map,
-        deepest: C::Map,
+        bottleneck: C::Map,
     ) -> (C::Vector, C::Map) {
         let z = match self.mask_feedback {
             MaskFeedback::Multiply => on.multiply(x, mask),
@@ -91,17 +91,17 @@ impl Classification {
         };
         let modules = self.modules.iter();
         let features = modules.fold(z, |z, module| module.forward(on, z));
-        (self.head(on, features.clone(), deepest), features)
+        (self.head(on, features.clone(), bottleneck), features)
     }
 
-    /// Logits of the last module's features and the segmentation subnet's deepest feature.
+    /// Logits of the last module's features and the segmentation subnet's bottleneck feature.
     ///
     /// # Shapes
     ///
     /// - `features`: `[batch, class_channels[5], d', h', w']`
-    /// - `deepest`: `[batch, C_5, d', h', w']`
+    /// - `bottleneck`: `[batch, C_5, d', h', w']`
     /// - output: `[batch, 3]`
-    pub fn head<C: Compute>(&self, on: &C, features: C::Map, deepest: C::Map) -> C::Vector {
-        on.head([features, deepest], &self.dropout, &self.linear)
+    pub fn head<C: Compute>(&self, on: &C, features: C::Map, bottleneck: C::Map) -> C::Vector {
+        on.head([features, bottleneck], &self.dropout, &self.linear)
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layers::{
     Conv, ConvConfig, NormConfig, NormLayer, avg_pool3d, global_avg_pool, max_pool3d,
 };
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
@@ -264,12 +264,12 @@ impl DenseNet3d {
 }
 
 impl Net for DenseNet3d {
-    fn answer(&self, x: Tensor<5>) -> Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
         let (logits, features) = self.forward(x);
-        Answer {
+        ModelOutput {
             class_logits: vec![logits],
             class_features: Some(features),
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 

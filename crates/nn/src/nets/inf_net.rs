@@ -7,7 +7,7 @@ use crate::blocks::{
 };
 use crate::error::Result;
 use crate::layers::{Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, bilinear};
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
@@ -24,7 +24,7 @@ pub struct InfNetConfig {
     /// Channels of the edge feature and of the two higher reverse attention branches (published:
     /// 64).
     pub edge_channels: usize,
-    /// Channels of the deepest reverse attention branch (published: 256).
+    /// Channels of the bottleneck reverse attention branch (published: 256).
     pub deepest_channels: usize,
 }
 
@@ -82,7 +82,7 @@ pub struct InfNet {
 
 impl Net for InfNet {
     /// Lesion maps S_g, S_5, S_4, S_3; S_3 is the result.
-    fn answer(&self, x: Tensor<5>) -> Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
         let [_, _, _, h, w] = x.dims();
         let map = |logits: Tensor<5>| sigmoid(bilinear(logits, [h, w], false));
         let [f2, f3, f4, f5] = self.backbone.forward(x);
@@ -94,10 +94,10 @@ impl Net for InfNet {
         let s_5 = self.reverse5.forward(f5, s_g.clone(), edge.clone());
         let s_4 = self.reverse4.forward(f4, s_5.clone(), edge.clone());
         let s_3 = self.reverse3.forward(f3, s_4.clone(), edge.clone());
-        Answer {
+        ModelOutput {
             lesion: [s_g, s_5, s_4, s_3].map(map).to_vec(),
             edges: vec![map(self.edge_head.forward(edge))],
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::layers::{
     Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, avg_pool2d, bilinear, max_pool2d,
 };
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// Convolutions of the encoder's five stages, VGG-16's.
 const CONVS: [usize; 5] = [2, 2, 3, 3, 3];
-/// Dilations of the two modules that enhance the deepest feature.
+/// Dilations of the two modules that enhance the bottleneck feature.
 const DILATIONS: [[usize; 4]; 2] = [[1, 3, 6, 9], [1, 2, 3, 4]];
 
 /// Configuration of [`Jcs`]. Presets: `base`, the published size, and `small`.
@@ -62,7 +62,7 @@ impl JcsConfig {
 
     fn segmentation(&self, device: &Device) -> JcsSegmentation {
         let channels = self.channels;
-        let deepest = channels[4];
+        let bottleneck = channels[4];
         let plain = |channels, kernel| {
             Conv2dConfig::new(channels, kernel)
                 .with_bias(true)
@@ -90,7 +90,7 @@ impl JcsConfig {
         };
         let enhance = |dilations| {
             GroupedAtrousConfig {
-                channels: deepest,
+                channels: bottleneck,
                 dilations,
             }
             .init(device)
@@ -98,7 +98,7 @@ impl JcsConfig {
         JcsSegmentation {
             encoder: (0..5).map(stage).collect(),
             enhance: DILATIONS.map(enhance).into(),
-            top: vec![plain([deepest; 2], 1), plain([deepest; 2], 3)],
+            top: vec![plain([bottleneck; 2], 1), plain([bottleneck; 2], 3)],
             fusions: (0..5).map(fusion).collect(),
             heads: channels.map(|c| plain([c, 1], 1)).into(),
             input_channels: self.input_channels,
@@ -108,15 +108,15 @@ impl JcsConfig {
 }
 
 /// The segmentation net: VGG-16's convolutions with batch norm, two grouped atrous modules on the
-/// deepest feature (the enhanced feature module) and a decoder of attentive feature fusions with a
+/// bottleneck feature (the enhanced feature module) and a decoder of attentive feature fusions with a
 /// map at each level.
 #[derive(Module, Debug)]
 pub struct JcsSegmentation {
     /// Convolutions of the five stages; stages 2, 3 and 4 see their feature at half the size.
     pub encoder: Vec<Vec<Conv2dUnit>>,
-    /// Grouped atrous modules on the deepest feature and on its half.
+    /// Grouped atrous modules on the bottleneck feature and on its half.
     pub enhance: Vec<GroupedAtrous>,
-    /// Convolutions of the decoder's deepest level.
+    /// Convolutions of the decoder's bottleneck level.
     pub top: Vec<Conv2d>,
     /// Fusions of levels 1 to 5.
     pub fusions: Vec<AttentiveFusion>,
@@ -150,7 +150,7 @@ impl JcsSegmentation {
             x = stage.iter().fold(x, |x, unit| unit.forward(x));
             features.push(x.clone());
         }
-        // The decoder's deepest encoder feature is the enhanced one.
+        // The decoder's bottleneck encoder feature is the enhanced one.
         x = self.enhance[0].forward(x);
         features.pop();
         features.push(x.clone());
@@ -176,13 +176,13 @@ pub struct Jcs {
 
 impl Net for Jcs {
     /// Lesion maps of levels 5 to 1; level 1's is the result.
-    fn answer(&self, x: Tensor<5>) -> Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
         let (logits, class_features) = self.classification.forward(x.clone());
-        Answer {
+        ModelOutput {
             lesion: self.segmentation.forward(x),
             class_logits: vec![logits],
             class_features: Some(class_features),
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 
@@ -207,7 +207,7 @@ impl NetConfig for JcsConfig {
                   same batches. Trained from random weights without ImageNet, so that the \
                   encoder's batch norms are trained instead of frozen; the segmentation loss is \
                   that of all systems. The preset `small` has an eighth of the channels (a \
-                  sixteenth in the two deepest levels), one input channel, sees slices at half \
+                  sixteenth in the two bottleneck levels), one input channel, sees slices at half \
                   resolution for segmentation and classifies by the small Res2Net.",
     };
     const PRESETS: &'static [&'static str] = &["base", "small"];

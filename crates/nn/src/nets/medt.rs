@@ -7,7 +7,7 @@ use crate::blocks::{AxialBlock, AxialBlockConfig};
 use crate::checks;
 use crate::error::Result;
 use crate::layers::{Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, bilinear};
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};
@@ -200,7 +200,7 @@ pub struct Branch {
     pub levels: Vec<Vec<AxialBlock>>,
     /// Convolution with stride 2 below the last level, in the local branch.
     pub bottom: Option<Conv2d>,
-    /// Convolutions of the decoder, deepest first.
+    /// Convolutions of the decoder, bottleneck first.
     pub decoders: Vec<Conv2d>,
 }
 
@@ -320,10 +320,10 @@ impl MedT {
 }
 
 impl Net for MedT {
-    fn answer(&self, x: Tensor<5>) -> Answer {
-        Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
+        ModelOutput {
             lesion: vec![self.forward(x)],
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use super::segmentation::{Segmentation, SegmentationConfig};
 use crate::compute::{Compute, Eager};
 use crate::config::{ClassFrom, MultiRNetConfig};
 use crate::error::Result;
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -52,9 +52,9 @@ pub struct Pass<M = Tensor<5>, V = Tensor<2>> {
     pub class_logits: Option<V>,
     /// Output of the last classification module `[batch, channels, d/16, h/16, w/16]`.
     pub class_features: Option<M>,
-    /// The segmentation subnet's deepest feature `[batch, C_5, d/16, h/16, w/16]`, which the
+    /// The segmentation subnet's bottleneck feature `[batch, C_5, d/16, h/16, w/16]`, which the
     /// classification subnet's head takes too.
-    pub deepest: M,
+    pub bottleneck: M,
 }
 
 /// Output of the net: every pass, first to last.
@@ -82,11 +82,11 @@ impl Output {
         self.select(from, |pass| pass.class_features.clone())
     }
 
-    /// The deepest features `[batch, C_5, d', h', w']` that belong to
+    /// The bottleneck features `[batch, C_5, d', h', w']` that belong to
     /// [`class_logits`](Self::class_logits). The head is linear, so that it may be applied to the
     /// mean of all passes' features, or to parts of them.
-    pub fn deepest(&self, from: ClassFrom) -> Option<Tensor<5>> {
-        self.select(from, |pass| Some(pass.deepest.clone()))
+    pub fn bottleneck(&self, from: ClassFrom) -> Option<Tensor<5>> {
+        self.select(from, |pass| Some(pass.bottleneck.clone()))
     }
 
     fn select<const D: usize>(
@@ -166,21 +166,21 @@ impl MultiRNet {
         x: C::Map,
         previous: C::Map,
     ) -> Pass<C::Map, C::Vector> {
-        let (lesion, deepest) = self.segmentation.forward(on, x.clone(), previous);
+        let (lesion, bottleneck) = self.segmentation.forward(on, x.clone(), previous);
         let class = self.classification.as_ref().map(|net| {
             let mask = self.lesion_mask(on, lesion.clone());
             let mask = match self.config.detach_mask {
                 true => on.detach(mask),
                 false => mask,
             };
-            net.forward(on, x, mask, deepest.clone())
+            net.forward(on, x, mask, bottleneck.clone())
         });
         let (class_logits, class_features) = class.unzip();
         Pass {
             lesion,
             class_logits,
             class_features,
-            deepest,
+            bottleneck,
         }
     }
 
@@ -193,7 +193,7 @@ impl MultiRNet {
     pub fn lesion_mask<C: Compute>(&self, on: &C, lesion: C::Map) -> C::Map {
         match self.config.lesion_channels {
             1 => lesion,
-            _ => on.largest(lesion),
+            _ => on.channel_max(lesion),
         }
     }
 }
@@ -201,7 +201,7 @@ impl MultiRNet {
 impl Output {
     /// This output in the form that all systems share; the result's class logits are those that
     /// `from` names.
-    pub fn into_answer(self, from: ClassFrom) -> Answer {
+    pub fn into_answer(self, from: ClassFrom) -> ModelOutput {
         let chosen_logits = self.class_logits(from);
         let class_features = self.class_features(from);
         let (lesion, logits): (Vec<_>, Vec<_>) = self
@@ -209,7 +209,7 @@ impl Output {
             .into_iter()
             .map(|pass| (pass.lesion, pass.class_logits))
             .unzip();
-        Answer {
+        ModelOutput {
             lesion,
             class_logits: logits.into_iter().flatten().collect(),
             chosen_logits,
@@ -220,12 +220,12 @@ impl Output {
 }
 
 impl Net for MultiRNet {
-    fn answer(&self, x: Tensor<5>) -> Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
         self.forward(x).into_answer(self.config().class_from)
     }
 
     fn class_weights(&self) -> Option<Tensor<2>> {
-        // The first columns act on the class features, the rest on the deepest feature.
+        // The first columns act on the class features, the rest on the bottleneck feature.
         let linear = &self.classification.as_ref()?.linear;
         Some(
             linear

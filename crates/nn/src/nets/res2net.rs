@@ -4,13 +4,13 @@ use crate::blocks::{Bottle2neck, Bottle2neckConfig};
 use crate::config::CLASSES;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::{Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, max_pool2d};
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Pixels that the deepest feature's pixels stand for; slices' sides must be multiples.
+/// Pixels that the bottleneck feature's pixels stand for; slices' sides must be multiples.
 const STRIDE: usize = 32;
 
 /// Configuration of [`Res2Net`]. Presets: `base`, the published Res2Net-50 v1b 26w × 4s, and
@@ -161,12 +161,12 @@ impl Res2Net {
 }
 
 impl Net for Res2Net {
-    fn answer(&self, x: Tensor<5>) -> Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
         let (logits, class_features) = self.forward(x);
-        Answer {
+        ModelOutput {
             class_logits: vec![logits],
             class_features: Some(class_features),
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 

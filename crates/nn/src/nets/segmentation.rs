@@ -114,7 +114,7 @@ impl Segmentation {
     ///
     /// - `x`: CT `[batch, 1, d, h, w]`
     /// - `previous`: previous lesion map `[batch, 1, d, h, w]`
-    /// - output: lesion probabilities `[batch, K, d, h, w]` and the deepest feature
+    /// - output: lesion probabilities `[batch, K, d, h, w]` and the bottleneck feature
     ///   `[batch, C_5, d/16, h/16, w/16]`
     pub fn forward<C: Compute>(&self, on: &C, x: C::Map, previous: C::Map) -> (C::Map, C::Map) {
         let input = on.cat(x.clone(), previous);
@@ -125,12 +125,12 @@ impl Segmentation {
             skips.push(feature);
             feature = encoder.forward(on, next.clone(), next);
         }
-        let deepest = feature;
-        let d4 = self.decode(on, 3, skips.pop(), deepest.clone());
+        let bottleneck = feature;
+        let d4 = self.decode(on, 3, skips.pop(), bottleneck.clone());
         let d3 = self.decode(on, 2, skips.pop(), d4.clone());
         let d2 = self.decode(on, 1, skips.pop(), d3.clone());
         let d1 = self.decode(on, 0, skips.pop(), d2.clone());
-        (self.fusion.forward(on, [d1, d2, d3, d4]), deepest)
+        (self.fusion.forward(on, [d1, d2, d3, d4]), bottleneck)
     }
 
     fn decode<C: Compute>(&self, on: &C, i: usize, skip: Option<C::Map>, deeper: C::Map) -> C::Map {

@@ -9,7 +9,7 @@ use crate::layers::{
     Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig, GroupNorm2d, GroupNorm2dConfig,
     StandardConv2d, StandardConv2dConfig, bilinear, max_pool2d,
 };
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::{Module, Param};
 use burn::nn::{Dropout, DropoutConfig, Initializer, LayerNorm, LayerNormConfig};
 use burn::tensor::activation::{relu, sigmoid};
@@ -369,10 +369,10 @@ impl TransUNet {
 }
 
 impl Net for TransUNet {
-    fn answer(&self, x: Tensor<5>) -> Answer {
-        Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
+        ModelOutput {
             lesion: vec![self.forward(x)],
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::checks;
 use crate::config::Norm;
 use crate::error::Result;
 use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d};
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
@@ -173,10 +173,10 @@ impl UNet3d {
 }
 
 impl Net for UNet3d {
-    fn answer(&self, x: Tensor<5>) -> Answer {
-        Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
+        ModelOutput {
             lesion: vec![self.forward(x)],
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::checks;
 use crate::config::Norm;
 use crate::error::Result;
 use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d, trilinear_up2};
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
@@ -235,10 +235,10 @@ impl UNetPp3d {
 }
 
 impl Net for UNetPp3d {
-    fn answer(&self, x: Tensor<5>) -> Answer {
-        Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
+        ModelOutput {
             lesion: self.forward(x),
-            ..Answer::default()
+            ..ModelOutput::default()
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::compute::Eager;
 use crate::config::{CLASSES, Norm};
 use crate::error::Result;
 use crate::layers::{Conv, ConvConfig, avg_pool3d, global_avg_pool};
-use crate::net::{Answer, Net, NetConfig, SystemCard};
+use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::sigmoid};
@@ -244,7 +244,7 @@ impl Zhou {
     /// Logits `[batch, 3]` and the features `[batch, 3 · class_channels, d/16, h/16, w/16]` whose
     /// means they are made of.
     ///
-    /// The finer stages are averaged down to the deepest one's grid, which leaves their means over
+    /// The finer stages are averaged down to the bottleneck one's grid, which leaves their means over
     /// all voxels as they are, so that the features can be shown as one map.
     fn classify(&self, stages: &[Tensor<5>]) -> (Tensor<2>, Tensor<5>) {
         let scales = CLASS_STAGES.iter().zip(&self.class_units);
@@ -264,10 +264,10 @@ impl Net for Zhou {
     /// # Panics
     ///
     /// On any shape that [`NetConfig::check_window`] refuses.
-    fn answer(&self, x: Tensor<5>) -> Answer {
+    fn answer(&self, x: Tensor<5>) -> ModelOutput {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
-        let mut answer = Answer::default();
+        let mut answer = ModelOutput::default();
         let mut previous = x.zeros_like();
         for _ in 0..=self.config.iterations {
             let pass = self.pass(x.clone(), previous);

@@ -195,7 +195,7 @@ pub struct ScanRegions {
 
 impl AvoidList {
     /// The regions of the scan `name`; none if the list does not hold it.
-    pub fn of(&self, name: &str) -> &[Region] {
+    pub fn regions_in(&self, name: &str) -> &[Region] {
         self.scan
             .iter()
             .find(|s| s.name == name)

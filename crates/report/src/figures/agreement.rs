@@ -6,6 +6,7 @@ use crate::legend::marks_legend;
 use crate::svg::{ONE_COLUMN, document, line, text};
 use crate::theme::marker;
 use maud::html;
+use multirnet_metrics::stats::BlandAltman;
 
 /// Pairs that share a marker, such as the cases of one class.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,7 +19,7 @@ pub struct AgreementGroup {
 
 /// A Bland–Altman plot.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct BlandAltman {
+pub struct AgreementPlot {
     /// Heading; may be empty.
     pub title: String,
     /// What is measured, such as `lesion volume`.
@@ -29,56 +30,29 @@ pub struct BlandAltman {
     pub groups: Vec<AgreementGroup>,
 }
 
-/// Bias and limits of agreement.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Agreement {
-    /// Number of pairs.
-    pub n: usize,
-    /// Mean of measured minus reference.
-    pub bias: f64,
-    /// Bias ± 1.96 standard deviations of the differences (n − 1; Bland and Altman, Lancet 1986),
-    /// `None` for fewer than two pairs.
-    pub limits: Option<[f64; 2]>,
-}
-
-impl Agreement {
-    /// Agreement of the finite ones among pairs `[reference, measured]`, `None` if there are none.
-    pub fn of(pairs: impl Iterator<Item = [f64; 2]>) -> Option<Self> {
-        let differences: Vec<f64> = pairs
-            .filter(|p| drawable(p[0]) && drawable(p[1]))
-            .map(|[reference, measured]| measured - reference)
-            .collect();
-        let n = differences.len();
-        if n == 0 {
-            return None;
-        }
-        let bias = differences.iter().sum::<f64>() / n as f64;
-        let squares: f64 = differences.iter().map(|d| (d - bias).powi(2)).sum();
-        let limits = (n > 1).then(|| {
-            let reach = 1.96 * (squares / (n - 1) as f64).sqrt();
-            [bias - reach, bias + reach]
-        });
-        Some(Self { n, bias, limits })
-    }
-}
-
 /// Draws measured minus reference over the mean of both, with bias, limits of agreement and their
 /// values.
-pub fn bland_altman_svg(plot: &BlandAltman, theme: &Theme) -> String {
+pub fn bland_altman_svg(plot: &AgreementPlot, theme: &Theme) -> String {
     let (heading, top) = heading(&plot.title, ONE_COLUMN, theme);
     let (left, right, bottom) = (74.0, 362.0, top + 270.0);
     let all = || plot.groups.iter().flat_map(|g| g.pairs.iter().copied());
     let finite = |p: &[f64; 2]| drawable(p[0]) && drawable(p[1]);
-    let agreement = Agreement::of(all());
-    let lines: Vec<(f64, &str, Option<&str>)> = agreement.map_or_else(Vec::new, |a| {
-        let limits = a.limits.into_iter().flat_map(|[low, high]| {
-            [
-                (high, "+1.96 SD", Some("7 4")),
-                (low, "−1.96 SD", Some("7 4")),
-            ]
-        });
-        limits.chain([(a.bias, "bias", None)]).collect()
-    });
+    let (reference, measured): (Vec<f64>, Vec<f64>) =
+        all().filter(finite).map(|[r, m]| (r, m)).unzip();
+    let lines: Vec<(f64, &str, Option<&str>)> = match BlandAltman::from_pairs(&measured, &reference)
+    {
+        Ok(a) => vec![
+            (a.upper.value, "+1.96 SD", Some("7 4")),
+            (a.lower.value, "−1.96 SD", Some("7 4")),
+            (a.bias.value, "bias", None),
+        ],
+        // Limits need two pairs; the difference of a single one is the bias.
+        Err(_) => measured
+            .iter()
+            .zip(&reference)
+            .map(|(m, r)| (m - r, "bias", None))
+            .collect(),
+    };
     let mean = |p: [f64; 2]| (p[0] + p[1]) / 2.0;
     let x = Axis::around(all().filter(finite).map(mean), left, right);
     let differences = all().filter(finite).map(|p| p[1] - p[0]);
@@ -98,7 +72,7 @@ pub fn bland_altman_svg(plot: &BlandAltman, theme: &Theme) -> String {
         places.iter_mut().for_each(|p| p.1 -= over);
     }
     let left_out = all().filter(|p| !finite(p)).count();
-    let count = agreement.map_or(0, |a| a.n);
+    let count = measured.len();
     let mut note = format!("n = {count}");
     if left_out > 0 {
         note += &format!("; {left_out} not finite, left out");
@@ -126,24 +100,4 @@ pub fn bland_altman_svg(plot: &BlandAltman, theme: &Theme) -> String {
         (legend)
     };
     document(ONE_COLUMN, bottom + 54.0 + tall, theme.ground, &body)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bias_and_limits() {
-        // Differences 1, 3, 2: mean 2, standard deviation 1.
-        let pairs = [[0.0, 1.0], [1.0, 4.0], [5.0, 7.0], [f64::NAN, 1.0]];
-        let a = Agreement::of(pairs.into_iter()).unwrap();
-        assert_eq!((a.n, a.bias), (3, 2.0));
-        let [low, high] = a.limits.unwrap();
-        assert!((low - 0.04).abs() < 1e-12 && (high - 3.96).abs() < 1e-12);
-        assert_eq!(
-            Agreement::of([[1.0, 1.0]].into_iter()).unwrap().limits,
-            None
-        );
-        assert_eq!(Agreement::of(std::iter::empty()), None);
-    }
 }

@@ -5,6 +5,7 @@ use crate::axes::{Axis, SMALL, drawable, heading, short};
 use crate::svg::{ONE_COLUMN, break_lines, document, fit, line, num, text, text_width};
 use crate::theme::marker;
 use maud::{Markup, html};
+use multirnet_metrics::stats::BoxSummary;
 
 /// The values of one system.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,48 +45,6 @@ pub struct BoxPlot {
     pub range: Option<[f64; 2]>,
     /// What stands below the figure, such as the test and its correction; may be empty.
     pub note: String,
-}
-
-/// What a box shows of the finite values of a group.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BoxSummary {
-    /// Number of finite values.
-    pub n: usize,
-    /// First quartile, median and third quartile, interpolated linearly between order statistics
-    /// (definition 7 of Hyndman and Fan, 1996; the default of R and NumPy).
-    pub quartiles: [f64; 3],
-    /// The least and the greatest value within 1.5 interquartile ranges of the box (Tukey).
-    pub whiskers: [f64; 2],
-}
-
-impl BoxSummary {
-    /// Summary of the finite ones among `values`, `None` if there are none.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| drawable(*v)).collect();
-        sorted.sort_by(f64::total_cmp);
-        let last = sorted.len().checked_sub(1)?;
-        let quantile = |q: f64| {
-            let place = q * last as f64;
-            let low = place.floor() as usize;
-            let high = (low + 1).min(last);
-            sorted[low] + (place - low as f64) * (sorted[high] - sorted[low])
-        };
-        let quartiles = [quantile(0.25), quantile(0.5), quantile(0.75)];
-        let reach = 1.5 * (quartiles[2] - quartiles[0]);
-        let within = |v: &&f64| (quartiles[0] - reach..=quartiles[2] + reach).contains(&**v);
-        // Interpolated quartiles can lie outside all values within reach; a whisker never points
-        // into its box.
-        let least = sorted.iter().find(within).copied();
-        let most = sorted.iter().rfind(within).copied();
-        Some(Self {
-            n: sorted.len(),
-            quartiles,
-            whiskers: [
-                least.unwrap_or(quartiles[0]).min(quartiles[0]),
-                most.unwrap_or(quartiles[2]).max(quartiles[2]),
-            ],
-        })
-    }
 }
 
 const ROW: f64 = 46.0;
@@ -198,7 +157,7 @@ fn label(group: &BoxGroup, range: Option<[f64; 2]>) -> [Vec<String>; 2] {
 }
 
 fn one_box(i: usize, group: &BoxGroup, axis: &Axis, y: f64, theme: &Theme) -> Markup {
-    let Some(summary) = BoxSummary::of(&group.values) else {
+    let Some(summary) = BoxSummary::from_values(&group.values) else {
         return html! {};
     };
     let colour = theme.colour(i);
@@ -310,11 +269,15 @@ mod tests {
     #[test]
     fn quartiles_are_those_of_numpy() {
         // numpy.percentile([7, 1, 4, 3, 40, 9], [25, 50, 75]) = 3.25, 5.5, 8.5
-        let s = BoxSummary::of(&[7.0, 1.0, 4.0, 3.0, 40.0, 9.0, f64::NAN, f64::INFINITY]).unwrap();
+        let s = BoxSummary::from_values(&[7.0, 1.0, 4.0, 3.0, 40.0, 9.0, f64::NAN, f64::INFINITY])
+            .unwrap();
         assert_eq!((s.n, s.quartiles), (6, [3.25, 5.5, 8.5]));
         assert_eq!(s.whiskers, [1.0, 9.0]);
-        assert_eq!(BoxSummary::of(&[f64::NAN]), None);
-        assert_eq!(BoxSummary::of(&[2.0]).unwrap().whiskers, [2.0, 2.0]);
+        assert_eq!(BoxSummary::from_values(&[f64::NAN]), None);
+        assert_eq!(
+            BoxSummary::from_values(&[2.0]).unwrap().whiskers,
+            [2.0, 2.0]
+        );
     }
 
     #[test]

@@ -14,9 +14,9 @@ mod panels;
 mod roc;
 mod slice;
 
-pub use agreement::{Agreement, AgreementGroup, BlandAltman, bland_altman_svg};
+pub use agreement::{AgreementGroup, AgreementPlot, bland_altman_svg};
 pub use bars::{Bar, BarChart, BarGroup, bar_chart_svg};
-pub use boxes::{BoxGroup, BoxPlot, BoxSummary, Significance, box_plot_svg};
+pub use boxes::{BoxGroup, BoxPlot, Significance, box_plot_svg};
 pub use confusion::{Confusion, confusion_svg};
 pub use gradcam::{GradCam, GradCamCase, RandomisedCheck, gradcam_svg};
 pub use overlay::{OverlayCase, OverlayFigure, OverlayMask, overlay_svg};

@@ -8,7 +8,7 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_metrics::Metric;
 use multirnet_metrics::stats::{Correction, stars_note};
 use multirnet_report::{
-    AgreementGroup, Bar, BarChart, BarGroup, BlandAltman, BoxGroup, BoxPlot, Confusion, Curve,
+    AgreementGroup, AgreementPlot, Bar, BarChart, BarGroup, BoxGroup, BoxPlot, Confusion, Curve,
     CurveFigure, RocCurve, RocFigure, Significance, Theme, bar_chart_svg, bland_altman_svg,
     box_plot_svg, confusion_svg, panels_svg, read_log, roc_svg, training_curves_svg,
 };
@@ -166,7 +166,7 @@ pub(super) fn agreement(study: &Study<'_>) -> Result<Sheet> {
                 .collect(),
         };
         let groups = Diagnosis::ALL.into_iter().map(group);
-        let plot = BlandAltman {
+        let plot = AgreementPlot {
             title: system.label.clone(),
             quantity: "lesion volume".into(),
             unit: "ml".into(),

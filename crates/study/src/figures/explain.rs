@@ -29,7 +29,7 @@ pub(super) fn panels(study: &Study<'_>) -> Result<Sheet> {
 }
 
 /// Positions of scores: the first right and the first wrong ones of each class in turn.
-fn chosen(system: &SystemResult) -> Vec<usize> {
+fn representative_cases(system: &SystemResult) -> Vec<usize> {
     let mut all = Vec::new();
     for right in [true, false] {
         let of = |class: Diagnosis| {
@@ -58,7 +58,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
         .map_err(|e| Error::caused(ErrorKind::Figure, e))?;
     let mut trained: Option<(String, Box<dyn Network>)> = None;
     let mut cases = Vec::new();
-    for index in chosen(system) {
+    for index in representative_cases(system) {
         let Some((division, _)) = study.place(index) else {
             continue;
         };

@@ -72,7 +72,7 @@ impl Shown {
 }
 
 /// The system whose scores choose the scans: the reference, or the first that segments.
-fn chooser<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
+fn reference_system<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
     let able = |s: &&SystemResult| s.segmentation.is_some();
     let all = || study.results.systems.iter().filter(able);
     all()
@@ -81,9 +81,9 @@ fn chooser<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
 }
 
 /// Positions of scores: of each class with lesions the scan at the lower quartile and at the upper
-/// quartile of the chooser's Dice, so that neither the best nor the worst is picked by hand.
-fn chosen(study: &Study<'_>) -> Vec<usize> {
-    let Some(system) = chooser(study) else {
+/// quartile of the reference_system's Dice, so that neither the best nor the worst is picked by hand.
+fn representative_cases(study: &Study<'_>) -> Vec<usize> {
+    let Some(system) = reference_system(study) else {
         return Vec::new();
     };
     let mut all = Vec::new();
@@ -121,7 +121,7 @@ fn mask(study: &Study<'_>, system: &str, index: usize) -> Result<Volume<u8>> {
 pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
     let mut sheet = Sheet::new(&study.folder);
     let (mut cases, mut grey) = (Vec::new(), false);
-    for index in chosen(study) {
+    for index in representative_cases(study) {
         let shown = Shown::read(study, index)?;
         grey |= shown.grey;
         let z = shown.slice();
@@ -144,7 +144,7 @@ pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
             systems,
         });
     }
-    let Some(system) = chooser(study).filter(|_| !cases.is_empty()) else {
+    let Some(system) = reference_system(study).filter(|_| !cases.is_empty()) else {
         return Ok(sheet);
     };
     let figure = OverlayFigure {
@@ -177,14 +177,14 @@ pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
     Ok(sheet)
 }
 
-/// Truth and prediction of the chooser in three dimensions, for one scan.
+/// Truth and prediction of the reference_system in three dimensions, for one scan.
 pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
     let mut sheet = Sheet::new(&study.folder);
-    let Some(system) = chooser(study) else {
+    let Some(system) = reference_system(study) else {
         return Ok(sheet);
     };
     // The last chosen one: an upper quartile, of COVID-19 where there is any.
-    let Some(&index) = chosen(study).last() else {
+    let Some(&index) = representative_cases(study).last() else {
         return Ok(sheet);
     };
     let shown = Shown::read(study, index)?;
@@ -201,7 +201,7 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
         title: format!("{}: {}{kind}", system.label, shown.name),
         panels: panels(&Detail::FINE)?,
         views: vec![View3::Anterior, View3::Left, View3::Inferior],
-        note: "Marching cubes, smoothed; volumes are counted in voxels.".into(),
+        note: "Marching cubes, smoothed; volumes are value_under_policy in voxels.".into(),
     };
     let svg = surfaces_svg(&figure, THEME).map_err(figure_error)?;
     let picture = figure_png(&svg, 2.0).map_err(figure_error)?;

@@ -8,66 +8,6 @@
 mod stage;
 mod tables;
 
-impl TrainConfig {
-    /// The complete configuration of `stage`; its `run.max_minutes` is the stage's.
-    fn staged(&self, stage: &StageConfig) -> Self {
-        let mut config = Self {
-            stage: Vec::new(),
-            ..self.clone()
-        };
-        if let Some(scale) = stage.spacing_scale {
-            config.prepare.spacing_mm = config.prepare.spacing_mm.map(|mm| mm * scale);
-        }
-        set(&mut config.prepare.spacing_mm, stage.spacing_mm);
-        set(&mut config.prepare.global_shape, stage.window);
-        set(&mut config.sampling.window, stage.window);
-        set(&mut config.sampling.batch, stage.batch);
-        if stage.steps_per_epoch.is_some() {
-            config.sampling.steps_per_epoch = stage.steps_per_epoch;
-        }
-        set(&mut config.run.epochs, stage.epochs);
-        set(&mut config.run.patience, stage.patience);
-        config.run.max_minutes = stage.minutes;
-        let optimiser = &mut config.optimiser;
-        set(&mut optimiser.learning_rate, stage.learning_rate);
-        set(
-            &mut optimiser.final_learning_rate,
-            stage.final_learning_rate,
-        );
-        set(&mut optimiser.warmup_steps, stage.warmup_steps);
-        config
-    }
-
-    /// Checks what the complete configuration does not show.
-    fn check_stage(&self, stage: &StageConfig) -> Result<()> {
-        let bad = |reason: &str| Err(Error::new(ErrorKind::Config, reason));
-        let positive = |mm: f64| mm.is_finite() && mm > 0.0;
-        if stage.spacing_scale.is_some() && stage.spacing_mm.is_some() {
-            return bad("spacing_scale and spacing_mm exclude each other");
-        }
-        let each = stage
-            .spacing_mm
-            .is_none_or(|mm| mm.into_iter().all(positive));
-        let scale = stage.spacing_scale.is_none_or(positive);
-        let minutes = stage.minutes.is_none_or(|m| m > 0.0);
-        Ranges::new()
-            .require(scale, "spacing_scale", stage.spacing_scale, "above 0")
-            .require(each, "spacing_mm", stage.spacing_mm, "above 0 each")
-            .require(minutes, "minutes", stage.minutes, "above 0")
-            .check()?;
-        if self.optimiser.schedule == Schedule::CosineTime && stage.minutes.is_none() {
-            return bad("the schedule cosine-time needs the stage's minutes");
-        }
-        Ok(())
-    }
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
-}
-
 #[cfg(test)]
 mod tests;
 
@@ -123,7 +63,7 @@ impl TrainConfig {
             .into(),
             stage: vec![StageConfig {
                 spacing_scale: Some(2.0),
-                window: Some([16, 48, 48]),
+                patch_size: Some([16, 48, 48]),
                 epochs: Some(20),
                 ..StageConfig::default()
             }],
@@ -201,12 +141,12 @@ impl TrainConfig {
         self.model.validate().map_err(|e| bad(e.to_string()))?;
         self.loss.validate().map_err(|e| bad(e.to_string()))?;
         self.model
-            .check_window(self.sampling.window)
-            .map_err(|e| bad(format!("sampling.window: {e}")))?;
-        if self.prepare.global_shape != self.sampling.window {
+            .check_window(self.sampling.patch_size)
+            .map_err(|e| bad(format!("sampling.patch_size: {e}")))?;
+        if self.prepare.global_shape != self.sampling.patch_size {
             return Err(bad(format!(
-                "prepare.global_shape {:?} and sampling.window {:?} differ",
-                self.prepare.global_shape, self.sampling.window
+                "prepare.global_shape {:?} and sampling.patch_size {:?} differ",
+                self.prepare.global_shape, self.sampling.patch_size
             ))
             .hint("both views share batches, so they have the same shape"));
         }
@@ -221,8 +161,8 @@ impl TrainConfig {
         let average = o.average.is_none_or(|d| d > 0.0 && d < 1.0);
         Ranges::of_table("sampling")
             .require(s.batch >= 1, "batch", s.batch, COUNT)
-            .within("global_share", s.global_share, 0.0..=1.0)
-            .within("lesion_share", s.lesion_share, 0.0..=1.0)
+            .within("global_fraction", s.global_fraction, 0.0..=1.0)
+            .within("lesion_fraction", s.lesion_fraction, 0.0..=1.0)
             .require(
                 s.windows_per_scan >= 1,
                 "windows_per_scan",
@@ -348,5 +288,65 @@ fn compare(prefix: &str, a: &toml::Table, b: &toml::Table, list: &mut Vec<String
                 list.push(format!("{name} was {} and is {}", show(x), show(y)));
             }
         }
+    }
+}
+
+impl TrainConfig {
+    /// The complete configuration of `stage`; its `run.max_minutes` is the stage's.
+    fn staged(&self, stage: &StageConfig) -> Self {
+        let mut config = Self {
+            stage: Vec::new(),
+            ..self.clone()
+        };
+        if let Some(scale) = stage.spacing_scale {
+            config.prepare.spacing_mm = config.prepare.spacing_mm.map(|mm| mm * scale);
+        }
+        set(&mut config.prepare.spacing_mm, stage.spacing_mm);
+        set(&mut config.prepare.global_shape, stage.patch_size);
+        set(&mut config.sampling.patch_size, stage.patch_size);
+        set(&mut config.sampling.batch, stage.batch);
+        if stage.steps_per_epoch.is_some() {
+            config.sampling.steps_per_epoch = stage.steps_per_epoch;
+        }
+        set(&mut config.run.epochs, stage.epochs);
+        set(&mut config.run.patience, stage.patience);
+        config.run.max_minutes = stage.minutes;
+        let optimiser = &mut config.optimiser;
+        set(&mut optimiser.learning_rate, stage.learning_rate);
+        set(
+            &mut optimiser.final_learning_rate,
+            stage.final_learning_rate,
+        );
+        set(&mut optimiser.warmup_steps, stage.warmup_steps);
+        config
+    }
+
+    /// Checks what the complete configuration does not show.
+    fn check_stage(&self, stage: &StageConfig) -> Result<()> {
+        let bad = |reason: &str| Err(Error::new(ErrorKind::Config, reason));
+        let positive = |mm: f64| mm.is_finite() && mm > 0.0;
+        if stage.spacing_scale.is_some() && stage.spacing_mm.is_some() {
+            return bad("spacing_scale and spacing_mm exclude each other");
+        }
+        let each = stage
+            .spacing_mm
+            .is_none_or(|mm| mm.into_iter().all(positive));
+        let scale = stage.spacing_scale.is_none_or(positive);
+        let minutes = stage.minutes.is_none_or(|m| m > 0.0);
+        Ranges::new()
+            .require(scale, "spacing_scale", stage.spacing_scale, "above 0")
+            .require(each, "spacing_mm", stage.spacing_mm, "above 0 each")
+            .require(minutes, "minutes", stage.minutes, "above 0")
+            .check()?;
+        if self.optimiser.schedule == Schedule::CosineTime && stage.minutes.is_none() {
+            return bad("the schedule cosine-time needs the stage's minutes");
+        }
+        Ok(())
+    }
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
     }
 }

@@ -14,7 +14,7 @@ pub struct StageConfig {
     /// Working spacing `(z, y, x)`, mm.
     pub spacing_mm: Option<[f64; 3]>,
     /// Shape of a window `(z, y, x)` in voxels, of both views.
-    pub window: Option<[usize; 3]>,
+    pub patch_size: Option<[usize; 3]>,
     /// Windows in a batch.
     pub batch: Option<usize>,
     /// Steps in an epoch.

@@ -9,14 +9,14 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields, default)]
 pub struct SamplingConfig {
     /// Shape of a window `(z, y, x)` in voxels (paper: 32 × 96 × 96).
-    pub window: [usize; 3],
+    pub patch_size: [usize; 3],
     /// Windows in a batch (paper: 4).
     pub batch: usize,
     /// Share of windows that are global views, the rest local (ours).
-    pub global_share: f64,
+    pub global_fraction: f64,
     /// Share of local windows of a scan with lesions that are centred on a lesion voxel; the rest
     /// are centred on a lung voxel (ours).
-    pub lesion_share: f64,
+    pub lesion_fraction: f64,
     /// Windows drawn from each scan in an epoch (ours); not used with `steps_per_epoch`.
     pub windows_per_scan: usize,
     /// Steps in an epoch; default: enough for `windows_per_scan` of every scan.
@@ -35,10 +35,10 @@ pub struct SamplingConfig {
 impl Default for SamplingConfig {
     fn default() -> Self {
         Self {
-            window: [32, 96, 96],
+            patch_size: [32, 96, 96],
             batch: 4,
-            global_share: 0.5,
-            lesion_share: 2.0 / 3.0,
+            global_fraction: 0.5,
+            lesion_fraction: 2.0 / 3.0,
             windows_per_scan: 4,
             steps_per_epoch: None,
             balance_classes: true,

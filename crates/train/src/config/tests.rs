@@ -34,7 +34,7 @@ fn the_paper_is_another_configuration() {
     assert_eq!(
         TrainConfig::default().differences(&paper),
         [
-            "loss.class_weight was 0.2 and is 0.3",
+            "loss.classification_weight was 0.2 and is 0.3",
             "loss.cross_entropy was 1.0 and is 0.0",
             "loss.tversky_windows was \"with_lesion\" and is \"all\"",
             "model.detach_mask was true and is false",
@@ -73,19 +73,19 @@ fn the_packaged_models_are_trained_by_the_recipe() {
 fn stages_take_what_they_leave_out_from_the_main_tables() {
     let text = "[prepare]\nspacing_mm = [2.0, 1.0, 1.0]\n[sampling]\nbatch = 3\n\
                 [run]\nepochs = 7\nmax_minutes = 30\n\
-                [[stage]]\nspacing_scale = 3\nwindow = [16, 32, 32]\nbatch = 8\nminutes = 2\n\
+                [[stage]]\nspacing_scale = 3\npatch_size = [16, 32, 32]\nbatch = 8\nminutes = 2\n\
                 [[stage]]\nspacing_mm = [4.0, 2.0, 2.0]\nlearning_rate = 1e-3\n\
                 final_learning_rate = 1e-5\nwarmup_steps = 5\nepochs = 2\npatience = 4\n\
                 steps_per_epoch = 9\n";
     let config = TrainConfig::parse(text).unwrap();
     let [first, second, last] = config.stages().try_into().unwrap();
     assert_eq!(first.prepare.spacing_mm, [6.0, 3.0, 3.0]);
-    assert_eq!(first.sampling.window, [16, 32, 32]);
+    assert_eq!(first.sampling.patch_size, [16, 32, 32]);
     assert_eq!(first.prepare.global_shape, [16, 32, 32]);
     assert_eq!((first.sampling.batch, first.run.epochs), (8, 7));
     assert_eq!(first.run.max_minutes, Some(2.0));
     assert_eq!(second.prepare.spacing_mm, [4.0, 2.0, 2.0]);
-    assert_eq!(second.sampling.window, [32, 96, 96]);
+    assert_eq!(second.sampling.patch_size, [32, 96, 96]);
     assert_eq!(second.sampling.steps_per_epoch, Some(9));
     assert_eq!((second.run.epochs, second.run.patience), (2, 4));
     assert_eq!(second.run.max_minutes, None);
@@ -136,12 +136,12 @@ fn bad_configurations_are_refused_with_key_and_line() {
         ("[model]\npreset = \"small\"\nwidth = 3\n", "width", "width"),
         ("[sampling]\nbatch = 0\n", "at least 1", "sampling.batch"),
         (
-            "[sampling]\nwindow = [32, 96, 90]\n",
+            "[sampling]\npatch_size = [32, 96, 90]\n",
             "16",
-            "sampling.window",
+            "sampling.patch_size",
         ),
         (
-            "[sampling]\nwindow = [16, 96, 96]\n",
+            "[sampling]\npatch_size = [16, 96, 96]\n",
             "same shape",
             "global_shape",
         ),
@@ -153,9 +153,9 @@ fn bad_configurations_are_refused_with_key_and_line() {
         ("[augment]\nscale = 3\n", "0.5", "augment.scale"),
         ("[optimiser]\naverage = 1\n", "below 1", "optimiser.average"),
         (
-            "[[stage]]\n[[stage]]\nwindow = [16, 40, 48]\n",
+            "[[stage]]\n[[stage]]\npatch_size = [16, 40, 48]\n",
             "stage 2",
-            "sampling.window",
+            "sampling.patch_size",
         ),
         (
             "[[stage]]\nspacing_scale = 2\nspacing_mm = [5, 3, 3]\n",

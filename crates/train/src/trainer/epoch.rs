@@ -10,12 +10,12 @@ use crate::observer::{Event, Observer, StopReason, Summary};
 use crate::window::Window;
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::files;
-use multirnet_nn::{Answer, System, Truth};
+use multirnet_nn::{ModelOutput, System, Truth};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// What is done with a batch of fixed windows, the net's answer and the truth.
-type Each<'a> = dyn FnMut(&[Window], &Answer, &Truth) -> Result<()> + 'a;
+type Each<'a> = dyn FnMut(&[Window], &ModelOutput, &Truth) -> Result<()> + 'a;
 
 impl Run<'_> {
     pub fn finish_epoch(
@@ -49,11 +49,11 @@ impl Run<'_> {
         p.epoch += 1;
         let mut best = None;
         if let Some((v, net)) = &validation {
-            p.stale += 1;
+            p.epochs_without_improvement += 1;
             if v.losses.total < p.best_loss {
                 p.best_loss = v.losses.total;
                 p.best_epoch = p.epoch;
-                p.stale = 0;
+                p.epochs_without_improvement = 0;
                 best = Some(net);
             }
         }
@@ -185,7 +185,7 @@ impl Run<'_> {
                 }
                 let batch = Batch::new(
                     &windows,
-                    config.sampling.window,
+                    config.sampling.patch_size,
                     config.model.lesion_channels(),
                     &device,
                 );

@@ -128,7 +128,7 @@ pub fn train(
         observer.event(&Event::Stage {
             number: number + 1,
             of: configs.len(),
-            window: stage.config.sampling.window,
+            window: stage.config.sampling.patch_size,
             spacing_mm: stage.config.prepare.spacing_mm,
         });
         let reason = run.go(&stage, observer, stop)?;

@@ -131,7 +131,7 @@ impl<'a> Run<'a> {
             if self.epochs_in_stage() >= stage.config.run.epochs as u64 {
                 return Ok(StopReason::Epochs);
             }
-            if self.position.stale >= stage.config.run.patience as u64 {
+            if self.position.epochs_without_improvement >= stage.config.run.patience as u64 {
                 return Ok(StopReason::Patience);
             }
             // Also here: an interrupted validation leaves no step to do.
@@ -183,7 +183,7 @@ impl<'a> Run<'a> {
         );
         let batch = Batch::new(
             &windows,
-            config.sampling.window,
+            config.sampling.patch_size,
             config.model.lesion_channels(),
             &self.device,
         );

@@ -110,7 +110,7 @@ pub(super) fn lengths(
 
 fn length(config: &TrainConfig, sampler: &Sampler) -> Length {
     let steps_per_epoch = sampler.steps_per_epoch() as u64;
-    let voxels = config.sampling.window.iter().product::<usize>() * config.sampling.batch;
+    let voxels = config.sampling.patch_size.iter().product::<usize>() * config.sampling.batch;
     Length {
         steps_per_epoch,
         steps: steps_per_epoch * config.run.epochs as u64,

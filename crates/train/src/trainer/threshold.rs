@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::batch::{floats, union};
 use crate::window::{ViewKind, Window};
-use multirnet_nn::Answer;
+use multirnet_nn::ModelOutput;
 use serde::Serialize;
 
 /// Thresholds that are tried: 0.2, 0.25, … 0.8.
@@ -36,7 +36,7 @@ struct Tried {
 
 impl Grid {
     /// Adds a batch with the net's answer.
-    pub fn add(&mut self, windows: &[Window], answer: &Answer) -> Result<()> {
+    pub fn add(&mut self, windows: &[Window], answer: &ModelOutput) -> Result<()> {
         let Some(map) = answer.lesion() else {
             return Ok(());
         };

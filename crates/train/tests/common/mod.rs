@@ -121,7 +121,7 @@ pub fn config() -> TrainConfig {
         model: model().into(),
         prepare: prepare_config(),
         sampling: SamplingConfig {
-            window: WINDOW,
+            patch_size: WINDOW,
             batch: 2,
             steps_per_epoch: Some(4),
             ..SamplingConfig::default()

@@ -3,7 +3,7 @@
 //! A small parser of our own: the registry has no crate for it. World coordinates are LPS as ITK
 //! has them; the field `AnatomicalOrientation` is for people and is not interpreted.
 
-use super::source::{self, Packing, Source};
+use super::source::{self, ByteSource, Packing};
 use super::text::{MAX_HEADER, malformed, missing, numbers, truth, volume_shape};
 use crate::scalar::{Encoding, Scalar};
 use crate::{Error, ErrorKind, Geometry, Result, Volume};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Reads the file; what had to be assumed is added to `notes`.
 pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
-    let mut source = Source::open(path)?;
+    let mut source = ByteSource::open(path)?;
     let header = Header::read(&mut source)?;
     let rank: usize = numbers("NDims", header.need("NDims")?, 1)?[0];
     // Also bounds the squares below.
@@ -58,7 +58,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
             )
             .hint("convert them to one .mha file"));
         }
-        name => source = Source::open(&source::beside(path, name)?)?,
+        name => source = ByteSource::open(&source::beside(path, name)?)?,
     }
     let is_local = data_file.eq_ignore_ascii_case("local");
     match header_size {
@@ -93,7 +93,7 @@ struct Header(HashMap<String, String>);
 
 impl Header {
     /// Reads up to `ElementDataFile`, which is the last field; local voxels follow it.
-    fn read(source: &mut Source) -> Result<Self> {
+    fn read(source: &mut ByteSource) -> Result<Self> {
         let mut fields = HashMap::new();
         let mut budget = MAX_HEADER;
         while let Some(line) = source.line(&mut budget)? {

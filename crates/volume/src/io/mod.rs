@@ -80,7 +80,7 @@ pub fn read_with_notes(path: &Path) -> Result<(Volume<f32>, Vec<String>)> {
         Some(Format::MetaImage) => metaimage::read,
         None => {
             // A directory or a missing file is told first: it has no telling name either.
-            source::Source::open(path)?;
+            source::ByteSource::open(path)?;
             return Err(Error::new(ErrorKind::Unsupported, "unknown kind of file")
                 .hint("use .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd")
                 .at(path));

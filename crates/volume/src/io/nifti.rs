@@ -17,7 +17,7 @@
 //! disagree the sform is taken, as nibabel does, and a note says so. This is the only place where
 //! RAS becomes LPS; the way back is in `nifti_write`.
 
-use super::source::{Packing, Source, Stream};
+use super::source::{ByteSource, Packing, Stream};
 use crate::scalar::{Encoding, Scalar};
 use crate::{Error, ErrorKind, Geometry, Result, Volume};
 use std::path::Path;
@@ -35,7 +35,7 @@ type Affine = [[f64; 4]; 3];
 
 /// Reads the file; what had to be assumed is added to `notes`.
 pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
-    let mut source = Source::open(path)?;
+    let mut source = ByteSource::open(path)?;
     if is_pair(path) {
         return Err(pair());
     }

@@ -3,7 +3,7 @@
 //! A small parser of our own: the registry has no crate for it. The spaces LPS, RAS and LAS are
 //! converted to LPS; a volume without a space is placed by its `spacings`.
 
-use super::source::{self, Packing, Source};
+use super::source::{self, ByteSource, Packing};
 use super::text::{MAX_HEADER, malformed, missing, numbers, volume_shape};
 use crate::scalar::{Encoding, Scalar};
 use crate::{Error, ErrorKind, Geometry, Result, Volume};
@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// Reads the file; what had to be assumed is added to `notes`.
 pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
-    let mut source = Source::open(path)?;
+    let mut source = ByteSource::open(path)?;
     let header = Header::read(&mut source)?;
     let axes = header.axes()?;
     let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
@@ -27,7 +27,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
             )
             .hint("convert them to one .nrrd file"));
         }
-        source = Source::open(&source::beside(path, name)?)?;
+        source = ByteSource::open(&source::beside(path, name)?)?;
     }
     let skip = |names: [&str; 2]| -> Result<i64> {
         match header.either(&names) {
@@ -96,7 +96,7 @@ struct Header(HashMap<String, String>);
 
 impl Header {
     /// Reads up to the empty line after which attached voxels follow.
-    fn read(source: &mut Source) -> Result<Self> {
+    fn read(source: &mut ByteSource) -> Result<Self> {
         let mut budget = MAX_HEADER;
         let magic = source.line(&mut budget)?.unwrap_or_default();
         if !magic.starts_with("NRRD000") {

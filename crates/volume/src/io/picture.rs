@@ -4,7 +4,7 @@
 //! taken as radiologists show a slice, the patient's right at the left and front at the top. That
 //! is the canonical orientation: rows are `y`, columns are `x`.
 
-use super::source::Source;
+use super::source::ByteSource;
 use crate::{Error, ErrorKind, Geometry, Result, Volume};
 use jpeg_decoder::PixelFormat;
 use png::{BitDepth, ColorType};
@@ -68,7 +68,7 @@ impl Picture {
 }
 
 fn read(path: &Path, what: Use) -> Result<Picture> {
-    let source = Source::open(path)?;
+    let source = ByteSource::open(path)?;
     if source.len() > MOST_BYTES {
         let reason = format!(
             "the picture has {} MiB, at most {} are taken",

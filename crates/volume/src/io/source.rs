@@ -17,7 +17,7 @@ const MAX_EXPANSION: u64 = 1032;
 const BUFFER: usize = 1 << 18;
 
 /// An open file.
-pub(crate) struct Source {
+pub(crate) struct ByteSource {
     path: PathBuf,
     reader: BufReader<File>,
     len: u64,
@@ -31,7 +31,7 @@ pub(crate) enum Packing {
     Zlib,
 }
 
-impl Source {
+impl ByteSource {
     /// Opens a regular file that is not empty.
     pub fn open(path: &Path) -> Result<Self> {
         let metadata = std::fs::metadata(path).map_err(|e| open_error(path, e))?;

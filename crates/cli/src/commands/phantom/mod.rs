@@ -24,11 +24,11 @@ use std::path::{Path, PathBuf};
 )]
 pub struct Phantom {
     #[command(subcommand)]
-    kind: Kind,
+    kind: PhantomCommand,
 }
 
 #[derive(Subcommand)]
-enum Kind {
+enum PhantomCommand {
     /// Make one scan: ct.nii.gz, lungs.nii.gz, lesions.nii.gz, phantom.json
     One(One),
     /// Make a cohort of scans with its manifest (cohort.csv)
@@ -79,15 +79,15 @@ impl Phantom {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
         match self.kind {
-            Kind::One(one) => {
+            PhantomCommand::One(one) => {
                 let (config, made) = make(one.seed, one.class, usize::from(one.matrix))?;
                 let staged = StagedFolder::new(&one.out)?;
                 write_phantom(staged.folder(), "", &config, &made).map_err(Failure::output)?;
                 staged.publish()?;
                 say(context, &one.out, 1)
             }
-            Kind::Cohort(c) => cohort(&c, context),
-            Kind::Implant(i) => i.run(context),
+            PhantomCommand::Cohort(c) => cohort(&c, context),
+            PhantomCommand::Implant(i) => i.run(context),
         }
     }
 }

@@ -1,0 +1,218 @@
+//! Configurations and manifests made small: what they say stays, numbers become less. A wrong path or
+//! an unknown key therefore still fails.
+
+use toml::{Table, Value};
+
+/// Windows of a small training.
+const PATCH: [i64; 3] = [16, 32, 32];
+/// Voxels of its phantoms along x and y.
+const MATRIX: i64 = 96;
+
+/// A training for `multirnet train` without a configuration.
+pub const TRAINING: &str = "\
+[model]
+preset = \"small\"
+iterations = 0
+lesion_channels = 2
+[prepare]
+spacing_mm = [10.0, 8.0, 8.0]
+global_shape = [16, 32, 32]
+[sampling]
+patch_size = [16, 32, 32]
+batch = 2
+steps_per_epoch = 1
+[validation]
+local_windows = 1
+max_windows = 4
+[run]
+epochs = 1
+";
+
+/// Implants for `multirnet phantom implant` without a configuration.
+pub const IMPLANTS: &str = "\
+[background]
+pixel_mm = [3.0, 4.0]
+slice_mm = [5.0, 8.0]
+";
+
+/// The configuration `text` of the folder `configs/FOLDER`, made small.
+pub fn configuration(folder: &str, text: &str) -> String {
+    let mut table: Table = text.parse().unwrap();
+    match folder {
+        "train" => {
+            table.entry("model").or_insert(Table::new().into());
+            training(&mut table);
+        }
+        "compare" | "ablate" => study(&mut table),
+        "implant" => implants(&mut table),
+        _ => {}
+    }
+    toml::to_string(&table).unwrap()
+}
+
+/// Sets the value at a path of tables, which are made where they are missing.
+fn put(table: &mut Table, path: &str, value: impl Into<Value>) {
+    let (mut table, mut rest) = (table, path);
+    while let Some((name, more)) = rest.split_once('.') {
+        let inner = table.entry(name).or_insert(Table::new().into());
+        (table, rest) = (inner.as_table_mut().unwrap(), more);
+    }
+    table.insert(rest.to_owned(), value.into());
+}
+
+/// The tables below `key`, of which there may be none, one, or an array.
+fn tables<'a>(table: &'a mut Table, key: &str) -> Vec<&'a mut Table> {
+    match table.get_mut(key) {
+        Some(Value::Table(one)) => vec![one],
+        Some(Value::Array(all)) => all.iter_mut().filter_map(Value::as_table_mut).collect(),
+        _ => vec![],
+    }
+}
+
+/// Keeps the first `n` values of an array, if there is one.
+fn shorten(table: &mut Table, key: &str, n: usize) {
+    if let Some(Value::Array(all)) = table.get_mut(key) {
+        all.truncate(n);
+    }
+}
+
+/// The tables of a training.
+fn training(table: &mut Table) {
+    put(table, "prepare.spacing_mm", vec![10.0, 8.0, 8.0]);
+    put(table, "prepare.global_shape", PATCH.to_vec());
+    put(table, "sampling.patch_size", PATCH.to_vec());
+    put(table, "sampling.batch", 2);
+    put(table, "sampling.steps_per_epoch", 1);
+    put(table, "validation.local_windows", 1);
+    put(table, "validation.max_windows", 4);
+    put(table, "run.epochs", 1);
+    variant(table);
+}
+
+/// What a system or a variant changes of a training.
+fn variant(table: &mut Table) {
+    for model in tables(table, "model") {
+        let name = model.get("system").and_then(Value::as_str);
+        if name.is_none_or(|name| name == "multirnet") {
+            put(model, "iterations", 0);
+        }
+        put(model, "preset", "small");
+    }
+    shorten(table, "stage", 1);
+    for stage in tables(table, "stage") {
+        put(stage, "patch_size", PATCH.to_vec());
+        put(stage, "epochs", 1);
+    }
+}
+
+/// A comparison or an ablation.
+fn study(table: &mut Table) {
+    let train = table.entry("train").or_insert(Table::new().into());
+    training(train.as_table_mut().unwrap());
+    put(table, "predict.window_shape", PATCH.to_vec());
+    shorten(table, "folds", 2);
+    for cohort in tables(table, "cohort") {
+        for phantoms in tables(cohort, "phantoms") {
+            few(phantoms, 3);
+        }
+        for more in ["test", "training"] {
+            for scans in tables(cohort, more) {
+                for phantoms in tables(scans, "phantoms") {
+                    few(phantoms, 1);
+                }
+            }
+        }
+    }
+    let reference = table.get("reference").cloned();
+    if let Some(Value::Array(systems)) = table.get_mut("system") {
+        // The reference and one other.
+        let place = |s: &Value| Some(&s["id"]) != reference.as_ref();
+        systems.sort_by_key(place);
+        systems.truncate(2);
+        systems.sort_by_key(|s| !place(s));
+    }
+    for system in tables(table, "system") {
+        for set in tables(system, "set") {
+            let has = |key: &str| set.contains_key(key);
+            if has("prepare") || has("sampling") || has("run") {
+                let seed = set.get("run").and_then(|r| r.get("seed")).cloned();
+                put(set, "run.epochs", 1);
+                if let Some(seed) = seed {
+                    put(set, "run.seed", seed);
+                }
+            }
+            variant(set);
+        }
+    }
+    shorten(table, "axis", 1);
+    for axis in tables(table, "axis") {
+        shorten(axis, "variant", 2);
+    }
+}
+
+/// A cohort of phantoms with at most `n` of each class.
+fn few(phantoms: &mut Table, n: i64) {
+    for class in ["normal", "cap", "covid19"] {
+        if let Some(Value::Integer(count)) = phantoms.get_mut(class) {
+            *count = n.min(*count);
+        }
+    }
+    put(phantoms, "matrix", MATRIX);
+}
+
+/// How lesions are implanted, and what is left alone: the scans here have few and large voxels.
+fn implants(table: &mut Table) {
+    if table.contains_key("background") || table.contains_key("normal_share") {
+        put(table, "background.pixel_mm", vec![3.0, 4.0]);
+        put(table, "background.slice_mm", vec![5.0, 8.0]);
+    }
+    for scan in tables(table, "scan") {
+        for avoid in tables(scan, "avoid") {
+            for slice in avoid["slices"].as_array_mut().unwrap() {
+                *slice = (slice.as_integer().unwrap() / 4).into();
+            }
+        }
+    }
+}
+
+/// A manifest: its comments, its header, and the rows that are kept of it.
+pub struct Manifest {
+    comments: String,
+    /// Names of the columns.
+    pub columns: Vec<String>,
+    /// The first two rows and the last one.
+    pub rows: Vec<Vec<String>>,
+}
+
+impl Manifest {
+    /// Reads a manifest in which no cell is quoted.
+    pub fn read(text: &str) -> Self {
+        assert!(!text.contains('"'), "a cell of the manifest is quoted");
+        let (comments, lines): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.starts_with('#'));
+        let cells = |line: &&str| -> Vec<String> { line.split(',').map(str::to_owned).collect() };
+        let mut lines = lines.iter().map(cells);
+        let columns = lines.next().unwrap();
+        let mut rows: Vec<Vec<String>> = lines.collect();
+        if let Some(last) = rows.split_off(rows.len().min(2)).pop() {
+            rows.push(last);
+        }
+        Self {
+            comments: comments.join("\n"),
+            columns,
+            rows,
+        }
+    }
+
+    /// Position of a column, if the manifest has it.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|c| c == name)
+    }
+
+    /// The manifest as CSV.
+    pub fn text(&self) -> String {
+        let rows: Vec<String> = self.rows.iter().map(|r| r.join(",")).collect();
+        let head = self.columns.join(",");
+        format!("{}\n{head}\n{}\n", self.comments, rows.join("\n"))
+    }
+}
