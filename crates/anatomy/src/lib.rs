@@ -13,7 +13,6 @@
 mod error;
 mod gate;
 mod lungs;
-pub mod morphology;
 mod prepare;
 mod step;
 mod zones;

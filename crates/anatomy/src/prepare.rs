@@ -1,10 +1,10 @@
 //! From a scan to the network's two views of it (SPEC 3).
 
 use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
-use crate::morphology::bounds;
 use crate::step::{Step, Watch, tell};
 use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs_watched};
 use multirnet_base::Ranges;
+use multirnet_volume::morphology::bounds;
 use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -29,6 +29,7 @@ pub mod error;
 mod file_error;
 pub mod files;
 pub mod folder;
+pub mod jobs;
 pub mod random;
 mod range;
 mod stop;

@@ -43,7 +43,7 @@ impl Failure {
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self {
             exit,
-            message: message.to_string(),
+            message: with_flags(message.to_string()),
         }
     }
 
@@ -73,6 +73,18 @@ impl Failure {
     pub fn output(message: impl fmt::Display) -> Self {
         Self::new(Exit::Output, message)
     }
+}
+
+/// Names of the library's options in a message as the flags of the command line.
+fn with_flags(message: String) -> String {
+    const FLAGS: [(&str, &str); 3] = [
+        ("`allow_irregular`", "--allow-irregular"),
+        ("`series`", "--series"),
+        ("use the device cpu", "leave out `--device gpu`"),
+    ];
+    FLAGS
+        .iter()
+        .fold(message, |text, (option, flag)| text.replace(option, flag))
 }
 
 impl From<multirnet::Error> for Failure {

@@ -11,11 +11,12 @@ use crate::{Case, Cohort, Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_base::digest::{sha256_bytes, sha256_of_parts, sha256_of_path};
 use multirnet_base::files;
+use multirnet_base::jobs::in_parallel;
 use multirnet_volume::{Geometry, Volume};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const MAGIC: &[u8; 8] = b"MRNCASE2";
@@ -159,32 +160,21 @@ impl<'a> Cache<'a> {
         progress: &mut (dyn FnMut(usize, &Result<Entry>) + Send),
         stop: &AtomicBool,
     ) -> Result<Vec<Result<Entry>>> {
-        let next = AtomicUsize::new(0);
         let n = cohort.cases.len();
-        let results: Mutex<Vec<Option<Result<Entry>>>> = Mutex::new((0..n).map(|_| None).collect());
         let progress = Mutex::new(progress);
-        std::thread::scope(|scope| {
-            for _ in 0..jobs.clamp(1, n.max(1)) {
-                scope.spawn(|| {
-                    // A full disk stops all: every other scan would only say the same.
-                    let ends = |r: &Result<Entry>| matches!(r, Err(e) if !is_of_scan(e));
-                    while !stop.load(Ordering::Relaxed)
-                        && !lock(&results).iter().flatten().any(ends)
-                    {
-                        let i = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(case) = cohort.cases.get(i) else {
-                            break;
-                        };
-                        let result = self.ensure(case, stop).map_err(|e| e.at(&case.scan));
-                        if result.as_ref().err().is_none_or(is_of_scan) {
-                            lock(&progress)(i, &result);
-                        }
-                        lock(&results)[i] = Some(result);
-                    }
-                });
+        // A full disk stops all: every other scan would only say the same.
+        let failed = AtomicBool::new(false);
+        let go_on = || !stop.load(Ordering::Relaxed) && !failed.load(Ordering::Relaxed);
+        let results = in_parallel(n, jobs, go_on, |i| {
+            let case = &cohort.cases[i];
+            let result = self.ensure(case, stop).map_err(|e| e.at(&case.scan));
+            if result.as_ref().err().is_none_or(is_of_scan) {
+                lock(&progress)(i, &result);
+            } else {
+                failed.store(true, Ordering::Relaxed);
             }
+            result
         });
-        let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (mut all, mut done) = (Vec::with_capacity(n), 0);
         for result in results {
             match result {

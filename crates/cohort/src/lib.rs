@@ -30,6 +30,6 @@ pub use error::{Error, ErrorKind, Result};
 pub use known::Known;
 pub use load::{CaseScan, Part, PreparedCase, Reader, read_case};
 pub use manifest::{Case, Cohort};
-pub use multirnet_dicom::{ReadOptions, SeriesInfo};
+pub use multirnet_dicom::{ReadOptions, SeriesInfo, SeriesReference};
 pub use scan::{Scan, open_scan, read_volume};
 pub use split::{Side, Split, SplitConfig};

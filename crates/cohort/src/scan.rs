@@ -1,7 +1,7 @@
 //! Reading a scan of any supported format.
 
 use crate::{Error, ErrorKind, Result};
-use multirnet_dicom::{ReadOptions, SeriesInfo};
+use multirnet_dicom::{ReadOptions, SeriesInfo, SeriesReference};
 use multirnet_volume::{Volume, io};
 use std::path::Path;
 
@@ -14,8 +14,8 @@ pub struct Scan {
     pub path: String,
     /// `dicom`, `nifti`, `nrrd`, `metaimage` or `memory`.
     pub format: &'static str,
-    /// The DICOM series that was read.
-    pub series: Option<SeriesInfo>,
+    /// The DICOM series that was read: what DICOM results refer to.
+    pub series: Option<SeriesReference>,
     /// Every DICOM series that was found there, with the reason why it was or was not taken.
     pub listing: Vec<SeriesInfo>,
     /// Doubts that arose while it was read.
@@ -67,7 +67,7 @@ pub fn open_scan(path: &Path, options: &ReadOptions) -> Result<Scan> {
         volume: scan.volume,
         path: name,
         format: "dicom",
-        series: Some(scan.series),
+        series: Some(scan.reference),
         listing: scan.listing,
         warnings: scan.warnings,
     })

@@ -1,5 +1,6 @@
 //! What one DICOM file says about itself, without its pixels.
 
+use crate::attributes::{ATTRIBUTES, SourceAttribute};
 use crate::codec::is_always_lossy;
 use crate::guard::guard;
 use crate::layout::Layout;
@@ -34,7 +35,10 @@ pub(crate) struct Header {
     pub series_uid: String,
     pub study_uid: String,
     pub frame_of_reference_uid: String,
+    pub sop_class_uid: String,
     pub instance_uid: String,
+    /// Attributes of the patient and the study, for results.
+    pub attributes: Vec<SourceAttribute>,
     pub series_number: Option<i64>,
     pub acquisition: Option<i64>,
     pub instance: Option<i64>,
@@ -64,6 +68,17 @@ impl Reader<'_> {
             .and_then(|e| e.to_str().ok())
             .map(|s| s.trim_matches(['\0', ' ']).to_owned())
             .unwrap_or_default()
+    }
+
+    /// Those of [`ATTRIBUTES`] that there are.
+    fn attributes(&self) -> Vec<SourceAttribute> {
+        let attribute = |&tag: &Tag| {
+            self.0.get(tag).map(|_| SourceAttribute {
+                tag: (tag.group(), tag.element()),
+                value: self.text(tag),
+            })
+        };
+        ATTRIBUTES.iter().filter_map(attribute).collect()
     }
 
     fn words(&self, tag: Tag) -> Vec<String> {
@@ -139,7 +154,9 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
         series_uid: r.text(tags::SERIES_INSTANCE_UID),
         study_uid: r.text(tags::STUDY_INSTANCE_UID),
         frame_of_reference_uid: r.text(tags::FRAME_OF_REFERENCE_UID),
+        sop_class_uid: r.text(tags::SOP_CLASS_UID),
         instance_uid: r.text(tags::SOP_INSTANCE_UID),
+        attributes: r.attributes(),
         series_number: r.integer(tags::SERIES_NUMBER),
         acquisition: r.integer(tags::ACQUISITION_NUMBER),
         instance: r.integer(tags::INSTANCE_NUMBER),

@@ -22,6 +22,7 @@
 //!   decoders are Rust. Anything else is refused by name.
 //! - **Bounds**: 2 GiB a file (unpacked), 100 000 files, 2³⁰ voxels a volume.
 
+mod attributes;
 mod codec;
 mod error;
 mod guard;
@@ -30,6 +31,7 @@ mod layout;
 mod limits;
 mod pixels;
 mod read;
+mod reference;
 mod repair;
 mod scan;
 mod series;
@@ -37,9 +39,11 @@ mod source;
 mod stack;
 mod stream;
 
+pub use attributes::SourceAttribute;
 pub use error::{Error, ErrorKind, Result};
 pub use limits::AIR_HU;
 pub use read::{list, read};
+pub use reference::{InstanceReference, SeriesReference};
 pub use scan::{ReadOptions, Scan};
 pub use series::SeriesInfo;
 pub use source::is_dicom;

@@ -8,7 +8,7 @@ use crate::series::{self, Series, SeriesInfo};
 use crate::source::{Collection, MAX_FILE_BYTES};
 use crate::stack;
 use crate::stream::Container;
-use crate::{Error, ErrorKind, ReadOptions, Result, Scan, codec, pixels};
+use crate::{Error, ErrorKind, ReadOptions, Result, Scan, SeriesReference, codec, pixels};
 use multirnet_base::error::name_some;
 use multirnet_volume::Volume;
 use rayon::prelude::*;
@@ -179,8 +179,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Scan> {
         series: series.info.clone(),
         listing,
         warnings,
-        study_uid: first.study_uid.clone(),
-        frame_of_reference_uid: first.frame_of_reference_uid.clone(),
+        reference: SeriesReference::new(&found.headers, &stack.slices),
         patient_key: first.patient.clone(),
         files: stack.slices.iter().map(|s| s.name.clone()).collect(),
         notes: found.notes,
@@ -206,7 +205,7 @@ fn report_damaged(
     }
     Err(Error::new(ErrorKind::Malformed, found)
         .files(files)
-        .hint("fetch them again or move them away; with --allow-irregular they are left out"))
+        .hint("fetch them again or move them away; with `allow_irregular` they are left out"))
 }
 
 /// Refuses a series that has no slices, whose files contradict each other, or that lacks slices.
@@ -259,7 +258,7 @@ fn check_series(
         if !options.allow_irregular {
             return Err(Error::new(ErrorKind::Irregular, found)
                 .files(files)
-                .hint("with --allow-irregular they are left out"));
+                .hint("with `allow_irregular` they are left out"));
         }
         warnings.push(format!("{found}: {}; they are left out", name_some(&files)));
     }
@@ -297,7 +296,7 @@ fn warn_of_studies(listing: &[SeriesInfo], warnings: &mut Vec<String>) {
     studies.dedup();
     if studies.len() > 1 {
         warnings.push(format!(
-            "the files belong to {} studies, of which one series was taken; choose another with --series",
+            "the files belong to {} studies, of which one series was taken; choose another with `series`",
             studies.len()
         ));
     }

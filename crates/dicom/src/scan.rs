@@ -1,6 +1,6 @@
 //! What the reader is asked for and what it gives.
 
-use crate::SeriesInfo;
+use crate::{SeriesInfo, SeriesReference};
 use multirnet_volume::Volume;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct ReadOptions {
     pub allow_irregular: bool,
 }
 
-/// A series read as a volume. It names no patient.
+/// A series read as a volume.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Scan {
@@ -28,10 +28,8 @@ pub struct Scan {
     pub warnings: Vec<String>,
     /// What else a user may want to know (files skipped, how a single file was understood).
     pub notes: Vec<String>,
-    /// Study instance UID.
-    pub study_uid: String,
-    /// Frame of reference UID, empty if not given.
-    pub frame_of_reference_uid: String,
+    /// What DICOM results refer to and take over.
+    pub reference: SeriesReference,
     /// Pseudonym of the patient: equal for scans with the same patient identifier, empty without
     /// one. It is a short hash; who knows an identifier can test for it.
     pub patient_key: String,

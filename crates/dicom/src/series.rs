@@ -235,7 +235,7 @@ pub(crate) fn choose(series: &mut [Series], asked: Option<&str>) -> Result<usize
                     "no series here is an axial CT volume",
                 )
                 .files(listing(series))
-                .hint("give the folder of an axial chest CT, or choose a series with --series"));
+                .hint("give the folder of an axial chest CT, or choose a series with `series`"));
             };
             best
         }

@@ -117,7 +117,7 @@ impl Judge {
         }
         Err(Error::new(ErrorKind::Irregular, found)
             .files(files)
-            .hint(format!("with --allow-irregular: {mend}")))
+            .hint(format!("with `allow_irregular`: {mend}")))
     }
 }
 

@@ -9,8 +9,9 @@
 
 use crate::{PredictOptions, Result};
 use multirnet_anatomy::components::{Connectivity, components};
-use multirnet_anatomy::{Intensity, Prepared, morphology};
+use multirnet_anatomy::{Intensity, Prepared};
 use multirnet_volume::Volume;
+use multirnet_volume::morphology;
 use rayon::prelude::*;
 
 /// Tissue from this value on holds no air.

@@ -4,7 +4,7 @@ use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_kernels::Precision;
-use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output};
+use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output, class_maps};
 
 /// What a network says about one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -191,23 +191,21 @@ impl Network for BurnNetwork {
             .class_logits(self.net.config().class_from)
             .ok_or_else(no_class)?;
         let logits = values(logits)?;
-        let mut cams = Vec::new();
-        for class in (0..3).filter(|_| explain) {
-            if let Some(cam) = self.net.explain(&output, Some(class)) {
-                let [_, _, d, h, w] = cam.map.dims();
-                cams.push(([d, h, w], values(cam.map)?));
+        let from = self.net.config().class_from;
+        let head = self.net.classification.as_ref();
+        let cams = match (head, output.class_features(from)) {
+            (Some(head), Some(features)) if explain => {
+                Some(window_cams(features, head.linear.weight.val())?)
             }
-        }
+            _ => None,
+        };
         let lesion = values(output.lesion())?;
         let of = |all: &[f32], i: usize| all[i * all.len() / n..(i + 1) * all.len() / n].to_vec();
         Ok((0..n)
             .map(|i| WindowOutput {
                 lesion: of(&lesion, i),
                 probabilities: softmax([0, 1, 2].map(|c| f64::from(logits[3 * i + c]))),
-                cams: (cams.len() == 3).then(|| Cams {
-                    shape: cams[0].0,
-                    maps: [0, 1, 2].map(|c| of(&cams[c].1, i)),
-                }),
+                cams: cams.as_ref().map(|cams| cams[i].clone()),
             })
             .collect())
     }
@@ -225,6 +223,21 @@ impl Network for BurnNetwork {
     fn config_json(&self) -> serde_json::Value {
         serde_json::to_value(self.net.config()).unwrap_or_default()
     }
+}
+
+/// Grad-CAM of each window: `features` `[batch, channels, d', h', w']`, `weights` `[channels, 3]` of the
+/// linear layer behind their average.
+pub(crate) fn window_cams(features: Tensor<5>, weights: Tensor<2>) -> Result<Vec<Cams>> {
+    let [_, channels, d, h, w] = features.dims();
+    let (features, weights) = (values(features)?, values(weights)?);
+    let voxels = d * h * w;
+    Ok(features
+        .chunks_exact(channels * voxels)
+        .map(|window| Cams {
+            shape: [d, h, w],
+            maps: class_maps(window, voxels, &weights),
+        })
+        .collect())
 }
 
 pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {

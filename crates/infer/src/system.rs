@@ -1,9 +1,9 @@
 //! Any system of [`multirnet_nn`] as a network.
 
-use crate::network::{Cams, Network, WindowOutput, softmax, values};
+use crate::network::{Network, WindowOutput, softmax, values, window_cams};
 use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
-use burn::tensor::{Device, Tensor, TensorData, activation::relu};
+use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_nn::System;
 
 /// A [`System`] on a burn device. What it does not do is answered neutrally: no lesion by a net
@@ -25,21 +25,6 @@ impl SystemNetwork {
             device,
             parameters,
         }
-    }
-
-    /// Grad-CAM of each class: `ReLU(Σ_k w_kc A_k / N)`, since nothing but an average over N
-    /// voxels and a linear layer lies behind the features A.
-    fn cams(&self, features: Option<Tensor<5>>) -> Result<Option<([usize; 3], Vec<f32>)>> {
-        let (Some(features), Some(weights)) = (features, self.system.class_weights()) else {
-            return Ok(None);
-        };
-        let [b, c, d, h, w] = features.dims();
-        let n = d * h * w;
-        let weights = weights.transpose().reshape([1, 3, c]).repeat_dim(0, b);
-        let maps = weights
-            .matmul(features.reshape([b, c, n]))
-            .div_scalar(n as f64);
-        Ok(Some(([d, h, w], values(relu(maps))?)))
     }
 }
 
@@ -66,21 +51,20 @@ impl Network for SystemNetwork {
         let n = windows.count();
         let [d, h, w] = shape;
         let data = TensorData::new(windows.values().to_vec(), [n, 1, d, h, w]);
-        let answer = self
+        let output = self
             .system
             .answer(Tensor::<5>::from_data(data, &self.device));
-        let lesion = match answer.lesion() {
+        let lesion = match output.lesion() {
             Some(map) => values(map)?,
             None => vec![0.0; self.lesion_channels() * windows.values().len()],
         };
-        let logits = match answer.logits() {
+        let logits = match output.logits() {
             Some(logits) => values(logits)?,
             None => vec![0.0; 3 * n],
         };
-        let cams = if explain {
-            self.cams(answer.class_features)?
-        } else {
-            None
+        let cams = match (output.class_features, self.system.class_weights()) {
+            (Some(features), Some(weights)) if explain => Some(window_cams(features, weights)?),
+            _ => None,
         };
         let of = |all: &[f32], parts: usize, i: usize| {
             let size = all.len() / parts;
@@ -90,10 +74,7 @@ impl Network for SystemNetwork {
             .map(|i| WindowOutput {
                 lesion: of(&lesion, n, i),
                 probabilities: softmax([0, 1, 2].map(|c| f64::from(logits[3 * i + c]))),
-                cams: cams.as_ref().map(|(shape, maps)| Cams {
-                    shape: *shape,
-                    maps: [0, 1, 2].map(|c| of(maps, 3 * n, 3 * i + c)),
-                }),
+                cams: cams.as_ref().map(|cams| cams[i].clone()),
             })
             .collect())
     }

@@ -176,7 +176,8 @@ fn a_stop_ends_the_analysis_at_every_stage() {
     let options = with(Pipeline::Windows);
     let run = |stop: &StopToken, progress: &mut dyn FnMut(multirnet_infer::Progress)| {
         let source = ScanSource::default();
-        model.analyse(&case.scan, None, source, &options, stop, progress)
+        let lungs = Some(&case.lungs);
+        model.analyse(&case.scan, lungs, source, &options, stop, progress)
     };
     let mut stages: Vec<Stage> = Vec::new();
     run(&StopToken::new(), &mut |p| stages.push(p.stage)).unwrap();

@@ -30,7 +30,7 @@ pub fn analyse(
     let source = ScanSource {
         path: scan.path.clone(),
         format: scan.format.to_owned(),
-        series_uid: scan.series.as_ref().map(|s| s.uid.clone()),
+        series_uid: scan.series.as_ref().map(|s| s.series_uid.clone()),
         warnings: scan.warnings.clone(),
         ..ScanSource::default()
     };

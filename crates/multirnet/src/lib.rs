@@ -28,7 +28,9 @@ pub use analysis::{analyse, to_json, write_results};
 pub use error::{Error, ErrorKind, Result};
 pub use models::{DEFAULT_MODEL, load_model, load_model_on, models};
 pub use multirnet_base::StopToken;
-pub use multirnet_cohort::{ReadOptions, Scan, open_scan, read_volume};
+pub use multirnet_cohort::{
+    ReadOptions, Scan, SeriesInfo, SeriesReference, open_scan, read_volume,
+};
 pub use multirnet_finding::{
     Finding, Involvement, KindInvolvement, LesionKind, Maps, NOTICE, NativeMap, Prediction,
     Probabilities, Provenance, ScanSource, Timing, ZoneInvolvement,

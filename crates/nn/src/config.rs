@@ -46,6 +46,38 @@ pub enum ClassFrom {
     Mean,
 }
 
+/// What the classes come from, as far as passes have been run.
+#[derive(Debug, Clone)]
+pub struct Kept<T> {
+    /// The chosen pass's value, or the sum over all passes for [`ClassFrom::Mean`].
+    pub value: T,
+    /// How many passes' values it is the sum of.
+    pub count: usize,
+}
+
+impl ClassFrom {
+    /// Takes the value `now` of the next pass into account; `add` adds a pass's value to the sum. This
+    /// is the one definition of the choice: the net on burn and the CPU engine both use it.
+    pub fn keep<T>(
+        self,
+        kept: Option<Kept<T>>,
+        now: T,
+        add: impl FnOnce(T, T) -> T,
+    ) -> Option<Kept<T>> {
+        Some(match (kept, self) {
+            (Some(kept), Self::First) => kept,
+            (Some(kept), Self::Mean) => Kept {
+                value: add(kept.value, now),
+                count: kept.count + 1,
+            },
+            (_, _) => Kept {
+                value: now,
+                count: 1,
+            },
+        })
+    }
+}
+
 /// Configuration of [`MultiRNet`](crate::nets::MultiRNet).
 ///
 /// Presets: [`base`](Self::base) (the paper's widths), [`small`](Self::small) (half the channels),

@@ -85,7 +85,7 @@ fn gpu() -> Result<(Device, String)> {
         )
         .hint(
             "install its driver (on Linux its Vulkan driver; `vulkaninfo --summary` lists what \
-             there is), or leave out `--device gpu`",
+             there is), or use the device cpu",
         )
     })
 }
@@ -98,7 +98,7 @@ fn gpu() -> Result<(Device, String)> {
         ErrorKind::Device,
         "this program was built without support for graphics processors",
     )
-    .hint("build it with `cargo build --release --features wgpu`, or leave out `--device gpu`"))
+    .hint("build it with `cargo build --release --features wgpu`, or use the device cpu"))
 }
 
 #[cfg(test)]

@@ -35,10 +35,10 @@ mod tensors;
 pub mod weights;
 
 pub use compute::{Compute, Eager};
-pub use config::{ClassFrom, MaskFeedback, MultiRNetConfig, Norm};
+pub use config::{ClassFrom, Kept, MaskFeedback, MultiRNetConfig, Norm};
 pub use device::DeviceChoice;
 pub use error::{Error, ErrorKind, Result};
 pub use losses::{LossConfig, Losses, SegmentationLoss, Truth, TverskyWindows};
 pub use net::{ModelOutput, Net, NetConfig, SystemCard};
-pub use nets::{GradCam, MultiRNet, Output, Pass};
+pub use nets::{GradCam, MultiRNet, Output, Pass, class_maps};
 pub use systems::{AnyNet, System, SystemConfig};

@@ -1,4 +1,4 @@
-//! Box filters on the working grid.
+//! Box filters: dilation, sums and means over boxes of voxels.
 
 use crate::Volume;
 use rayon::prelude::*;
@@ -47,43 +47,77 @@ pub fn dilate(mask: &Volume<u8>, radius: [usize; 3]) -> Volume<u8> {
 }
 
 /// Box mean of `radius` voxels per axis over the voxels that lie inside the volume.
-pub fn blur(volume: &Volume<f32>, [rz, ry, rx]: [usize; 3]) -> Volume<f32> {
-    let [nz, ny, nx] = volume.shape();
+pub fn blur(volume: &Volume<f32>, radius: [usize; 3]) -> Volume<f32> {
+    let shape = volume.shape();
     let mut out = volume.clone();
-    if rz > 0 {
-        // Columns along z, gathered as planes (y; z, x), so that threads write apart.
-        let data = volume.data();
-        let mut turned = vec![0.0f32; data.len()];
-        let planes = turned.par_chunks_mut(nz * nx).enumerate();
-        planes.for_each_init(Vec::new, |sums, (y, plane)| {
-            for (z, row) in plane.chunks_exact_mut(nx).enumerate() {
-                row.copy_from_slice(&data[(z * ny + y) * nx..][..nx]);
-            }
-            mean_along(plane, nx, rz, sums);
-        });
-        let planes = out.data_mut().par_chunks_mut(ny * nx).enumerate();
-        planes.for_each(|(z, plane)| {
-            for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
-                row.copy_from_slice(&turned[(y * nz + z) * nx..][..nx]);
-            }
-        });
-    }
-    let planes = out.data_mut().par_chunks_mut(ny * nx);
-    planes.for_each_init(Vec::new, |sums, plane| {
-        mean_along(plane, nx, ry, sums);
-        for row in plane.chunks_exact_mut(nx) {
-            mean_along(row, 1, rx, sums);
+    let mean = |sum: f64, count: usize| (sum / count as f64) as f32;
+    for axis in 0..3 {
+        // Along z even a mean of single voxels would move all values twice.
+        if axis > 0 || radius[0] > 0 {
+            box_filter(out.data_mut(), shape, axis, radius[axis], mean);
         }
-    });
+    }
     out
 }
 
-/// Means over `radius` rows of `width` values to either side; `sums` is scratch space.
-fn mean_along(rows: &mut [f32], width: usize, radius: usize, sums: &mut Vec<f64>) {
-    let n = rows.len() / width;
-    if radius == 0 {
-        return;
+/// Replaces each value by the sum over `half` neighbours to either side along `axis`.
+pub fn box_sum(values: &mut [f32], shape: [usize; 3], axis: usize, half: usize) {
+    box_filter(values, shape, axis, half, |sum, _| sum as f32);
+}
+
+/// Replaces each value by what `finish` makes of the sum over `half` neighbours to either side along
+/// `axis` and of the number of values in it, which is smaller at the border.
+fn box_filter(
+    values: &mut [f32],
+    [nz, ny, nx]: [usize; 3],
+    axis: usize,
+    half: usize,
+    finish: impl Fn(f64, usize) -> f32 + Sync,
+) {
+    match axis {
+        2 => {
+            let planes = values.par_chunks_mut(ny * nx);
+            planes.for_each_init(Vec::new, |sums, plane| {
+                for row in plane.chunks_exact_mut(nx) {
+                    sum_rows(row, 1, half, &finish, sums);
+                }
+            });
+        }
+        1 => {
+            let planes = values.par_chunks_mut(ny * nx);
+            planes.for_each_init(Vec::new, |sums, plane| {
+                sum_rows(plane, nx, half, &finish, sums)
+            });
+        }
+        _ => {
+            // Columns along z, gathered as planes (y; z, x), so that threads write apart.
+            let mut turned = vec![0.0f32; values.len()];
+            let planes = turned.par_chunks_mut(nz * nx).enumerate();
+            planes.for_each_init(Vec::new, |sums, (y, plane)| {
+                for (z, row) in plane.chunks_exact_mut(nx).enumerate() {
+                    row.copy_from_slice(&values[(z * ny + y) * nx..][..nx]);
+                }
+                sum_rows(plane, nx, half, &finish, sums);
+            });
+            let planes = values.par_chunks_mut(ny * nx).enumerate();
+            planes.for_each(|(z, plane)| {
+                for (y, row) in plane.chunks_exact_mut(nx).enumerate() {
+                    row.copy_from_slice(&turned[(y * nz + z) * nx..][..nx]);
+                }
+            });
+        }
     }
+}
+
+/// Filters over `half` rows of `width` values to either side; `sums` is scratch space.
+fn sum_rows(
+    rows: &mut [f32],
+    width: usize,
+    half: usize,
+    finish: &impl Fn(f64, usize) -> f32,
+    sums: &mut Vec<f64>,
+) {
+    let n = rows.len() / width;
     sums.clear();
     sums.resize((n + 1) * width, 0.0);
     for (i, row) in rows.chunks_exact(width).enumerate() {
@@ -94,10 +128,10 @@ fn mean_along(rows: &mut [f32], width: usize, radius: usize, sums: &mut Vec<f64>
         }
     }
     for (i, row) in rows.chunks_exact_mut(width).enumerate() {
-        let (a, b) = (i.saturating_sub(radius), (i + radius + 1).min(n));
+        let (a, b) = (i.saturating_sub(half), (i + half + 1).min(n));
         let (low, high) = (&sums[a * width..], &sums[b * width..]);
         for ((v, &low), &high) in row.iter_mut().zip(low).zip(high) {
-            *v = ((high - low) / (b - a) as f64) as f32;
+            *v = finish(high - low, b - a);
         }
     }
 }
@@ -191,5 +225,32 @@ mod tests {
         for (a, b) in soft.data().iter().zip(want) {
             assert!((a - b).abs() < 1e-6, "{soft:?}");
         }
+    }
+
+    #[test]
+    fn every_axis_follows_the_definition() {
+        let shape = [5, 4, 7];
+        let values: Vec<f32> = (0..140).map(|i| (i * 37 % 23) as f32).collect();
+        let stride = [28, 7, 1];
+        for (axis, half) in [(0, 1), (0, 2), (1, 1), (1, 9), (2, 3), (2, 0)] {
+            let mut sums = values.clone();
+            box_sum(&mut sums, shape, axis, half);
+            for (i, &sum) in sums.iter().enumerate() {
+                let at = i / stride[axis] % shape[axis];
+                let range = at.saturating_sub(half)..(at + half + 1).min(shape[axis]);
+                let line = i - at * stride[axis];
+                let want: f32 = range.map(|j| values[line + j * stride[axis]]).sum();
+                assert_eq!(sum, want, "axis {axis} half {half}");
+            }
+        }
+    }
+
+    #[test]
+    fn sums_are_cut_at_the_border() {
+        let mut values = vec![1.0, 2.0, 3.0, 10.0, 20.0, 30.0];
+        box_sum(&mut values, [2, 1, 3], 2, 1);
+        assert_eq!(values, [3.0, 6.0, 5.0, 30.0, 60.0, 50.0]);
+        box_sum(&mut values, [2, 1, 3], 0, 5);
+        assert_eq!(values, [33.0, 66.0, 55.0, 33.0, 66.0, 55.0]);
     }
 }

@@ -17,6 +17,7 @@ mod edit;
 mod error;
 mod geometry;
 pub mod io;
+pub mod morphology;
 mod orientation;
 mod resample;
 mod scalar;

@@ -1,9 +1,9 @@
 //! The body with all that it encloses, apart from the couch and the air around it.
 
-use super::average::box_sum;
 use crate::components::{Connectivity, components, largest};
-use crate::morphology::{bounds, flood_border};
 use multirnet_volume::Volume;
+use multirnet_volume::boxes::box_sum;
+use multirnet_volume::morphology::{bounds, flood_border};
 use rayon::prelude::*;
 
 /// Denser than this is tissue (or couch); fat lies above.

@@ -1,8 +1,8 @@
 //! What belongs to the lungs without being aerated: vessels, consolidation, pleural lesions.
 
-use crate::morphology::{bounds, close, fill_holes};
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
+use multirnet_volume::morphology::{bounds, close, fill_holes};
 
 /// Bronchi that a closing of this radius in millimetres bridges run within the lung and belong to
 /// it; main bronchi are wider and lie beside it.

@@ -4,12 +4,12 @@
 //! symmetric: where the other lung lies, seen in the mirror, there is lung on this side too, unless
 //! heart or liver take its place. Those two are asked about separately.
 
-use super::average::box_sum;
 use super::ribs::RibCage;
 use crate::components::{Connectivity, components};
-use crate::morphology::{dilate, erode};
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
+use multirnet_volume::boxes::box_sum;
+use multirnet_volume::morphology::{dilate, erode};
 use rayon::prelude::*;
 
 /// Bone is denser than this; the midline is found from it.

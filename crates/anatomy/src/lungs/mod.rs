@@ -6,7 +6,6 @@
 //! on the scan's own grid (`refine`).
 
 mod airways;
-mod average;
 mod body;
 mod coarse;
 mod fill;
@@ -15,10 +14,10 @@ mod refine;
 mod ribs;
 mod sides;
 
-use crate::morphology::bounds;
 use crate::step::{Step, Watch, tell};
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::Ranges;
+use multirnet_volume::morphology::bounds;
 use multirnet_volume::{Orientation, Volume};
 use serde::{Deserialize, Serialize};
 

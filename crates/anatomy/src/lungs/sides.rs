@@ -3,9 +3,9 @@
 use super::airways::middle_columns;
 use crate::components::{Connectivity, components};
 use crate::distance::{distance_to_background, squared_distance};
-use crate::morphology::bounds;
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
+use multirnet_volume::morphology::bounds;
 
 /// Smallest part that is looked at, in millilitres.
 const SMALLEST_ML: f64 = 0.3;

@@ -7,13 +7,12 @@ use crate::output;
 use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
 use multirnet::write_results;
+use multirnet_base::jobs::in_parallel;
 use multirnet_finding::NOTICE;
 use multirnet_infer::{Model, PredictOptions};
 use multirnet_volume::Volume;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Find, measure and classify lesions in chest CT scans
 ///
@@ -89,7 +88,12 @@ impl Predict {
                 )
             })
         };
-        let results = in_parallel(self.scans.len(), usize::from(self.jobs), work);
+        let go_on = || !run.stop.is_raised();
+        let results = in_parallel(self.scans.len(), usize::from(self.jobs), go_on, work);
+        if run.stop.is_raised() {
+            return Err(Failure::stopped());
+        }
+        let results: Vec<_> = results.into_iter().flatten().collect();
         let failures: Vec<Exit> = results.iter().filter_map(|r| r.1).collect();
         let rows: Vec<Row> = results.into_iter().map(|r| r.0).collect();
         if context.json {
@@ -149,44 +153,5 @@ impl Predict {
         write_results(&scan.volume, &prediction, name, out)?;
         bar.finish_and_clear();
         Ok(prediction.finding)
-    }
-}
-
-/// Calls `work` for `0..count` on at most `jobs` threads; results in order.
-fn in_parallel<T: Send>(count: usize, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<Option<T>>> = Mutex::new((0..count).map(|_| None).collect());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.min(count) {
-            scope.spawn(|| {
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= count {
-                        break;
-                    }
-                    let result = work(i);
-                    if let Ok(mut all) = results.lock() {
-                        all[i] = Some(result);
-                    }
-                }
-            });
-        }
-    });
-    results
-        .into_inner()
-        .unwrap_or_default()
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jobs_keep_the_order() {
-        assert_eq!(in_parallel(7, 3, |i| i * i), [0, 1, 4, 9, 16, 25, 36]);
-        assert!(in_parallel(0, 3, |i| i).is_empty());
     }
 }

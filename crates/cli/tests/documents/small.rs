@@ -5,6 +5,8 @@ use toml::{Table, Value};
 
 /// Windows of a small training.
 const PATCH: [i64; 3] = [16, 32, 32];
+/// Their spacing.
+const SPACING_MM: [f64; 3] = [10.0, 8.0, 8.0];
 /// Voxels of its phantoms along x and y.
 const MATRIX: i64 = 96;
 
@@ -78,14 +80,13 @@ fn shorten(table: &mut Table, key: &str, n: usize) {
 
 /// The tables of a training.
 fn training(table: &mut Table) {
-    put(table, "prepare.spacing_mm", vec![10.0, 8.0, 8.0]);
-    put(table, "prepare.global_shape", PATCH.to_vec());
-    put(table, "sampling.patch_size", PATCH.to_vec());
+    for key in ["prepare", "sampling", "run"] {
+        table.entry(key).or_insert(Table::new().into());
+    }
     put(table, "sampling.batch", 2);
     put(table, "sampling.steps_per_epoch", 1);
     put(table, "validation.local_windows", 1);
     put(table, "validation.max_windows", 4);
-    put(table, "run.epochs", 1);
     variant(table);
 }
 
@@ -97,6 +98,20 @@ fn variant(table: &mut Table) {
             put(model, "iterations", 0);
         }
         put(model, "preset", "small");
+    }
+    for (key, path) in [
+        ("prepare", "prepare.global_shape"),
+        ("sampling", "sampling.patch_size"),
+    ] {
+        if table.contains_key(key) {
+            put(table, path, PATCH.to_vec());
+        }
+    }
+    if table.contains_key("prepare") {
+        put(table, "prepare.spacing_mm", SPACING_MM.to_vec());
+    }
+    if table.contains_key("run") {
+        put(table, "run.epochs", 1);
     }
     shorten(table, "stage", 1);
     for stage in tables(table, "stage") {
@@ -125,24 +140,17 @@ fn study(table: &mut Table) {
     }
     let reference = table.get("reference").cloned();
     if let Some(Value::Array(systems)) = table.get_mut("system") {
-        // The reference and one other.
-        let place = |s: &Value| Some(&s["id"]) != reference.as_ref();
-        systems.sort_by_key(place);
-        systems.truncate(2);
-        systems.sort_by_key(|s| !place(s));
+        // Two systems, one of them the reference where one is named.
+        let mut others = if reference.is_some() { 1 } else { 2 };
+        systems.retain(|system| {
+            let is_reference = Some(&system["id"]) == reference.as_ref();
+            let is_kept = is_reference || others > 0;
+            others -= i32::from(!is_reference);
+            is_kept
+        });
     }
     for system in tables(table, "system") {
-        for set in tables(system, "set") {
-            let has = |key: &str| set.contains_key(key);
-            if has("prepare") || has("sampling") || has("run") {
-                let seed = set.get("run").and_then(|r| r.get("seed")).cloned();
-                put(set, "run.epochs", 1);
-                if let Some(seed) = seed {
-                    put(set, "run.seed", seed);
-                }
-            }
-            variant(set);
-        }
+        tables(system, "set").into_iter().for_each(variant);
     }
     shorten(table, "axis", 1);
     for axis in tables(table, "axis") {

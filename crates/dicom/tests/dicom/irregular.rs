@@ -7,7 +7,7 @@ use multirnet_dicom::{Error, ErrorKind, Scan};
 fn both(slices: &[Slice]) -> (Error, Scan) {
     let error = read_slices(slices, false).expect_err("an irregular series was read");
     assert_eq!(error.kind(), ErrorKind::Irregular, "{error}");
-    assert!(error.to_string().contains("--allow-irregular"), "{error}");
+    assert!(error.to_string().contains("`allow_irregular`"), "{error}");
     let scan = read_slices(slices, true).unwrap();
     assert!(!scan.warnings.is_empty());
     (error, scan)

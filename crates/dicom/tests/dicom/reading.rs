@@ -294,12 +294,19 @@ fn enhanced_multi_frame_files_are_read() {
     assert_eq!(planes(&scan), [0.0, 21.0, 42.0]);
     assert_eq!(scan.volume.geometry().spacing_mm(), [3.0, 0.8, 0.6]);
     assert_eq!(scan.files[0], "enhanced.dcm frame 2");
+    let frames = scan.reference.instances.iter().map(|i| i.frame);
+    assert_eq!(frames.collect::<Vec<_>>(), [2, 1, 3].map(Some));
 }
 
 #[test]
 fn the_patient_is_a_pseudonym_only() {
     let scan = read_slices(&series(3), false).unwrap();
     assert_eq!(scan.patient_key.len(), 16);
+    let name = |a: &multirnet_dicom::SourceAttribute| a.tag == (0x0010, 0x0010);
+    assert!(
+        scan.reference.attributes.iter().any(name),
+        "results need it"
+    );
     let shown = format!("{scan:?}");
     assert!(!shown.contains("PATIENT") && !shown.contains("NAME"));
     let mut others = series(3);

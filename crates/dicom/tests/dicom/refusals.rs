@@ -31,7 +31,7 @@ fn series_that_are_no_axial_ct() {
         let error = refused(&slices);
         assert_eq!(error.kind(), ErrorKind::NoSeries, "{error}");
         assert!(error.to_string().contains(reason), "{error}");
-        assert!(error.to_string().contains("--series"), "{error}");
+        assert!(error.to_string().contains("`series`"), "{error}");
     }
 }
 

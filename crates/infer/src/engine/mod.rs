@@ -15,7 +15,7 @@ use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Network, Result};
 use layout::Layout;
 use multirnet_kernels::Precision;
-use multirnet_nn::{ClassFrom, MultiRNet, MultiRNetConfig, Norm};
+use multirnet_nn::{Kept, MultiRNet, MultiRNetConfig, Norm, class_maps};
 use record::{Head, Operation, Recording};
 use std::sync::Mutex;
 use steps::{Run, Workspace};
@@ -106,7 +106,7 @@ impl Engine {
         let [ct, previous] = self.recording.inputs;
         let [features, bottleneck] = self.recording.head.maps;
         let mut fed_back = vec![0.0; windows.len()];
-        let mut kept: Option<Kept> = None;
+        let mut kept: Option<Kept<[Vec<f32>; 2]>> = None;
         for _ in 0..=self.config.iterations {
             for n in 0..batch {
                 let part = n * size..(n + 1) * size;
@@ -127,19 +127,11 @@ impl Engine {
                 images.flatten().copied().collect()
             };
             let now = [all(features), all(bottleneck)];
-            kept = Some(match (kept, self.config.class_from) {
-                (Some(kept), ClassFrom::First) => kept,
-                (Some(mut kept), ClassFrom::Mean) => {
-                    for (sum, now) in kept.maps.iter_mut().zip(now) {
-                        sum.iter_mut().zip(now).for_each(|(s, v)| *s += v);
-                    }
-                    kept.passes += 1;
-                    kept
+            kept = self.config.class_from.keep(kept, now, |mut sum, now| {
+                for (sum, now) in sum.iter_mut().zip(now) {
+                    sum.iter_mut().zip(now).for_each(|(s, v)| *s += v);
                 }
-                _ => Kept {
-                    maps: now,
-                    passes: 1,
-                },
+                sum
             });
         }
         let lesion = (0..batch)
@@ -149,22 +141,16 @@ impl Engine {
         let Some(mut kept) = kept else {
             return Err(Error::new(ErrorKind::Model, "the model makes no pass"));
         };
-        let share = 1.0 / kept.passes as f32;
-        for map in &mut kept.maps {
+        let share = 1.0 / kept.count as f32;
+        for map in &mut kept.value {
             map.iter_mut().for_each(|v| *v *= share);
         }
         Ok(Passes {
             lesion,
-            maps: kept.maps,
+            maps: kept.value,
             grid: run.size(features),
         })
     }
-}
-
-/// Features that the classes come from, summed over passes.
-struct Kept {
-    maps: [Vec<f32>; 2],
-    passes: usize,
 }
 
 /// What all passes give.
@@ -216,27 +202,6 @@ impl Head {
         }
         softmax(logits)
     }
-
-    /// Grad-CAM of each class: behind the features are only an average and this layer, so that the
-    /// gradient is its weight over the number of voxels (see `MultiRNet::explain`).
-    fn cams(&self, features: &[f32], grid: [usize; 3]) -> Cams {
-        let volume: usize = grid.iter().product();
-        let maps = [0, 1, 2].map(|class| {
-            let mut map = vec![0f32; volume];
-            for (channel, weights) in features
-                .chunks_exact(volume)
-                .zip(self.weights.chunks_exact(3))
-            {
-                let alpha = weights[class] / volume as f32;
-                map.iter_mut()
-                    .zip(channel)
-                    .for_each(|(m, v)| *m += alpha * v);
-            }
-            map.iter_mut().for_each(|m| *m = m.max(0.0));
-            map
-        });
-        Cams { shape: grid, maps }
-    }
 }
 
 impl Network for Engine {
@@ -258,7 +223,10 @@ impl Network for Engine {
                 WindowOutput {
                     lesion,
                     probabilities: head.classify(maps, passes.grid, [0; 3], passes.grid),
-                    cams: explain.then(|| head.cams(maps[0], passes.grid)),
+                    cams: explain.then(|| Cams {
+                        shape: passes.grid,
+                        maps: class_maps(maps[0], passes.grid.iter().product(), &head.weights),
+                    }),
                 }
             })
             .collect())

@@ -1,7 +1,27 @@
 //! Grad-CAM: which part of the window speaks for a class.
 
 use super::multirnet::{MultiRNet, Output};
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
+
+/// Grad-CAM of each of three classes, `ReLU(Σ_k w_kc A_k / N)`, for a classifier whose features A go
+/// through nothing but an average over N voxels and a linear layer: ∂logit_c/∂A_k = w_kc / N in every
+/// voxel, and its mean is the same number. This is the one definition: every network uses it.
+///
+/// `features` holds A_k one after the other, `voxels` values each; `weights` holds w_kc, three for each
+/// k; weights of more features are ignored.
+pub fn class_maps(features: &[f32], voxels: usize, weights: &[f32]) -> [Vec<f32>; 3] {
+    [0, 1, 2].map(|class| {
+        let mut map = vec![0f32; voxels];
+        for (channel, weights) in features.chunks_exact(voxels).zip(weights.chunks_exact(3)) {
+            let alpha = weights[class] / voxels as f32;
+            map.iter_mut()
+                .zip(channel)
+                .for_each(|(m, v)| *m += alpha * v);
+        }
+        map.iter_mut().for_each(|m| *m = m.max(0.0));
+        map
+    })
+}
 
 /// A heat map for one class of each window.
 #[derive(Debug, Clone)]
@@ -56,21 +76,15 @@ impl MultiRNet {
                 chosen.into_iter().map(|c| c as usize).collect()
             }
         };
-        let index: Vec<i64> = classes.iter().map(|c| *c as i64).collect();
-        let index = Tensor::<1, Int>::from_data(index.as_slice(), &device);
-        // [features, classes] → the chosen classes' columns → [batch, 1, features]
-        let alpha = head
-            .weight
-            .val()
-            .narrow(0, 0, c)
-            .select(1, index)
-            .transpose()
-            .reshape([b, 1, c])
-            .div_scalar(n as f64);
-        let map = alpha.matmul(features.reshape([b, c, n]));
-        Some(GradCam {
-            map: burn::tensor::activation::relu(map).reshape([b, 1, d, h, w]),
-            classes,
-        })
+        let values =
+            |tensor: Tensor<1>| tensor.into_data().convert::<f32>().try_to_vec::<f32>().ok();
+        let weights = values(head.weight.val().flatten(0, 1))?;
+        let features = values(features.flatten(0, 4))?;
+        let mut map: Vec<f32> = Vec::with_capacity(b * n);
+        for (window, class) in features.chunks_exact(c * n).zip(&classes) {
+            map.extend_from_slice(&class_maps(window, n, &weights)[*class]);
+        }
+        let map = Tensor::<1>::from_data(map.as_slice(), &device).reshape([b, 1, d, h, w]);
+        Some(GradCam { map, classes })
     }
 }

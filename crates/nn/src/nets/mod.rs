@@ -16,7 +16,7 @@ mod zhou;
 
 pub use classification::{Classification, ClassificationConfig};
 pub use densenet::{DenseNet3d, DenseNet3dConfig};
-pub use grad_cam::GradCam;
+pub use grad_cam::{GradCam, class_maps};
 pub use inf_net::{InfNet, InfNetConfig};
 pub use jcs::{Jcs, JcsConfig, JcsSegmentation};
 pub use medt::{MedT, MedTConfig};

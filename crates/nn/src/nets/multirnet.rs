@@ -94,16 +94,14 @@ impl Output {
         from: ClassFrom,
         get: impl Fn(&Pass) -> Option<Tensor<D>>,
     ) -> Option<Tensor<D>> {
-        match from {
-            ClassFrom::Last => self.passes.last().and_then(get),
-            ClassFrom::First => self.passes.first().and_then(get),
-            ClassFrom::Mean => {
-                let all: Option<Vec<Tensor<D>>> = self.passes.iter().map(get).collect();
-                let all = all?;
-                let n = all.len() as f64;
-                Some(all.into_iter().reduce(|a, b| a + b)?.div_scalar(n))
-            }
+        let mut kept = None;
+        for pass in &self.passes {
+            kept = from.keep(kept, get(pass)?, |sum, now| sum + now);
         }
+        kept.map(|kept| match kept.count {
+            1 => kept.value,
+            n => kept.value.div_scalar(n as f64),
+        })
     }
 }
 

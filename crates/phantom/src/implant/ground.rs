@@ -5,9 +5,9 @@ use super::config::{ImplantConfig, Region};
 use super::hilum::hilum;
 use crate::noise::smooth;
 use crate::{Error, ErrorKind, Result, Side};
-use multirnet_anatomy::morphology::{bounds, dilate, open};
 use multirnet_anatomy::{LEFT, RIGHT};
 use multirnet_volume::distance::{distance_to_background, distance_to_mask};
+use multirnet_volume::morphology::{bounds, dilate, open};
 use multirnet_volume::{Geometry, Volume};
 
 /// A real scan with what implanting asks of it, prepared once for all variants.

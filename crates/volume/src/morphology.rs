@@ -3,8 +3,8 @@
 //!
 //! Nothing is known beyond the volume's border: a mask that touches it is not eroded from there.
 
+use crate::Volume;
 use crate::distance::squared_distance;
-use multirnet_volume::Volume;
 use rayon::prelude::*;
 
 /// Balls over more rows than this are left to the distance transform, whose cost does not grow.
@@ -272,7 +272,7 @@ pub fn fill_holes(mask: &Volume<u8>) -> Volume<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use multirnet_volume::Geometry;
+    use crate::Geometry;
 
     fn grid(shape: [usize; 3]) -> Geometry {
         Geometry::axial(shape, [2.0, 1.0, 1.0]).expect("a valid grid")

@@ -1,0 +1,359 @@
+//! What the documents' commands are given: phantoms in every form that is named there.
+
+use crate::common;
+use crate::small::Manifest;
+use flate2::{Compression, Crc, write::ZlibEncoder};
+use multirnet_anatomy::PrepareConfig;
+use multirnet_infer::{DeviceChoice, ModelCard, ModelInput};
+use multirnet_nn::{MultiRNetConfig, weights};
+use multirnet_phantom::Phantom;
+use multirnet_volume::{Diagnosis, Volume, Voxel, io};
+use std::cell::Cell;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// One phantom of each class, and how many scans were made of them.
+pub struct Scans {
+    phantoms: [Phantom; 3],
+    made: Cell<u8>,
+}
+
+/// A card for `multirnet package`.
+const CARD: &str = "licence = \"CC0-1.0\"\nattribution = [\"Phantoms of this project.\"]\n";
+
+impl Scans {
+    /// Draws the phantoms, with seeds that give few and thick slices.
+    pub fn draw() -> Self {
+        let of = |class, seed| common::phantom(class, seed);
+        Self {
+            phantoms: [
+                of(Diagnosis::Normal, 1),
+                of(Diagnosis::Cap, 3),
+                of(Diagnosis::Covid19, 6),
+            ],
+            made: Cell::new(0),
+        }
+    }
+
+    fn phantom(&self, class: Diagnosis) -> &Phantom {
+        &self.phantoms[class.index()]
+    }
+
+    /// Makes a scan unlike all others: the same content on two sides of a split is an error.
+    fn distinct<T: Voxel>(&self, mut scan: Volume<T>, change: impl Fn(u8, T) -> T) -> Volume<T> {
+        self.made.set(self.made.get() + 1);
+        let first = scan.data()[0];
+        scan.data_mut()[0] = change(self.made.get(), first);
+        scan
+    }
+
+    /// A scan of its own in whole HU.
+    fn hu(&self, class: Diagnosis) -> Volume<i16> {
+        let ct = self.phantom(class).ct.map(|hu| hu.round() as i16);
+        self.distinct(ct, |k, hu| hu + i16::from(k))
+    }
+
+    /// Writes into `folder` what the commands read.
+    pub fn write(&self, folder: &Path) {
+        let save = |name: &str, volume: &Volume<i16>| common::save(folder, name, volume);
+        for name in ["scan.nii.gz", "other.nii.gz"] {
+            save(name, &self.hu(Diagnosis::Covid19));
+        }
+        write_dicom(&folder.join("study"), &self.hu(Diagnosis::Covid19), 1);
+        for place in ["clear", "scans"] {
+            fs::create_dir(folder.join(place)).unwrap();
+            for name in ["a", "b", "c"] {
+                save(
+                    &format!("{place}/{name}.nii.gz"),
+                    &self.hu(Diagnosis::Normal),
+                );
+            }
+        }
+        // A cohort, as a manifest and as folders.
+        let mut rows = String::from("scan,mask,class,patient,mask_values\n");
+        for class in Diagnosis::ALL {
+            let name = class.name();
+            fs::create_dir_all(folder.join("folder").join(name)).unwrap();
+            for k in 0..2 {
+                let (scan, mask) = (
+                    format!("{name}{k}.nii.gz"),
+                    format!("{name}{k}_mask.nii.gz"),
+                );
+                for place in [String::new(), format!("folder/{name}/")] {
+                    save(&format!("{place}{scan}"), &self.hu(class));
+                    common::save(
+                        folder,
+                        &format!("{place}{mask}"),
+                        &self.phantom(class).lesions,
+                    );
+                }
+                rows += &format!("{scan},{mask},{name},{name}{k},1;2\n");
+            }
+        }
+        fs::write(folder.join("cohort.csv"), rows).unwrap();
+        fs::write(folder.join("card.toml"), CARD).unwrap();
+        write_model(&folder.join("tiny/model.safetensors"));
+    }
+
+    /// Writes below `data` every file that the rows of `manifest` name, and makes the pictures'
+    /// pixels as large as the phantoms' voxels.
+    pub fn write_data(&self, manifest: &mut Manifest, data: &Path) {
+        let columns = manifest.columns.clone();
+        for row in &mut manifest.rows {
+            let column = |name: &str| columns.iter().position(|c| c == name);
+            let cell = |name: &str| column(name).map_or("", |i| row[i].as_str());
+            let class = cell("class").parse().unwrap_or(Diagnosis::Covid19);
+            let phantom = self.phantom(class);
+            let scan = data.join(cell("scan"));
+            fs::create_dir_all(scan.parent().unwrap()).unwrap();
+            let number = |name: &str, default: f32| cell(name).parse().unwrap_or(default);
+            let (slope, intercept) = (number("slope", 1.0), number("intercept", 0.0));
+            let grey = |hu: f32| match cell("intensity") {
+                "unit" => (hu + 1350.0) / 1500.0 * 255.0,
+                _ => (hu - intercept) / slope,
+            };
+            let labels: Vec<u8> = values(cell("mask_values"));
+            let labels = Labels {
+                lesions: if labels.is_empty() { vec![1] } else { labels },
+                lungs: values(cell("lungs_values")),
+            };
+            let mask = Some(cell("mask")).filter(|m| !matches!(*m, "" | "unknown"));
+            let is_picture = io::is_picture(&scan);
+            if is_picture {
+                let z = middle(phantom);
+                let shape = phantom.ct.shape();
+                let mut pixels: Vec<u8> = phantom
+                    .ct
+                    .plane(z)
+                    .iter()
+                    .map(|&hu| grey(hu).round().clamp(0.0, 255.0) as u8)
+                    .collect();
+                self.made.set(self.made.get() + 1);
+                pixels[0] = self.made.get();
+                write_png(&scan, shape, &pixels);
+                if let Some(mask) = mask {
+                    let mask = data.join(mask);
+                    fs::create_dir_all(mask.parent().unwrap()).unwrap();
+                    write_png(&mask, shape, labels.map(phantom).plane(z));
+                }
+            } else if scan.file_name().is_some_and(|n| n == "dicom") {
+                write_dicom(&scan, &self.hu(class), self.made.get());
+            } else {
+                let hu = self.hu(class).map(|hu| grey(f32::from(hu)).round());
+                if cell("intensity") == "unit" {
+                    io::write_nifti(&scan, &hu.map(|v| v.clamp(0.0, 255.0) as u8)).unwrap();
+                } else {
+                    io::write_nifti(&scan, &hu.map(|v| v as i16)).unwrap();
+                }
+                if let Some(mask) = mask {
+                    io::write_nifti(&data.join(mask), &labels.map(phantom)).unwrap();
+                }
+            }
+            if !matches!(cell("slices"), "") {
+                write_slices(&data.join(cell("slices")), phantom.ct.shape()[0]);
+            }
+            if let Some(at) = column("spacing_mm").filter(|_| is_picture) {
+                let [z, y, x] = phantom.ct.geometry().spacing_mm();
+                row[at] = format!("{z};{y:.3};{x:.3}");
+            }
+        }
+    }
+}
+
+/// Values of a mask that mean lesion and lung.
+struct Labels {
+    lesions: Vec<u8>,
+    lungs: Vec<u8>,
+}
+
+impl Labels {
+    /// The phantom's truth in these labels.
+    fn map(&self, phantom: &Phantom) -> Volume<u8> {
+        let lung = self
+            .lungs
+            .iter()
+            .find(|v| !self.lesions.contains(v))
+            .copied()
+            .unwrap_or(0);
+        let mut mask = phantom.lungs.map(|l| if l == 0 { 0 } else { lung });
+        for (value, &kind) in mask.data_mut().iter_mut().zip(phantom.lesions.data()) {
+            if kind > 0 {
+                *value = self.lesions[usize::from(kind - 1).min(self.lesions.len() - 1)];
+            }
+        }
+        mask
+    }
+}
+
+/// The numbers of a cell such as `1;2`.
+fn values(cell: &str) -> Vec<u8> {
+    cell.split(';').filter_map(|v| v.parse().ok()).collect()
+}
+
+/// The plane with the most lung and lesion.
+fn middle(phantom: &Phantom) -> usize {
+    let count = |v: &Volume<u8>, z: usize| v.plane(z).iter().filter(|l| **l != 0).count();
+    let planes = 0..phantom.ct.shape()[0];
+    planes
+        .max_by_key(|&z| count(&phantom.lungs, z) + 4 * count(&phantom.lesions, z))
+        .unwrap()
+}
+
+/// The table of a stack's slices, with a gap in its middle.
+fn write_slices(path: &Path, planes: usize) {
+    let rows: String = (0..planes)
+        .map(|k| format!("{k},{}\n", k + if k < planes / 2 { 0 } else { 5 }))
+        .collect();
+    fs::write(path, format!("k,source_slice\n{rows}")).unwrap();
+}
+
+/// Writes an untrained model that has a card and is quick.
+fn write_model(path: &Path) {
+    let device = DeviceChoice::Cpu.open().unwrap();
+    device.seed(2);
+    let config = MultiRNetConfig {
+        channels: [2, 2, 4, 4, 4],
+        class_channels: [2, 2, 4, 4, 4, 4],
+        iterations: 0,
+        ..MultiRNetConfig::small()
+    };
+    let prepare = PrepareConfig {
+        spacing_mm: [8.0, 6.0, 6.0],
+        global_shape: [16, 48, 48],
+        ..PrepareConfig::default()
+    };
+    let card = ModelCard {
+        trained_on: "Nothing.".to_owned(),
+        input: Some(ModelInput::from(&prepare)),
+        ..ModelCard::unknown("tiny")
+    };
+    let bytes = weights::to_bytes(&config.init(&device), weights::Dtype::F32).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, card.package("tiny", &bytes).unwrap()).unwrap();
+}
+
+/// Writes a picture in 8-bit grey, whatever its name: pictures are read by their content.
+fn write_png(path: &Path, [_, height, width]: [usize; 3], pixels: &[u8]) {
+    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
+    let mut chunk = |kind: &[u8; 4], data: &[u8]| {
+        file.extend((data.len() as u32).to_be_bytes());
+        let body = [kind, data].concat();
+        let mut crc = Crc::new();
+        crc.update(&body);
+        file.extend(body);
+        file.extend(crc.sum().to_be_bytes());
+    };
+    let size = [width as u32, height as u32].map(u32::to_be_bytes).concat();
+    // Eight bits, grey, no interlacing.
+    chunk(b"IHDR", &[&size[..], &[8, 0, 0, 0, 0]].concat());
+    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+    for row in pixels.chunks(width) {
+        packed.write_all(&[0]).unwrap();
+        packed.write_all(row).unwrap();
+    }
+    chunk(b"IDAT", &packed.finish().unwrap());
+    chunk(b"IEND", &[]);
+    fs::write(path, file).unwrap();
+}
+
+/// Elements of a DICOM file in explicit VR little endian.
+#[derive(Default)]
+struct Elements(Vec<u8>);
+
+impl Elements {
+    fn raw(&mut self, [group, element]: [u16; 2], vr: &str, value: &[u8]) {
+        let padded = value.len().next_multiple_of(2);
+        self.0.extend(group.to_le_bytes());
+        self.0.extend(element.to_le_bytes());
+        self.0.extend(vr.as_bytes());
+        if vr == "OW" {
+            self.0.extend([0, 0]);
+            self.0.extend((padded as u32).to_le_bytes());
+        } else {
+            self.0.extend((padded as u16).to_le_bytes());
+        }
+        self.0.extend(value);
+        if padded > value.len() {
+            self.0.push(if vr == "UI" { 0 } else { b' ' });
+        }
+    }
+
+    fn text(&mut self, tag: [u16; 2], vr: &str, value: &str) {
+        self.raw(tag, vr, value.as_bytes());
+    }
+
+    fn word(&mut self, tag: [u16; 2], value: u16) {
+        self.raw(tag, "US", &value.to_le_bytes());
+    }
+}
+
+/// Class of CT images.
+const CT_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.2";
+/// Explicit VR little endian.
+const SYNTAX: &str = "1.2.840.10008.1.2.1";
+
+/// Writes an axial scan as a series of DICOM files, one a slice, of the study number `study`.
+fn write_dicom(folder: &Path, scan: &Volume<i16>, study: u8) {
+    fs::create_dir_all(folder).unwrap();
+    let [nz, ny, nx] = scan.shape();
+    let [_, sy, sx] = scan.geometry().spacing_mm();
+    for z in 0..nz {
+        let [x0, y0, z0] = scan.geometry().index_to_world([z as f64, 0.0, 0.0]);
+        let uid = format!("1.2.826.{study}.1.{}", z + 1);
+        let mut meta = Elements::default();
+        meta.text([0x0002, 0x0002], "UI", CT_IMAGE);
+        meta.text([0x0002, 0x0003], "UI", &uid);
+        meta.text([0x0002, 0x0010], "UI", SYNTAX);
+        let mut file = Elements([vec![0; 128], b"DICM".to_vec()].concat());
+        file.raw([0x0002, 0x0000], "UL", &(meta.0.len() as u32).to_le_bytes());
+        file.0.extend(meta.0);
+        file.text([0x0008, 0x0008], "CS", "ORIGINAL\\PRIMARY\\AXIAL");
+        file.text([0x0008, 0x0016], "UI", CT_IMAGE);
+        file.text([0x0008, 0x0018], "UI", &uid);
+        file.text([0x0008, 0x0060], "CS", "CT");
+        file.text([0x0008, 0x103E], "LO", "Phantom");
+        file.text([0x0010, 0x0010], "PN", "PHANTOM");
+        file.text([0x0010, 0x0020], "LO", &format!("PHANTOM{study}"));
+        file.text([0x0020, 0x000D], "UI", &format!("1.2.826.{study}"));
+        file.text([0x0020, 0x000E], "UI", &format!("1.2.826.{study}.1"));
+        file.text([0x0020, 0x0011], "IS", "1");
+        file.text([0x0020, 0x0013], "IS", &(z + 1).to_string());
+        file.text(
+            [0x0020, 0x0032],
+            "DS",
+            &format!("{x0:.4}\\{y0:.4}\\{z0:.4}"),
+        );
+        file.text([0x0020, 0x0037], "DS", "1\\0\\0\\0\\1\\0");
+        file.word([0x0028, 0x0002], 1);
+        file.text([0x0028, 0x0004], "CS", "MONOCHROME2");
+        file.word([0x0028, 0x0010], ny as u16);
+        file.word([0x0028, 0x0011], nx as u16);
+        file.text([0x0028, 0x0030], "DS", &format!("{sy:.6}\\{sx:.6}"));
+        for (element, value) in [(0x0100, 16), (0x0101, 16), (0x0102, 15), (0x0103, 1)] {
+            file.word([0x0028, element], value);
+        }
+        file.text([0x0028, 0x1052], "DS", "0");
+        file.text([0x0028, 0x1053], "DS", "1");
+        let pixels: Vec<u8> = scan.plane(z).iter().flat_map(|v| v.to_le_bytes()).collect();
+        file.raw([0x7FE0, 0x0010], "OW", &pixels);
+        fs::write(folder.join(format!("{z:03}.dcm")), file.0).unwrap();
+    }
+}
+
+/// All files below `folder`.
+pub fn files(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
