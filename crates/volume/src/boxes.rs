@@ -52,8 +52,7 @@ pub fn blur(volume: &Volume<f32>, radius: [usize; 3]) -> Volume<f32> {
     let mut out = volume.clone();
     let mean = |sum: f64, count: usize| (sum / count as f64) as f32;
     for axis in 0..3 {
-        // Along z even a mean of single voxels would move all values twice.
-        if axis > 0 || radius[0] > 0 {
+        if radius[axis] > 0 {
             box_filter(out.data_mut(), shape, axis, radius[axis], mean);
         }
     }

@@ -215,7 +215,7 @@ pub fn fill_planes(mask: &Volume<u8>, axis: usize) -> Volume<u8> {
 }
 
 /// Sets all 0 that are joined (over edges) to the border of a `rows` × `columns` plane to `mark`.
-pub(crate) fn flood_border(
+pub fn flood_border(
     plane: &mut [u8],
     rows: usize,
     columns: usize,
