@@ -147,7 +147,7 @@ impl serving::Serve for Ours {
 
     fn output(&self) -> Vec<f32> {
         let lesion = self.last.iter().flat_map(|o| o.lesion.iter().copied());
-        let class = self.last.iter().flat_map(|o| o.probabilities);
+        let class = self.last.iter().flat_map(|o| o.probabilities.to_array());
         lesion.chain(class.map(|p| p as f32)).collect()
     }
 }

@@ -3,6 +3,7 @@
 use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
+use multirnet_finding::Probabilities;
 use multirnet_kernels::Precision;
 use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output, class_maps};
 
@@ -11,8 +12,8 @@ use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output, class_maps};
 pub struct WindowOutput {
     /// Lesion probabilities, `[K, d, h, w]` flattened.
     pub lesion: Vec<f32>,
-    /// Class probabilities in the order of [`multirnet_volume::Diagnosis`].
-    pub probabilities: [f64; 3],
+    /// Class probabilities.
+    pub probabilities: Probabilities,
     /// Grad-CAM of each class, `[d', h', w']` flattened, if it was asked for.
     pub cams: Option<Cams>,
 }
@@ -32,7 +33,7 @@ pub struct TileOutput {
     /// Lesion probabilities, `[K, d, h, w]` flattened.
     pub lesion: Vec<f32>,
     /// Class probabilities of each block, as [`WindowOutput::probabilities`].
-    pub classes: Vec<[f64; 3]>,
+    pub classes: Vec<Probabilities>,
 }
 
 /// Grad-CAM maps of one window, not normalised: `ReLU(Σ_k α_k A_k)`.
@@ -248,11 +249,11 @@ pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         .map_err(|e| Error::new(ErrorKind::Model, format!("the network's output: {e:?}")))
 }
 
-pub(crate) fn softmax(logits: [f64; 3]) -> [f64; 3] {
+pub(crate) fn softmax(logits: [f64; 3]) -> Probabilities {
     let top = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
     let e = logits.map(|l| (l - top).exp());
     let sum: f64 = e.iter().sum();
-    e.map(|v| v / sum)
+    Probabilities::from_array(e.map(|v| v / sum))
 }
 
 /// Refuses a network that does nothing.
@@ -271,13 +272,13 @@ fn no_class() -> Error {
 }
 
 /// Refuses probabilities that no trained network gives.
-pub(crate) fn check_tile(lesion: &[f32], classes: &[[f64; 3]]) -> Result<()> {
+pub(crate) fn check_tile(lesion: &[f32], classes: &[Probabilities]) -> Result<()> {
     let probability = |p: f64| (0.0..=1.0 + 1e-6).contains(&p);
     // A comparison in 32 bits runs on many values at once; NaN fails it.
     let good = lesion
         .iter()
         .fold(true, |good, &p| good & (0.0..=1.0 + 1e-6).contains(&p));
-    if good && classes.iter().flatten().all(|&p| probability(p)) {
+    if good && classes.iter().flat_map(|p| p.to_array()).all(probability) {
         return Ok(());
     }
     Err(senseless())
@@ -309,8 +310,13 @@ mod tests {
     #[test]
     fn softmax_is_stable_and_sums_to_one() {
         let p = softmax([1000.0, 1000.0, -1000.0]);
-        assert_eq!(p, [0.5, 0.5, 0.0]);
-        assert!(softmax([f64::NAN, 0.0, 0.0]).iter().any(|v| v.is_nan()));
+        assert_eq!(p.to_array(), [0.5, 0.5, 0.0]);
+        assert!(
+            softmax([f64::NAN, 0.0, 0.0])
+                .to_array()
+                .iter()
+                .any(|v| v.is_nan())
+        );
     }
 
     #[test]
@@ -346,7 +352,7 @@ mod tests {
         for (a, b) in cams.maps.iter().zip(&one[0].cams.as_ref().unwrap().maps) {
             assert!(close(a, b));
         }
-        assert!((one[0].probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        assert!((one[0].probabilities.to_array().iter().sum::<f64>() - 1.0).abs() < 1e-12);
         check_output(&one[0]).unwrap();
         assert!(
             WindowBatch::new(&windows, shape)
@@ -395,7 +401,7 @@ mod tests {
                 .unwrap()
                 .remove(0);
             assert_eq!(output.lesion, window.lesion);
-            let log = |p: [f64; 3]| p.map(|v| (v / p[0]).ln());
+            let log = |p: Probabilities| p.to_array().map(|v| (v / p.normal).ln());
             let [all, a, b] = [0, 1, 2].map(|i| log(output.classes[i]));
             let window = log(window.probabilities);
             for c in 0..3 {

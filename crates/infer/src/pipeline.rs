@@ -50,7 +50,7 @@ pub(crate) fn run(
             let coarse = watch.time(Stage::Global, |w| {
                 Coarse::run(network, prepared, options, w.stop())
             })?;
-            let probabilities = Probabilities::from_array(coarse.probabilities);
+            let probabilities = coarse.probabilities;
             Ok(WorkingGridResult {
                 heat: coarse.heat(explained(options, probabilities))?,
                 lesion: coarse.lesion,
@@ -63,8 +63,7 @@ pub(crate) fn run(
         Pipeline::Windows => {
             let plan = Plan::new(&prepared.local_lungs, options, room);
             let fine = run_fine(network, prepared, &plan, options, watch)?;
-            let mean = fine.class.weighted().unwrap_or_else(|| fine.class.plain());
-            let probabilities = Probabilities::from_array(mean);
+            let probabilities = fine.class.weighted().unwrap_or_else(|| fine.class.plain());
             let heat = watch.time(Stage::Explain, |_| {
                 fine.heat(
                     &prepared.local,
@@ -132,7 +131,7 @@ fn cascade(
         }
         plan.regions.extend(Plan::new(&rest, options, room).regions);
     }
-    let mut probabilities = coarse.probabilities;
+    let mut probabilities = coarse.probabilities.to_array();
     let mut warnings = Vec::new();
     if !plan.regions.is_empty() {
         let fine = run_fine(network, prepared, &plan, options, watch)?;
@@ -150,17 +149,14 @@ fn cascade(
             });
         }
         if let Some(local) = fine.class.weighted() {
-            let (a, b) = (
-                Probabilities::from_array(coarse.probabilities).top(),
-                Probabilities::from_array(local).top(),
-            );
+            let (a, b) = (coarse.probabilities.top(), local.top());
             if a != b && options.local_class_weight > 0.0 {
                 warnings.push(format!(
                     "The whole chest looks most like {a}, its lesions alone most like {b}: the \
                      diagnosis is uncertain."
                 ));
             }
-            for (p, l) in probabilities.iter_mut().zip(local) {
+            for (p, l) in probabilities.iter_mut().zip(local.to_array()) {
                 *p += options.local_class_weight * (l - *p);
             }
         }
@@ -184,7 +180,7 @@ fn explained(options: &PredictOptions, probabilities: Probabilities) -> Diagnosi
 /// The network's view of the whole chest.
 struct Coarse {
     lesion: Vec<Volume<f32>>,
-    probabilities: [f64; 3],
+    probabilities: Probabilities,
     cams: Option<Cams>,
     geometry: Geometry,
 }
@@ -233,22 +229,22 @@ struct ClassSum {
 }
 
 impl ClassSum {
-    fn add(&mut self, probabilities: [f64; 3], mass: f64) {
+    fn add(&mut self, probabilities: Probabilities, mass: f64) {
         self.mass += mass;
         self.count += 1.0;
-        for (c, p) in probabilities.into_iter().enumerate() {
+        for (c, p) in probabilities.to_array().into_iter().enumerate() {
             self.by_mass[c] += mass * p;
             self.by_count[c] += p;
         }
     }
 
     /// The lesion-mass-weighted mean, unless there is no lesion.
-    fn weighted(&self) -> Option<[f64; 3]> {
-        (self.mass > 0.0).then(|| self.by_mass.map(|p| p / self.mass))
+    fn weighted(&self) -> Option<Probabilities> {
+        (self.mass > 0.0).then(|| Probabilities::from_array(self.by_mass.map(|p| p / self.mass)))
     }
 
-    fn plain(&self) -> [f64; 3] {
-        self.by_count.map(|p| p / self.count.max(1.0))
+    fn plain(&self) -> Probabilities {
+        Probabilities::from_array(self.by_count.map(|p| p / self.count.max(1.0)))
     }
 }
 
@@ -469,12 +465,12 @@ mod tests {
     #[test]
     fn class_sums() {
         let mut sum = ClassSum::default();
-        sum.add([1.0, 0.0, 0.0], 0.0);
+        sum.add(Probabilities::from_array([1.0, 0.0, 0.0]), 0.0);
         assert_eq!(sum.weighted(), None);
-        sum.add([0.0, 0.5, 0.5], 1.0);
-        sum.add([0.0, 0.1, 0.9], 3.0);
-        let mean = sum.weighted().unwrap();
+        sum.add(Probabilities::from_array([0.0, 0.5, 0.5]), 1.0);
+        sum.add(Probabilities::from_array([0.0, 0.1, 0.9]), 3.0);
+        let mean = sum.weighted().unwrap().to_array();
         assert!((mean[1] - 0.2).abs() < 1e-12 && (mean[2] - 0.8).abs() < 1e-12);
-        assert!((sum.plain()[0] - 1.0 / 3.0).abs() < 1e-12);
+        assert!((sum.plain().normal - 1.0 / 3.0).abs() < 1e-12);
     }
 }

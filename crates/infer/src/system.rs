@@ -151,7 +151,7 @@ mod tests {
         let output = WindowBatch::new(&[0.5; 16 * 16 * 16], [16; 3])
             .and_then(|b| system.run(&b, true))
             .unwrap();
-        assert_eq!(output[0].probabilities, [1.0 / 3.0; 3]);
+        assert_eq!(output[0].probabilities.to_array(), [1.0 / 3.0; 3]);
         assert!(output[0].cams.is_none());
     }
 }

@@ -63,7 +63,12 @@ fn compare(what: &str, config: &MultiRNetConfig) {
         for (a, b) in ours.iter().zip(&theirs) {
             let lesion = far(&a.lesion, &b.lesion);
             assert!(lesion <= BOUND, "{what}: lesion map off by {lesion}");
-            for (p, q) in a.probabilities.iter().zip(b.probabilities) {
+            for (p, q) in a
+                .probabilities
+                .to_array()
+                .iter()
+                .zip(b.probabilities.to_array())
+            {
                 assert!((p - q).abs() <= f64::from(BOUND), "{what}: class {p} {q}");
             }
             let (a, b) = (a.cams.as_ref().unwrap(), b.cams.as_ref().unwrap());
@@ -134,7 +139,7 @@ fn tiles_agree(config: &MultiRNetConfig) {
     assert_eq!(a.lesion.len(), config.lesion_channels * x.len());
     assert!(far(&a.lesion, &b.lesion) <= BOUND);
     for (a, b) in a.classes.iter().zip(&b.classes) {
-        for (p, q) in a.iter().zip(b) {
+        for (p, q) in a.to_array().iter().zip(b.to_array()) {
             assert!((p - q).abs() <= f64::from(BOUND));
         }
     }

@@ -3,6 +3,7 @@
 mod common;
 
 use common::{case, dice, grid, options, predict, predictor, seeing};
+use multirnet_finding::Probabilities;
 use multirnet_infer::{Pipeline, PredictOptions, WindowOutput};
 use multirnet_volume::{Geometry, Orientation, Volume};
 
@@ -107,7 +108,7 @@ fn fine_windows_fade_into_the_coarse_map() {
         let bright = window.iter().map(|&v| if v > 0.5 { 0.9 } else { p });
         WindowOutput {
             lesion: bright.collect(),
-            probabilities: [1.0, 0.0, 0.0],
+            probabilities: Probabilities::from_array([1.0, 0.0, 0.0]),
             cams: None,
         }
     });
@@ -147,7 +148,7 @@ fn constants_and_ramps_survive_every_pipeline() {
     // What the network says is its own input, so the map must be the scan.
     let predictor = predictor(1, |window, _| WindowOutput {
         lesion: window.to_vec(),
-        probabilities: [1.0, 0.0, 0.0],
+        probabilities: Probabilities::from_array([1.0, 0.0, 0.0]),
         cams: None,
     });
     let geometry = grid(Orientation::CANONICAL);

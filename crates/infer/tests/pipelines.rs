@@ -4,6 +4,7 @@ mod common;
 
 use common::{case, grid, options, predict, predictor, seeing};
 use multirnet_base::StopToken;
+use multirnet_finding::Probabilities;
 use multirnet_finding::{Finding, LesionKind, NOTICE, Prediction, SCHEMA, ScanSource};
 use multirnet_infer::{Pipeline, PredictOptions, Tile, WindowOutput};
 use multirnet_volume::content_sha256;
@@ -86,7 +87,7 @@ fn classes_are_joined_as_documented() {
         };
         WindowOutput {
             lesion,
-            probabilities,
+            probabilities: Probabilities::from_array(probabilities),
             cams: None,
         }
     });
@@ -152,7 +153,7 @@ fn lesions_outside_the_lungs_are_kept_only_on_demand() {
     // Everything is lesion, but nothing outside the lungs is one.
     let predictor = predictor(1, |window, _| WindowOutput {
         lesion: vec![0.9; window.len()],
-        probabilities: [0.0, 0.0, 1.0],
+        probabilities: Probabilities::from_array([0.0, 0.0, 1.0]),
         cams: None,
     });
     let case = sick();
@@ -196,7 +197,7 @@ fn two_channels_become_two_labels() {
         let dense = window.iter().map(|&v| if v > 0.6 { 0.9 } else { 0.0 });
         WindowOutput {
             lesion: ggo.chain(dense).collect(),
-            probabilities: [0.0, 1.0, 0.0],
+            probabilities: Probabilities::from_array([0.0, 1.0, 0.0]),
             cams: None,
         }
     });

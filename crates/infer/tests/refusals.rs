@@ -4,6 +4,7 @@ mod common;
 
 use common::{case, grid, options, predict, predictor, seeing};
 use multirnet_base::StopToken;
+use multirnet_finding::Probabilities;
 use multirnet_finding::ScanSource;
 use multirnet_infer::{ErrorKind, Pipeline, PredictOptions, Stage, Tile, WindowOutput};
 use multirnet_volume::{Orientation, Volume};
@@ -28,7 +29,7 @@ fn a_network_that_gives_no_numbers_is_refused() {
                 lesion[7] = bad;
                 WindowOutput {
                     lesion,
-                    probabilities: [1.0, 0.0, 0.0],
+                    probabilities: Probabilities::from_array([1.0, 0.0, 0.0]),
                     cams: None,
                 }
             });

@@ -14,7 +14,7 @@ use multirnet::evaluation::intervals::{
     Statistic, interval, patients, scoring, value_under_policy,
 };
 use multirnet::evaluation::sources;
-use multirnet_finding::ScoredOn;
+use multirnet_finding::{Probabilities, ScoredOn};
 use multirnet_metrics::roc::OneVsRest;
 use multirnet_metrics::stats::{
     BootstrapConfig, PairedT, Significance, Wilcoxon, bootstrap, defined_pairs, paired_t,
@@ -195,7 +195,7 @@ fn classification(
     let known = || scores.iter().filter_map(|s| Some((s, s.class?)));
     let first = known().next().map(|(_, class)| class);
     let several = known().any(|(_, class)| Some(class) != first);
-    let said: Vec<(&CaseScore, Diagnosis, Diagnosis, [f64; 3])> = known()
+    let said: Vec<(&CaseScore, Diagnosis, Diagnosis, Probabilities)> = known()
         .filter_map(|(s, class)| Some((s, class, s.predicted()?, s.probabilities?)))
         .collect();
     if said.is_empty() || !several {
@@ -203,7 +203,7 @@ fn classification(
     }
     let truth: Vec<Diagnosis> = said.iter().map(|s| s.1).collect();
     let predicted: Vec<Diagnosis> = said.iter().map(|s| s.2).collect();
-    let probabilities: Vec<[f64; 3]> = said.iter().map(|s| s.3).collect();
+    let probabilities: Vec<[f64; 3]> = said.iter().map(|s| s.3.to_array()).collect();
     let by_patient = patients(said.iter().map(|s| s.0));
     let right = |drawn: &[usize]| {
         let scans: Vec<usize> = drawn.iter().flat_map(|&p| by_patient[p].clone()).collect();

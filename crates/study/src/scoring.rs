@@ -15,6 +15,7 @@ use multirnet_cohort::{
     load::{self, CaseScan, Reader},
 };
 use multirnet_finding::NativeMap;
+use multirnet_finding::Probabilities;
 use multirnet_infer::{DeviceChoice, Network, PredictOptions, load_network, run_prepared};
 use multirnet_metrics::SurfaceConfig;
 use multirnet_volume::{Geometry, Volume, io};
@@ -40,8 +41,8 @@ struct TestPart {
 pub struct TestOutput {
     /// Lesion labels.
     pub lesions: Option<Volume<u8>>,
-    /// Class probabilities in logit order; those of several parts are averaged, weighted by planes.
-    pub probabilities: Option<[f64; 3]>,
+    /// Class probabilities; those of several parts are averaged, weighted by planes.
+    pub probabilities: Option<Probabilities>,
     /// Grad-CAM, if it was asked for and can be made; `None` for a scan of several parts, whose maps
     /// are scaled each by its own.
     pub heatmap: Option<NativeMap>,
@@ -85,10 +86,7 @@ impl TestScan {
             )
             .map_err(|e| Error::caused(ErrorKind::Scoring, e))?;
             lesions.extend(said.lesions.map(|l| (part.planes.clone(), l)));
-            classes.extend(
-                said.probabilities
-                    .map(|p| (part.planes.clone(), p.to_array())),
-            );
+            classes.extend(said.probabilities.map(|p| (part.planes.clone(), p)));
             heatmaps.extend(said.heatmap);
         }
         let grid = self.case.scan.geometry();

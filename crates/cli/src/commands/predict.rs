@@ -7,9 +7,9 @@ use crate::output;
 use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
 use multirnet::write_results;
+use multirnet::{Finding, MemoryPlan, Model, PredictOptions};
 use multirnet_base::jobs::in_parallel;
 use multirnet_finding::NOTICE;
-use multirnet_infer::{Model, PredictOptions};
 use multirnet_volume::Volume;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -76,17 +76,15 @@ impl Predict {
             } else {
                 self.out.join(&names[i])
             };
-            Row::timed(&names[i], || {
-                self.one(
-                    &predictor,
-                    &self.scans[i],
-                    &names[i],
-                    lungs.as_ref(),
-                    &options,
-                    &run,
-                    &out,
-                )
-            })
+            let mut memory = None;
+            let (row, exit) = Row::timed(&names[i], || {
+                let place = (self.scans[i].as_path(), names[i].as_str(), out.as_path());
+                let lungs = lungs.as_ref();
+                let (finding, plan) = self.one(&predictor, place, lungs, &options, &run)?;
+                memory = Some(plan);
+                Ok(finding)
+            });
+            (row, exit, memory)
         };
         let go_on = || !run.stop.is_raised();
         let results = in_parallel(self.scans.len(), usize::from(self.jobs), go_on, work);
@@ -95,13 +93,14 @@ impl Predict {
         }
         let results: Vec<_> = results.into_iter().flatten().collect();
         let failures: Vec<Exit> = results.iter().filter_map(|r| r.1).collect();
-        let rows: Vec<Row> = results.into_iter().map(|r| r.0).collect();
+        let (rows, plans): (Vec<Row>, Vec<_>) = results.into_iter().map(|r| (r.0, r.2)).unzip();
         if context.json {
             let list: Vec<_> = rows
                 .iter()
-                .map(|r| match &r.result {
+                .zip(&plans)
+                .map(|(r, plan)| match &r.result {
                     Ok(f) => {
-                        json!({ "scan": r.name, "seconds": r.elapsed.as_secs_f64(), "finding": f })
+                        json!({ "scan": r.name, "seconds": r.elapsed.as_secs_f64(), "memory": plan, "finding": f })
                     }
                     Err(e) => {
                         json!({ "scan": r.name, "seconds": r.elapsed.as_secs_f64(), "error": e })
@@ -126,22 +125,22 @@ impl Predict {
         }
     }
 
+    /// Reads, analyses and writes one scan; `place` is its path, its name and its folder of results.
     fn one(
         &self,
-        predictor: &Model,
-        path: &Path,
-        name: &str,
+        model: &Model,
+        (path, name, out): (&Path, &str, &Path),
         lungs: Option<&Volume<u8>>,
         options: &PredictOptions,
         run: &Run<'_>,
-        out: &Path,
-    ) -> Outcome<multirnet_finding::Finding> {
+    ) -> Outcome<(Finding, MemoryPlan)> {
         let bar = spinner(name);
         let start = std::time::Instant::now();
         bar.set_message("reading");
         let scan = self.read.open(path)?;
         let read_seconds = start.elapsed().as_secs_f64();
-        let mut prediction = analyse(predictor, &scan, lungs, options, run, &bar)?;
+        let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
+        let mut prediction = analyse(model, &scan, lungs, options, run, &bar)?;
         prediction.finding.timings.insert(
             0,
             multirnet_finding::Timing {
@@ -152,6 +151,6 @@ impl Predict {
         bar.set_message("writing");
         write_results(&scan.volume, &prediction, name, out)?;
         bar.finish_and_clear();
-        Ok(prediction.finding)
+        Ok((prediction.finding, plan))
     }
 }

@@ -14,6 +14,7 @@ use crate::network::{Block, Cams, TileOutput, WindowOutput, softmax};
 use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Network, Result};
 use layout::Layout;
+use multirnet_finding::Probabilities;
 use multirnet_kernels::Precision;
 use multirnet_nn::{Kept, MultiRNet, MultiRNetConfig, Norm, class_maps};
 use record::{Head, Operation, Recording};
@@ -182,7 +183,7 @@ impl Head {
         grid: [usize; 3],
         start: [usize; 3],
         shape: [usize; 3],
-    ) -> [f64; 3] {
+    ) -> Probabilities {
         let volume: usize = grid.iter().product();
         let count: usize = shape.iter().product();
         let mut logits = [0, 1, 2].map(|c| f64::from(self.bias[c]));

@@ -3,6 +3,7 @@
 
 use multirnet_anatomy::Intensity;
 use multirnet_base::StopToken;
+use multirnet_finding::Probabilities;
 use multirnet_finding::{Prediction, ScanSource};
 use multirnet_infer::{
     Cams, Model, ModelCard, Network, PredictOptions, Result, Tile, WindowBatch, WindowOutput,
@@ -76,11 +77,11 @@ pub fn seeing() -> Model {
         let any = lesion.iter().any(|&p| p > 0.5);
         WindowOutput {
             lesion,
-            probabilities: if any {
+            probabilities: Probabilities::from_array(if any {
                 [0.1, 0.1, 0.8]
             } else {
                 [0.9, 0.05, 0.05]
-            },
+            }),
             cams: Some(cams(shape, |class, [_, _, x]| (class * x) as f32)),
         }
     })

@@ -3,6 +3,7 @@
 use crate::{Error, ErrorKind, Result};
 use multirnet_cohort::Case;
 use multirnet_finding::LesionKind;
+use multirnet_finding::Probabilities;
 use multirnet_metrics::{CaseMetrics, Overlap, SurfaceConfig};
 use multirnet_volume::{Diagnosis, Orientation, Volume};
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,8 @@ pub struct CaseScore {
     /// lungs.
     #[serde(default)]
     pub lesion_share: Option<f64>,
-    /// Class probabilities in logit order; `None` from a system that only segments.
-    pub probabilities: Option<[f64; 3]>,
+    /// Class probabilities; `None` from a system that only segments.
+    pub probabilities: Option<Probabilities>,
 }
 
 /// What a system said of a scan.
@@ -50,8 +51,8 @@ pub struct Said<'a> {
     pub lesions: Option<&'a Volume<u8>>,
     /// How many labels it tells apart.
     pub lesion_channels: usize,
-    /// Class probabilities in logit order, if it classifies.
-    pub probabilities: Option<[f64; 3]>,
+    /// Class probabilities, if it classifies.
+    pub probabilities: Option<Probabilities>,
 }
 
 impl CaseScore {
@@ -112,7 +113,7 @@ impl CaseScore {
     /// The most probable class; the first of equally probable ones.
     pub fn predicted(&self) -> Option<Diagnosis> {
         let p = self.probabilities?;
-        Some(multirnet_finding::Probabilities::from_array(p).top())
+        Some(p.top())
     }
 
     /// Whether its lesions are known and there are none.
@@ -161,7 +162,7 @@ mod tests {
         Said {
             lesions: Some(lesions),
             lesion_channels,
-            probabilities: Some([0.2, 0.2, 0.6]),
+            probabilities: Some(Probabilities::from_array([0.2, 0.2, 0.6])),
         }
     }
 

@@ -32,7 +32,7 @@ pub fn cases_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
             score.class.map_or("unknown", |c| c.name()).to_owned(),
             c.predicted.map_or("", |c| c.name()).to_owned(),
         ];
-        row.extend([0, 1, 2].map(|k| exact(score.probabilities.map(|p| p[k]))));
+        row.extend([0, 1, 2].map(|k| exact(score.probabilities.map(|p| p.to_array()[k]))));
         row.extend([
             exact(c.dice),
             exact(c.overlap.as_ref().map(Overlap::truth_ml)),

@@ -3,6 +3,7 @@
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::StopToken;
 use multirnet_cohort::load::CaseScan;
+use multirnet_finding::Probabilities;
 use multirnet_finding::{NativeMap, ScanSource};
 use multirnet_infer::{Model, PredictOptions, Progress};
 use multirnet_volume::{Geometry, Volume, Voxel};
@@ -67,12 +68,13 @@ pub fn join<T: Voxel>(grid: &Geometry, parts: &[(Range<usize>, Volume<T>)]) -> V
 }
 
 /// The mean of class probabilities, weighted by each part's number of planes.
-pub fn weighted(parts: &[(Range<usize>, [f64; 3])]) -> [f64; 3] {
+pub fn weighted(parts: &[(Range<usize>, Probabilities)]) -> Probabilities {
     let all: usize = parts.iter().map(|(planes, _)| planes.len()).sum();
-    std::array::from_fn(|class| {
-        let share = |(planes, p): &(Range<usize>, [f64; 3])| planes.len() as f64 * p[class];
+    Probabilities::from_array(std::array::from_fn(|class| {
+        let share =
+            |(planes, p): &(Range<usize>, Probabilities)| planes.len() as f64 * p.to_array()[class];
         parts.iter().map(share).sum::<f64>() / all as f64
-    })
+    }))
 }
 
 /// What a model says of a case's scan, on the scan's own grid.
@@ -82,8 +84,8 @@ pub struct CasePrediction {
     pub lesions: Volume<u8>,
     /// Lesion probability in `[0, 1]`; 0 in slices of no run with lung.
     pub probability: NativeMap,
-    /// Class probabilities in logit order; those of several runs are averaged, weighted by planes.
-    pub probabilities: [f64; 3],
+    /// Class probabilities; those of several runs are averaged, weighted by planes.
+    pub probabilities: Probabilities,
     /// Windows or tiles that the network saw.
     pub windows: usize,
     /// Their voxels in all.
@@ -139,7 +141,7 @@ pub fn predict_case(
                 warnings.push(warning);
             }
         }
-        classes.push((planes.clone(), finding.probabilities.to_array()));
+        classes.push((planes.clone(), finding.probabilities));
         lesions.push((planes.clone(), said.maps.lesions));
         maps.push((planes, said.maps.probability));
     }
@@ -221,7 +223,8 @@ mod tests {
 
     #[test]
     fn probabilities_are_weighted_by_planes() {
-        let mean = weighted(&[(0..3, [1.0, 0.0, 0.0]), (5..6, [0.0, 0.4, 0.6])]);
-        assert!((mean[0] - 0.75).abs() < 1e-12 && (mean[2] - 0.15).abs() < 1e-12);
+        let p = Probabilities::from_array;
+        let mean = weighted(&[(0..3, p([1.0, 0.0, 0.0])), (5..6, p([0.0, 0.4, 0.6]))]);
+        assert!((mean.normal - 0.75).abs() < 1e-12 && (mean.covid19 - 0.15).abs() < 1e-12);
     }
 }

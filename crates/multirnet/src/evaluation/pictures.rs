@@ -69,7 +69,7 @@ fn note(known: bool, intensity: Intensity, score: &CaseScore) -> String {
         note += &format!(
             " Most probable class: {} ({:.0} %).",
             class.label(),
-            100.0 * p[class.index()]
+            100.0 * p.of_class(class)
         );
     }
     note + " For research use only. Not a medical device."

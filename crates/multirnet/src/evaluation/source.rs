@@ -278,7 +278,7 @@ mod tests {
         let said = Said {
             lesions: Some(&predicted),
             lesion_channels: 2,
-            probabilities: Some(p),
+            probabilities: Some(multirnet_finding::Probabilities::from_array(p)),
         };
         let lungs = Volume::filled(1u8, grid);
         CaseScore::from_output(0, &case, truth.as_ref(), &lungs, &said, &config().surface).unwrap()

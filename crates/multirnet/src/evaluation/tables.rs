@@ -233,7 +233,9 @@ fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Tabl
                 s.class.map_or("unknown", |c| c.label()).to_owned(),
                 c.predicted.map_or("", |c| c.label()).to_owned(),
             ];
-            row.extend([0, 1, 2].map(|k| number::text(s.probabilities.map(|p| p[k]), 3)));
+            row.extend(
+                [0, 1, 2].map(|k| number::text(s.probabilities.map(|p| p.to_array()[k]), 3)),
+            );
             row.push(number::text(s.lesion_ml, 1));
             row.push(number::percent(s.lesion_share, 1));
             row

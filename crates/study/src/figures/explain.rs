@@ -101,7 +101,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
             name: format!("{}, slice {}", score.patient, z + 1),
             truth: class.label().into(),
             predicted: predicted.label().into(),
-            probability: probabilities[predicted.index()],
+            probability: probabilities.of_class(predicted),
             scan: cut(&shown.ct, z, &frame)?,
             heat: cut(&heat, z, &frame)?,
             lesion: cut(&shown.truth, z, &frame)?,

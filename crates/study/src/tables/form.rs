@@ -85,7 +85,7 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
             );
             row.push(exact(s.map(|s| s.overlap.truth_ml())));
             row.push(exact(s.map(|s| s.overlap.predicted_ml())));
-            row.extend([0, 1, 2].map(|c| exact(score.probabilities.map(|p| p[c]))));
+            row.extend([0, 1, 2].map(|c| exact(score.probabilities.map(|p| p.to_array()[c]))));
             row.push(
                 score
                     .predicted()
