@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 /// Radius in voxels per axis that spans `radius_mm`, rounded up.
 pub fn radius_voxels(spacing_mm: [f64; 3], radius_mm: f64) -> [usize; 3] {
-    // The small term keeps 10 mm / 2.5 mm at 4 under rounding.
+    // The small term absorbs rounding: 10 mm / 2.5 mm stays 4.
     spacing_mm.map(|s| (radius_mm / s - 1e-6).ceil().max(0.0) as usize)
 }
 
@@ -64,8 +64,8 @@ pub fn box_sum(values: &mut [f32], shape: [usize; 3], axis: usize, half: usize) 
     box_filter(values, shape, axis, half, |sum, _| sum as f32);
 }
 
-/// Replaces each value by what `finish` makes of the sum over `half` neighbours to either side along
-/// `axis` and of the number of values in it, which is smaller at the border.
+/// Replaces each value by the result of `finish`, which receives the sum over `half` neighbours to
+/// either side along `axis` and the number of values in it. That number is smaller at the border.
 fn box_filter(
     values: &mut [f32],
     [nz, ny, nx]: [usize; 3],
@@ -89,7 +89,8 @@ fn box_filter(
             });
         }
         _ => {
-            // Columns along z, gathered as planes (y; z, x), so that threads write apart.
+            // Columns along z are gathered as planes (y; z, x). Each thread then writes its own
+            // memory.
             let mut turned = vec![0.0f32; values.len()];
             let planes = turned.par_chunks_mut(nz * nx).enumerate();
             planes.for_each_init(Vec::new, |sums, (y, plane)| {
@@ -193,7 +194,8 @@ mod tests {
             });
             assert_eq!(dilate(&mask, radius), any, "{shape:?} {radius:?}");
             let soft = blur(&values, radius);
-            // Line by line, one axis after the other, with sums in 64 bits: equal to the last bit.
+            // The reference adds in 64 bits, line by line and one axis after the other. Results
+            // are bit-identical.
             let mut mean = values.clone();
             for (axis, &r) in radius.iter().enumerate().filter(|(_, r)| **r > 0) {
                 let before = mean.clone();

@@ -24,15 +24,16 @@ pub struct Components {
 }
 
 impl Components {
-    /// Number of the largest component (the first of equals), `None` without any.
+    /// Number of the largest component, or `None` if there are no components. A tie goes to the
+    /// first component.
     pub fn largest(&self) -> Option<u32> {
         let largest = self.sizes.iter().max()?;
         let index = self.sizes.iter().position(|s| s == largest)?;
         Some(index as u32 + 1)
     }
 
-    /// The mask of all components that `keep` accepts by number and size; each of the two holds
-    /// once per component.
+    /// The mask of all components that `keep` accepts. It receives the number and the size of each
+    /// component once.
     #[must_use]
     pub fn select(&self, mut keep: impl FnMut(u32, usize) -> bool) -> Volume<u8> {
         let kept: Vec<u8> = std::iter::once(0)
@@ -53,7 +54,8 @@ pub struct Run {
     pub component: u32,
 }
 
-/// The connected components of a mask as runs of voxels: a small part of a label map's memory.
+/// The connected components of a mask as runs of voxels, which take much less memory than a label
+/// map.
 #[derive(Debug, Clone)]
 pub struct ComponentRuns {
     /// The runs in the order of the array.
@@ -67,8 +69,8 @@ pub struct ComponentRuns {
 impl ComponentRuns {
     /// Finds the connected components of the voxels of `mask` that `on` accepts.
     ///
-    /// Rows are cut into runs and runs are joined with a union-find structure, so the cost is one
-    /// pass over the voxels and little more.
+    /// Each row is cut into runs, and a union-find structure joins runs that touch. The cost is
+    /// about one pass over the voxels.
     #[must_use]
     pub fn of(mask: &Volume<u8>, connectivity: Connectivity, on: impl Fn(u8) -> bool) -> Self {
         let [nz, ny, nx] = mask.shape();
@@ -114,7 +116,7 @@ impl ComponentRuns {
             }
         }
 
-        // The root of a set is its first run, so numbers follow the order of first voxels.
+        // The root of a set is its first run. Numbers therefore follow the order of first voxels.
         let mut sizes = Vec::new();
         for i in 0..runs.len() {
             let root = find(&mut parent, i as u32) as usize;
@@ -152,7 +154,7 @@ pub fn components(mask: &Volume<u8>, connectivity: Connectivity) -> Components {
     }
 }
 
-/// Joins the runs of two neighbouring rows that touch; both rows are walked once.
+/// Joins the runs of two neighbouring rows that touch, in one pass over both rows.
 fn join_rows(
     runs: &[Run],
     rows: &[usize],
@@ -184,7 +186,7 @@ fn find(parent: &mut [u32], mut i: u32) -> u32 {
     i
 }
 
-/// The largest component of `mask` alone; an empty mask stays empty.
+/// The largest component of `mask` alone. An empty mask stays empty.
 #[must_use]
 pub fn largest(mask: &Volume<u8>, connectivity: Connectivity) -> Volume<u8> {
     let found = components(mask, connectivity);

@@ -9,7 +9,8 @@ pub fn content_sha256<T: Voxel>(volume: &Volume<T>) -> String {
     content_sha256_unless(volume, &|| false).unwrap_or_default()
 }
 
-/// As [`content_sha256`], or `None` as soon as `stop` says yes; it is asked for every 16,384 values.
+/// As [`content_sha256`], but returns `None` as soon as `stop` returns true. It calls `stop` every
+/// 16,384 values.
 pub fn content_sha256_unless<T: Voxel>(
     volume: &Volume<T>,
     stop: &dyn Fn() -> bool,
@@ -21,7 +22,7 @@ pub fn content_sha256_unless<T: Voxel>(
     }
     let numbers = g.spacing_mm().into_iter().chain(g.origin_mm());
     for v in numbers.chain(g.direction().into_iter().flatten()) {
-        // -0.0 and 0.0 are the same place.
+        // -0.0 and 0.0 are the same position; adding 0.0 gives both the same bytes.
         hash.update(&(v + 0.0).to_le_bytes());
     }
     let mut buffer = Vec::with_capacity(1 << 16);

@@ -4,8 +4,9 @@ use crate::{Error, ErrorKind, Geometry, Result, Volume, Voxel};
 use rayon::prelude::*;
 
 impl<T: Voxel> Volume<T> {
-    /// The block of `shape` voxels from the (possibly negative) voxel `start`; what lies outside
-    /// the volume is `outside`. The geometry moves along, so every voxel keeps its world position.
+    /// The block of `shape` voxels from the (possibly negative) voxel `start`. Voxels outside the
+    /// volume get the value `outside`. The geometry moves along, so every voxel keeps its world
+    /// position.
     ///
     /// # Errors
     /// `Geometry` if `shape` is empty or too large.
@@ -14,7 +15,7 @@ impl<T: Voxel> Volume<T> {
         let mut data = filled(outside, &geometry)?;
         let [_, ny, nx] = shape;
         // Per axis, the part of the block that lies in the volume: (first in block, first in
-        // volume, count). `i128` cannot overflow whatever the start.
+        // volume, count). `i128` cannot overflow for any `start`.
         let overlap: [(usize, usize, usize); 3] = std::array::from_fn(|a| {
             let (start, own) = (i128::from(start[a]), self.shape()[a] as i128);
             let from = start.clamp(0, own);
@@ -86,7 +87,7 @@ impl<T: Voxel> Volume<T> {
                 format!("the block of {shape:?} voxels from {start:?} is not within {own:?}"),
             ));
         }
-        // The block is inside, so that no outside value is ever seen.
+        // The block lies inside the volume, so this outside value is never used.
         self.window(start.map(|s| s as i64), shape, self.data()[0])
     }
 
@@ -116,7 +117,8 @@ impl<T: Voxel> Volume<T> {
     }
 }
 
-/// Values for a grid whose size a caller chose: too large is an error, not an abort.
+/// Values for a grid whose size a caller chose. Too large a size is an error and does not abort
+/// the process.
 fn filled<T: Voxel>(value: T, geometry: &Geometry) -> Result<Vec<T>> {
     let mut data = Vec::new();
     data.try_reserve_exact(geometry.len()).map_err(|_| {

@@ -15,7 +15,7 @@ pub struct Geometry {
     direction: [[f64; 3]; 3],
 }
 
-/// What is read from JSON and the like before it is checked.
+/// The fields as they are read from JSON and similar formats, before they are checked.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
@@ -82,7 +82,8 @@ impl Geometry {
                     "the direction {direction:?} is not made of unit vectors"
                 ));
             }
-            // Rounding is left alone, so that a geometry rebuilt from its parts is the same.
+            // A length that is 1 but for rounding is kept, so a geometry rebuilt from its parts is
+            // the same.
             if (length - 1.0).abs() > 1e-12 {
                 axis.iter_mut().for_each(|v| *v /= length);
             }
@@ -98,7 +99,7 @@ impl Geometry {
         })
     }
 
-    /// A grid from parts of a valid one, taken bit for bit.
+    /// A grid from the parts of a valid one, copied bit for bit.
     pub(crate) fn from_parts(
         shape: [usize; 3],
         spacing_mm: [f64; 3],
@@ -240,8 +241,8 @@ impl Geometry {
         Self::new(shape, spacing, self.index_to_world(first), self.direction)
     }
 
-    /// The grid of exactly `spacing_mm` that covers at least nearly the same extent: the number of
-    /// voxels is rounded, at least one; the first voxel's outer edge coincides.
+    /// The grid of exactly `spacing_mm` that covers nearly the same extent. The number of voxels
+    /// is rounded, with a minimum of one. The first voxel's outer edge stays in place.
     ///
     /// # Errors
     /// `Geometry` if the spacing is not positive.
@@ -323,7 +324,7 @@ mod tests {
 
     #[test]
     fn index_and_world_are_inverse_and_resized_grids_keep_their_extent() {
-        // Sheared, as a tilted gantry makes it.
+        // A tilted gantry gives such a sheared grid.
         let direction = [[0.0, 0.28, 0.96], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
         let geometry =
             Geometry::new([9, 8, 7], [2.5, 0.7, 0.8], [10.0, -20.0, 30.0], direction).unwrap();

@@ -1,13 +1,14 @@
-//! Morphology with balls whose radius is in millimetres: row by row, or by the exact distance
-//! transform where the ball spans many rows.
+//! Morphology with balls whose radius is in millimetres. Small balls are applied row by row, and
+//! balls that span many rows use the exact distance transform.
 //!
-//! Nothing is known beyond the volume's border: a mask that touches it is not eroded from there.
+//! Space beyond the volume's border is unknown. A mask is therefore not eroded at the border.
 
 use crate::Volume;
 use crate::distance::squared_distance;
 use rayon::prelude::*;
 
-/// Balls over more rows than this are left to the distance transform, whose cost does not grow.
+/// Maximum number of rows of a ball. Larger balls use the distance transform, whose cost does not
+/// grow.
 const MOST_ROWS: usize = 400;
 
 /// All voxels within `radius_mm` of a voxel of `mask`.
@@ -41,7 +42,7 @@ struct Ball(Vec<Vec<[isize; 2]>>);
 impl Ball {
     /// The ball of squared radius `limit`; `None` if it spans too many rows.
     fn new(spacing: [f64; 3], limit: f32) -> Option<Self> {
-        // Distances are rounded as `squared_distance` rounds them.
+        // Distances are rounded in the same way as in `squared_distance`.
         let square = |i: isize, a: usize| (i as f64 * i as f64 * spacing[a].powi(2)) as f32;
         let reach = |a: usize| (f64::from(limit).sqrt() / spacing[a]) as isize + 1;
         if reach(0) * reach(1) * 3 > MOST_ROWS as isize {
@@ -84,8 +85,8 @@ impl Ball {
                 };
                 for (y, out) in plane.chunks_exact_mut(nx).enumerate() {
                     let mut any = false;
-                    // From the widest rows on: what has been joined widens by one voxel to either
-                    // side with every step, and so by its own half width in the end.
+                    // Start with the widest rows. The joined mask widens by one voxel to either
+                    // side at every step, so each row reaches its own half width in the end.
                     for offsets in self.0.iter().rev() {
                         if any {
                             before[1..=nx].copy_from_slice(out);
@@ -114,15 +115,16 @@ impl Ball {
     }
 }
 
-/// What a ball of `radius_mm` inside `mask` can reach: takes thin parts away.
+/// The part of `mask` that a ball of `radius_mm` inside it can reach. This removes thin parts.
 #[must_use]
 pub fn open(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
     dilate(&erode(mask, radius_mm), radius_mm)
 }
 
-/// What a ball of `radius_mm` outside `mask` cannot reach: takes narrow gaps and holes in.
+/// The complement of what a ball of `radius_mm` outside `mask` can reach. This fills narrow gaps
+/// and holes.
 ///
-/// The volume is treated as if empty space lay around it, so that the mask does not stick to the
+/// The volume is treated as if empty space lay around it. The mask therefore does not stick to the
 /// border.
 #[must_use]
 pub fn close(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
@@ -158,7 +160,7 @@ pub fn close(mask: &Volume<u8>, radius_mm: f64) -> Volume<u8> {
     out
 }
 
-/// First and last index of the voxels that are not 0 per axis, `None` without any.
+/// First and last index per axis of the voxels that are not 0, or `None` if all are 0.
 #[must_use]
 pub fn bounds(mask: &Volume<u8>) -> Option<([usize; 3], [usize; 3])> {
     let [_, ny, nx] = mask.shape();
@@ -214,7 +216,8 @@ pub fn fill_planes(mask: &Volume<u8>, axis: usize) -> Volume<u8> {
     out
 }
 
-/// Sets all 0 that are joined (over edges) to the border of a `rows` × `columns` plane to `mark`.
+/// Sets every 0 that is connected (edges included) to the border of a `rows` × `columns` plane to
+/// `mark`.
 pub fn flood_border(
     plane: &mut [u8],
     rows: usize,
@@ -254,8 +257,9 @@ pub fn flood_border(
     }
 }
 
-/// `mask` with everything filled that is a hole in the planes across at least two of the three
-/// axes: enclosed cavities and vessels, but not the liver's dome, which only axial planes enclose.
+/// `mask` with its holes filled. A hole is one in the planes across at least two of the three
+/// axes. Cavities and vessels are filled; the liver's dome, which only axial planes enclose, is
+/// not.
 #[must_use]
 pub fn fill_holes(mask: &Volume<u8>) -> Volume<u8> {
     let filled: Vec<Volume<u8>> = (0..3).map(|axis| fill_planes(mask, axis)).collect();
@@ -285,7 +289,7 @@ mod tests {
     #[test]
     fn a_point_grows_by_millimetres_not_voxels() {
         let point = Volume::from_fn(grid([5, 9, 9]), |i| u8::from(i == [2, 4, 4]));
-        // Within 2 mm: 13 voxels in the plane, and one on either side along z.
+        // Within 2 mm there are 13 voxels in the plane and one on either side along z.
         assert_eq!(count(&dilate(&point, 2.0)), 15);
         assert_eq!(count(&erode(&dilate(&point, 2.0), 2.0)), 1);
     }
@@ -355,7 +359,7 @@ mod tests {
         });
         assert_eq!(fill_holes(&shell).at([4, 4, 4]), 1);
         assert_eq!(fill_holes(&shell).at([0, 4, 4]), 0);
-        // A tunnel along z that is closed above only, as the dome is within the lung's base.
+        // A tunnel along z that is closed only above, like the dome within the lung's base.
         let dome = Volume::from_fn(grid([9, 9, 9]), |[z, y, x]| {
             let inside = [z, y, x].iter().all(|v| (1..8).contains(v));
             u8::from(inside && !(z < 5 && (3..6).contains(&y) && (3..6).contains(&x)))

@@ -96,8 +96,8 @@ impl Orientation {
         self.0
     }
 
-    /// How to get from this orientation to `target`: for every target axis the axis of this
-    /// orientation that it comes from, and whether it runs backwards.
+    /// How to get from this orientation to `target`. Per target axis: the matching axis of this
+    /// orientation, and whether it is reversed.
     fn moves_to(&self, target: Self) -> [(usize, bool); 3] {
         target.0.map(|wanted| {
             let source = (0..3).find(|&s| self.0[s].world() == wanted.world());
@@ -109,7 +109,7 @@ impl Orientation {
 }
 
 impl std::fmt::Display for Orientation {
-    /// As ITK and nibabel write it: the letters of the axes x, y, z, e.g. `LPS`.
+    /// Writes the letters of the axes x, y, z, e.g. `LPS`, as ITK and nibabel do.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [z, y, x] = self.0.map(Axis::letter);
         write!(f, "{x}{y}{z}")
@@ -134,7 +134,7 @@ impl Geometry {
         };
         let mut best = PERMUTATIONS[0];
         for worlds in &PERMUTATIONS[1..] {
-            // The margin makes the first of equals win whatever the rounding.
+            // The margin lets the first of several equal candidates win in spite of rounding.
             if agreement(worlds) > agreement(&best) + 1e-9 {
                 best = *worlds;
             }
@@ -144,7 +144,8 @@ impl Geometry {
         }))
     }
 
-    /// This grid with its axes permuted and flipped to `target`; voxels keep their world positions.
+    /// This grid with its axes permuted and flipped to `target`. Voxels keep their world
+    /// positions.
     #[must_use]
     pub fn reoriented(&self, target: Orientation) -> Self {
         self.moved(&self.orientation().moves_to(target))
@@ -158,7 +159,7 @@ impl Geometry {
             }
         }
         let direction = moves.map(|(source, flip)| {
-            // `0.0 - v`, not `-v`: no negative zeros.
+            // `0.0 - v` instead of `-v` avoids negative zeros.
             let axis = self.direction()[source];
             if flip { axis.map(|v| 0.0 - v) } else { axis }
         });
@@ -171,13 +172,14 @@ impl Geometry {
     }
 }
 
-/// Edge of the cubes that are moved at once, so that both sides of a transposition stay cached.
+/// Edge of the cubes that are moved at once. At this size both sides of a transposition stay in
+/// the cache.
 const TILE: usize = 16;
 
 impl<T: Voxel> Volume<T> {
-    /// The same voxels with axes permuted and flipped to `target`. Exact: no interpolation, every
-    /// voxel keeps its world position; going back to [`Geometry::orientation`] restores the volume
-    /// (its origin to rounding).
+    /// The same voxels with axes permuted and flipped to `target`. This is exact: values are
+    /// copied and every voxel keeps its world position. Going back to [`Geometry::orientation`]
+    /// restores the volume (its origin to within rounding).
     #[must_use]
     pub fn reorient(&self, target: Orientation) -> Self {
         let moves = self.geometry().orientation().moves_to(target);
@@ -220,7 +222,7 @@ impl<T: Voxel> Volume<T> {
     }
 
     /// The block `wanted` (positions per axis of the reoriented volume) of
-    /// [`reorient`](Self::reorient): only the block is copied.
+    /// [`reorient`](Self::reorient). Only the block is copied.
     pub(crate) fn reorient_block(&self, target: Orientation, wanted: &[Range<usize>; 3]) -> Self {
         let moves = self.geometry().orientation().moves_to(target);
         let (mut start, mut shape) = ([0; 3], [0; 3]);
@@ -235,7 +237,7 @@ impl<T: Voxel> Volume<T> {
         match self.crop(start, shape) {
             // The block of an oblique grid keeps its direction, so the same axes are moved.
             Ok(block) => block.reorient(target),
-            // Not for positions within the volume.
+            // Positions within the volume never reach this branch.
             Err(_) => self.reorient(target),
         }
     }

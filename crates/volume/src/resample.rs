@@ -1,9 +1,9 @@
 //! Resampling onto another grid.
 //!
-//! Target voxel centres map to source indices by one affine map. Where that map scales each axis
-//! by itself (both grids share their axes, in whatever order and sign) the work separates: the
-//! source is reoriented, positions and weights are tabulated per axis. Oblique grids take the
-//! general path. Both use the same [`Tap`], so they agree to rounding.
+//! One affine map takes target voxel centres to source indices. If it scales each axis separately
+//! (both grids share their axes, in any order and sign), the work separates: the source is
+//! reoriented, and positions and weights are tabulated per axis. Oblique grids take the general
+//! path. Both paths use the same [`Tap`], so they agree to within rounding.
 
 use crate::volume::{Planes, blank};
 use crate::{Geometry, Volume, Voxel};
@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// Positions this near (in voxels) to a voxel centre are taken to lie on it and positions this
-/// little past the outer edge to lie on the edge: world coordinates carry rounding.
+/// Tolerance in voxels for the rounding of world coordinates. Positions this near to a voxel
+/// centre count as on it, and positions this little beyond the outer edge count as on the edge.
 const SNAP: f64 = 1e-6;
 
 /// Off-axis movement (in voxels, over a whole grid) below which axes count as shared.
@@ -33,7 +33,7 @@ impl Tap {
     #[inline]
     fn new(position: f64, len: usize) -> Option<Self> {
         let last = (len - 1) as f64;
-        // Also refuses NaN.
+        // The negated comparison also refuses NaN.
         if !(position >= -0.5 - SNAP && position <= last + 0.5 + SNAP) {
             return None;
         }
@@ -98,16 +98,18 @@ impl IndexMap {
     }
 }
 
-/// One axis of the separable path: where along the source each target position lies.
+/// One axis of the separable path: the place of each target position along the source.
 #[derive(Debug, Clone)]
 struct Axis {
-    /// Target positions that lie inside; they are contiguous. The lists below are of these.
+    /// Target positions that lie inside; they are contiguous. The lists below hold one entry for
+    /// each.
     inside: Range<usize>,
     low: Vec<u32>,
     high: Vec<u32>,
     weight: Vec<f32>,
     nearest: Vec<u32>,
-    /// The source positions that are read; one if there are none, so that a block is not empty.
+    /// The source positions that are read. It holds at least one, because a block must not be
+    /// empty.
     needed: Range<usize>,
     /// Whether consecutive target positions lie on consecutive voxels.
     is_copy: bool,
@@ -130,7 +132,7 @@ impl Axis {
                 axis.inside.start = i;
             }
             axis.inside.end = i + 1;
-            // Axes are shorter than 2³² voxels.
+            // Axes are shorter than 2³² voxels, so the cast is exact.
             axis.low.push(tap.low as u32);
             axis.high.push(tap.high as u32);
             axis.weight.push(tap.weight);
@@ -144,7 +146,7 @@ impl Axis {
         axis
     }
 
-    /// Counts source positions from `first` on.
+    /// Counts source positions from `first`.
     fn rebase(&mut self, first: usize) {
         for list in [&mut self.low, &mut self.high, &mut self.nearest] {
             list.iter_mut().for_each(|i| *i -= first as u32);
@@ -165,8 +167,8 @@ enum Way {
     General(IndexMap),
 }
 
-/// The way to `target`, and the source itself, or the part of it that is read in the target's axis
-/// order.
+/// The way to `target`, and either the source itself or the part of it that is read, in the
+/// target's axis order.
 fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, Volume<T>>, Way) {
     let map = IndexMap::new(source.geometry(), target);
     if map.is_separable(target.shape()) {
@@ -188,8 +190,8 @@ fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, 
     (Cow::Owned(block), Way::Axes(Box::new(axes)))
 }
 
-/// Trilinear interpolation onto a grid, row by row or plane by plane as they are asked for: see
-/// [`Volume::resample_linear`], which does all of it at once.
+/// Trilinear interpolation onto a grid, computed by row or by plane on demand.
+/// [`Volume::resample_linear`] computes the whole grid at once.
 #[derive(Debug, Clone)]
 pub struct LinearSampler<'a, T: Voxel> {
     source: Cow<'a, Volume<T>>,
@@ -199,12 +201,12 @@ pub struct LinearSampler<'a, T: Voxel> {
 }
 
 impl<'a, T: Voxel> LinearSampler<'a, T> {
-    /// From `source` onto `target`, where it is `outside` beyond the source's outer edge.
+    /// Samples `source` on `target`. Beyond the source's outer edge the value is `outside`.
     pub fn new(source: &'a Volume<T>, target: &Geometry, outside: f32) -> Self {
         Self::of(Cow::Borrowed(source), target, outside)
     }
 
-    /// As [`LinearSampler::new`], keeping the source (or the part of it that is needed).
+    /// As [`LinearSampler::new`], but takes the source and keeps the part that is needed.
     pub fn owning(source: Volume<T>, target: &Geometry, outside: f32) -> LinearSampler<'static, T> {
         LinearSampler::of(Cow::Owned(source), target, outside)
     }
@@ -219,10 +221,10 @@ impl<'a, T: Voxel> LinearSampler<'a, T> {
         }
     }
 
-    /// Fills `out` with the target's row `(z, y)`; `scratch` is reused from row to row.
+    /// Fills `out` with the target's row `(z, y)`. `scratch` is reused from row to row.
     ///
     /// # Panics
-    /// If the row is outside the target or `out` has not a row's size.
+    /// If the row is outside the target or `out` does not have a row's size.
     pub fn read_row(&self, z: usize, y: usize, scratch: &mut Vec<f32>, out: &mut [f32]) {
         match &self.way {
             Way::Axes(axes) => self.row_by_axes(axes, z, y, scratch, out),
@@ -309,15 +311,15 @@ impl<T: Voxel> Planes for LinearSampler<'_, T> {
     }
 }
 
-/// Rows handed to a thread at once.
+/// Number of rows that a thread takes at once.
 const ROWS: usize = 32;
 
 impl<T: Voxel> Volume<T> {
-    /// Trilinear interpolation at the voxel centres of `target`, in world coordinates.
-    /// Outside the source's outermost voxel centres the edge value is repeated up to the voxel's
-    /// outer edge (half a voxel); further out the result is `outside`. Parallel over rows;
-    /// separable fast path when both grids share their axes. Voxels that are hit exactly are
-    /// copied. There is no smoothing before going to a coarser grid.
+    /// Trilinear interpolation at the voxel centres of `target`, in world coordinates. Outside the
+    /// source's outermost voxel centres the edge value is repeated up to the voxel's outer edge
+    /// (half a voxel); further out the result is `outside`. Voxels that are hit exactly are
+    /// copied. There is no smoothing before going to a coarser grid. The work runs in parallel
+    /// over rows, with a separable fast path if both grids share their axes.
     #[must_use]
     pub fn resample_linear(&self, target: &Geometry, outside: f32) -> Volume<f32> {
         let sampler = LinearSampler::new(self, target, outside);
@@ -326,8 +328,8 @@ impl<T: Voxel> Volume<T> {
         })
     }
 
-    /// The nearest voxel's value at the voxel centres of `target`; `outside` beyond the outer edge.
-    /// Half way between two voxels the one of the larger index is taken.
+    /// The nearest voxel's value at the voxel centres of `target`, or `outside` beyond the outer
+    /// edge. Half way between two voxels the larger index wins.
     #[must_use]
     pub fn resample_nearest(&self, target: &Geometry, outside: T) -> Volume<T> {
         let (source, way) = way(Cow::Borrowed(self), target);
@@ -354,7 +356,7 @@ impl<T: Voxel> Volume<T> {
     }
 }
 
-/// A volume on `target` of which `row` fills row `(z, y)`, in parallel.
+/// A volume on `target`. `row` fills each row `(z, y)`, in parallel.
 fn by_rows<U: Voxel, S: Default>(
     target: &Geometry,
     row: impl Fn(usize, usize, &mut S, &mut [U]) + Sync,
@@ -370,7 +372,7 @@ fn by_rows<U: Voxel, S: Default>(
     Volume::from_parts(data, *target)
 }
 
-/// Row `(z, y)` where the axes are not shared; `value` gets the taps per source axis.
+/// Row `(z, y)` of grids whose axes are not shared. `value` receives the taps per source axis.
 fn general_row<U: Voxel>(
     map: &IndexMap,
     source: [usize; 3],
@@ -389,7 +391,8 @@ fn general_row<U: Voxel>(
     }
 }
 
-/// Between `low` and `high`; exactly `low` at weight 0, whatever `high` is.
+/// Interpolates between `low` and `high`. At weight 0 the result is exactly `low`, even if `high`
+/// is NaN.
 #[inline]
 fn mix(low: f32, high: f32, weight: f32) -> f32 {
     if weight == 0.0 {

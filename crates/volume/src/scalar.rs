@@ -42,12 +42,12 @@ impl Scalar {
 pub(crate) struct Encoding {
     pub scalar: Scalar,
     pub big_endian: bool,
-    /// Factor and summand of every value.
+    /// Factor and summand that apply to every value.
     pub scaling: Option<(f64, f64)>,
 }
 
 impl Encoding {
-    /// Appends the values in `bytes`, a whole number of them.
+    /// Appends the values in `bytes`, which must hold a whole number of them.
     pub fn decode(&self, bytes: &[u8], out: &mut Vec<f32>) {
         macro_rules! decode {
             ($t:ty) => {{

@@ -7,11 +7,11 @@ use rayon::prelude::*;
 pub trait Voxel: Copy + Send + Sync + PartialEq + std::fmt::Debug + 'static {
     /// Which scalar type this is.
     const SCALAR: Scalar;
-    /// The value as `f64`, exactly where the type allows.
+    /// The value as `f64`, exact where the type allows it.
     fn to_f64(self) -> f64;
-    /// The value as `f32`, rounded where it must be.
+    /// The value as `f32`, rounded if necessary.
     fn to_f32(self) -> f32;
-    /// The nearest value of this type; out of range saturates, NaN becomes 0 for integers.
+    /// The nearest value of this type. Values out of range saturate; NaN becomes 0 for integers.
     fn from_f64(value: f64) -> Self;
 }
 
@@ -79,7 +79,7 @@ impl<T: Voxel> Volume<T> {
         Ok(Self { data, geometry })
     }
 
-    /// A volume whose number of values is known to be right.
+    /// A volume whose number of values the caller guarantees.
     pub(crate) fn from_parts(data: Vec<T>, geometry: Geometry) -> Self {
         debug_assert_eq!(data.len(), geometry.len());
         Self { data, geometry }
@@ -107,7 +107,7 @@ impl<T: Voxel> Volume<T> {
         Self { data, geometry }
     }
 
-    /// Where the voxels lie.
+    /// The geometry of the voxels.
     pub fn geometry(&self) -> &Geometry {
         &self.geometry
     }
@@ -122,12 +122,12 @@ impl<T: Voxel> Volume<T> {
         &self.data
     }
 
-    /// The values, for writing.
+    /// The values, mutable.
     pub fn data_mut(&mut self) -> &mut [T] {
         &mut self.data
     }
 
-    /// The values, taken out.
+    /// Takes the values out.
     pub fn into_data(self) -> Vec<T> {
         self.data
     }
@@ -195,18 +195,18 @@ impl<T: Voxel> Volume<T> {
     }
 }
 
-/// A volume that is given plane by plane: one in memory, or one that is computed as it is read.
+/// A volume that is read plane by plane: one in memory, or one that is computed on demand.
 pub trait Planes: Sync {
     /// The type of its values.
     type Value: Voxel;
 
-    /// Where its voxels lie.
+    /// The geometry of the voxels.
     fn geometry(&self) -> &Geometry;
 
     /// Fills `out`, `y` rows of `x`, with plane `z` (in array order).
     ///
     /// # Panics
-    /// If `z` is outside the grid or `out` has not a plane's size.
+    /// If `z` is outside the grid or `out` does not have a plane's size.
     fn read_plane(&self, z: usize, out: &mut [Self::Value]);
 }
 
@@ -222,7 +222,7 @@ impl<T: Voxel> Planes for Volume<T> {
     }
 }
 
-/// Zeros that the system hands out: pages are first touched by the threads that fill them.
+/// Zeros from the operating system. The threads that fill the pages are the first to touch them.
 pub(crate) fn blank<T: Voxel>(len: usize) -> Vec<T> {
     vec![T::from_f64(0.0); len]
 }

@@ -74,21 +74,18 @@ impl Scans {
         let mut rows = String::from("scan,mask,class,patient,mask_values\n");
         for class in Diagnosis::ALL {
             let name = class.name();
-            fs::create_dir_all(folder.join("folder").join(name)).unwrap();
-            for k in 0..2 {
-                let (scan, mask) = (
-                    format!("{name}{k}.nii.gz"),
-                    format!("{name}{k}_mask.nii.gz"),
-                );
-                for place in [String::new(), format!("folder/{name}/")] {
-                    save(&format!("{place}{scan}"), &self.hu(class));
-                    common::save(
-                        folder,
-                        &format!("{place}{mask}"),
-                        &self.phantom(class).lesions,
-                    );
+            for place in ["cohort", "folder"] {
+                let place = format!("{place}/{name}");
+                fs::create_dir_all(folder.join(&place)).unwrap();
+                for k in 0..2 {
+                    let stem = format!("{place}/{name}{k}");
+                    save(&format!("{stem}.nii.gz"), &self.hu(class));
+                    let lesions = &self.phantom(class).lesions;
+                    common::save(folder, &format!("{stem}_mask.nii.gz"), lesions);
+                    if place.starts_with("cohort") {
+                        rows += &format!("{stem}.nii.gz,{stem}_mask.nii.gz,{name},{name}{k},1;2\n");
+                    }
                 }
-                rows += &format!("{scan},{mask},{name},{name}{k},1;2\n");
             }
         }
         fs::write(folder.join("cohort.csv"), rows).unwrap();

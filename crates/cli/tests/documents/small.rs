@@ -212,11 +212,6 @@ impl Manifest {
         }
     }
 
-    /// Position of a column, if the manifest has it.
-    pub fn column(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|c| c == name)
-    }
-
     /// The manifest as CSV.
     pub fn text(&self) -> String {
         let rows: Vec<String> = self.rows.iter().map(|r| r.join(",")).collect();

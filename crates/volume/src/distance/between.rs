@@ -5,12 +5,14 @@ use crate::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
 /// Distance in millimetres from each voxel that `from` marks to the nearest voxel that `to` marks,
-/// plane by plane in the order of the array, each with its mark; infinite if `to` marks none.
+/// each with its mark. The order is that of the array, plane by plane. Distances are infinite if
+/// `to` marks no voxel.
 ///
-/// `from(z, y, row)` and `to(z, y, row)` write the marks of a row of a grid of `shape` voxels: 0 for
-/// none, else any number. The grid need not exist as a volume. The result is in double precision,
-/// the squares summed along z, then y, then x; between the passes two bytes per voxel are held.
-/// Planes in which all distances are short are searched around each voxel, the others transformed.
+/// `from(z, y, row)` and `to(z, y, row)` write the marks of one row of a grid of `shape` voxels: 0
+/// for unmarked, any other number for marked. The grid need not exist as a volume. Results are in
+/// double precision; squares are added along z, then y, then x. Between the passes two bytes per
+/// voxel are held. Planes whose distances are all short are searched around each voxel; other
+/// planes are transformed.
 ///
 /// # Errors
 /// `Unsupported` beyond 65,534 planes.
@@ -23,7 +25,7 @@ pub fn distances_between(
     distances_by(EFFORT, shape, spacing_mm, from, to)
 }
 
-/// Voxels looked at per voxel of a plane before it is transformed instead.
+/// Number of voxels to search per voxel of a plane before the plane is transformed instead.
 const EFFORT: usize = 4;
 
 /// As [`distances_between`], with `effort` in place of [`EFFORT`].
@@ -56,8 +58,8 @@ pub(super) fn distances_by(
 /// No marked voxel in the column.
 const FAR: u16 = u16::MAX;
 
-/// Number of planes to the nearest marked voxel of the same column, as rows `(y, z; x)`, so that
-/// threads write apart.
+/// Number of planes to the nearest marked voxel of the same column, as rows `(y, z; x)`. In this
+/// order each thread writes its own rows.
 fn steps_along_z(shape: [usize; 3], marks: impl Fn(usize, usize, &mut [u8]) + Sync) -> Vec<u16> {
     let [nz, ny, nx] = shape;
     let mut steps = vec![FAR; nz * ny * nx];
@@ -95,7 +97,7 @@ fn steps_along_z(shape: [usize; 3], marks: impl Fn(usize, usize, &mut [u8]) + Sy
     steps
 }
 
-/// What one thread needs for a plane.
+/// Scratch memory of one thread for one plane.
 struct PlaneScratch {
     shape: [usize; 3],
     spacing_mm: [f64; 3],
@@ -148,8 +150,8 @@ impl PlaneScratch {
             .unwrap_or_else(|| self.transform(&wanted))
     }
 
-    /// Looks around each marked voxel of the rows `wanted`; `None` once `budget` voxels have been
-    /// looked at.
+    /// Searches around each marked voxel of the rows `wanted`. Returns `None` once it has visited
+    /// `budget` voxels.
     fn search_all(&self, wanted: &[usize], mut budget: usize) -> Option<Vec<(u8, f64)>> {
         let nx = self.shape[2];
         let mut found = Vec::new();
@@ -163,8 +165,8 @@ impl PlaneScratch {
         Some(found)
     }
 
-    /// Squared distance from one voxel: rows and columns further and further away, until none can
-    /// be nearer than what was found.
+    /// Squared distance from one voxel. Visits rows and columns at growing distance until no
+    /// further one can be nearer than the nearest mark found.
     fn search(&self, y: usize, x: usize, budget: &mut usize) -> Option<f64> {
         let [_, ny, nx] = self.shape;
         let [z_square, y_square, x_square] = &self.squares;

@@ -3,10 +3,10 @@
 /// The lower envelope of the parabolas over one line.
 #[derive(Default)]
 pub(super) struct Envelope {
-    /// Each parabola's position, the height of its apex, and where it takes over from the one
-    /// before.
+    /// Each parabola's position, the height of its apex, and the position from which it is lower
+    /// than the one before.
     parabolas: Vec<(f64, f64, f64)>,
-    /// The parabola that the last position asked for lies on.
+    /// The parabola that gave the last answer.
     current: usize,
 }
 
@@ -32,8 +32,8 @@ impl Envelope {
         }
     }
 
-    /// Distance in steps to the apex of the lowest parabola at `i`, and its height. Positions must
-    /// be asked for in rising order.
+    /// Distance in steps to the apex of the lowest parabola at `i`, and its height. Calls must be
+    /// in rising order of `i`.
     #[inline]
     fn nearest(&mut self, i: usize) -> Option<(f64, f64)> {
         let i = i as f64;
@@ -48,7 +48,8 @@ impl Envelope {
         Some((i - apex, height))
     }
 
-    /// The envelope's height at `i`, infinite without parabolas; as [`Self::nearest`].
+    /// The envelope's height at `i`, infinite without parabolas. Calls must be in rising order, as
+    /// for [`Self::nearest`].
     #[inline]
     pub(super) fn at(&mut self, i: usize, step: f64) -> f64 {
         self.nearest(i).map_or(f64::INFINITY, |(away, height)| {

@@ -25,8 +25,8 @@ pub fn distance_to_mask(mask: &Volume<u8>) -> Volume<f32> {
 }
 
 /// Distance in millimetres from every voxel of `mask` that is not 0 to the nearest voxel that is
-/// 0; 0 outside the mask, infinite everywhere if nothing is outside. What lies beyond the volume
-/// does not count as outside.
+/// 0. It is 0 outside the mask, and infinite everywhere if no voxel lies outside. Space beyond the
+/// volume does not count as outside.
 #[must_use]
 pub fn distance_to_background(mask: &Volume<u8>) -> Volume<f32> {
     let squared = squared_distance(mask, |v| v == 0);
@@ -71,7 +71,7 @@ pub fn squared_distance(mask: &Volume<u8>, target: impl Fn(u8) -> bool + Sync) -
         return plane_wise;
     }
 
-    // Columns along z, gathered as planes (y; z, x), so that threads write apart.
+    // Columns along z are gathered as planes (y; z, x). Each thread then writes its own memory.
     let data = plane_wise.data();
     let mut turned = vec![0.0f32; data.len()];
     turned.par_chunks_mut(nz * nx).enumerate().for_each_init(
@@ -102,7 +102,7 @@ pub fn squared_distance(mask: &Volume<u8>, target: impl Fn(u8) -> bool + Sync) -
     plane_wise
 }
 
-/// Squared distances within one row: a sweep each way.
+/// Squared distances within one row, by one sweep in each direction.
 fn along_row(mask: &[u8], target: &impl Fn(u8) -> bool, step: f32, out: &mut [f32]) {
     let mut far = f32::INFINITY;
     for (o, &v) in out.iter_mut().zip(mask) {

@@ -1,10 +1,10 @@
-//! Distances against their definition.
+//! Compares distances with their definition.
 
 use super::between::distances_by;
 use super::*;
 use crate::Geometry;
 
-/// The definition itself.
+/// The definition, evaluated for every pair of voxels.
 fn naive(mask: &Volume<u8>) -> Vec<f32> {
     let spacing = mask.geometry().spacing_mm();
     let indices: Vec<[usize; 3]> = {

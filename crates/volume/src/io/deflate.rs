@@ -1,19 +1,20 @@
 //! Gzip compression on all cores.
 //!
-//! As pigz does: blocks are deflated independently and joined at byte boundaries into one gzip
-//! member, so that any reader takes it, also those that stop after the first member. Blocks of
-//! zeros, most of a mask, are deflated once.
+//! Blocks are deflated independently and joined at byte boundaries into one gzip member, as pigz
+//! does. Every reader accepts the result, including readers that stop after the first member.
+//! Blocks of zeros are most of a mask; they are deflated once.
 
 use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use rayon::prelude::*;
 use std::io::{Error, Result, Write};
 use std::sync::OnceLock;
 
-/// Bytes per independent block, about: large enough that forgetting what came before costs little.
+/// Approximate bytes per independent block. Blocks do not share history, which costs little at
+/// this size.
 pub(super) const BLOCK: usize = 1 << 19;
 
-/// Writes `head` and then `count` blocks of bytes as one file `.gz`. `make(i, out)` appends block
-/// `i` to the empty `out`; it is called in parallel, and blocks are held in memory a few per thread
+/// Writes `head` and then `count` blocks of bytes as one `.gz` file. `make(i, out)` appends block
+/// `i` to the empty `out`. Threads call it in parallel, and each holds only a few blocks in memory
 /// at a time.
 pub(super) fn write_gz(
     mut inner: impl Write,
@@ -65,12 +66,12 @@ struct Packed {
     crc: Crc,
 }
 
-/// The block of zeros that occurs first, and its length; most are of one length.
+/// The first block of zeros, and its length. Most blocks of zeros have the same length.
 #[derive(Default)]
 struct Zeros(OnceLock<(usize, Packed)>);
 
 impl Zeros {
-    /// `raw` packed, `None` for the block that is held here.
+    /// Packs `raw`, or returns `None` if it is the block that is held here.
     fn pack(&self, packer: &mut Packer, raw: &[u8]) -> Result<Option<Packed>> {
         if raw.iter().fold(0, |any, b| any | b) != 0 {
             return packer.pack(raw, FlushCompress::Sync).map(Some);
@@ -79,7 +80,7 @@ impl Zeros {
             return Ok(None);
         }
         let packed = packer.pack(raw, FlushCompress::Sync)?;
-        // Another thread may have been first, with another length.
+        // Another thread may have stored a block of another length before.
         Ok(self
             .0
             .set((raw.len(), packed))
@@ -114,7 +115,7 @@ fn deflate(compress: &mut Compress, block: &[u8], flush: FlushCompress) -> Resul
             .compress_vec(&block[read..], &mut out, flush)
             .map_err(Error::other)?;
         let all_read = compress.total_in() as usize == block.len();
-        // With room left in the output nothing is left to flush.
+        // Room left in the output means that deflate has no more bytes to flush.
         if status == Status::StreamEnd || (all_read && out.len() < out.capacity()) {
             return Ok(out);
         }

@@ -1,7 +1,8 @@
 //! Reading MetaImage (`.mha`, `.mhd`).
 //!
-//! A small parser of our own: the registry has no crate for it. World coordinates are LPS as ITK
-//! has them; the field `AnatomicalOrientation` is for people and is not interpreted.
+//! This is a small parser of our own, because the registry has no crate for MetaImage. World
+//! coordinates are LPS, as in ITK. The field `AnatomicalOrientation` is informative and is not
+//! interpreted.
 
 use super::source::{self, ByteSource, Packing};
 use super::text::{MAX_HEADER, malformed, missing, numbers, truth, volume_shape};
@@ -10,12 +11,12 @@ use crate::{Error, ErrorKind, Geometry, Result, Volume};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Reads the file; what had to be assumed is added to `notes`.
+/// Reads the file and adds each assumption it makes to `notes`.
 pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
     let mut source = ByteSource::open(path)?;
     let header = Header::read(&mut source)?;
     let rank: usize = numbers("NDims", header.need("NDims")?, 1)?[0];
-    // Also bounds the squares below.
+    // This also bounds the squares below.
     if rank > 16 {
         return Err(malformed(format!("the header claims {rank} dimensions")));
     }
@@ -92,7 +93,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
 struct Header(HashMap<String, String>);
 
 impl Header {
-    /// Reads up to `ElementDataFile`, which is the last field; local voxels follow it.
+    /// Reads up to `ElementDataFile`, the last field. Local voxels follow it.
     fn read(source: &mut ByteSource) -> Result<Self> {
         let mut fields = HashMap::new();
         let mut budget = MAX_HEADER;
@@ -124,7 +125,7 @@ impl Header {
         self.get(name).ok_or_else(|| missing(name))
     }
 
-    /// The first of several names for the same that is there.
+    /// The first of several synonymous names that the header has.
     fn either<'a>(&self, names: &[&'a str]) -> Option<(&'a str, &str)> {
         names.iter().find_map(|name| Some((*name, self.get(name)?)))
     }
@@ -141,7 +142,7 @@ impl Header {
             "MET_UCHAR" => Scalar::U8,
             "MET_SHORT" => Scalar::I16,
             "MET_USHORT" => Scalar::U16,
-            // In files a long has 4 bytes.
+            // MetaImage stores a long in 4 bytes.
             "MET_INT" | "MET_LONG" => Scalar::I32,
             "MET_UINT" | "MET_ULONG" => Scalar::U32,
             "MET_LONG_LONG" => Scalar::I64,
@@ -201,7 +202,7 @@ impl Header {
                     .collect()
             }
         };
-        // Row `i` of the matrix is the direction of file axis `i`; ours are in reverse order.
+        // Row `i` of the matrix is the direction of file axis `i`. Our axes are in reverse order.
         let axis = |i: usize| std::array::from_fn(|k| axes[i * rank + k]);
         Geometry::new(
             shape,

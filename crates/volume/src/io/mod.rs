@@ -7,11 +7,11 @@
 //! | MetaImage | `.mha`, `.mhd` | raw, zlib, ascii | several data files |
 //!
 //! All integer types and both floating point types are read, in both byte orders. Time series,
-//! vectors and colour are refused. World coordinates are LPS whatever the file says; see
-//! [`read_with_notes`] for what had to be assumed.
+//! vectors and colour are refused. World coordinates are LPS for every format. [`read_with_notes`]
+//! returns what had to be assumed.
 //!
-//! A single slice as a PNG or JPEG picture is no volume file, as it does not say how large its
-//! pixels are: [`read_picture`] is told.
+//! A PNG or JPEG picture of a single slice is not a volume file, because it does not state the
+//! size of its pixels. The caller of [`read_picture`] gives it.
 
 mod deflate;
 mod metaimage;
@@ -68,8 +68,8 @@ pub fn read(path: &Path) -> Result<Volume<f32>> {
     Ok(read_with_notes(path)?.0)
 }
 
-/// As [`read`], with notes for the user: what the file leaves open or contradicts itself about
-/// (no orientation, NIfTI's two transforms that disagree, unknown units), and what was taken.
+/// As [`read`], with notes for the user. A note says what the file leaves open or contradicts (no
+/// orientation, NIfTI's two transforms that disagree, unknown units), and what was assumed.
 ///
 /// # Errors
 /// As [`read`].
@@ -79,7 +79,8 @@ pub fn read_with_notes(path: &Path) -> Result<(Volume<f32>, Vec<String>)> {
         Some(Format::Nrrd) => nrrd::read,
         Some(Format::MetaImage) => metaimage::read,
         None => {
-            // A directory or a missing file is told first: it has no telling name either.
+            // A directory or a missing file also has an unknown name, and its own error is more
+            // helpful.
             source::ByteSource::open(path)?;
             return Err(Error::new(ErrorKind::Unsupported, "unknown kind of file")
                 .hint("use .nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd")
@@ -97,7 +98,7 @@ pub fn read_with_notes(path: &Path) -> Result<(Volume<f32>, Vec<String>)> {
 /// As [`read`], and `Malformed` if a value is not an integer in 0..=255.
 pub fn read_labels(path: &Path) -> Result<Volume<u8>> {
     let volume = read(path)?;
-    // Scaling in the file may leave rounding.
+    // Scaling in the file may leave rounding errors.
     let is_label = |v: f32| (-0.5..255.5).contains(&v) && (v - v.round()).abs() < 1e-3;
     let chunk = 1 << 16;
     let wrong = volume.data().par_chunks(chunk).enumerate();

@@ -25,21 +25,21 @@ use std::path::Path;
 /// Bytes of the header.
 pub(super) const HEADER: usize = 348;
 
-/// Transforms that place a corner of the grid further apart than this disagree. Not less: a
-/// quaternion near a half turn, stored without its first part as 32-bit numbers, is only good to
-/// 6e-4 radians.
+/// Transforms disagree if they place a corner of the grid further apart than this. A smaller limit
+/// would be too strict: the file stores a quaternion in 32-bit numbers without its first part, and
+/// near a half turn that is accurate to only 6e-4 radians.
 const AGREE_MM: f64 = 1.0;
 
 /// Row-major 3 × 4 matrix from `(i, j, k, 1)` to RAS in the file's unit.
 type Affine = [[f64; 4]; 3];
 
-/// Reads the file; what had to be assumed is added to `notes`.
+/// Reads the file and adds each assumption it makes to `notes`.
 pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
     let mut source = ByteSource::open(path)?;
     if is_pair(path) {
         return Err(pair());
     }
-    // By content: wrongly named files are common.
+    // The content decides, because wrongly named files are common.
     let packing = if source.is_gzip()? {
         Packing::Gzip
     } else {
@@ -66,7 +66,7 @@ fn pair() -> Error {
     Error::new(ErrorKind::Unsupported, reason).hint("convert the pair to one .nii.gz file")
 }
 
-/// The header's bytes and their order.
+/// The header's bytes and their byte order.
 struct Header {
     bytes: [u8; HEADER],
     big_endian: bool,
@@ -179,7 +179,7 @@ impl Header {
             }
         };
         let (slope, inter) = (self.f32(112), self.f32(116));
-        // The standard: a slope of zero means no scaling. Some writers say so with NaN.
+        // In the standard a slope of zero means no scaling. Some writers store NaN instead.
         let scaling = if slope == 0.0 || slope.is_nan() {
             None
         } else if slope.is_finite() && inter.is_finite() {
@@ -200,7 +200,7 @@ impl Header {
     fn voxel_offset(&self) -> Result<u64> {
         let offset = self.f32(108);
         if offset == 0.0 {
-            // Seen in the wild; 352 is where voxels start without extensions.
+            // Some files hold 0 here. The voxels of a file without extensions start at 352.
             return Ok(352);
         }
         if !(offset >= HEADER as f64 && offset.fract() == 0.0) {
@@ -257,7 +257,8 @@ impl Header {
 
     fn qform(&self) -> Affine {
         let [b, c, d] = std::array::from_fn(|i| self.f32(256 + 4 * i));
-        // The quaternion is stored without its first part; rounding may make it a bit too long.
+        // The quaternion is stored without its first part, and rounding may make the rest longer
+        // than 1.
         let rest = 1.0 - (b * b + c * c + d * d);
         let (a, b, c, d) = if rest < 1e-7 {
             let length = (b * b + c * c + d * d).sqrt();
@@ -313,7 +314,7 @@ impl Header {
 fn to_lps(ras: &Affine, unit: f64) -> [[f64; 4]; 4] {
     let mut lps = [[0.0; 4]; 4];
     for (row, sign) in [-unit, -unit, unit].into_iter().enumerate() {
-        // Adding zero removes negative zeros.
+        // Adding zero turns -0.0 into 0.0.
         lps[row] = ras[row].map(|v| v * sign + 0.0);
     }
     lps[3][3] = 1.0;

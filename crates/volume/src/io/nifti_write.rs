@@ -7,21 +7,20 @@ use flate2::Compression;
 use std::io::Write;
 use std::path::Path;
 
-/// Cosine between two axes from which a qform, which knows no shear, would be wrong.
+/// Cosine between two axes above which a grid counts as sheared. A qform cannot express shear.
 const SHEAR: f64 = 1e-4;
 
-/// Compression level: labels shrink with more effort, and there are few bytes to spend it on; maps
-/// of 32-bit numbers shrink by a sixth for twice the time.
+/// Compression level. Labels have few bytes and shrink further with more effort. Maps of 32-bit
+/// numbers shrink by only a sixth for twice the time.
 fn level(scalar: Scalar) -> Compression {
     Compression::new(if scalar.size() == 1 { 4 } else { 1 })
 }
 
 /// Writes NIfTI-1 (`.nii`, `.nii.gz`) through a temporary file that is renamed when complete.
 ///
-/// `volume` is asked for its planes once each, in parallel, so that it need not lie in memory as a
-/// whole. The data type is that of its values, unscaled; sform and qform are both set (the qform
-/// not for a sheared grid), so that every reader sees the same geometry. Equal volumes give equal
-/// files.
+/// Each plane of `volume` is read once, in parallel, so the volume need not lie in memory as a
+/// whole. The data type is that of its values, unscaled. Both sform and qform are set, because
+/// readers differ in which they use; a sheared grid gets no qform. Equal volumes give equal files.
 ///
 /// # Errors
 /// `Io` (a full disk leaves nothing behind), `Unsupported` for another file name or more than
@@ -46,7 +45,7 @@ pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
     })?)
 }
 
-/// Header and the four bytes that say that there are no extensions.
+/// The header and the four bytes that state that there are no extensions.
 fn head(header: &[u8]) -> Vec<u8> {
     [header, &[0; 4]].concat()
 }
@@ -84,15 +83,15 @@ fn write_plain<P: Planes>(file: &mut impl Write, header: &[u8], volume: &P) -> s
     Ok(())
 }
 
-/// Appends the little-endian bytes of values; `f64` holds every voxel type exactly, so no bit is
-/// lost.
+/// Appends the little-endian bytes of values. `f64` holds every voxel type exactly, so the
+/// conversion is lossless.
 fn encode<T: Voxel>(values: &[T], out: &mut Vec<u8>) {
     macro_rules! encode {
         ($t:ty, $value:expr) => {{
             const SIZE: usize = size_of::<$t>();
             let start = out.len();
             out.resize(start + SIZE * values.len(), 0);
-            // Chunks of known size become plain stores.
+            // The compiler turns chunks of known size into plain stores.
             for (to, &v) in out[start..]
                 .as_chunks_mut::<SIZE>()
                 .0
@@ -194,7 +193,7 @@ fn dot(u: &[f64; 3], v: &[f64; 3]) -> f64 {
 }
 
 /// The last three parts of the unit quaternion of the rotation whose columns are the unit vectors
-/// `x`, `y`, `z`, with a first part that is not negative; and −1 if `z` had to be turned round
+/// `x`, `y`, `z`, with a first part that is not negative. The number is −1 if `z` was reversed
 /// because the axes are left-handed, else 1.
 fn quaternion([x, y, z]: [[f64; 3]; 3]) -> (f64, [f64; 3]) {
     let cross = [
@@ -204,7 +203,7 @@ fn quaternion([x, y, z]: [[f64; 3]; 3]) -> (f64, [f64; 3]) {
     ];
     let hand = if dot(&cross, &z) < 0.0 { -1.0 } else { 1.0 };
     let z = z.map(|v| v * hand);
-    // Four times the square of each part; dividing by the largest is stable.
+    // Four times the square of each part. Dividing by the largest part is numerically stable.
     let squares = [
         1.0 + x[0] + y[1] + z[2],
         1.0 + x[0] - y[1] - z[2],

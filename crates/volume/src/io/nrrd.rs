@@ -1,7 +1,7 @@
 //! Reading NRRD (`.nrrd`, detached `.nhdr`).
 //!
-//! A small parser of our own: the registry has no crate for it. The spaces LPS, RAS and LAS are
-//! converted to LPS; a volume without a space is placed by its `spacings`.
+//! This is a small parser of our own, because the registry has no crate for NRRD. The spaces LPS,
+//! RAS and LAS are converted to LPS. A volume without a space is placed by its `spacings`.
 
 use super::source::{self, ByteSource, Packing};
 use super::text::{MAX_HEADER, malformed, missing, numbers, volume_shape};
@@ -10,7 +10,7 @@ use crate::{Error, ErrorKind, Geometry, Result, Volume};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// Reads the file; what had to be assumed is added to `notes`.
+/// Reads the file and adds each assumption it makes to `notes`.
 pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
     let mut source = ByteSource::open(path)?;
     let header = Header::read(&mut source)?;
@@ -86,7 +86,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
 struct Axis {
     size: usize,
     kind: String,
-    /// In the file's space; `None` for an axis that is not in it, or if there is no space.
+    /// Direction in the file's space. `None` if the axis is not spatial or the file has no space.
     direction: Option<[f64; 3]>,
     spacing: Option<f64>,
 }
@@ -95,7 +95,7 @@ struct Axis {
 struct Header(HashMap<String, String>);
 
 impl Header {
-    /// Reads up to the empty line after which attached voxels follow.
+    /// Reads up to the empty line. Attached voxels follow it.
     fn read(source: &mut ByteSource) -> Result<Self> {
         let mut budget = MAX_HEADER;
         let magic = source.line(&mut budget)?.unwrap_or_default();
@@ -109,7 +109,7 @@ impl Header {
             if line.is_empty() {
                 break;
             }
-            // Comments, and the key/value pairs `key:=value`, which are for others.
+            // Comments and the key/value pairs `key:=value` do not describe the volume.
             if line.starts_with('#') || line.contains(":=") {
                 continue;
             }
@@ -189,7 +189,7 @@ impl Header {
         }
     }
 
-    /// The axes, without one of size 1 that is not of the volume.
+    /// The axes of the volume, without other axes of size 1.
     fn axes(&self) -> Result<Vec<Axis>> {
         let rank: usize = numbers("dimension", self.need("dimension")?, 1)?[0];
         if !(1..=16).contains(&rank) {
@@ -296,7 +296,7 @@ impl Header {
             .map_err(|e| e.hint("repair the space directions or spacings in the header"))
     }
 
-    /// What turns the file's space into LPS.
+    /// The signs that turn the file's space into LPS.
     fn signs(&self, notes: &mut Vec<String>) -> Result<[f64; 3]> {
         let Some(space) = self.get("space") else {
             if self.get("space directions").is_some() {
@@ -322,7 +322,7 @@ impl Header {
         }
     }
 
-    /// Millimetres of the units of the space's axes.
+    /// Millimetres per unit of the space's axes.
     fn unit_mm(&self, notes: &mut Vec<String>) -> Result<[f64; 3]> {
         let Some(value) = self.get("space units") else {
             return Ok([1.0; 3]);
@@ -346,7 +346,7 @@ impl Header {
     }
 }
 
-/// Vectors as in `(1,0,0) none (0,0,2.5)`; one of NaN is none.
+/// Vectors as in `(1,0,0) none (0,0,2.5)`. A vector of NaN counts as `none`.
 fn vectors(field: &str, value: &str) -> Result<Vec<Option<[f64; 3]>>> {
     let wrong = || malformed(format!("the header's {field:?} is {value:?}"));
     let mut vectors = Vec::new();

@@ -1,8 +1,8 @@
 //! PNG and JPEG pictures of a single axial slice.
 //!
-//! A picture says nothing of its place in the world: its pixels' size is the caller's, and it is
-//! taken as radiologists show a slice, the patient's right at the left and front at the top. That
-//! is the canonical orientation: rows are `y`, columns are `x`.
+//! A picture does not state its place in the world. The caller gives the size of its pixels. The
+//! slice is assumed to be shown as radiologists do, with the patient's right on the left and the
+//! front at the top. That is the canonical orientation: rows are `y`, columns are `x`.
 
 use super::source::ByteSource;
 use crate::{Error, ErrorKind, Geometry, Result, Volume};
@@ -11,14 +11,15 @@ use png::{BitDepth, ColorType};
 use std::io::Read;
 use std::path::Path;
 
-/// Pixels along a side at most: eight times a CT's 512 leaves room and bounds memory.
+/// Maximum number of pixels along a side. Eight times a CT's 512 leaves room and bounds memory.
 const MOST_PIXELS: u32 = 4096;
-/// Bytes of a file at most: more than the largest allowed picture takes unpacked.
+/// Maximum bytes of a file. The largest allowed picture takes less, even unpacked.
 const MOST_BYTES: u64 = 64 << 20;
-/// Difference between red, green and blue up to which a pixel is grey: what JPEG's rounding leaves.
+/// Largest difference between red, green and blue of a grey pixel. JPEG's rounding causes such
+/// differences.
 const MOST_COLOUR: u8 = 4;
 
-/// Whether the name of `path` is that of a picture: `.png`, `.jpg` or `.jpeg`.
+/// Whether the name of `path` ends in `.png`, `.jpg` or `.jpeg`.
 pub fn is_picture(path: &Path) -> bool {
     path.extension().is_some_and(|e| {
         let e = e.to_string_lossy().to_ascii_lowercase();
@@ -37,8 +38,8 @@ pub fn read_picture(path: &Path, spacing_mm: [f64; 3]) -> Result<Volume<f32>> {
     Ok(picture.volume(path, spacing_mm)?.map(f32::from))
 }
 
-/// Reads a PNG as a label map of one slice: the index of each pixel where there is a palette,
-/// otherwise its grey value.
+/// Reads a PNG as a label map of one slice. A label is the pixel's palette index, or its grey
+/// value if the picture has no palette.
 ///
 /// # Errors
 /// As [`read_picture`]; `Unsupported` for JPEG too, whose compression changes values.
@@ -83,7 +84,7 @@ fn read(path: &Path, what: Use) -> Result<Picture> {
         .take(MOST_BYTES)
         .read_to_end(&mut bytes)
         .map_err(|e| Error::io(path, "read the file", e))?;
-    // By content: pictures under the other format's name are common.
+    // The content decides, because pictures with the other format's extension are common.
     let picture = if bytes.starts_with(b"\x89PNG") {
         from_png(&bytes, what)
     } else if bytes.starts_with(&[0xff, 0xd8]) {
@@ -103,7 +104,7 @@ fn from_png(bytes: &[u8], what: Use) -> Result<Picture> {
         bytes: MOST_BYTES as usize,
     };
     let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), limits);
-    // Indices and values as they are stored.
+    // Decode indices and values as they are stored.
     decoder.set_transformations(png::Transformations::IDENTITY);
     let info = decoder.read_header_info().map_err(bad)?;
     let (width, height) = (info.width, info.height);
@@ -142,7 +143,7 @@ fn from_png(bytes: &[u8], what: Use) -> Result<Picture> {
     let mask = ((1u16 << bits) - 1) as u8;
     let mut values = Vec::with_capacity(width * height);
     for row in packed.chunks_exact(frame.line_size.max(1)).take(height) {
-        // The first pixel of a byte is in its highest bits.
+        // The highest bits of a byte hold its first pixel.
         values.extend((0..width).map(|x| {
             let at = x * bits;
             row[at / 8] >> (8 - bits - at % 8) & mask
@@ -175,7 +176,7 @@ fn from_jpeg(bytes: &[u8], what: Use) -> Result<Picture> {
         PixelFormat::RGB24 => grey_of(&decoder.decode().map_err(bad)?)?,
         _ => {
             return Err(unsupported(
-                "the picture is not of 8 bits, or in four colours",
+                "the picture does not have 8 bits, or it has four colours",
             ));
         }
     };
@@ -186,7 +187,7 @@ fn from_jpeg(bytes: &[u8], what: Use) -> Result<Picture> {
     })
 }
 
-/// The grey values of a picture that is stored in colour but shows none, as many exports are.
+/// The grey values of a picture that is stored in colour but shows only grey, as many exports do.
 fn grey_of(rgb: &[u8]) -> Result<Vec<u8>> {
     let pixels = rgb.chunks_exact(3);
     let coloured = |p: &[u8]| {
@@ -296,7 +297,7 @@ mod tests {
             (BitDepth::Four, 4),
             (BitDepth::Eight, 8),
         ] {
-            // Two rows of five pixels; a row begins at a new byte.
+            // Two rows of five pixels. Each row begins at a new byte.
             let mut data = vec![];
             for row in wanted.chunks(5) {
                 let mut line = vec![0u8; (5 * bits).div_ceil(8)];

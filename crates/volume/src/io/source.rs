@@ -1,8 +1,8 @@
 //! Files as bounded streams of bytes.
 //!
-//! A header may claim any size. Nothing is allocated on its word: what a file can hold is known
-//! from its length (a deflate stream expands at most 1032 times), and memory is only touched as
-//! bytes arrive.
+//! A header may claim any size, so allocations do not rely on it. The file's length bounds what
+//! the file can hold, because a deflate stream expands at most 1032 times. Memory is touched only
+//! as bytes arrive.
 
 use crate::scalar::Encoding;
 use crate::{Error, ErrorKind, Result};
@@ -78,7 +78,7 @@ impl ByteSource {
     }
 
     /// The next line of a text header without its end, or `None` at the file's end. `budget` is
-    /// the number of bytes that may still be read and is counted down.
+    /// the number of bytes that may still be read; each line reduces it.
     pub fn line(&mut self, budget: &mut u64) -> Result<Option<String>> {
         let mut line = Vec::new();
         let read = (&mut self.reader)
@@ -140,7 +140,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Fills `bytes`, the `part` of the file.
+    /// Fills `bytes` with the next bytes of the file. `part` names them in an error.
     pub fn fill(&mut self, bytes: &mut [u8], part: &str) -> Result<()> {
         self.reader
             .read_exact(bytes)
@@ -149,7 +149,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Passes over `count` bytes.
+    /// Skips `count` bytes.
     pub fn skip(&mut self, count: u64) -> Result<()> {
         let read = std::io::copy(&mut (&mut self.reader).take(count), &mut std::io::sink())
             .map_err(|e| self.error(e, "what precedes the voxels"))?;
@@ -160,7 +160,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Refuses a number of voxels that the file cannot hold, before anything is allocated.
+    /// Refuses a number of voxels that the file cannot hold. Runs before any allocation.
     fn check_size(&self, shape: [usize; 3], size: usize) -> Result<(usize, u64)> {
         // Shapes come from `volume_shape`, which bounds the product.
         let count = shape.iter().map(|&n| n as u64).product::<u64>();
@@ -196,7 +196,8 @@ impl Stream {
 
     /// The voxels of a volume of `shape`, written as decimal numbers with white space between.
     pub fn text_voxels(&mut self, shape: [usize; 3]) -> Result<Vec<f32>> {
-        // A digit and a space for each but the last; the bound is on bytes, so one less is fine.
+        // A voxel takes a digit and a space, but the last one needs no space. The limit is
+        // therefore one byte higher.
         self.most += 1;
         let (count, _) = self.check_size(shape, 2)?;
         let mut values = self.reserve(count)?;
@@ -233,14 +234,14 @@ impl Stream {
         Ok(values)
     }
 
-    /// Reads to the end of a packed file, where its checksum is.
+    /// Reads to the end of a packed file, where the checksum is.
     fn finish(&mut self) -> Result<()> {
         if self.packing == Packing::Raw {
             return Ok(());
         }
         match std::io::copy(&mut self.reader, &mut std::io::sink()) {
             Ok(_) => Ok(()),
-            // What follows the last whole gzip member is no concern of ours.
+            // Bytes after the last whole gzip member are ignored.
             Err(e) if e.to_string() == "invalid gzip header" => Ok(()),
             Err(e) => Err(self.error(e, "its checksum")),
         }
@@ -281,8 +282,8 @@ fn open_error(path: &Path, error: std::io::Error) -> Error {
 
 /// The data file that a detached header names, beside or below the header.
 ///
-/// Absolute names and `..` are refused: a header that came from elsewhere must not make us read
-/// any file of this machine.
+/// Absolute names and `..` are refused. Otherwise a header from elsewhere could make us read any
+/// file of this machine.
 pub(crate) fn beside(header: &Path, name: &str) -> Result<PathBuf> {
     let relative = Path::new(name);
     let stays = relative.components().all(|c| {

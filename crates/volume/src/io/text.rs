@@ -1,12 +1,12 @@
-//! What the headers of NRRD and MetaImage have in common.
+//! Code that the readers of NRRD and MetaImage share.
 
 use crate::{Error, ErrorKind, Result};
 use std::str::FromStr;
 
-/// Bytes after which a text header is taken not to end.
+/// Largest size of a text header in bytes. A longer one counts as endless.
 pub(super) const MAX_HEADER: u64 = 1 << 20;
 
-/// More voxels than this are refused: 8 GiB as `f32`, far beyond any chest CT.
+/// Maximum number of voxels: 8 GiB as `f32`, far beyond any chest CT.
 const MAX_VOXELS: u64 = 1 << 31;
 
 /// The `count` numbers in the value of a header's `field`.
@@ -34,7 +34,8 @@ pub(super) fn truth(field: &str, value: &str) -> Result<bool> {
     }
 }
 
-/// The shape `(z, y, x)` of sizes in file order `(x, y, z, …)`, if that is one volume.
+/// The shape `(z, y, x)` from sizes in file order `(x, y, z, …)`. Fails unless they describe one
+/// volume.
 pub(super) fn volume_shape(sizes: &[usize]) -> Result<[usize; 3]> {
     if sizes.contains(&0) {
         return Err(malformed(format!(
