@@ -1,14 +1,31 @@
 //! What the chest holds, as far as it can be found without learning: the input gate, the lung
-//! mask, the lung zones, the involvement of the lungs, and the preparation of a scan for the
-//! network.
+//! mask, the lung zones, and the preparation of a scan for the network.
 //!
-//! The usual way in is [`prepare`]; [`check`], [`segment_lungs`], [`zones`] and [`involvement`]
-//! are its parts and what follows it.
+//! [`prepare`] does it all. [`check`] and [`segment_lungs`] are its first steps; [`zones`] divides
+//! the lungs that it finds.
 //!
 //! Every function takes a volume in any of the 48 axis orders and answers on the same grid: left
 //! and right, up and down come from the geometry, never from the array.
 //!
 //! Lung labels are [`RIGHT`] and [`LEFT`], the patient's.
+//!
+//! ```
+//! use multirnet_anatomy::{PrepareConfig, ZONE_NAMES, prepare, zones};
+//! use multirnet_phantom::PhantomConfig;
+//! use multirnet_volume::Diagnosis;
+//!
+//! // A synthetic scan stands in for a patient's.
+//! let scan = PhantomConfig::sample(3, Diagnosis::Normal, 96).generate()?.ct;
+//! let prepared = prepare(&scan, None, &PrepareConfig::default())?;
+//! // The lungs lie on the scan's own grid.
+//! prepared.lungs.check_same_grid(&scan)?;
+//! let zones = zones(&prepared.lungs);
+//! assert!((1..=ZONE_NAMES.len() as u8).all(|zone| zones.data().contains(&zone)));
+//! // The network sees the box around them, scaled to 0..=1.
+//! assert_eq!(prepared.global.shape(), [32, 96, 96]);
+//! assert!(prepared.global.data().iter().all(|v| (0.0..=1.0).contains(v)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod error;
 mod gate;

@@ -1,4 +1,4 @@
-//! Distances and components against SciPy's (`golden/golden.py`).
+//! Distances and components against SciPy's (`golden/make_scipy.py`).
 
 use multirnet_anatomy::components::{Connectivity, components};
 use multirnet_anatomy::distance::{distance_to_background, distance_to_mask};

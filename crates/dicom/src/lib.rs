@@ -4,6 +4,21 @@
 //! chooses one, sorts its slices along their normal and gives a
 //! [`Volume`](multirnet_volume::Volume) in Hounsfield units. [`list`] says what there is.
 //!
+//! ```
+//! use multirnet_dicom::{ReadOptions, list, read};
+//! use std::path::Path;
+//!
+//! // A zip archive with three slices of 16 × 16 pixels, compressed as JPEG 2000.
+//! let path = Path::new("tests/golden/jpeg_2000.zip");
+//! let series = list(path)?;
+//! assert!(series[0].taken, "{}", series[0].reason);
+//! let scan = read(path, &ReadOptions::default())?;
+//! assert_eq!(scan.volume.shape(), [3, 16, 16]);
+//! assert_eq!(scan.volume.geometry().spacing_mm()[0], 2.5);
+//! assert!(scan.warnings.is_empty());
+//! # Ok::<(), multirnet_dicom::Error>(())
+//! ```
+//!
 //! # Rules
 //!
 //! - **Choice**: CT, axial (normal nearest to the patient's long axis), at least three slices, most

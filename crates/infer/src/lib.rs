@@ -22,6 +22,28 @@
 //!
 //! Everything here is a choice of this project: the paper does not say how a scan is taken apart
 //! and put together again.
+//!
+//! ```
+//! use multirnet_base::StopToken;
+//! use multirnet_finding::ScanSource;
+//! use multirnet_infer::{DeviceChoice, Model, ModelCard, Pipeline, PredictOptions, untrained_network};
+//! use multirnet_nn::MultiRNetConfig;
+//!
+//! // An untrained net and a synthetic scan, so the finding means nothing.
+//! let net = MultiRNetConfig { channels: [2; 5], class_channels: [2; 6], ..MultiRNetConfig::base() };
+//! let network = untrained_network(&net.into(), 1, DeviceChoice::Cpu)?;
+//! let model = Model::with_network(network, ModelCard::unknown("example"), String::new());
+//! # use multirnet_phantom::PhantomConfig;
+//! # let scan = PhantomConfig::sample(3, multirnet_volume::Diagnosis::Cap, 96).generate()?.ct;
+//! let options = PredictOptions { pipeline: Pipeline::Global, ..model.options() };
+//! let (source, stop) = (ScanSource::default(), StopToken::new());
+//! let prediction = model.analyse(&scan, None, source, &options, &stop, &mut |_| {})?;
+//! // The maps lie on the scan's own grid, whatever grid the network saw.
+//! prediction.maps.lesions.check_same_grid(&scan)?;
+//! let sum: f64 = prediction.finding.probabilities.to_array().iter().sum();
+//! assert!((sum - 1.0).abs() < 1e-6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod card;
 mod catalogue;

@@ -290,6 +290,9 @@ fn prepare_timed(
     let mut current: Option<(Step, Stage)> = None;
     let mut since = Instant::now();
     let prepared = prepare_watched(scan, lungs, &options.prepare, &mut |step| {
+        if stop.is_raised() {
+            return false;
+        }
         if current.is_none_or(|(s, _)| s != step) {
             let stage = match step {
                 Step::Lungs => Stage::Lungs,
@@ -301,7 +304,7 @@ fn prepare_timed(
             watch.tell(stage);
             (current, since) = (Some((step, stage)), Instant::now());
         }
-        !stop.is_raised()
+        true
     });
     if let Some((_, last)) = current {
         watch.note(last, since.elapsed().as_secs_f64());

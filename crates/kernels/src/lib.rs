@@ -6,6 +6,22 @@
 //! on their timing: every sum has a fixed order.
 //!
 //! This is the workspace's only crate with `unsafe` code; all that is public is safe.
+//!
+//! ```
+//! use multirnet_kernels::{Algorithm, Conv, reference};
+//!
+//! // One image, 2 channels in, 3 out, a 3³ kernel with stride 1 and padding 1.
+//! let conv = Conv::new(1, [2, 3], [4, 8, 8], 3, 1, 1)?;
+//! let x: Vec<f32> = (0..conv.input_len()).map(|i| (i % 7) as f32 - 3.0).collect();
+//! let w: Vec<f32> = (0..conv.weight_len()).map(|i| (i % 5) as f32 - 2.0).collect();
+//! let naive = reference::forward(&conv, &x, &w);
+//! // Every algorithm gives the sums of the definition, up to rounding.
+//! for algorithm in [Algorithm::Direct, Algorithm::Winograd2, Algorithm::Winograd4] {
+//!     let y = conv.with_algorithm(algorithm).forward(&x, &w, None)?;
+//!     assert!(y.iter().zip(&naive).all(|(a, b)| (a - b).abs() < 1e-3));
+//! }
+//! # Ok::<(), multirnet_kernels::Error>(())
+//! ```
 
 // The kernels work on raw pointers and processor intrinsics; every block says why it is sound.
 #![allow(unsafe_code)]

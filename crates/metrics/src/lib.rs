@@ -13,6 +13,24 @@
 //! Nothing is dropped silently: a value that does not exist (Dice of two empty masks, precision
 //! of a class that was never predicted) is *undefined*, an explicit [`EmptyPolicy`] says what an
 //! aggregate makes of it, and every aggregate carries the counts.
+//!
+//! ```
+//! use multirnet_metrics::{Aggregate, EmptyPolicy, Overlap};
+//! use multirnet_volume::{Geometry, Volume};
+//!
+//! let grid = Geometry::axial([1, 4, 4], [5.0, 1.0, 1.0])?;
+//! let columns = |from, to| Volume::from_fn(grid, |[_, _, x]| u8::from(x >= from && x < to));
+//! let half = Overlap::from_masks(&columns(0, 2), &columns(1, 3))?;
+//! assert_eq!((half.dice(), half.truth_ml()), (Some(0.5), 0.04));
+//! // Two empty masks have no Dice. The policy decides what their mean is.
+//! let empty = Overlap::from_masks(&columns(0, 0), &columns(0, 0))?;
+//! let values = [half.dice(), empty.dice()];
+//! let mean = |policy| Aggregate::from_values(&values, policy, 0.0).mean;
+//! assert_eq!(mean(EmptyPolicy::Worst), Some(0.25));
+//! assert_eq!(mean(EmptyPolicy::Skip), Some(0.5));
+//! assert_eq!(mean(EmptyPolicy::Propagate), None);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod aggregate;
 pub mod case;

@@ -1,4 +1,4 @@
-//! Scores against scikit-learn (`tests/golden/make.py`).
+//! Scores against scikit-learn (`tests/golden/make_scores.py`).
 
 use multirnet_metrics::{ConfusionMatrix, EmptyPolicy, Overlap};
 use multirnet_volume::{Diagnosis, Geometry, Volume};

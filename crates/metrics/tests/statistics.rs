@@ -1,4 +1,4 @@
-//! Statistics against SciPy, statsmodels and scikit-learn (`tests/golden/statistics.py`).
+//! Statistics against SciPy, statsmodels and scikit-learn (`tests/golden/make_statistics.py`).
 
 use multirnet_metrics::roc::OneVsRest;
 use multirnet_metrics::stats::{

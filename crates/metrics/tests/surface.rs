@@ -1,4 +1,4 @@
-//! Surface and lesion scores against `surface-distance` and MONAI (`tests/golden/surface.py`), and
+//! Surface and lesion scores against `surface-distance` and MONAI (`tests/golden/make_surface.py`), and
 //! against their definitions.
 
 use multirnet_metrics::{

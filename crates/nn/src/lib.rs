@@ -6,15 +6,22 @@
 //! device that a net is created on decides whether it trains (`device.autodiff()`: batch
 //! statistics, dropout, gradients) or only runs (running statistics, no dropout).
 //!
-//! ```no_run
+//! ```
 //! use burn::tensor::{Device, Tensor};
-//! use multirnet_nn::MultiRNetConfig;
+//! use multirnet_nn::{MultiRNetConfig, NetConfig, SystemConfig};
 //!
 //! let device = Device::flex();
-//! let net = MultiRNetConfig::small().init(&device);
-//! let window = Tensor::<5>::zeros([1, 1, 32, 96, 96], &device);
-//! let output = net.forward(window);
-//! assert_eq!(output.lesion().dims(), [1, 1, 32, 96, 96]);
+//! // Two channels everywhere: too few to learn anything, enough to see the shapes.
+//! let config = MultiRNetConfig { channels: [2; 5], class_channels: [2; 6], ..MultiRNetConfig::base() };
+//! config.check_window([16, 32, 32])?;
+//! // Every system answers in the same form, and MultiR-Net is one of them.
+//! let system = SystemConfig::from(config).init(&device);
+//! let answer = system.answer(Tensor::<5>::zeros([1, 1, 16, 32, 32], &device));
+//! // One lesion map a pass; the last one is the result.
+//! assert_eq!(answer.lesion.len(), 3);
+//! assert_eq!(answer.lesion().map(|map| map.dims()), Some([1, 1, 16, 32, 32]));
+//! assert_eq!(answer.logits().map(|logits| logits.dims()), Some([1, 3]));
+//! # Ok::<(), multirnet_nn::Error>(())
 //! ```
 
 #![recursion_limit = "256"]

@@ -1,5 +1,5 @@
 //! The net against an implementation of its own in PyTorch: outputs, losses, every gradient and
-//! every running statistic. `golden/make_golden.py` made the files.
+//! every running statistic. `golden/make_multirnet.py` made the files.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
@@ -175,20 +175,24 @@ fn compare(bytes: &[u8]) {
 
 #[test]
 fn batch_norm_three_passes() {
-    compare(include_bytes!("golden/batch.safetensors"));
+    compare(include_bytes!("golden/multirnet_batch.safetensors"));
 }
 
 #[test]
 fn batch_norm_without_classification() {
-    compare(include_bytes!("golden/batch_no_class.safetensors"));
+    compare(include_bytes!(
+        "golden/multirnet_batch_no_class.safetensors"
+    ));
 }
 
 #[test]
 fn instance_norm_two_lesions_added_mask_attached_feedback() {
-    compare(include_bytes!("golden/instance_two_lesions.safetensors"));
+    compare(include_bytes!(
+        "golden/multirnet_instance_two_lesions.safetensors"
+    ));
 }
 
 #[test]
 fn group_norm_kernel_5_without_attention_or_mask() {
-    compare(include_bytes!("golden/group_vnet5.safetensors"));
+    compare(include_bytes!("golden/multirnet_group_vnet5.safetensors"));
 }

@@ -1,5 +1,5 @@
 //! Res2Net, Inf-Net and JCS: against an implementation of their own in PyTorch
-//! (`golden/make_nets2d_golden.py`), their sizes, and what they promise beyond their numbers.
+//! (`golden/make_nets2d.py`), their sizes, and what they promise beyond their numbers.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};

@@ -1,4 +1,4 @@
-//! The comparison's 3D nets against PyTorch: `golden/make_nets3d_golden.py` made the files.
+//! The comparison's 3D nets against PyTorch: `golden/make_nets3d.py` made the files.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_nn::systems::{ModelOutput, System, SystemConfig};

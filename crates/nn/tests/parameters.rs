@@ -1,5 +1,5 @@
 //! Parameter counts, by a formula of their own and as counted in PyTorch
-//! (`golden/make_golden.py` prints them).
+//! (`golden/make_multirnet.py` prints them).
 
 use burn::module::Module;
 use burn::tensor::Device;

@@ -1,5 +1,5 @@
 //! MedT and TransU-Net against implementations of their own in PyTorch
-//! (`golden/make_golden_transformers.py` made the files), and what they promise beyond that.
+//! (`golden/make_transformers.py` made the files), and what they promise beyond that.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
@@ -103,12 +103,12 @@ fn compare(bytes: &[u8]) {
 
 #[test]
 fn medt_is_pytorchs() {
-    compare(include_bytes!("golden/medt.safetensors"));
+    compare(include_bytes!("golden/transformers_medt.safetensors"));
 }
 
 #[test]
 fn trans_unet_is_pytorchs() {
-    compare(include_bytes!("golden/trans_unet.safetensors"));
+    compare(include_bytes!("golden/transformers_trans_unet.safetensors"));
 }
 
 /// Counts that PyTorch gives for the implementations in `golden/`.

@@ -37,3 +37,37 @@ impl Frame {
 pub(crate) fn zyx(p: [f32; 3]) -> [f64; 3] {
     [p[2], p[1], p[0]].map(|v| (f64::from(v) * 100.0).round() / 100.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pixels_and_reference_points_are_inverse() {
+        let (sin, cos) = 12.0f32.to_radians().sin_cos();
+        let frame = Frame {
+            origin: [-170.0, -310.5],
+            step: [0.8, 1.25],
+            position: [6.0, -140.0, -400.0],
+            scale: [0.95, 1.1, 1.02],
+            turn: [sin, cos],
+        };
+        for (column, row) in [(0.0, 0.0), (511.0, 3.5), (200.25, 480.0)] {
+            let [x, y] = frame.reference(column, row);
+            let [c, r] = frame.pixel(x, y);
+            assert!(
+                (c - column).abs() < 1e-2 && (r - row).abs() < 1e-2,
+                "{c} {r}"
+            );
+        }
+        // The patient's reference point is where the patient lies.
+        let [column, row] = frame.pixel(0.0, 0.0);
+        assert!((frame.origin[0] + column * frame.step[0] - frame.position[0]).abs() < 1e-3);
+        assert!((frame.origin[1] + row * frame.step[1] - frame.position[1]).abs() < 1e-3);
+    }
+
+    #[test]
+    fn configurations_hold_points_in_the_order_of_arrays() {
+        assert_eq!(zyx([1.234, -5.678, 90.0]), [90.0, -5.68, 1.23]);
+    }
+}

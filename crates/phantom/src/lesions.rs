@@ -87,3 +87,111 @@ impl Opacity {
         [opacity, core]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PhantomConfig;
+    use crate::anatomy::Anatomy;
+    use multirnet_volume::Diagnosis;
+
+    /// A smooth ball of 20 mm in the right lung.
+    fn ball() -> Lesion {
+        Lesion {
+            centre_mm: [10.0, 0.0, -75.0],
+            radii_mm: [20.0; 3],
+            yaw_deg: 0.0,
+            lobe: None,
+            side: Side::Right,
+            ground_glass_hu: -550.0,
+            core: 0.0,
+            consolidation_hu: 20.0,
+            roughness: 0.0,
+            softness: 0.2,
+            paving: 0.0,
+            phase: 0.0,
+        }
+    }
+
+    fn densities(lesion: &Lesion) -> Vec<([f32; 3], [f32; 2])> {
+        let anatomy = Anatomy::new(&PhantomConfig::sample(4, Diagnosis::Normal, 64));
+        let opacity = Opacity::new(lesion);
+        let mut all = Vec::new();
+        for k in -9..=9 {
+            let section = Section::new(&anatomy, 10.0 + 5.0 * k as f32);
+            for i in 0..20 * 24 {
+                let (x, y) = (
+                    -120.0 + 7.0 * (i % 20) as f32,
+                    -80.0 + 7.0 * (i / 20) as f32,
+                );
+                let d = opacity.density(&anatomy.noise, &section, x, y, section.z);
+                all.push(([x, y, section.z], d));
+            }
+        }
+        all
+    }
+
+    fn away(p: [f32; 3]) -> f32 {
+        ((p[0] + 75.0).powi(2) + p[1].powi(2) + (p[2] - 10.0).powi(2)).sqrt()
+    }
+
+    #[test]
+    fn a_smooth_ball_has_half_of_its_density_on_its_outline() {
+        for (p, [opacity, core]) in densities(&ball()) {
+            let far = away(p);
+            assert_eq!(opacity >= 0.5, far <= 20.0, "{far} mm away");
+            assert_eq!(core, 0.0);
+            if far < 15.9 {
+                assert_eq!(opacity, 1.0);
+            } else if far > 24.1 {
+                assert_eq!(opacity, 0.0);
+            }
+        }
+    }
+
+    #[test]
+    fn opacities_end_within_their_reach_and_hold_their_core() {
+        let mut lesion = ball();
+        (lesion.core, lesion.roughness) = (0.7, 0.6);
+        lesion.radii_mm = [25.0, 18.0, 12.0];
+        lesion.yaw_deg = 40.0;
+        let reach = Opacity::new(&lesion).reach;
+        let (mut dense, mut glass) = (0, 0);
+        for (p, [opacity, core]) in densities(&lesion) {
+            assert!((0.0..=1.0).contains(&opacity) && (0.0..=opacity).contains(&core));
+            assert!(opacity == 0.0 || away(p) <= reach);
+            dense += usize::from(core >= 0.5);
+            glass += usize::from(core < 0.5 && opacity >= 0.5);
+        }
+        assert!(dense > 10 && glass > 10, "{dense} and {glass}");
+    }
+
+    #[test]
+    fn opacities_keep_to_their_side_and_lobe() {
+        let mut lesion = ball();
+        lesion.centre_mm[2] = -2.0;
+        lesion.radii_mm = [30.0; 3];
+        let inside = |lesion: &Lesion| {
+            let all = densities(lesion).into_iter();
+            all.filter(|(_, d)| d[0] >= 0.5).collect::<Vec<_>>()
+        };
+        assert!(inside(&lesion).iter().all(|(p, _)| p[0] < 0.0));
+        lesion.centre_mm[2] = -70.0;
+        let anatomy = Anatomy::new(&PhantomConfig::sample(4, Diagnosis::Normal, 64));
+        let whole = inside(&lesion).len();
+        let mut parts = 0;
+        for lobe in [Lobe::RightUpper, Lobe::RightMiddle, Lobe::RightLower] {
+            lesion.lobe = Some(lobe);
+            for (p, _) in inside(&lesion) {
+                parts += 1;
+                // Right at a fissure half of the density may lie beyond it.
+                let (here, fissure) = Section::new(&anatomy, p[2]).lobe(p[0], p[1]);
+                assert!(
+                    here == lobe || fissure < 0.8,
+                    "{p:?} in {here:?}, not {lobe:?}"
+                );
+            }
+        }
+        assert!(parts <= whole + whole / 10 && parts >= whole - whole / 10);
+    }
+}

@@ -4,6 +4,23 @@
 //! from a seed and [`PhantomConfig::generate`] renders it. The same configuration gives the same
 //! voxels, whatever the number of threads.
 //!
+//! ```
+//! use multirnet_phantom::PhantomConfig;
+//! use multirnet_volume::Diagnosis;
+//!
+//! // The patient of seed 7 on 64 × 64 pixels and 24 slices.
+//! let config = PhantomConfig::sample(7, Diagnosis::Covid19, 64).with_slices(24)?;
+//! let phantom = config.generate()?;
+//! assert_eq!(phantom.ct.shape(), [24, 64, 64]);
+//! // Every lesion voxel lies in a lung.
+//! let pairs = phantom.lesions.data().iter().zip(phantom.lungs.data());
+//! let lungs: Vec<u8> = pairs.filter(|(lesion, _)| **lesion > 0).map(|(_, lung)| *lung).collect();
+//! assert!(!lungs.is_empty() && lungs.iter().all(|lung| [1, 2].contains(lung)));
+//! // The same configuration gives the same voxels.
+//! assert_eq!(config.generate()?, phantom);
+//! # Ok::<(), multirnet_phantom::Error>(())
+//! ```
+//!
 //! # How it works
 //! The anatomy is a set of implicit surfaces in *reference millimetres* (an average adult, see
 //! [`PatientConfig`]); each slice is evaluated at a few depths within its thickness, painted with

@@ -159,3 +159,88 @@ pub(crate) fn table(points: &[(f32, f32)], x: f32) -> f32 {
     }
     previous.1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_stays_in_its_range_has_no_jumps_and_repeats() {
+        let noise = Noise::new(&mut Random::new(3, 1));
+        let period = SIDE as f32;
+        let mut largest = 0.0f32;
+        for i in 0..2000 {
+            let t = i as f32 * 0.37;
+            let [x, y, z] = [t - 200.0, 0.61 * t, 5.0 - 0.23 * t];
+            let here = noise.at(x, y, z);
+            assert!(here.abs() <= 1.0 && noise.rough(x, y, z).abs() <= 1.0);
+            // No axis changes the value by more than 3 a step of the lattice.
+            let near = noise.at(x + 1e-3, y - 1e-3, z + 1e-3);
+            assert!((here - near).abs() < 0.012, "{here} to {near}");
+            let far = noise.at(x + period, y - period, z + 2.0 * period);
+            assert!((here - far).abs() < 2e-3, "{here} and {far}");
+            largest = largest.max(here.abs());
+        }
+        assert!(largest > 0.5, "{largest}");
+    }
+
+    #[test]
+    fn lobules_are_dark_cells_between_thin_walls() {
+        let lobules = Lobules::new(&mut Random::new(5, 1));
+        let walls = &lobules.walls;
+        assert!(walls.iter().all(|w| (0.0..=1.0).contains(w)));
+        let share = |f: fn(f32) -> bool| {
+            walls.iter().filter(|w| f(**w)).count() as f32 / walls.len() as f32
+        };
+        let (wall, cell) = (share(|w| w > 0.9), share(|w| w == 0.0));
+        assert!(wall > 0.02 && cell > 0.4, "{wall} wall and {cell} cell");
+        let period = CELLS as f32 * CELL_STEP;
+        let at = |shift: f32| lobules.at(3.0 + shift, 17.25 - shift, 40.5 + shift);
+        assert_eq!(at(0.0), at(period));
+    }
+
+    #[test]
+    fn steps_run_smoothly_from_end_to_end_in_both_directions() {
+        for (low, high) in [(-2.0, 4.0), (4.0, -2.0)] {
+            assert_eq!(
+                (smooth(low, high, low), smooth(low, high, high)),
+                (0.0, 1.0)
+            );
+            assert_eq!(smooth(low, high, 1.0), 0.5);
+            assert_eq!(smooth(low, high, 2.0 * low - high), 0.0);
+            assert_eq!(smooth(low, high, 2.0 * high - low), 1.0);
+            let steps = (0..=60).map(|i| smooth(low, high, low + (high - low) * i as f32 / 60.0));
+            assert!(steps.collect::<Vec<_>>().is_sorted());
+        }
+    }
+
+    #[test]
+    fn rounded_corners_touch_nothing_beyond_their_width() {
+        for (a, b) in [(1.0, 9.0), (-3.0, 3.0), (5.0, 5.0), (2.0, 0.5)] {
+            let (low, high) = (soft_min(a, b, 6.0), soft_max(a, b, 6.0));
+            assert_eq!((low, high), (soft_min(b, a, 6.0), soft_max(b, a, 6.0)));
+            let (below, above) = (a.min(b) - low, high - a.max(b));
+            assert_eq!(below, above);
+            assert!(
+                (0.0..=1.5).contains(&below),
+                "a quarter of the width at most"
+            );
+            assert_eq!(below == 0.0, (a - b).abs() >= 6.0);
+        }
+    }
+
+    #[test]
+    fn tables_are_interpolated_and_end_with_their_ends() {
+        let points = [(-10.0, 4.0), (0.0, 8.0), (20.0, 6.0)];
+        for (x, value) in [
+            (-99.0, 4.0),
+            (-10.0, 4.0),
+            (-5.0, 6.0),
+            (0.0, 8.0),
+            (5.0, 7.5),
+            (99.0, 6.0),
+        ] {
+            assert_eq!(table(&points, x), value, "at {x}");
+        }
+    }
+}

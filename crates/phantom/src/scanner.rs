@@ -157,3 +157,97 @@ pub(crate) fn streaks(plane: &mut [f32], width: usize, sd: f32, random: &mut Ran
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 96;
+
+    fn moments(values: &[f32]) -> (f64, f64) {
+        let n = values.len() as f64;
+        let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
+        let square = values.iter().map(|v| (f64::from(*v) - mean).powi(2));
+        (mean, (square.sum::<f64>() / n).sqrt())
+    }
+
+    #[test]
+    fn a_blur_keeps_what_is_even_and_spreads_a_point_by_its_sigma() {
+        assert!(Kernel::gaussian(0.2).is_none());
+        let mut work = Vec::new();
+        for sigma in [0.6f32, 1.0, 2.5] {
+            let blur = Kernel::gaussian(sigma).unwrap();
+            let mut even = vec![-850.0f32; SIDE * SIDE];
+            blur.apply(&mut even, SIDE, &mut work);
+            assert!(even.iter().all(|v| (v + 850.0).abs() < 1e-2));
+
+            let mut point = vec![0.0f32; SIDE * SIDE];
+            let middle = SIDE / 2;
+            point[middle * SIDE + middle] = 1000.0;
+            blur.apply(&mut point, SIDE, &mut work);
+            let (mut sum, mut spread) = (0.0, [0.0; 2]);
+            for (i, v) in point.iter().enumerate() {
+                sum += v;
+                for (s, at) in spread.iter_mut().zip([i / SIDE, i % SIDE]) {
+                    *s += v * (at as f32 - middle as f32).powi(2);
+                }
+            }
+            assert!((sum - 1000.0).abs() < 0.1);
+            for s in spread {
+                // The kernel ends at 2.7 sigma, which takes some of its width.
+                let found = (s / sum).sqrt();
+                assert!(
+                    (0.93 * sigma..1.02 * sigma).contains(&found),
+                    "{found} for {sigma}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn noise_has_unit_variance_whatever_its_grain() {
+        let mut scratch = [Vec::new(), Vec::new()];
+        let mut noise = |sigma: f32, seed: u64| {
+            let mut plane = Vec::new();
+            Grain::new(sigma).fill(seed, &mut plane, SIDE * SIDE, SIDE, &mut scratch);
+            plane
+        };
+        for sigma in [0.1, 0.4, 0.8, 1.5] {
+            let plane = noise(sigma, 7);
+            let (mean, sd) = moments(&plane);
+            assert!(
+                mean.abs() < 0.05 && (0.9..1.1).contains(&sd),
+                "{sigma}: {mean} and {sd}"
+            );
+            assert_eq!(plane, noise(sigma, 7));
+            // Neighbouring slices have seeds of their own and share nothing.
+            let other = noise(sigma, 8);
+            let products: Vec<f32> = plane.iter().zip(&other).map(|(a, b)| a * b).collect();
+            assert!(moments(&products).0.abs() < 0.08);
+        }
+    }
+
+    #[test]
+    fn streaks_run_along_rows_and_leave_air_alone() {
+        let inside = |i: usize| i % SIDE >= 20;
+        let before: Vec<f32> = (0..SIDE * SIDE)
+            .map(|i| if inside(i) { 40.0 } else { -1000.0 })
+            .collect();
+        let mut after = before.clone();
+        streaks(&mut after, SIDE, 10.0, &mut Random::new(2, 5));
+        let (mut along, mut across) = (Vec::new(), Vec::new());
+        for i in 0..before.len() - SIDE {
+            if !inside(i) {
+                assert_eq!(after[i], before[i]);
+            } else if i % SIDE + 1 < SIDE {
+                along.push(after[i + 1] - after[i]);
+                across.push(after[i + SIDE] - after[i]);
+            }
+        }
+        let (along, across) = (moments(&along).1, moments(&across).1);
+        assert!(
+            across > 5.0 && across > 4.0 * along,
+            "{along} along, {across} across"
+        );
+    }
+}

@@ -199,3 +199,58 @@ fn tree(
     }
     segments
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PhantomConfig;
+    use multirnet_volume::Diagnosis;
+
+    fn anatomy() -> Anatomy {
+        Anatomy::new(&PhantomConfig::sample(12, Diagnosis::Normal, 64))
+    }
+
+    #[test]
+    fn points_lie_as_deep_in_the_lung_as_is_asked_for() {
+        let anatomy = anatomy();
+        let atlas = Atlas::new(&anatomy);
+        let mut random = Random::new(1, 1);
+        for (right, depth) in [(true, 0.5), (false, 0.5), (true, 12.0), (false, 12.0)] {
+            for _ in 0..200 {
+                let p = atlas.point(right, depth, &mut random);
+                assert_eq!(p[0] < 0.0, right, "the patient's right has a negative x");
+                assert!(atlas.site(p).lung > depth, "{p:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn trees_fill_both_lungs_and_taper_from_the_hila_on() {
+        let anatomy = anatomy();
+        let atlas = Atlas::new(&anatomy);
+        let segments = grow(&atlas, 12, 1.0);
+        assert!(segments.iter().any(|s| s.airway));
+        for side in [-1.0, 1.0] {
+            let ends = || segments.iter().filter(move |s| side * s.b[0] > 0.0);
+            // Upper, middle and lower thirds, front and back.
+            for low in [-120.0, -50.0, 20.0] {
+                for front in [true, false] {
+                    let here = ends().filter(|s| {
+                        (low..low + 70.0).contains(&s.b[2]) && (s.b[1] < 10.0) == front
+                    });
+                    assert!(here.count() > 20, "side {side}, from {low}, front {front}");
+                }
+            }
+            let inside = ends().filter(|s| atlas.site(s.b).lung > -4.0).count();
+            assert!(inside as f64 > 0.95 * ends().count() as f64);
+        }
+        for s in &segments {
+            assert!(s.rb <= s.ra * 1.0001 && s.rb > 0.4 && s.ra <= 6.6, "{s:?}");
+        }
+        let vessels = |density| {
+            let all = grow(&atlas, 12, density);
+            all.iter().filter(|s| !s.airway).count()
+        };
+        assert!(vessels(1.3) > vessels(0.7));
+    }
+}

@@ -1,59 +1,13 @@
 //! Behaviour of implanted lesions, with phantoms in place of real scans.
 
-use multirnet_phantom::implant::{
-    AvoidList, Form, Ground, ImplantConfig, Implanted, Pattern, Region,
-};
-use multirnet_phantom::{ErrorKind, Phantom, PhantomConfig, Side};
+mod common;
+
+use common::{ground, healthy, labelled, prepared, sick, still, varied};
+use multirnet_phantom::implant::{AvoidList, Form, Ground, ImplantConfig, Pattern, Region};
+use multirnet_phantom::{ErrorKind, Side};
 use multirnet_volume::components::{Connectivity, components};
 use multirnet_volume::distance::distance_to_mask;
 use multirnet_volume::{Diagnosis, Geometry, Volume};
-use std::sync::OnceLock;
-
-/// A phantom without pneumonia and without other findings.
-fn healthy() -> &'static Phantom {
-    static PHANTOM: OnceLock<Phantom> = OnceLock::new();
-    PHANTOM.get_or_init(|| {
-        let mut config = PhantomConfig::sample(21, Diagnosis::Normal, 112);
-        config.confounders = Default::default();
-        config.effusions.clear();
-        config.with_slices(60).unwrap().generate().unwrap()
-    })
-}
-
-fn ground() -> &'static Ground {
-    static GROUND: OnceLock<Ground> = OnceLock::new();
-    GROUND.get_or_init(|| prepared(&[]))
-}
-
-fn prepared(avoid: &[Region]) -> Ground {
-    let phantom = healthy();
-    Ground::new(&phantom.ct, &phantom.lungs, avoid, &still()).unwrap()
-}
-
-/// No variation of the scan itself.
-fn still() -> ImplantConfig {
-    let mut config = ImplantConfig::default();
-    config.background.vary = false;
-    config
-}
-
-/// Variation on coarse grids, which are quick to fill.
-fn varied() -> ImplantConfig {
-    let mut config = ImplantConfig::default();
-    config.background.pixel_mm = [2.5, 3.5];
-    config.background.slice_mm = [4.0, 6.0];
-    config
-}
-
-fn sick() -> impl Iterator<Item = (Diagnosis, u64)> {
-    [Diagnosis::Covid19, Diagnosis::Cap]
-        .into_iter()
-        .flat_map(|class| (0..6).map(move |seed| (class, seed)))
-}
-
-fn labelled(made: &Implanted) -> usize {
-    made.lesions.data().iter().filter(|&&l| l > 0).count()
-}
 
 #[test]
 fn the_same_seed_gives_the_same_voxels_on_any_number_of_threads() {
@@ -144,7 +98,7 @@ fn what_looks_abnormal_already_is_left_alone() {
         .filter(|(a, b)| a != b);
     assert!(changed.count() > 300, "the opacity lies within the lung");
     let ground = Ground::new(&ct, &phantom.lungs, &[], &still()).unwrap();
-    assert!(ground.abnormal_ml() > self::ground().abnormal_ml() + 5.0);
+    assert!(ground.abnormal_ml() > common::ground().abnormal_ml() + 5.0);
     for seed in 0..8 {
         let made = ground.implant(&still(), Diagnosis::Covid19, seed).unwrap();
         let mut wrong = 0;

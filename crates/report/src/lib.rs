@@ -3,6 +3,23 @@
 //!
 //! Figures are composed as SVG and rasterised by `resvg` with an embedded font, so that a picture
 //! looks the same on every machine and exists as vector and PNG from one source.
+//!
+//! ```
+//! use multirnet_report::{Block, Column, ReportPage, Section, Table, report_page};
+//!
+//! let table = Table {
+//!     caption: "Volume Dice".into(),
+//!     columns: vec![Column::new("System", false), Column::new("Dice, %", true)],
+//!     rows: vec![vec!["net".into(), "69.95".into()]],
+//!     ..Table::default()
+//! };
+//! assert!(table.to_markdown().contains("| net | 69.95 |"));
+//! let section = Section { heading: "Scores".into(), blocks: vec![Block::Table(table)] };
+//! // Every page says that it is for research, and whether its scans are synthetic.
+//! let page = ReportPage { synthetic: true, sections: vec![section], ..ReportPage::default() };
+//! let html = report_page(&page);
+//! assert!(html.contains("For research use only") && html.contains("synthetic phantoms"));
+//! ```
 
 mod axes;
 mod curves;

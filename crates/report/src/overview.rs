@@ -276,7 +276,7 @@ fn column(finding: &Finding, x: f64, y: f64, width: f64) -> Markup {
         (zone(x, next(34.0), width, &involvement.left))
         @for z in &involvement.zones[3..] { (zone(x + 14.0, next(27.0), width - 14.0, z)) }
         (line([x + 16.0, next(20.0)], [x + width - 16.0, next(0.0)], THEME.line, 1.0))
-        @for part in wrap(&format!("Model: {}", finding.provenance.trained_on), 50).iter().take(4) {
+        @for part in wrap(&format!("Model: {}", finding.provenance.trained_on), 50).iter().take(5) {
             (text(x + 16.0, next(20.0), THEME.style(13.0).faint(), part))
         }
         (text(x + 16.0, next(22.0), THEME.style(13.0).faint(), &format!("Computed in {:.1} s", finding.timings.iter().map(|t| t.seconds).sum::<f64>())))

@@ -8,6 +8,31 @@
 //!
 //! [`evaluation`] scores one model on the scans of manifests, source by source, with the same scorer
 //! ([`CaseScore`]).
+//!
+//! ```
+//! use multirnet_study::StudyConfig;
+//!
+//! let study = StudyConfig::parse(
+//!     r#"
+//!     title = "What does reverse attention bring?"
+//!     cohort.phantoms = { normal = 4, cap = 4, covid19 = 4, seed = 1, matrix = 96 }
+//!     train.run.epochs = 20
+//!     [[system]]
+//!     id = "with"
+//!     [[system]]
+//!     id = "without"
+//!     set.model = { reverse_attention = false }
+//!     "#,
+//! )?;
+//! // The systems are trained alike, but for what `set` changes.
+//! let [with, mut without] = [0, 1].map(|i| study.train_config(&study.systems[i]).unwrap());
+//! assert_ne!(with.model, without.model);
+//! without.model = with.model.clone();
+//! assert_eq!(with, without);
+//! // The others are tested against the first, unless `reference` names another.
+//! assert_eq!(study.reference().id, "with");
+//! # Ok::<(), multirnet_study::Error>(())
+//! ```
 
 #![recursion_limit = "256"]
 

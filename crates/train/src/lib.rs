@@ -5,6 +5,43 @@
 //! [`Cache`](multirnet_cohort::Cache), a [`Sampler`] says which windows of both views come in which order,
 //! worker threads cut and vary them, and [`train`] fits the network to them.
 //!
+//! ```
+//! use multirnet_train::TrainConfig;
+//!
+//! // What a file leaves out has its default. A misspelt key is refused with its line.
+//! let config = TrainConfig::parse("[run]\nepochs = 30")?;
+//! assert_eq!((config.run.epochs, config.sampling.batch), (30, 4));
+//! let error = TrainConfig::parse("[run]\nepoch = 30").unwrap_err();
+//! assert!(error.to_string().contains("epochs"), "{error}");
+//! # Ok::<(), multirnet_train::Error>(())
+//! ```
+//!
+//! A training needs the manifest of a cohort:
+//!
+//! ```no_run
+//! use multirnet_cohort::{Cohort, Split, read_volume};
+//! use multirnet_nn::DeviceChoice;
+//! use multirnet_train::{Event, Options, TrainConfig, train};
+//! use std::{path::Path, sync::atomic::AtomicBool};
+//!
+//! let config = TrainConfig::recipe();
+//! let cohort = Cohort::read(Path::new("cohort.csv"))?;
+//! let split = Split::stratified(&cohort, &config.split)?;
+//! let options = Options {
+//!     out: Path::new("runs/mine"),
+//!     cache: Path::new("cache"),
+//!     read: &read_volume,
+//!     device: DeviceChoice::Cpu.open()?,
+//!     resume: false,
+//!     prepare_jobs: 2,
+//! };
+//! let mut observer = |event: &Event| eprintln!("{event:?}");
+//! let stop = AtomicBool::new(false);
+//! let summary = train(&config, &cohort, &split, &options, &mut observer, &stop)?;
+//! println!("{:?}: {}", summary.reason, summary.best_weights.display());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # The folder of a run
 //!
 //! | file | content |

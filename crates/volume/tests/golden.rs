@@ -1,4 +1,4 @@
-//! Files written and read by SimpleITK and nibabel; see `golden/make_golden.py`.
+//! Files written and read by SimpleITK and nibabel; see `golden/make_volumes.py`.
 
 use multirnet_volume::{Geometry, Volume, io};
 use serde_json::Value;

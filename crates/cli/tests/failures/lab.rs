@@ -127,19 +127,29 @@ impl Lab {
         self.write("bad.nii.gz", "Dear colleague,");
         self.write("file", "mine");
         fs::create_dir(self.path("empty")).unwrap();
-        common::save(self.root(), "blank.nii.gz", &common::block([40, 64, 64], 0.0));
+        common::save(
+            self.root(),
+            "blank.nii.gz",
+            &common::block([40, 64, 64], 0.0),
+        );
         let grid = Geometry::axial([10, 20, 20], [5.0; 3]).unwrap();
         common::save(self.root(), "grid.nii.gz", &Volume::filled(1u8, grid));
         let manifest = |name: &str, rows: &str| {
             self.write(name, &format!("scan,mask,class,patient\n{rows}"));
         };
         manifest("bad.csv", "bad.nii.gz,,normal,a\n");
-        manifest("some.csv", "bad.nii.gz,,normal,a\nnormal0.nii.gz,,normal,b\n");
+        manifest(
+            "some.csv",
+            "bad.nii.gz,,normal,a\nnormal0.nii.gz,,normal,b\n",
+        );
         manifest("grid.csv", "scan.nii.gz,grid.nii.gz,cap,a\n");
         manifest("ct-as-mask.csv", "scan.nii.gz,normal0.nii.gz,cap,a\n");
         manifest("no-mask.csv", "scan.nii.gz,absent.nii.gz,cap,a\n");
         manifest("class.csv", "scan.nii.gz,,flu,a\n");
-        manifest("twice.csv", "scan.nii.gz,,normal,a\nscan.nii.gz,,normal,b\n");
+        manifest(
+            "twice.csv",
+            "scan.nii.gz,,normal,a\nscan.nii.gz,,normal,b\n",
+        );
         self.write("columns.csv", "scan,mask,class\nscan.nii.gz,,normal\n");
         self.write(
             "colour.csv",
@@ -174,7 +184,9 @@ impl Lab {
         let mut command = common::multirnet();
         command.args(line.split_whitespace());
         command.current_dir(self.root());
-        command.env_remove("MULTIRNET_MODELS").env_remove("RUST_LOG");
+        command
+            .env_remove("MULTIRNET_MODELS")
+            .env_remove("RUST_LOG");
         command
     }
 
@@ -204,23 +216,22 @@ impl Lab {
 /// How the names of unfinished files and folders begin.
 pub const PARTIAL: &str = ".multirnet-partial-";
 
-/// A command that fails, its exit code, and what it must say: the file, the reason, the remedy.
-pub struct Row(
-    pub &'static str,
-    pub i32,
-    pub &'static [&'static str],
-);
-
 /// Commands whose failure is not yet told as it should be: what is wrong is printed and does not count.
-/// A row goes as soon as the program is mended.
+/// A command goes from here as soon as the program is mended.
 const OPEN: [&str; 0] = [];
 
-/// Runs every row's command and reports all that do not fail as they should.
-pub fn check(lab: &Lab, rows: &[Row]) {
+/// Runs the commands of a table and reports all that do not fail as they should. A row is
+/// `exit code | arguments | text | text …`: what is said holds every text, which are the file, the
+/// reason and the remedy.
+pub fn check(lab: &Lab, table: &str) {
     let mut problems = Vec::new();
-    for Row(line, code, said) in rows {
+    for row in table.lines().map(str::trim).filter(|row| !row.is_empty()) {
+        let cells: Vec<&str> = row.split(" | ").collect();
+        let [code, line, said @ ..] = cells.as_slice() else {
+            panic!("{row:?} is not a row");
+        };
         let output = lab.run(line);
-        let mut wrong = faults(&output, *code, said);
+        let mut wrong = faults(&output, code.parse().unwrap(), said);
         let left = lab.unfinished();
         if !left.is_empty() {
             wrong.push(format!("it left {left:?}"));
@@ -231,7 +242,11 @@ pub fn check(lab: &Lab, rows: &[Row]) {
         } else if is_open {
             eprintln!("open: multirnet {line}: {}", wrong.join("; "));
         } else if !wrong.is_empty() {
-            problems.push(format!("multirnet {line}\n{}\n{}", wrong.join("; "), both(&output)));
+            problems.push(format!(
+                "multirnet {line}\n{}\n{}",
+                wrong.join("; "),
+                both(&output)
+            ));
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));

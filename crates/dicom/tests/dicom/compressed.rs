@@ -1,11 +1,11 @@
-//! Golden files from independent encoders (`golden/make.py`): every transfer syntax that is read.
+//! Golden files from independent encoders (`golden/make_series.py`): every transfer syntax that is read.
 
 use crate::support::read;
 use std::path::Path;
 
 const SIDE: usize = 16;
 
-/// The same formula as in `golden/make.py`.
+/// The same formula as in `golden/make_series.py`.
 fn pattern(z: usize, y: usize, x: usize) -> f32 {
     if (4..8).contains(&y) {
         return (40 + z) as f32;

@@ -1,4 +1,4 @@
-"""Medical Transformer in PyTorch, written for the golden values of `make_golden_transformers.py`.
+"""Medical Transformer in PyTorch, written for the golden values of `make_transformers.py`.
 
 Follows the authors' published code where it differs from the paper (the local branch has neither
 relative positions nor gates; the gates stand before the batch norms), but for layers it makes and never uses. Batch norms over

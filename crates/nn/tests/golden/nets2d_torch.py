@@ -1,7 +1,7 @@
 """Res2Net, Inf-Net and JCS in PyTorch, written from their papers and checked for structure against
 the authors' releases; an implementation apart from the Rust one.
 
-Images are plain `[n, 1, h, w]` batches here; `make_nets2d_golden.py` goes from windows to slices.
+Images are plain `[n, 1, h, w]` batches here; `make_nets2d.py` goes from windows to slices.
 """
 import torch
 import torch.nn.functional as F

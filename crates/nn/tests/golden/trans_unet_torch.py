@@ -1,4 +1,4 @@
-"""TransU-Net in PyTorch, written for the golden values of `make_golden_transformers.py`.
+"""TransU-Net in PyTorch, written for the golden values of `make_transformers.py`.
 
 R50-ViT-B/16 hybrid encoder and cascaded upsampler, as in the paper and the authors' published
 code; the transformer's layers are torch's own `nn.TransformerEncoderLayer`. Names are the Rust

@@ -2,7 +2,7 @@
 """Golden values for the nets, from `multirnet_torch.py`, an implementation of its own.
 
     pip install torch==2.0.1 "numpy<2" safetensors
-    python make_golden.py [NAME...]  # writes *.safetensors beside this file, prints parameter counts
+    python make_multirnet.py [NAME...]  # writes multirnet_NAME.safetensors, prints parameter counts
 
 Each file holds a tiny net's weights (named as the Rust net names them), an input, a truth, and
 what PyTorch makes of them on one step in training mode and afterwards in evaluation mode:
@@ -102,7 +102,7 @@ def golden(name, seeds, shape, **options):
     net.eval()
     with torch.no_grad():
         record("eval", net(x))
-    path = Path(__file__).parent / f"{name}.safetensors"
+    path = Path(__file__).parent / f"multirnet_{name}.safetensors"
     out = {key: np.ascontiguousarray(value) for key, value in out.items()}
     save_file(out, path, metadata={"config": json.dumps(o)})
     print(f"{name}: seed {seed}, f32 rounding {rounding(o, seed, shape):.1e}, "

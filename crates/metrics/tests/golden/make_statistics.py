@@ -1,7 +1,7 @@
 """Golden statistics, made with SciPy, statsmodels and scikit-learn.
 
     pip install scipy statsmodels scikit-learn numpy
-    python statistics.py > statistics.json
+    python make_statistics.py > statistics.json
 """
 
 import json

@@ -2,7 +2,7 @@
 """Golden values of MedT and TransU-Net, from implementations of their own in PyTorch.
 
     pip install torch numpy safetensors
-    python make_golden_transformers.py   # writes *.safetensors beside this file, prints counts
+    python make_transformers.py  # writes transformers_*.safetensors beside this file, prints counts
 
 Each file holds an input `x` (a window) and what PyTorch makes of it with weights by `formula.py`,
 slice by slice: `eval` in evaluation mode, `train` in training mode (batch statistics). The
@@ -62,7 +62,7 @@ def golden(system, make, options, shape):
         with torch.no_grad():
             y = net(slices).transpose(0, 1)[None]
         out[mode] = np.ascontiguousarray(y.float().numpy())
-    path = Path(__file__).parent / f"{system.replace('-', '_')}.safetensors"
+    path = Path(__file__).parent / f"transformers_{system.replace('-', '_')}.safetensors"
     save_file(out, path, metadata={"config": json.dumps({"system": system, **options})})
     spread = out["eval"].std(), out["train"].std()
     print(f"{system}: {path.stat().st_size / 1e3:.0f} kB, spread {spread[0]:.3f} {spread[1]:.3f}")

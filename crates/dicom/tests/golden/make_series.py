@@ -1,8 +1,10 @@
-"""Golden compressed DICOM series, made with independent encoders.
+"""Golden DICOM series, one zip archive a transfer syntax, made with independent encoders.
 
-Needs numpy, pydicom, imagecodecs and python-gdcm. Each zip archive
-holds three 16 x 16 CT slices, 2.5 mm apart, in one transfer syntax; the values follow `pattern`,
-which the test computes again.
+    pip install numpy pydicom imagecodecs python-gdcm
+    python make_series.py  # writes *.zip beside this file
+
+Each archive holds three 16 x 16 CT slices, 2.5 mm apart. The values follow `pattern`, which the
+test computes again.
 """
 
 import io

@@ -2,7 +2,7 @@
 """Golden answers of the comparison's 3D nets, from `nets3d_torch.py` and, for DenseNet, MONAI.
 
     pip install torch monai numpy safetensors
-    python make_nets3d_golden.py  # writes nets3d_*.safetensors beside this file, prints counts
+    python make_nets3d.py  # writes nets3d_*.safetensors beside this file, prints counts
 
 Weights and inputs are not stored: both sides make them by the same formula from the tensor's
 name (`value`; the Rust side is in `tests/nets3d_golden.rs`). Each file holds what PyTorch answers,

@@ -1,7 +1,7 @@
 """Golden classification and Dice scores, made with scikit-learn.
 
     pip install scikit-learn numpy
-    python make.py > scores.json
+    python make_scores.py > scores.json
 """
 
 import json

@@ -1,7 +1,7 @@
 """Golden surface and lesion scores, made with DeepMind's surface-distance and with MONAI.
 
     pip install surface-distance monai scipy numpy
-    python surface.py > surface.json
+    python make_surface.py > surface.json
 
 Masks are made from whole numbers by `mask` here and by `mask` in ../surface.rs, so that only their
 recipes are stored.

@@ -1,6 +1,6 @@
 """Distances and component labels by SciPy, for tests/golden.rs.
 
-python golden.py > scipy.json        (numpy 2, scipy 1.15 or later)
+    python make_scipy.py > scipy.json  # numpy 2, scipy 1.15 or later
 """
 
 import json

@@ -2,7 +2,7 @@
 """Golden values for Res2Net, Inf-Net and JCS, from `nets2d_torch.py`.
 
     pip install torch==2.0.1 "numpy<2" safetensors
-    python make_nets2d_golden.py  # writes nets2d.safetensors beside this file, prints counts
+    python make_nets2d.py  # writes nets2d.safetensors beside this file, prints counts
 
 Weights and the input follow from a formula of their names, which `tests/nets2d.rs` knows too, so
 that the file holds outputs alone: every 13th value of each map, first with the batch's statistics

@@ -1,7 +1,8 @@
-"""Writes the small volumes of this folder and what independent readers see in them.
+"""Writes the small volumes of this folder and, in `expected.json` and `resample.json`, what
+independent readers see in them.
 
     pip install SimpleITK nibabel numpy
-    python make_golden.py
+    python make_volumes.py
 
 Files are read back with SimpleITK (LPS) or, where its reader differs on purpose (two NIfTI
 transforms that disagree, no transform), with nibabel (RAS, converted here).
