@@ -110,7 +110,7 @@ fn noise_at_mid_chest_is_what_the_scanner_says() {
                 }
             }
         }
-        let sd = (sum / n as f64).sqrt();
+        let sd = (sum / n).sqrt();
         assert!(
             (0.8..1.2).contains(&(sd / noise_hu)),
             "{sd} for {noise_hu} HU"

@@ -51,9 +51,9 @@ pub fn blur(volume: &Volume<f32>, radius: [usize; 3]) -> Volume<f32> {
     let shape = volume.shape();
     let mut out = volume.clone();
     let mean = |sum: f64, count: usize| (sum / count as f64) as f32;
-    for axis in 0..3 {
-        if radius[axis] > 0 {
-            box_filter(out.data_mut(), shape, axis, radius[axis], mean);
+    for (axis, half) in radius.into_iter().enumerate() {
+        if half > 0 {
+            box_filter(out.data_mut(), shape, axis, half, mean);
         }
     }
     out

@@ -54,11 +54,11 @@ pub fn segmentation_table(results: &Results) -> Table {
     ];
     for metric in Metric::PAPER {
         columns.push(Column::new(
-            &format!("{}, {}", metric.label(), metric.unit()),
+            format!("{}, {}", metric.label(), metric.unit()),
             true,
         ));
         if with_paper {
-            columns.push(Column::new(&format!("paper, {}", metric.unit()), true));
+            columns.push(Column::new(format!("paper, {}", metric.unit()), true));
         }
     }
     columns.push(Column::new("undefined / infinite ASD", true));
@@ -159,7 +159,7 @@ pub fn classification_table(results: &Results) -> Option<Table> {
     let key = |s: &SystemResult| paper::classification(s.paper.as_deref()).is_some();
     let with_paper = results.systems.iter().any(key);
     for name in names {
-        columns.push(Column::new(&format!("{name}, %"), true));
+        columns.push(Column::new(format!("{name}, %"), true));
         if with_paper {
             columns.push(Column::new("paper, %", true));
         }
@@ -327,7 +327,7 @@ pub fn sources_table(results: &Results) -> Option<Table> {
     }
     let mut columns = ["Source", "System"].map(|n| Column::new(n, false)).to_vec();
     columns.extend(["scans", "patients"].map(|n| Column::new(n, true)));
-    columns.extend(METRICS.map(|m| Column::new(&format!("{}, %", m.label()), true)));
+    columns.extend(METRICS.map(|m| Column::new(format!("{}, %", m.label()), true)));
     columns.push(Column::new(
         "scans without lesion, of them with a false one",
         true,
