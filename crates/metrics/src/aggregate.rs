@@ -51,7 +51,7 @@ impl Aggregate {
         Self::of_each(values, policy, &vec![worst; values.len()])
     }
 
-    /// As [`Self::of`], with a worst value for each case (distances that a scan's size bounds).
+    /// As [`Self::from_values`], with a worst value for each case (distances that a scan's size bounds).
     /// Cases without one count as 0.
     pub fn of_each(values: &[Option<f64>], policy: EmptyPolicy, worst: &[f64]) -> Self {
         let undefined = |v: &Option<f64>| v.is_none_or(f64::is_nan);

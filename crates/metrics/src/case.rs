@@ -46,7 +46,7 @@ impl CaseMetrics {
     /// Scores one `label` (`None`: any but 0).
     ///
     /// # Errors
-    /// As [`Self::of`].
+    /// As [`Self::from_masks`].
     pub fn of_label(
         truth: &Volume<u8>,
         predicted: &Volume<u8>,

@@ -6,8 +6,8 @@
 //! beside ours, tests between systems, and the figures of [`figures`]. An [`AblationConfig`] is a
 //! study whose systems are variants of one configuration.
 //!
-//! [`evaluation`] scores one model on the scans of manifests, source by source, with the same scorer
-//! ([`CaseScore`]).
+//! [`multirnet::evaluation`] scores one model on the scans of manifests, source by source, with the same scorer
+//! ([`CaseScore`](multirnet::evaluation::CaseScore)).
 //!
 //! ```
 //! use multirnet_study::StudyConfig;
