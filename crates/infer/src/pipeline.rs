@@ -342,8 +342,8 @@ fn run_fine(
                 }
             }
             done += batch.len();
-            watch.tell(Stage::Windows { done, total });
             check(watch.stop())?;
+            watch.tell(Stage::Windows { done, total });
         }
         let (lesion, covered) = stitcher.finish()?;
         Ok(Fine {

@@ -137,27 +137,6 @@ fn covid_lies_on_both_sides_and_cap_on_one() {
 }
 
 #[test]
-fn an_avoided_lung_is_clear_however_the_scan_is_varied() {
-    let [nz, _, _] = healthy().ct.shape();
-    let ground = prepared(&[Region {
-        side: Some(Side::Left),
-        slices: [0, nz - 1],
-        reason: String::new(),
-    }]);
-    for (class, seed) in sick().step_by(2) {
-        let made = ground.implant(&varied(), class, seed).unwrap();
-        assert!(labelled(&made) > 0);
-        let pairs = made.lesions.data().iter().zip(made.lungs.data());
-        assert!(
-            pairs
-                .filter(|(lesion, _)| **lesion > 0)
-                .all(|(_, lung)| *lung == 1)
-        );
-        assert!(made.record.lesions.iter().all(|l| l.side == Side::Right));
-    }
-}
-
-#[test]
 fn faint_variants_come_in_their_share() {
     let patterns = |share: f64| {
         let mut config = still();
