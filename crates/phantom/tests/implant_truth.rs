@@ -2,9 +2,8 @@
 
 mod common;
 
-use common::{ground, healthy, labelled, prepared, sick, still, varied};
-use multirnet_phantom::Side;
-use multirnet_phantom::implant::{ImplantConfig, Implanted, Pattern, Region};
+use common::{ground, healthy, sick, still, varied};
+use multirnet_phantom::implant::{ImplantConfig, Implanted, Pattern};
 use multirnet_volume::components::{Connectivity, components};
 use multirnet_volume::{Diagnosis, Volume};
 
