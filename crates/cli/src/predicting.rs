@@ -129,7 +129,9 @@ pub fn analyse(
 ) -> Outcome<Prediction> {
     if run.context.verbose > 0 {
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
-        bar.suspend(|| output::say(&format!("{}: {plan}", bar.prefix())));
+        // Nothing may ask the bar while it is suspended: it holds its own lock.
+        let name = bar.prefix();
+        bar.suspend(|| output::say(&format!("{name}: {plan}")));
     }
     let show = &mut |progress: Progress| {
         let stage = match progress.stage {
