@@ -1,10 +1,11 @@
 //! Compares the lung mask of a scan with a reference mask.
 //!
-//! `lung_dice SCAN [REFERENCE RIGHT LEFT [LESION]] [--out MASK.nii.gz] [--closing MM]
-//! [--border HU] [--mirror true|false]`: the reference's labels of
-//! the right lung, the left lung and, if any, of lesions (comma-separated lists). Prints the Dice
-//! per lung with the lesion voxels left out, the Dice of both lungs together with the lesions
-//! counted as lung, and the time.
+//! `lung_dice SCAN [REFERENCE RIGHT LEFT [LESION]] [--out MASK.nii.gz] [--closing MM] [--border HU]
+//! [--mirror true|false]`
+//!
+//! RIGHT, LEFT and LESION are the reference's labels of the right lung, the left lung and lesions,
+//! as comma-separated lists. Prints the Dice per lung with the lesion voxels left out, the Dice of
+//! both lungs together with the lesions counted as lung, and the time.
 
 use multirnet_anatomy::{LungConfig, segment_lungs};
 use multirnet_volume::{Volume, io};
@@ -64,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!(
             "  Dice right {r:.4}, left {l:.4}, both with lesions {both:.4}, right on left {sides:.4}"
         );
-        // Planes between its first and last in which the reference lacks a lung are its gaps.
+        // Gaps are planes between the reference's first and last in which it lacks a lung.
         for (side, labels) in [(1, &right), (2, &left)] {
             let gaps = gaps(&truth, &lungs, labels, side);
             if !gaps.is_empty() {
@@ -88,7 +89,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Planes in which the reference has next to nothing of a lung that it has before and after.
+/// Planes in which the reference has almost nothing of a lung, although it has the lung before and
+/// after them.
 fn gaps(truth: &Volume<u8>, lungs: &Volume<u8>, labels: &[u8], side: u8) -> Vec<usize> {
     let count = |plane: &[u8], f: &dyn Fn(u8) -> bool| plane.iter().filter(|&&v| f(v)).count();
     let areas: Vec<usize> = (0..truth.shape()[0])

@@ -1,8 +1,8 @@
 //! Segments the lungs of phantoms and compares them with the truth.
 //!
-//! `phantom_dice FIRST_SEED COUNT [MATRIX] [--out FOLDER]`: prints per phantom the class, the Dice
-//! per lung, the share of the lesions that lies within the mask, and the time; `--out` writes the
-//! scans and masks of those below 0.96 as NIfTI.
+//! `phantom_dice FIRST_SEED COUNT [MATRIX] [--out FOLDER]` prints per phantom the class, the Dice
+//! per lung, the share of the lesions that lies within the mask, and the time. `--out` writes the
+//! scans and masks of phantoms with a Dice below 0.96 as NIfTI.
 
 use multirnet_anatomy::{LungConfig, segment_lungs};
 use multirnet_phantom::PhantomConfig;

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// What went wrong, for callers that match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,13 +8,13 @@ pub enum ErrorKind {
     Grid,
     /// The values are not Hounsfield units of a CT.
     Intensity,
-    /// No lungs were found, or not in a plausible amount.
+    /// No lungs were found, or their volume is not plausible.
     NoLungs,
     /// Two volumes that should share a grid do not.
     Mismatch,
-    /// A configuration value makes no sense.
+    /// A configuration value is out of its range.
     Config,
-    /// The caller asked to end early.
+    /// The caller stopped the work.
     Interrupted,
 }
 
@@ -31,7 +31,7 @@ impl From<multirnet_volume::Error> for Error {
 }
 
 impl Error {
-    /// The caller asked to end early.
+    /// The caller stopped the work.
     pub(crate) fn interrupted() -> Self {
         Self::new(ErrorKind::Interrupted, "stopped")
     }

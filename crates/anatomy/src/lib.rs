@@ -1,13 +1,13 @@
-//! What the chest holds, as far as it can be found without learning: the input gate, the lung
-//! mask, the lung zones, and the preparation of a scan for the network.
+//! Anatomy of the chest, found without a trained model: the input gate, the lung mask, the lung
+//! zones, and the preparation of a scan for the network.
 //!
-//! [`prepare`] does it all. [`check`] and [`segment_lungs`] are its first steps; [`zones`] divides
-//! the lungs that it finds.
+//! [`prepare`] checks a scan, finds its lungs and cuts out the network's views. [`check`] and
+//! [`segment_lungs`] are its first steps alone. [`zones`] divides the lungs.
 //!
-//! Every function takes a volume in any of the 48 axis orders and answers on the same grid: left
-//! and right, up and down come from the geometry, never from the array.
+//! Every function takes a volume in any of the 48 axis orders. Masks and zones lie on the grid of
+//! that volume. Left and right, up and down come from the geometry, never from the array.
 //!
-//! Lung labels are [`RIGHT`] and [`LEFT`], the patient's.
+//! The lung labels [`RIGHT`] and [`LEFT`] are the patient's sides.
 //!
 //! ```
 //! use multirnet_anatomy::{PrepareConfig, ZONE_NAMES, prepare, zones};

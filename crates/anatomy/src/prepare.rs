@@ -1,4 +1,4 @@
-//! From a scan to the network's two views of it (SPEC 3).
+//! Prepares a scan for the network: cuts out its two views (SPEC 3).
 
 use crate::gate::{GateConfig, GateReport, check_lungs, check_scan};
 use crate::step::{Step, Watch, tell};
@@ -18,23 +18,23 @@ pub enum Intensity {
     #[default]
     Hu,
     /// Already scaled grey values, 0..1 or 0..255 (divided by 255 when the largest exceeds 1.5).
-    /// The gate does not judge them and they need a given lung mask.
+    /// The gate does not judge them, and the caller must give a lung mask.
     Unit,
 }
 
-/// What the network sees beyond what was scanned.
+/// What the network sees beyond the scan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BeyondScan {
-    /// The nearest scanned voxel, repeated (ours). A scan that ends within the lungs then has no
-    /// edge there; such an edge to air makes networks mark half a lung beside it.
+    /// The nearest scanned voxel, repeated (ours). A scan that ends within the lungs then does not
+    /// have an edge there. Beside an edge to air, networks mark half a lung.
     #[default]
     Repeat,
     /// Air.
     Air,
 }
 
-/// How a scan is prepared. Training and inference must use the same.
+/// How a scan is prepared. Training and inference must use the same configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrepareConfig {
@@ -42,14 +42,14 @@ pub struct PrepareConfig {
     pub window_hu: [f64; 2],
     /// Spacing of the local view `(z, y, x)` in millimetres (ours).
     pub spacing_mm: [f64; 3],
-    /// Room left around the lungs in millimetres (ours).
+    /// Margin around the lungs in millimetres (ours).
     pub margin_mm: f64,
     /// Shape of the global view `(z, y, x)` (the paper's input size).
     pub global_shape: [usize; 3],
     /// What lies beyond the ends of the scan and outside its field of view (ours).
     pub beyond_scan: BeyondScan,
     /// Least height of the global view's box in millimetres where the scan cuts the lungs and its
-    /// ends are repeated (ours): a thin slab keeps the proportions of a chest.
+    /// ends are repeated (ours). A thin slab then keeps the proportions of a chest.
     pub least_height_mm: f64,
     /// What the scan's values are.
     pub intensity: Intensity,
@@ -103,9 +103,9 @@ pub struct Prepared {
     pub local: Volume<f32>,
     /// Lung mask on the grid of `local`.
     pub local_lungs: Volume<u8>,
-    /// The same box resized to the global shape, in [0, 1]. It is higher than that of `local` where
-    /// a thin slab was scanned ([`PrepareConfig::least_height_mm`]). Its geometry is kept, so that
-    /// resampling leads back to the scan.
+    /// The same box resized to the global shape, in [0, 1]. It is higher than the box of `local`
+    /// for a thin slab ([`PrepareConfig::least_height_mm`]). It keeps its geometry, so resampling
+    /// leads back to the scan.
     pub global: Volume<f32>,
     /// Lung mask on the grid of `global`. It and `local_lungs` are 0 beyond the scan.
     pub global_lungs: Volume<u8>,
@@ -115,12 +115,14 @@ pub struct Prepared {
     pub report: GateReport,
 }
 
-/// Checks `scan`, finds its lungs (or takes `lungs`, 1 right, 2 left, any other value but 0 counts
-/// as lung of an unknown side), and cuts the two views out.
+/// Checks `scan`, finds its lungs unless `lungs` gives them, and cuts out the two views. In
+/// `lungs`, 1 is the right lung, 2 the left one, and any other value but 0 is lung of an unknown
+/// side.
 ///
 /// # Errors
-/// What the gate refuses (`Grid`, `Intensity`, `NoLungs`); `Mismatch` if `lungs` is not on the
-/// scan's grid; `NoLungs` if it is empty or if [`Intensity::Unit`] comes without it; `Config`.
+/// `Grid`, `Intensity` or `NoLungs` if the gate refuses the scan; `Mismatch` if `lungs` is not on
+/// the scan's grid; `NoLungs` if it is empty or if [`Intensity::Unit`] comes without it; `Config`
+/// if a value of `config` is out of its range.
 pub fn prepare(
     scan: &Volume<f32>,
     lungs: Option<&Volume<u8>>,
@@ -129,10 +131,10 @@ pub fn prepare(
     prepare_watched(scan, lungs, config, &mut |_| true)
 }
 
-/// As [`prepare`]; `watch` is told of each step and may end it.
+/// [`prepare`] with progress: calls `watch` before each part of the work, which can stop it.
 ///
 /// # Errors
-/// As [`prepare`], and `Interrupted` if `watch` answers that the work shall end.
+/// As [`prepare`], and `Interrupted` if `watch` returns false.
 pub fn prepare_watched(
     scan: &Volume<f32>,
     lungs: Option<&Volume<u8>>,
@@ -158,7 +160,7 @@ fn views(
         Intensity::Unit => 0.0,
     };
     let repeat = config.beyond_scan == BeyondScan::Repeat;
-    // Known from the gate, so that scans without padding need no further look at their voxels.
+    // The gate knows the smallest value. Scans without padding skip the search for it.
     let padded = repeat && report.range_hu[0] < UNSCANNED_HU;
     let value = |hu: f32| {
         if padded && f64::from(hu) < UNSCANNED_HU {
@@ -231,12 +233,13 @@ fn views(
     })
 }
 
-/// Values below are padding outside the scanner's field of view, not air: scanners write −2000,
-/// −2048 or −3024 there.
+/// Values below this are padding outside the scanner's field of view, not air. Scanners write
+/// −2000, −2048 or −3024 there.
 const UNSCANNED_HU: f64 = -1500.0;
 
-/// Replaces voxels that are not numbers by the nearest scanned voxel of their row; rows without any
-/// by the nearest row of their slice that has some; slices without any by air (0).
+/// Replaces NaN voxels. Those before the first scanned voxel of a row take its value; the others
+/// take the scanned voxel before them. A row without scanned voxels takes the nearest row of its
+/// slice that has some. A slice without any becomes air (0).
 fn fill_unscanned(image: &mut Volume<f32>) {
     let [_, ny, nx] = image.shape();
     image
@@ -270,8 +273,8 @@ fn fill_unscanned(image: &mut Volume<f32>) {
 }
 
 impl Prepared {
-    /// A label map of the scan on the grids of the local and the global view, by nearest
-    /// neighbour; beyond the scan as the views: repeated or 0.
+    /// Resamples a label map of the scan onto the grids of the local and the global view, by
+    /// nearest neighbour. Beyond the scan it is repeated or 0, as the views are.
     ///
     /// # Errors
     /// `Mismatch` if `mask` is not on the scan's grid.
@@ -288,7 +291,7 @@ impl Prepared {
             if self.beyond_scan == BeyondScan::Air {
                 return Ok(mask.resample_nearest(grid, 0));
             }
-            // A lesion at the end of the scan goes on in the repeated slices, as the image does.
+            // A lesion at the end of the scan continues in the repeated slices, as the image does.
             let part = Part::around(mask.geometry(), grid)?;
             let whole = part.cut(mask, Beyond::Repeat, |v| v);
             Ok(whole.resample_nearest(grid, 0))
@@ -375,14 +378,14 @@ struct Part {
     geometry: Geometry,
     /// Per axis of the box: the positions that lie in the scan.
     inside: [Range<usize>; 3],
-    /// The scan's voxel (as a position in its data) at position 0 of every axis, which may lie
-    /// outside, and the step to the next per axis.
+    /// Index into the scan's data of the box's first voxel, which may lie outside the scan.
     origin: i64,
+    /// Step in the scan's data to the box's next voxel, per axis of the box.
     step: [i64; 3],
 }
 
 impl Part {
-    /// `geometry` has the scan's voxels, its axes permuted and flipped.
+    /// `geometry` must have the scan's voxels; its axes may be permuted and flipped.
     fn new(scan: &Geometry, geometry: Geometry) -> Self {
         let first = scan.world_to_index(geometry.index_to_world([0.0; 3]));
         let size = scan.shape();
@@ -429,8 +432,8 @@ impl Part {
         Ok(Self::new(scan, target.window(start, shape)?))
     }
 
-    /// The box of `volume`, which lies on the scan's grid, with `beyond` outside it; every value
-    /// goes through `value`. Only the box is copied, not the scan.
+    /// Cuts the box out of `volume`, which lies on the scan's grid, and fills it with `beyond`
+    /// outside. Every value goes through `value`. Only the box is copied, not the scan.
     fn cut<T: Voxel>(
         &self,
         volume: &Volume<T>,

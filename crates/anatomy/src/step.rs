@@ -1,4 +1,4 @@
-//! The steps of a preparation, told to whoever waits for it.
+//! The steps of a preparation, for callers that show its progress or stop it.
 
 use crate::{Error, Result};
 
@@ -13,13 +13,13 @@ pub enum Step {
     Views,
 }
 
-/// Is told of the step before each part of it, and answers whether to go on.
+/// A callback that receives the step before each part of it. It returns whether to go on.
 pub type Watch<'a> = dyn FnMut(Step) -> bool + 'a;
 
-/// Tells `watch` of `step`.
+/// Calls `watch` with `step`.
 ///
 /// # Errors
-/// `Interrupted` if it answers that the work shall end.
+/// `Interrupted` if it returns false.
 pub(crate) fn tell(watch: &mut Watch<'_>, step: Step) -> Result<()> {
     if watch(step) {
         Ok(())

@@ -18,9 +18,8 @@ pub const ZONE_NAMES: [&str; 6] = [
 /// the right lung's upper, middle and lower zone, 4, 5, 6 the left lung's, 0 is outside.
 ///
 /// A lung's height runs from the centre of its lowest voxel to that of its highest, in world
-/// millimetres, so that an oblique grid is divided along the patient and not along the array.
-/// A border voxel belongs to the upper of its two zones. Other labels than 1 and 2 count as
-/// outside.
+/// millimetres. An oblique grid is therefore divided along the patient and not along the array. A
+/// border voxel belongs to the upper of its two zones. Labels other than 1 and 2 count as outside.
 #[must_use]
 pub fn zones(lungs: &Volume<u8>) -> Volume<u8> {
     let geometry = lungs.geometry();
@@ -64,8 +63,8 @@ pub fn zones(lungs: &Volume<u8>) -> Volume<u8> {
                     let [low, high] = range[side];
                     let height = row(z, i / nx) + (i % nx) as f64 * step[2];
                     let depth = (high - height) / (high - low);
-                    // A border is given to the upper zone in spite of rounding; NaN for a flat
-                    // lung.
+                    // The tolerance gives a border to the upper zone in spite of rounding. For a
+                    // flat lung `depth` is NaN, which gives the upper zone.
                     let third = if depth > 2.0 / 3.0 + 1e-9 {
                         2
                     } else {

@@ -201,7 +201,7 @@ fn a_slab_passes_with_a_warning() {
 }
 
 #[test]
-fn a_geometry_that_lies_is_noticed() {
+fn a_wrong_geometry_is_noticed() {
     let scan = normal().ct;
     for (axis, phrase) in [(0, "upside down"), (1, "spine")] {
         let report = check(&flipped(&scan, axis), &GateConfig::default()).expect("a chest CT");

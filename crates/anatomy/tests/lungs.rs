@@ -64,7 +64,7 @@ fn a_consolidated_lobe_is_mostly_found_by_the_other_lung() {
         let mut scan = phantom.ct.clone();
         let mut truth = phantom.lungs.map(|_| 0u8);
         for &i in &own {
-            // Behind the lung's middle and about it in height.
+            // Behind the lung's middle and at about its height.
             let at = index(i);
             let mm = |a: usize, shift: f64| (at[a] as f64 - centre[a]) * spacing[a] + shift;
             if mm(0, -10.0).powi(2) + mm(1, -60.0).powi(2) + mm(2, 0.0).powi(2) < 55f64.powi(2) {
@@ -140,7 +140,7 @@ fn padding_outside_the_field_of_view_is_air() {
 
 #[test]
 fn lungs_that_touch_are_parted() {
-    // An anterior junction as thin as it gets: the two lungs are joined over a bridge.
+    // The thinnest anterior junction: a bridge joins the two lungs.
     let phantom = normal();
     let mut scan = phantom.ct.clone();
     let [nz, ny, nx] = scan.shape();

@@ -325,7 +325,7 @@ fn outside_the_field_of_view_the_nearest_scanned_voxel_is_repeated() {
     let (mut filled, mut emptied) = (0, 0);
     for z in [nz / 3, nz / 2] {
         for y in ny / 3..2 * ny / 3 {
-            // Left of the field of view: what its border shows.
+            // Left of the field of view, the view repeats the field's border.
             filled += usize::from(repeated.local.at([z, y, 0]) > 0.0);
             emptied += usize::from(air.local.at([z, y, 0]) > 0.0);
         }

@@ -89,6 +89,9 @@ pub fn write_hint(cause: &io::Error) -> &'static str {
             "choose a folder that you may write to"
         }
         io::ErrorKind::NotFound => "create the folder first",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            "a file stands where a folder is needed; choose another folder"
+        }
         _ => "is the disk full or the folder write-protected?",
     }
 }
@@ -104,15 +107,15 @@ pub fn io_report<K>(kind: K, path: &Path, doing: &str, cause: io::Error) -> Repo
 
 /// Makes the calling module's `Error` and `Result` for its `ErrorKind`.
 ///
-/// `error_type!(ErrorKind)` gives the constructors `new` and `caused`, the builders `at`, `line`,
-/// `files`, `hint` and `within`, and the getters `kind`, `path`, `reason`, `advice`, `offending` and
+/// `error_type!(ErrorKind)` gives the constructors `new`, `caused` and `from_report`, the builders `at`,
+/// `line`, `files`, `hint` and `within`, `into_report` for other crates, and the getters `kind`, `path`, `reason`, `advice`, `offending` and
 /// `io_kind`. Named kinds add to that:
 ///
 /// | argument | adds |
 /// |---|---|
 /// | `read = Kind` | `Error::io(path, doing, cause)` |
 /// | `write = Kind` | `Error::write(path, doing, cause)` |
-/// | `config = Kind` | conversion from [`OutOfRange`](crate::OutOfRange) |
+/// | `config = Kind` | conversion from [`OutOfRange`](crate::OutOfRange) and [`TomlFault`](crate::TomlFault) |
 ///
 /// A crate with both `read` and `write` other than this one also converts `multirnet_base::Error` by
 /// `multirnet_base::from_base_error!(ErrorKind, Read, Write)`.
@@ -218,6 +221,26 @@ macro_rules! error_type {
                 self
             }
 
+            /// An error that says what `report` says.
+            pub fn from_report(report: $crate::Report<$kind>) -> Self {
+                Self(Box::new(report))
+            }
+
+            /// What the error says, with the kind that another crate gives it. Path, line, files,
+            /// hint and cause stay apart, so a caller that adds the path does not print it twice.
+            pub fn into_report<K>(self, kind: impl FnOnce($kind) -> K) -> $crate::Report<K> {
+                let report = *self.0;
+                $crate::Report {
+                    kind: kind(report.kind),
+                    path: report.path,
+                    line: report.line,
+                    reason: report.reason,
+                    files: report.files,
+                    hint: report.hint,
+                    source: report.source,
+                }
+            }
+
             /// The error's kind.
             pub fn kind(&self) -> $kind {
                 self.0.kind
@@ -254,6 +277,16 @@ macro_rules! error_type {
             impl From<$crate::OutOfRange> for Error {
                 fn from(field: $crate::OutOfRange) -> Self {
                     Self::new($kind::$config, field.reason()).hint(field.hint())
+                }
+            }
+
+            impl From<$crate::TomlFault> for Error {
+                fn from(fault: $crate::TomlFault) -> Self {
+                    let error = Self::new($kind::$config, fault.reason);
+                    match fault.line {
+                        Some(line) => error.line(line),
+                        None => error,
+                    }
                 }
             }
         )?

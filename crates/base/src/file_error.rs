@@ -1,7 +1,5 @@
 //! This crate's own error, which is about files and folders, and its conversion into other crates'.
 
-use crate::error::Report;
-
 /// What went wrong with a file or a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -21,27 +19,11 @@ macro_rules! from_base_error {
     ($kind:ident, $read:ident, $write:ident) => {
         impl From<$crate::Error> for Error {
             fn from(error: $crate::Error) -> Self {
-                Self(Box::new(error.into_report(|kind| match kind {
+                Self::from_report(error.into_report(|kind| match kind {
                     $crate::ErrorKind::Write => $kind::$write,
                     _ => $kind::$read,
-                })))
+                }))
             }
         }
     };
-}
-
-impl Error {
-    /// The error's report with another kind; for [`from_base_error!`](crate::from_base_error).
-    pub fn into_report<K>(self, kind: impl FnOnce(ErrorKind) -> K) -> Report<K> {
-        let report = *self.0;
-        Report {
-            kind: kind(report.kind),
-            path: report.path,
-            line: report.line,
-            reason: report.reason,
-            files: report.files,
-            hint: report.hint,
-            source: report.source,
-        }
-    }
 }

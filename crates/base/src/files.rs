@@ -67,14 +67,10 @@ fn whole(
     sync: bool,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
+    let path = &place_to_write(path)?;
     let Some(name) = path.file_name() else {
-        return Err(Error::new(ErrorKind::Write, "this path names no file").at(path));
+        return Err(Error::new(ErrorKind::Write, "this path does not name a file").at(path));
     };
-    if path.is_dir() {
-        return Err(Error::new(ErrorKind::Write, "this is a directory")
-            .hint("name a file to write")
-            .at(path));
-    }
     let folder = parent(path);
     remove_stale(folder);
     let fail = |e: io::Error| Error::write(path, "write the file", e);
@@ -91,6 +87,27 @@ fn whole(
     finished(&temporary);
     std::mem::forget(guard);
     Ok(())
+}
+
+/// The file that writing to `path` replaces. A link is followed, because renaming a new file to its name
+/// would replace the link and leave the file that it points to as it was.
+///
+/// # Errors
+/// `Write` for what is not a regular file: a new file in the place of a device or a pipe would end it.
+pub(crate) fn place_to_write(path: &Path) -> Result<PathBuf> {
+    let refuse = |reason: &str| {
+        let error = Error::new(ErrorKind::Write, reason);
+        Err(error.hint("name a file to write").at(path))
+    };
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => refuse("this is a directory"),
+        Ok(found) if !found.is_file() => refuse("this is not a regular file"),
+        Ok(_) if path.is_symlink() => {
+            fs::canonicalize(path).map_err(|e| Error::write(path, "follow the link", e))
+        }
+        Err(_) if path.is_symlink() => refuse("this link does not lead to a file"),
+        _ => Ok(path.to_owned()),
+    }
 }
 
 /// Files and folders of this program that are not finished.
@@ -260,6 +277,35 @@ mod tests {
         let left = ["1-2-alive", "1-3-alive", "1-4-new"].map(|n| format!("{PARTIAL}{n}"));
         assert_eq!(names(dir.path())[..3], left);
         assert_eq!(names(dir.path())[3..], ["b"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_what_is_not_a_file_is_left_alone() {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("far")).unwrap();
+        write(&at("far/real"), b"old").unwrap();
+        symlink("far/real", at("link")).unwrap();
+        write(&at("link"), b"new").unwrap();
+        assert!(at("link").is_symlink());
+        assert_eq!(fs::read(at("far/real")).unwrap(), b"new");
+        assert_eq!(names(&at("far")), ["real"]);
+
+        symlink("nowhere", at("dangling")).unwrap();
+        let _listener = UnixListener::bind(at("socket")).unwrap();
+        for (name, reason) in [
+            ("dangling", "this link does not lead to a file"),
+            ("socket", "this is not a regular file"),
+            ("far", "this is a directory"),
+        ] {
+            let error = write(&at(name), b"new").unwrap_err();
+            assert_eq!(error.reason(), reason);
+            assert_eq!(error.kind(), ErrorKind::Write);
+        }
+        assert_eq!(names(dir.path()), ["dangling", "far", "link", "socket"]);
     }
 
     #[cfg(unix)]

@@ -1,6 +1,8 @@
 //! Folders whose files appear together or not at all.
 
-use crate::files::{LOCK, create_locked, finished, make_dir, parent, remove_stale, unfinished};
+use crate::files::{
+    LOCK, create_locked, finished, make_dir, parent, place_to_write, remove_stale, unfinished,
+};
 use crate::{Error, ErrorKind, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -21,11 +23,7 @@ impl StagedFolder {
     /// # Errors
     /// `Write` if `target` is a file, or the folder beside it cannot be made.
     pub fn new(target: &Path) -> Result<Self> {
-        if target.exists() && !target.is_dir() {
-            return Err(Error::new(ErrorKind::Write, "is not a folder")
-                .hint("choose another folder for results")
-                .at(target));
-        }
+        refuse_file(target)?;
         let beside = parent(target);
         make_dir(beside)?;
         remove_stale(beside);
@@ -43,6 +41,26 @@ impl StagedFolder {
                 Err(fail(e))
             }
         }
+    }
+
+    /// Checks that a folder can be made at `target` or written if it is there, and leaves nothing
+    /// behind: for work that takes long before it writes.
+    ///
+    /// # Errors
+    /// As [`StagedFolder::new`].
+    pub fn check(target: &Path) -> Result<()> {
+        let mut lowest = target;
+        while !lowest.as_os_str().is_empty() && !lowest.exists() {
+            lowest = parent(lowest);
+            if lowest == Path::new(".") {
+                break;
+            }
+        }
+        refuse_file(lowest)?;
+        let fail = |e| Error::write(lowest, "create a folder in it", e);
+        let (probe, ()) = unfinished(lowest, "probe", |p| fs::create_dir(p)).map_err(fail)?;
+        finished(&probe);
+        fs::remove_dir(&probe).map_err(fail)
     }
 
     /// Where to write files for now.
@@ -83,6 +101,15 @@ impl Drop for StagedFolder {
     }
 }
 
+fn refuse_file(folder: &Path) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::new(ErrorKind::Write, "is not a folder")
+            .hint("choose another folder for results")
+            .at(folder));
+    }
+    Ok(())
+}
+
 /// Moves what the folder `from` holds into the folder `to`, folders file by file.
 fn move_into(from: &Path, to: &Path, top: bool) -> Result<()> {
     make_dir(to)?;
@@ -96,8 +123,9 @@ fn move_into(from: &Path, to: &Path, top: bool) -> Result<()> {
         if entry.path().is_dir() {
             move_into(&entry.path(), &target, false)?;
         } else {
-            fs::rename(entry.path(), &target)
-                .map_err(|e| Error::write(&target, "write the file", e))?;
+            let place = place_to_write(&target)?;
+            let renamed = fs::rename(entry.path(), &place);
+            renamed.map_err(|e| Error::write(&target, "write the file", e))?;
         }
     }
     Ok(())
@@ -138,10 +166,22 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("out");
         fs::write(&target, b"").unwrap();
-        let error = StagedFolder::new(&target).unwrap_err();
-        assert!(
-            error.to_string().contains("out: is not a folder"),
-            "{error}"
-        );
+        let below = target.join("a/b");
+        for error in [
+            StagedFolder::new(&target).unwrap_err(),
+            StagedFolder::check(&target).unwrap_err(),
+            StagedFolder::check(&below).unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains("out: is not a folder"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_check_of_a_folder_leaves_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        StagedFolder::check(&root.path().join("a/b/c")).unwrap();
+        StagedFolder::check(root.path()).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 }

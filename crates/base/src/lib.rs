@@ -1,5 +1,5 @@
 //! What every crate of multirnet shares: one core for errors ([`error`]), files and folders that
-//! appear whole or not at all ([`files`], [`folder`]), digests, seeded random numbers, and checks of
+//! appear whole or not at all ([`files`], [`folder`]), TOML texts ([`toml_text`]), digests, seeded random numbers, and checks of
 //! ranges.
 //!
 //! ```
@@ -33,9 +33,11 @@ pub mod jobs;
 pub mod random;
 mod range;
 mod stop;
+pub mod toml_text;
 
 pub use error::Report;
 pub use file_error::{Error, ErrorKind, Result};
 pub use folder::StagedFolder;
 pub use range::{OutOfRange, Ranges};
 pub use stop::StopToken;
+pub use toml_text::TomlFault;

@@ -1,6 +1,8 @@
 //! Errors as the user meets them: a message, and the exit code that scripts rely on.
 
+use multirnet_base::TomlFault;
 use std::fmt;
+use std::path::Path;
 
 /// Why the program ends, as its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +71,15 @@ impl Failure {
         Self::new(Exit::Stopped, "stopped; nothing half written is left")
     }
 
+    /// The fault of the TOML file `path`.
+    pub fn toml(path: &Path, fault: TomlFault) -> Self {
+        let place = match fault.line {
+            Some(line) => format!("{}:{line}", path.display()),
+            None => path.display().to_string(),
+        };
+        Self::input(format!("{place}: {}", fault.reason))
+    }
+
     /// A result that could not be written.
     pub fn output(message: impl fmt::Display) -> Self {
         Self::new(Exit::Output, message)
@@ -101,7 +112,11 @@ impl From<multirnet::Error> for Failure {
 
 impl From<multirnet_cohort::Error> for Failure {
     fn from(error: multirnet_cohort::Error) -> Self {
-        multirnet::Error::from(error).into()
+        match error.kind() {
+            // The message says how many scans are kept.
+            multirnet_cohort::ErrorKind::Interrupted => Self::new(Exit::Stopped, error),
+            _ => multirnet::Error::from(error).into(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use multirnet::{
     StopToken, Tile, overlay_toml,
 };
 use multirnet_anatomy::Intensity;
+use multirnet_base::toml_text;
 use multirnet_volume::{Volume, io};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -69,10 +70,11 @@ impl PredictArguments {
         let mut options = match &self.config {
             None => predictor.options(),
             Some(path) => {
-                let text = std::fs::read_to_string(path).map_err(|e| {
-                    Failure::input(format!("{}: cannot read the options: {e}", path.display()))
-                })?;
-                overlay_toml(&predictor.options(), &text).map_err(|e| e.at(path))?
+                let text = toml_text::read(path, "options")?;
+                let options = overlay_toml(&predictor.options(), &text).map_err(|e| e.at(path))?;
+                // What is wrong with the file is told with its name, before flags change it.
+                options.validate().map_err(|e| Failure::input(e.at(path)))?;
+                options
             }
         };
         options.thorough |= self.thorough;
@@ -100,13 +102,20 @@ impl PredictArguments {
         Ok(options)
     }
 
-    /// The lung mask, if one is given.
-    pub fn lungs(&self) -> Outcome<Option<Volume<u8>>> {
-        self.lungs
-            .as_deref()
-            .map(io::read_labels)
-            .transpose()
-            .map_err(Failure::input)
+    /// The lung mask, if one is given: it must lie on the grid of `scan`.
+    pub fn lungs_on(&self, scan: &Volume<f32>) -> Outcome<Option<Volume<u8>>> {
+        let Some(path) = &self.lungs else {
+            return Ok(None);
+        };
+        let lungs = io::read_labels(path).map_err(Failure::input)?;
+        if let Some(difference) = lungs.geometry().difference(scan.geometry()) {
+            return Err(Failure::input(format!(
+                "{}: the lung mask is not on the scan's grid: {difference} (resample the mask onto \
+                 the scan first)",
+                path.display()
+            )));
+        }
+        Ok(Some(lungs))
     }
 }
 

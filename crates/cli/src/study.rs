@@ -5,9 +5,9 @@ use crate::failure::{Outcome, study_failure};
 use crate::model::DeviceArguments;
 use crate::output;
 use crate::training_progress::TrainingProgress;
-use indicatif::{ProgressBar, ProgressStyle};
-use multirnet::{DeviceChoice, read_volume};
-use multirnet_study::{CohortConfig, Event, Folder, Options, Results, StudyConfig};
+use indicatif::ProgressBar;
+use multirnet::{DeviceChoice, StopToken, read_volume};
+use multirnet_study::{CohortConfig, Event, Folder, Options, Results, StudyConfig, figures};
 use std::path::{Path, PathBuf};
 
 /// Arguments of a study that is run.
@@ -49,9 +49,12 @@ impl StudyArguments {
 }
 
 /// Runs a study and writes its tables.
-pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder, Results)> {
+pub fn run(
+    arguments: &StudyArguments,
+    config: &StudyConfig,
+    stop: &StopToken,
+) -> Outcome<(Folder, Results)> {
     arguments.device.open()?;
-    let stop = crate::stop::saving()?;
     let mut shown = Shown::new(&arguments.out);
     let mut options = Options {
         read: &read_volume,
@@ -59,7 +62,7 @@ pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder,
         models: &multirnet::models(),
         progress: &mut |event| shown.event(&event),
     };
-    let results = multirnet_study::run(config, &arguments.out, &mut options, stop.flag());
+    let results = multirnet_study::run(config, &arguments.out, &mut options, stop);
     shown.finish();
     let results = results.map_err(study_failure)?;
     let (folder, _) = Folder::existing(&arguments.out).map_err(study_failure)?;
@@ -68,7 +71,12 @@ pub fn run(arguments: &StudyArguments, config: &StudyConfig) -> Outcome<(Folder,
 }
 
 /// Prints what a study came to (its tables, or everything as JSON) and draws its report.
-pub fn finish(arguments: &StudyArguments, context: Context, results: Results) -> Outcome {
+pub fn finish(
+    arguments: &StudyArguments,
+    context: Context,
+    results: Results,
+    stop: &StopToken,
+) -> Outcome {
     output::print(&if context.json {
         output::to_json(&results)?
     } else {
@@ -77,23 +85,28 @@ pub fn finish(arguments: &StudyArguments, context: Context, results: Results) ->
     if arguments.no_figures {
         return Ok(());
     }
-    let page = report(&arguments.out, arguments.device.device, Some(results))?;
+    let page = report(&arguments.out, arguments.device.device, Some(results), stop)?;
     if context.json {
         return Ok(());
     }
     output::print(&format!("report: {}\n", page.display()))
 }
 
-/// Draws the report of a study that is done.
-pub fn report(root: &Path, device: DeviceChoice, results: Option<Results>) -> Outcome<PathBuf> {
-    let bar = ProgressBar::new_spinner();
-    let page = multirnet_study::figures::report(root, &read_volume, device, results, &mut |what| {
+/// Draws the report of a study that is done, from its `results` if they are known already.
+pub fn report(
+    root: &Path,
+    device: DeviceChoice,
+    results: Option<Results>,
+    stop: &StopToken,
+) -> Outcome<PathBuf> {
+    let bar = output::bar(None, "{spinner} {msg}");
+    let mut progress = |what: &str| {
         bar.set_message(what.to_owned());
         bar.tick();
-    })
-    .map_err(study_failure)?;
+    };
+    let page = figures::report(root, &read_volume, device, results, &mut progress, stop);
     bar.finish_and_clear();
-    Ok(page)
+    page.map_err(study_failure)
 }
 
 /// What the terminal shows of a study.
@@ -105,14 +118,10 @@ struct Shown {
 
 impl Shown {
     fn new(out: &Path) -> Self {
-        let bar = ProgressBar::new(0);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}") {
-            bar.set_style(style);
-        }
         Self {
             out: out.to_owned(),
             training: None,
-            bar,
+            bar: output::bar(Some(0), "{bar:30} {pos}/{len} {msg}"),
         }
     }
 
@@ -131,16 +140,16 @@ impl Shown {
                     .map(|(patient, scans)| format!("{patient} ({scans})"))
                     .collect();
                 self.bar.suspend(|| {
-                    eprintln!(
+                    output::say(&format!(
                         "{division}: not trained on, since their patients are tested or validated \
                          on: {} (scans)",
                         names.join(", ")
-                    );
+                    ));
                 });
             }
             Event::Training { system, division } => {
                 self.bar
-                    .suspend(|| eprintln!("training {system}, {division}"));
+                    .suspend(|| output::say(&format!("training {system}, {division}")));
                 let run = self.out.join("runs").join(system).join(division);
                 self.training = Some(TrainingProgress::new(&run));
             }

@@ -33,22 +33,20 @@ impl TrainingProgress {
                 done,
                 total,
                 name,
-                error,
                 warnings,
+                // The error that ends the preparation names the unusable scans.
+                error: _,
             } => {
                 self.bar.set_length(*total as u64);
                 self.bar.set_position(*done as u64);
                 self.bar.set_message(format!("preparing {name}"));
-                if let Some(error) = error {
-                    self.bar.suspend(|| eprintln!("multirnet: {error}"));
-                }
                 for warning in warnings {
                     tracing::info!("{name}: {warning}");
                 }
             }
             Event::Warning(warning) => {
                 self.bar
-                    .suspend(|| eprintln!("multirnet: warning: {warning}"));
+                    .suspend(|| output::say(&format!("multirnet: warning: {warning}")));
             }
             Event::Started {
                 parameters,

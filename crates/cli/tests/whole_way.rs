@@ -309,7 +309,11 @@ fn a_cohort_becomes_a_model_that_predicts() {
         .flat_map(|row| row.as_array().unwrap().iter().map(|v| v.as_u64().unwrap()))
         .sum();
     assert_eq!(counts, 9);
-    assert_eq!(scores["segmentation"]["dice"]["n"], 6);
+    let metrics = scores["segmentation"]["scores"].as_array().unwrap();
+    assert_eq!(metrics.len(), 15, "every metric");
+    assert!(metrics.iter().all(|m| m["n"] == 6), "{metrics:?}");
+    assert_eq!(scores["segmentation"]["false_positives"]["n"], 3);
+    assert_eq!(scores["sources"][0]["segmentation"], scores["segmentation"]);
 }
 
 #[test]

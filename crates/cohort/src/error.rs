@@ -22,3 +22,21 @@ pub enum ErrorKind {
 
 multirnet_base::error_type!(ErrorKind, read = Io, write = Write, config = Config);
 multirnet_base::from_base_error!(ErrorKind, Io, Write);
+
+impl From<multirnet_volume::Error> for Error {
+    fn from(error: multirnet_volume::Error) -> Self {
+        Self::from_report(error.into_report(|_| ErrorKind::Scan))
+    }
+}
+
+impl From<multirnet_dicom::Error> for Error {
+    fn from(error: multirnet_dicom::Error) -> Self {
+        Self::from_report(error.into_report(|_| ErrorKind::Scan))
+    }
+}
+
+impl From<multirnet_anatomy::Error> for Error {
+    fn from(error: multirnet_anatomy::Error) -> Self {
+        Self::from_report(error.into_report(|_| ErrorKind::Scan))
+    }
+}

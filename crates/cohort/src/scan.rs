@@ -55,14 +55,13 @@ pub fn open_scan(path: &Path, options: &ReadOptions) -> Result<Scan> {
             io::Format::MetaImage => "metaimage",
             _ => "other",
         };
-        let volume = io::read(path).map_err(|e| Error::caused(ErrorKind::Scan, e))?;
+        let volume = io::read(path)?;
         return Ok(Scan {
             format,
             ..Scan::in_memory(name, volume)
         });
     }
-    let scan =
-        multirnet_dicom::read(path, options).map_err(|e| Error::caused(ErrorKind::Scan, e))?;
+    let scan = multirnet_dicom::read(path, options)?;
     Ok(Scan {
         volume: scan.volume,
         path: name,

@@ -1,4 +1,4 @@
-//! Reads a DICOM path and prints what came of it: `read PATH [SERIES] [--allow-irregular]`.
+//! Reads a DICOM path and prints the result: `read PATH [SERIES] [--allow-irregular]`.
 
 use multirnet_dicom::{ReadOptions, list, read};
 use std::path::Path;

@@ -4,8 +4,8 @@ use dicom_dictionary_std::tags;
 use dicom_object::Tag;
 use std::fmt;
 
-/// An attribute of the patient or the study as the source has it. It may name a person, so that
-/// `Debug` shows the tag alone.
+/// An attribute of the patient or the study, as the source has it. It may name a person, so
+/// `Debug` shows only the tag.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceAttribute {
     /// Group and element.

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// The kind of an error. Callers can decide by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -10,9 +10,9 @@ pub enum ErrorKind {
     NotDicom,
     /// A file is truncated, corrupt or contradicts itself.
     Malformed,
-    /// The content is sound, but of a kind that is not read (compression, colour, another modality).
+    /// The content is sound, but not supported (compression, colour, another modality).
     Unsupported,
-    /// No series is suitable, or the one asked for is not there.
+    /// No series is suitable, or the requested series does not exist.
     NoSeries,
     /// The slices do not make up one regular grid; `allow_irregular` may mend it.
     Irregular,

@@ -1,4 +1,4 @@
-//! What one DICOM file says about itself, without its pixels.
+//! The header of one DICOM file, without its pixels.
 
 use crate::attributes::{ATTRIBUTES, SourceAttribute};
 use crate::codec::is_always_lossy;
@@ -11,7 +11,7 @@ use dicom_object::{InMemDicomObject, Tag};
 use dicom_transfer_syntax_registry::entries;
 use multirnet_base::digest::sha256;
 
-/// Frames in one file, at most.
+/// Largest number of frames in one file.
 const MAX_FRAMES: usize = 100_000;
 
 /// Where one frame lies and how its values become Hounsfield units.
@@ -20,7 +20,7 @@ pub(crate) struct Frame {
     pub position: Option<[f64; 3]>,
     /// Direction along a row, then along a column.
     pub orientation: Option<[[f64; 3]; 2]>,
-    /// Between rows, between columns.
+    /// Distance between rows, then between columns.
     pub spacing_mm: Option<[f64; 2]>,
     pub slope: f64,
     pub intercept: f64,
@@ -30,14 +30,14 @@ pub(crate) struct Frame {
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
     pub name: String,
-    /// Position in the collection.
+    /// Index of the file in the collection.
     pub source: usize,
     pub series_uid: String,
     pub study_uid: String,
     pub frame_of_reference_uid: String,
     pub sop_class_uid: String,
     pub instance_uid: String,
-    /// Attributes of the patient and the study, for results.
+    /// Attributes of the patient and the study, which results copy.
     pub attributes: Vec<SourceAttribute>,
     pub series_number: Option<i64>,
     pub acquisition: Option<i64>,
@@ -50,7 +50,7 @@ pub(crate) struct Header {
     pub patient: String,
     pub syntax: String,
     pub lossy: bool,
-    /// The file gives no rescale values, so 1 and 0 were assumed.
+    /// A frame lacks its rescale slope or intercept, so 1 or 0 is assumed.
     pub rescale_assumed: bool,
     pub rescale_type: String,
     pub modality_lut: bool,
@@ -70,7 +70,7 @@ impl Reader<'_> {
             .unwrap_or_default()
     }
 
-    /// Those of [`ATTRIBUTES`] that there are.
+    /// Those of [`ATTRIBUTES`] that the file has.
     fn attributes(&self) -> Vec<SourceAttribute> {
         let attribute = |&tag: &Tag| {
             self.0.get(tag).map(|_| SourceAttribute {
@@ -89,7 +89,7 @@ impl Reader<'_> {
             .collect()
     }
 
-    /// Finite numbers, as many as asked for.
+    /// The first `N` numbers of an attribute; `None` if one is missing or not finite.
     fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
         let values = self.0.get(tag)?.to_multi_float64().ok()?;
         let values: [f64; N] = values.get(..N)?.try_into().ok()?;
@@ -114,7 +114,7 @@ impl Reader<'_> {
     }
 }
 
-/// Parses the header of the file `name`, taken apart as `container`.
+/// Parses the header of the file `name`, whose parts are in `container`.
 pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<Header> {
     let encoding = container.encoding;
     let syntax = match (encoding.explicit, encoding.big_endian) {
@@ -185,7 +185,7 @@ fn layout(r: &Reader) -> Layout {
     let allocated = u32::from(small(tags::BITS_ALLOCATED).unwrap_or(0));
     let stored = small(tags::BITS_STORED).map_or(allocated, u32::from);
     let signed = small(tags::PIXEL_REPRESENTATION) == Some(1);
-    // In implicit VR the sign of these two is not written down: the pixels' sign decides.
+    // Implicit VR does not record whether these two values are signed, so the pixels' sign decides.
     let value = |tag| {
         r.integer(tag).map(|v| {
             if signed {
@@ -211,8 +211,9 @@ fn layout(r: &Reader) -> Layout {
     }
 }
 
-/// Geometry and rescale values of every frame; those of enhanced CT come from the functional
-/// groups, a frame's own before the shared ones. The flag says that no rescale values were found.
+/// Geometry and rescale values of every frame. Enhanced CT has them in functional groups, where a
+/// frame's own group comes before the shared one. The flag is true if a frame lacks its slope or
+/// intercept.
 fn frames(r: &Reader, count: usize) -> (Vec<Frame>, bool) {
     let shared = r.item(tags::SHARED_FUNCTIONAL_GROUPS_SEQUENCE);
     let own = r.items(tags::PER_FRAME_FUNCTIONAL_GROUPS_SEQUENCE);
@@ -267,16 +268,16 @@ fn pseudonym(patient_id: &str) -> String {
     digest
 }
 
-/// Why a file is no slice of a CT volume.
+/// Why a file is not a slice of a CT volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Obstacle {
     pub reason: String,
-    /// The file is of another kind (a localizer, say) and no damaged slice.
+    /// Whether the file is of another kind (for example a localizer) instead of a damaged slice.
     pub foreign: bool,
 }
 
 impl Header {
-    /// Why the file is no slice of a CT volume, if it is none.
+    /// Why the file is not a slice of a CT volume; `None` if it is one.
     pub fn obstacle(&self) -> Option<Obstacle> {
         let obstacle = |reason, foreign| Obstacle { reason, foreign };
         if let Some(reason) = self.foreign() {
@@ -321,7 +322,7 @@ impl Header {
         }
         if !matches!(layout.allocated, 8 | 16) {
             return Some(format!(
-                "{} bits allocated per pixel, 8 or 16 are read",
+                "{} bits allocated per pixel, but only 8 and 16 are supported",
                 layout.allocated
             ));
         }

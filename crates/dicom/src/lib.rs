@@ -1,8 +1,8 @@
 //! DICOM series to volumes.
 //!
 //! [`read`] takes a folder (searched through), a zip archive or a single file, finds the series,
-//! chooses one, sorts its slices along their normal and gives a
-//! [`Volume`](multirnet_volume::Volume) in Hounsfield units. [`list`] says what there is.
+//! chooses one, sorts its slices along their normal and returns a
+//! [`Volume`](multirnet_volume::Volume) in Hounsfield units. [`list`] only lists the series.
 //!
 //! ```
 //! use multirnet_dicom::{ReadOptions, list, read};
@@ -21,18 +21,19 @@
 //!
 //! # Rules
 //!
-//! - **Choice**: CT, axial (normal nearest to the patient's long axis), at least three slices, most
-//!   slices; of equals the first by series number. [`ReadOptions::series`] overrides it. Localizers,
-//!   projections, colour and other modalities are never slices.
-//! - **A single file** stands for its series: the files beside it are searched for the rest. A file
-//!   with many frames (enhanced CT) is read by itself.
+//! - **Choice**: [`read`] takes the axial CT series with the most slices, at least three; a tie goes
+//!   to the lowest series number. A series is axial if its normal is nearest to the patient's long
+//!   axis. [`ReadOptions::series`] overrides the choice. Localizers, projections, colour images and
+//!   other modalities are never slices.
+//! - **A single file** stands for its series: the reader searches the files beside it for the rest.
+//!   A file with many frames (enhanced CT) is read by itself.
 //! - **Geometry** comes from the slices' positions and orientations, never from the slice thickness.
 //!   Array axis z runs along row × column, ascending; y along a column, x along a row.
 //! - **Values**: stored value × rescale slope + intercept, per slice. Pixel padding, and everything
 //!   below −1024 HU, is air: −1024 HU.
 //! - **Irregular series** (missing slices, uneven distances, gantry tilt, sideways shifts, mixed
 //!   orientations or sizes, several slices at one place, damaged files) are refused with the list
-//!   of files; [`ReadOptions::allow_irregular`] mends them and warns.
+//!   of files. With [`ReadOptions::allow_irregular`] the reader mends them and warns.
 //! - **Compression**: none, deflated, RLE, JPEG Lossless, JPEG baseline, JPEG-LS, JPEG 2000; all
 //!   decoders are Rust. Anything else is refused by name.
 //! - **Bounds**: 2 GiB a file (unpacked), 100 000 files, 2³⁰ voxels a volume.

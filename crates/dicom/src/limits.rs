@@ -2,11 +2,11 @@
 
 use crate::{Error, ErrorKind, Result};
 
-/// Value of air, of padding, and the least value of a volume.
+/// Hounsfield units of air. Padding gets this value, and no voxel of a volume lies below it.
 pub const AIR_HU: f32 = -1024.0;
-/// Slices that make a volume, at least: two cannot show whether one is missing.
+/// Least number of slices of a volume. Two slices cannot show whether one between them is missing.
 pub(crate) const MIN_SLICES: usize = 3;
-/// Voxels of a volume, at most (4 GiB of values).
+/// Largest number of voxels of a volume (4 GiB of values).
 const MAX_VOXELS: usize = 1 << 30;
 
 /// Refuses a volume of more than [`MAX_VOXELS`].

@@ -1,4 +1,4 @@
-//! Stored values to Hounsfield units, for all slices of a stack in parallel.
+//! Conversion of stored values to Hounsfield units, for all slices of a stack in parallel.
 
 use crate::header::Header;
 use crate::layout::Layout;
@@ -12,13 +12,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Padding above this is suspicious: it would punch holes into tissue.
+/// A padding value above this is suspicious, because it would replace tissue by air.
 const TISSUE_HU: f64 = -900.0;
 
 /// Values of a stack, slice after slice.
 pub(crate) struct Decoded {
     pub data: Vec<f32>,
-    /// Voxels that were set to air though their padding value means tissue.
+    /// Number of voxels that became air although their padding value lies in the range of tissue.
     pub padded_tissue: usize,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn decode(
         stack.slices[0].rows,
         stack.slices[0].columns,
     ])?;
-    // A file is unpacked once, however many of its frames are slices.
+    // Each file is unpacked only once, also if many of its frames are slices.
     let mut by_file: BTreeMap<usize, Vec<(usize, &mut [f32])>> = BTreeMap::new();
     let mut data = vec![0f32; stack.slices.len() * size];
     for (slice, out) in stack.slices.iter().zip(data.chunks_exact_mut(size)) {
@@ -69,9 +69,10 @@ pub(crate) fn decode(
     })
 }
 
-/// Converts stored values; gives the number of padding values that mean tissue.
+/// Converts stored values. Returns the number of padding values in the range of tissue.
 fn to_hu(stored: &[u16], layout: &Layout, slope: f64, intercept: f64, out: &mut [f32]) -> usize {
-    // Bits above the high bit may hold overlays: they are shifted out, and the sign comes back in.
+    // Bits above the high bit may hold overlays. The left shift drops them, and the right shift
+    // restores the sign.
     let left = 15 - layout.high.min(15);
     let right = 16 - layout.stored.clamp(1, 16);
     let value = |raw: u16| {

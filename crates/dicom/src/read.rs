@@ -1,4 +1,4 @@
-//! From a path to a scan.
+//! Reads the scan at a path.
 
 use crate::error::counted;
 use crate::header::{self, Header};
@@ -14,7 +14,7 @@ use multirnet_volume::Volume;
 use rayon::prelude::*;
 use std::path::Path;
 
-/// Everything known before pixels are read.
+/// Everything that is known before the pixels are decoded.
 struct Found {
     collection: Collection,
     headers: Vec<Header>,
@@ -22,7 +22,7 @@ struct Found {
     /// Files that could not be opened or parsed, with the reason.
     damaged: Vec<(String, String)>,
     notes: Vec<String>,
-    /// Series of the single file that was given.
+    /// UID of the single given file's series.
     single: Option<String>,
 }
 
@@ -81,7 +81,7 @@ fn find(path: &Path) -> Result<Found> {
     }
     headers.sort_by(|a, b| a.name.cmp(&b.name));
 
-    // DICOMDIR and the like: sound files that belong to no series.
+    // Files such as DICOMDIR are sound, but do not belong to a series.
     let before = headers.len();
     headers.retain(|h| !h.series_uid.is_empty() || h.has_pixels);
     let others = collection.others + before - headers.len();
@@ -90,8 +90,8 @@ fn find(path: &Path) -> Result<Found> {
             "{} skipped",
             counted(
                 others,
-                "file that is no DICOM image was",
-                "files that are no DICOM images were"
+                "file that is not a DICOM image was",
+                "files that are not DICOM images were"
             )
         ));
     }
@@ -116,8 +116,8 @@ fn find(path: &Path) -> Result<Found> {
     })
 }
 
-/// Lists the series at `path` (folder, file or zip archive), the one that [`read`] takes marked;
-/// where none is suitable, none is marked.
+/// Lists the series at `path` (folder, file or zip archive). The series that [`read`] takes by
+/// default is marked as taken; none is marked if none is suitable.
 ///
 /// # Errors
 /// `Io`, `NotDicom`, `Malformed` and `TooLarge`, with the file. Damaged files among sound ones are
@@ -127,15 +127,15 @@ pub fn list(path: &Path) -> Result<Vec<SeriesInfo>> {
     for (name, reason) in &found.damaged {
         tracing::warn!("{name}: {reason}");
     }
-    // Without a suitable series the reasons are in the listing itself.
+    // The error is not needed: if no series is suitable, the listing itself has the reasons.
     let _ = series::choose(&mut found.series, found.single.as_deref());
     Ok(found.series.into_iter().map(|s| s.info).collect())
 }
 
-/// Reads one series at `path` (folder, file or zip archive) as a volume. See the crate's rules.
+/// Reads one series at `path` (folder, file or zip archive) as a volume, by the crate's rules.
 ///
 /// # Errors
-/// Every kind of [`ErrorKind`], naming files, reason and remedy.
+/// Any [`ErrorKind`], with files, reason and remedy.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Scan> {
     let at = |e: Error| e.at(path);
     let mut found = find(path)?;
@@ -208,7 +208,8 @@ fn report_damaged(
         .hint("fetch them again or move them away; with `allow_irregular` they are left out"))
 }
 
-/// Refuses a series that has no slices, whose files contradict each other, or that lacks slices.
+/// Refuses a series without slices, of several patients, with deficient files, or with too few
+/// slices. If irregular series are allowed, deficient files are only left out.
 fn check_series(
     series: &Series,
     options: &ReadOptions,
@@ -251,8 +252,8 @@ fn check_series(
             "{} ({reason})",
             counted(
                 files.len(),
-                "file of the series is no usable slice",
-                "files of the series are no usable slices"
+                "file of the series is not a usable slice",
+                "files of the series are not usable slices"
             )
         );
         if !options.allow_irregular {
@@ -296,7 +297,7 @@ fn warn_of_studies(listing: &[SeriesInfo], warnings: &mut Vec<String>) {
     studies.dedup();
     if studies.len() > 1 {
         warnings.push(format!(
-            "the files belong to {} studies, of which one series was taken; choose another with `series`",
+            "the files belong to {} studies, and only one series was taken; choose another with `series`",
             studies.len()
         ));
     }

@@ -1,10 +1,11 @@
-//! What a result needs to know of the series that it belongs to.
+//! References from a result to its series.
 
 use crate::attributes::SourceAttribute;
 use crate::header::Header;
 use crate::stack::Slice;
 
-/// The series that a volume was read from: what DICOM results refer to and take over.
+/// Identifiers and attributes of the series that a volume was read from. DICOM results refer to
+/// them or copy them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesReference {
     /// Study instance UID.
@@ -13,14 +14,14 @@ pub struct SeriesReference {
     pub series_uid: String,
     /// Frame of reference UID, empty if not given.
     pub frame_of_reference_uid: String,
-    /// The slices' instances in the order of the volume's planes. An irregular series that was
-    /// resampled has other planes: then these are its own slices in order.
+    /// The slices' instances in the order of the volume's planes. A resampled irregular series has
+    /// other planes; its instances are the original slices in order.
     pub instances: Vec<InstanceReference>,
     /// Attributes of the patient and the study that the first slice has, in the order of their tags.
     pub attributes: Vec<SourceAttribute>,
 }
 
-/// A slice's instance.
+/// The DICOM instance of a slice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InstanceReference {
     /// SOP class UID.

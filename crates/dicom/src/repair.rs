@@ -1,5 +1,5 @@
-//! Irregular stacks on a regular grid: linear interpolation along the normal, and in the plane
-//! where slices are shifted sideways.
+//! Resampling of irregular stacks to a regular grid. Interpolation is linear: along the normal, and
+//! in the plane if slices are shifted sideways.
 
 use crate::limits::{AIR_HU, check_voxels};
 use crate::stack::Stack;
@@ -7,19 +7,20 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_volume::Geometry;
 use rayon::prelude::*;
 
-/// The grid that a stack is brought to, and where its pixels start against the first slice's.
+/// The regular grid of a stack, and its offset from the first slice.
 pub(crate) struct Plan {
     pub geometry: Geometry,
-    /// First row and column in pixels of the first slice; negative where slices lie further out.
+    /// The grid's first row and column, in pixels of the first slice. They are negative if other
+    /// slices begin before the first one.
     start: [f64; 2],
 }
 
 impl Plan {
-    /// The grid for `stack`.
+    /// Chooses the grid for `stack`.
     ///
     /// # Errors
-    /// `TooLarge` if it has more than the voxels that are read, `Irregular` if slices lie so far
-    /// apart sideways that they cannot be one scan.
+    /// `TooLarge` if the grid has too many voxels, `Irregular` if the slices lie more than a slice's
+    /// width apart sideways, `Malformed` if the geometry is not usable.
     pub fn new(stack: &Stack) -> Result<Self> {
         let slice = &stack.slices[0];
         let [sy, sx] = slice.spacing_mm;
@@ -57,12 +58,12 @@ impl Plan {
         Ok(Self { geometry, start })
     }
 
-    /// Whether the stack's slices are the grid's planes as they are.
+    /// Whether the stack's slices already are the grid's planes.
     pub fn is_identity(stack: &Stack) -> bool {
         stack.uniform && stack.shift_mm.is_none()
     }
 
-    /// Brings the slices' values, one after the other in `data`, to the grid.
+    /// Resamples `data`, the values of one slice after the other, to the grid.
     pub fn resample(&self, stack: &Stack, data: &[f32]) -> Vec<f32> {
         let slice = &stack.slices[0];
         let [_, rows, columns] = self.geometry.shape();
@@ -99,7 +100,7 @@ impl Plan {
     }
 }
 
-/// The slices on both sides of `at` and the second one's weight.
+/// Indices of the slices on both sides of `at`, and the weight of the second.
 fn bracket(at_mm: &[f64], at: f64) -> (usize, usize, f64) {
     let last = at_mm.len() - 1;
     let b = at_mm.partition_point(|&p| p < at).min(last);
@@ -108,7 +109,7 @@ fn bracket(at_mm: &[f64], at: f64) -> (usize, usize, f64) {
         return (b, b, 0.0);
     }
     let weight = ((at - at_mm[a]) / (at_mm[b] - at_mm[a])).clamp(0.0, 1.0);
-    // Slices in their place keep their values exactly.
+    // A plane that lies on a slice keeps the slice's values exactly.
     if weight > 1.0 - 1e-3 {
         (b, b, 0.0)
     } else if weight < 1e-3 {
@@ -133,7 +134,8 @@ impl Image<'_> {
         }
     }
 
-    /// Adds `weight` times the image, read `offset` pixels further down and right, to `plane`.
+    /// Adds `weight` times the image to `plane`. The image is read `offset` pixels further down and
+    /// right.
     fn add(&self, plane: &mut [f32], columns: usize, offset: [f64; 2], weight: f32) {
         let whole = offset.map(f64::floor);
         let [fy, fx] = [0, 1].map(|a| (offset[a] - whole[a]) as f32);

@@ -1,16 +1,17 @@
-//! What the reader is asked for and what it gives.
+//! The reader's options and its result.
 
 use crate::{SeriesInfo, SeriesReference};
 use multirnet_volume::Volume;
 use serde::{Deserialize, Serialize};
 
-/// How to read.
+/// Options of [`read`](fn@crate::read).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadOptions {
-    /// The series to read: its UID, or its number in the listing (from 1). Unset: chosen by rule.
+    /// The series to read: its UID, or its number in the listing (from 1). If unset, the reader
+    /// chooses by the crate's rules.
     pub series: Option<String>,
-    /// Mend irregular series and warn, instead of refusing them.
+    /// Whether to mend irregular series and warn, instead of refusing them.
     pub allow_irregular: bool,
 }
 
@@ -18,21 +19,21 @@ pub struct ReadOptions {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Scan {
-    /// Hounsfield units, at least [`AIR_HU`](crate::AIR_HU).
+    /// The volume in Hounsfield units. No value is below [`AIR_HU`](crate::AIR_HU).
     pub volume: Volume<f32>,
     /// The series that was read.
     pub series: SeriesInfo,
     /// All series that were found, with the reason why each was or was not taken.
     pub listing: Vec<SeriesInfo>,
-    /// What makes the scan less trustworthy; belongs into the result.
+    /// Reasons to trust the scan less. The caller copies them into the result.
     pub warnings: Vec<String>,
-    /// What else a user may want to know (files skipped, how a single file was understood).
+    /// Other facts for the user: which files were skipped, how a single file was understood.
     pub notes: Vec<String>,
-    /// What DICOM results refer to and take over.
+    /// Identifiers and attributes of the series, which DICOM results refer to or copy.
     pub reference: SeriesReference,
     /// Pseudonym of the patient: equal for scans with the same patient identifier, empty without
-    /// one. It is a short hash; who knows an identifier can test for it.
+    /// one. It is a short hash, so anyone who knows an identifier can test for it.
     pub patient_key: String,
-    /// Files of the volume's slices in order, relative to what was read.
+    /// Files of the volume's slices in order, relative to the path that was read.
     pub files: Vec<String>,
 }

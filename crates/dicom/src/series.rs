@@ -1,4 +1,4 @@
-//! Series: grouped, described, and one of them chosen.
+//! Grouping of files into series, their description, and the choice of one.
 
 use crate::header::Header;
 use crate::limits::MIN_SLICES;
@@ -50,9 +50,9 @@ pub(crate) struct Series {
     pub foreign: Vec<(String, String)>,
     /// Files that should be slices and cannot be read as such, with the reason.
     pub deficient: Vec<(String, String)>,
-    /// Patients that the files name.
+    /// Number of patients that the files name.
     pub patients: usize,
-    /// Whether the series can be taken without being asked for.
+    /// Whether the series can be taken if none is asked for.
     suitable: bool,
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn group(headers: &[Header]) -> Vec<Series> {
 }
 
 impl Series {
-    /// Why the series has no slices, as found on its first file.
+    /// Why the series has no slices: the reason of its first file.
     pub fn reason(&self) -> &str {
         self.foreign
             .first()
@@ -156,7 +156,7 @@ impl Series {
 fn slices_of(index: usize, header: &Header) -> impl Iterator<Item = Slice> {
     let many = header.frames.len() > 1;
     header.frames.iter().enumerate().filter_map(move |(i, f)| {
-        // All present: a header without obstacle has a complete geometry.
+        // No `?` drops a frame here, because a header without an obstacle has a complete geometry.
         let orientation = f.orientation?;
         let [_, column, row] = stack::axes_of(orientation);
         Some(Slice {
@@ -200,7 +200,7 @@ fn plane_of(slice: &Slice) -> String {
 }
 
 /// Marks the series to read: the one asked for by UID or number, else the suitable one with the
-/// most slices (the first of those). Says in every series why it is or is not taken.
+/// most slices. A tie goes to the first. Every series gets the reason why it is or is not taken.
 ///
 /// # Errors
 /// `NoSeries` with the listing if there is none.

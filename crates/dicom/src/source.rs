@@ -10,16 +10,16 @@ use zip::ZipArchive;
 
 /// Largest single file that is read; an enhanced CT of 2000 frames of 512 × 512 has 1.05 GB.
 pub(crate) const MAX_FILE_BYTES: u64 = 2 << 30;
-/// Files looked at, at most.
+/// Largest number of files.
 const MAX_FILES: usize = 100_000;
-/// Folders inside folders, at most.
+/// Deepest nesting of folders.
 const MAX_DEPTH: usize = 16;
-/// Enough to recognise DICOM.
+/// Number of bytes that are enough to recognise DICOM.
 const HEAD: usize = 132;
 
 type Archive = Mutex<ZipArchive<BufReader<File>>>;
 
-/// One file, by the name that messages show.
+/// One file, with its name in messages.
 #[derive(Debug, Clone)]
 pub(crate) struct FileSource {
     pub name: String,
@@ -57,8 +57,8 @@ fn read_head(reader: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// FileKind of a file. An empty or unrecognisable file with a DICOM extension counts as DICOM, so that
-/// a damaged slice is reported and not passed over.
+/// The kind of a file. An empty or unrecognisable file with a DICOM extension counts as DICOM,
+/// because a damaged slice must be reported.
 fn kind_of(name: &Path, head: &[u8]) -> FileKind {
     let extension = name
         .extension()
@@ -75,7 +75,7 @@ fn kind_of(name: &Path, head: &[u8]) -> FileKind {
 }
 
 fn hidden(name: &str) -> bool {
-    // Resource forks that some archivers add carry the name and extension of the true file.
+    // Some archivers add resource forks with the name and extension of the real file.
     name.split(['/', '\\'])
         .any(|part| part.starts_with('.') || part == "__MACOSX")
 }
@@ -153,7 +153,7 @@ impl Collection {
             if hidden(&name.to_string_lossy()) {
                 continue;
             }
-            // Links to files are followed, links to folders are not: they may run in circles.
+            // Links to files are followed. Links to folders are not, because they may form circles.
             let is_link = entry.file_type().is_ok_and(|t| t.is_symlink());
             if path.is_dir() {
                 if depth > 0 && !is_link {
@@ -274,7 +274,7 @@ impl Collection {
                 let entry = archive.by_index(*index).map_err(|e| {
                     Error::new(ErrorKind::Malformed, format!("cannot be unpacked: {e}")).at(named)
                 })?;
-                // What the archive says about sizes is not trusted: the bytes are counted.
+                // The archive's own sizes are not trusted, so the bytes are counted.
                 entry
                     .take(MAX_FILE_BYTES + 1)
                     .read_to_end(&mut bytes)

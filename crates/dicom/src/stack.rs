@@ -1,4 +1,4 @@
-//! Slices in space: sorted along their normal, and checked to make up one regular grid.
+//! Sorting of slices along their normal, and the check that they make up one regular grid.
 
 use crate::error::counted;
 use crate::limits::MIN_SLICES;
@@ -6,21 +6,22 @@ use crate::{Error, ErrorKind, Result};
 
 /// Slices nearer to each other than this lie at the same place.
 const SAME_PLACE_MM: f64 = 0.01;
-/// Deviation of a slice distance that still counts as uniform: a share of it plus rounding.
+/// A slice distance counts as uniform if it deviates from the median by at most this share of the
+/// median plus [`UNIFORM_MM`] for rounding.
 const UNIFORM_SHARE: f64 = 0.01;
 const UNIFORM_MM: f64 = 0.02;
-/// Sideways drift that is tolerated, in pixels over the whole stack.
+/// Largest sideways shift against the first slice that is tolerated, in pixels.
 const DRIFT_PIXELS: f64 = 0.25;
-/// Components of two directions that differ less are the same (0.06°).
+/// Two directions are the same if each of their components differs by less than this (0.06°).
 const SAME_DIRECTION: f64 = 1e-3;
 
 /// One slice: a frame of a file and where it lies.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Slice {
-    /// Position in the list of headers.
+    /// Index in the list of headers.
     pub header: usize,
     pub frame: usize,
-    /// What messages call it.
+    /// Name of the slice in messages.
     pub name: String,
     pub acquisition: Option<i64>,
     pub instance: Option<i64>,
@@ -28,7 +29,7 @@ pub(crate) struct Slice {
     pub position: [f64; 3],
     /// Unit directions along a row and along a column.
     pub orientation: [[f64; 3]; 2],
-    /// Between rows, between columns.
+    /// Distance between rows, then between columns.
     pub spacing_mm: [f64; 2],
     pub rows: usize,
     pub columns: usize,
@@ -42,13 +43,14 @@ pub(crate) struct Stack {
     pub axes: [[f64; 3]; 3],
     /// Positions along the normal, ascending.
     pub at_mm: Vec<f64>,
-    /// Distance of the slices: their mean where they are uniform, else their median.
+    /// Distance of the slices: the mean if the distances are uniform, else the median.
     pub step_mm: f64,
-    /// Sideways offsets (along a column, along a row) against the first slice, where they matter.
+    /// Sideways offsets (along a column, along a row) from the first slice; `None` if they are within
+    /// the tolerance.
     pub shift_mm: Option<Vec<[f64; 2]>>,
     /// Whether the distances are uniform.
     pub uniform: bool,
-    /// What was found wrong and mended.
+    /// Irregularities that were mended.
     pub warnings: Vec<String>,
 }
 
@@ -99,14 +101,14 @@ fn names<'a>(slices: impl IntoIterator<Item = &'a Slice>) -> Vec<String> {
     slices.into_iter().map(|s| s.name.clone()).collect()
 }
 
-/// Either an error, or (where irregularities are allowed) a warning.
+/// Turns an irregularity into an error or, if irregularities are allowed, into a warning.
 struct Judge {
     allow: bool,
     warnings: Vec<String>,
 }
 
 impl Judge {
-    /// `found` is what is wrong, `mend` what is done about it where that is allowed.
+    /// `found` is the irregularity, `mend` how it is mended if that is allowed.
     fn irregular(&mut self, found: String, files: Vec<String>, mend: &str) -> Result<()> {
         if self.allow {
             self.warnings.push(format!(
@@ -186,7 +188,11 @@ pub(crate) fn too_few(count: usize) -> Error {
         ErrorKind::Unsupported,
         format!(
             "{}, at least {} are needed",
-            counted(count, "slice makes no volume", "slices make no volume"),
+            counted(
+                count,
+                "slice does not make a volume",
+                "slices do not make a volume"
+            ),
             MIN_SLICES
         ),
     )
@@ -221,7 +227,7 @@ fn drop_duplicates(slices: Vec<Slice>, normal: [f64; 3], judge: &mut Judge) -> R
         };
         judge.irregular(
             format!(
-                "{} where another slice lies already; {what}",
+                "{} at the place of another slice; {what}",
                 counted(dropped.len(), "slice lies", "slices lie")
             ),
             names(&dropped),

@@ -1,8 +1,8 @@
 //! The outer structure of a DICOM file: file meta, transfer syntax, and where the pixel data lie.
 //!
-//! Every length is checked against the bytes that are there before the general parser sees the
-//! data set, because that parser allocates what a length asks for: a flipped bit would otherwise
-//! cost gigabytes.
+//! This module checks every length against the size of the file before the general parser sees the
+//! data set. That parser allocates as much as a length says, so one flipped bit would cost
+//! gigabytes.
 
 use crate::{Error, ErrorKind, Result};
 use std::borrow::Cow;
@@ -18,7 +18,8 @@ const PIXEL_DATA: (u16, u16) = (0x7FE0, 0x0010);
 const ITEM: (u16, u16) = (0xFFFE, 0xE000);
 const ITEM_END: (u16, u16) = (0xFFFE, 0xE00D);
 const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
-/// Sequences nest a few levels in practice; a bound keeps hostile files from exhausting the stack.
+/// Deepest nesting of sequences. A few levels are usual; the limit keeps hostile files from
+/// exhausting the stack.
 const MAX_DEPTH: usize = 32;
 
 /// How the data set's elements are written.
@@ -40,24 +41,24 @@ pub(crate) enum PixelElement {
     },
 }
 
-/// A DICOM file taken apart, lengths checked.
+/// The parts of a DICOM file, with checked lengths.
 #[derive(Debug)]
 pub(crate) struct Container<'a> {
     pub syntax: String,
     pub encoding: Encoding,
     /// The data set without file meta, inflated where it was deflated.
     pub dataset: Cow<'a, [u8]>,
-    /// End of what comes before the pixel data.
+    /// End of the elements before the pixel data.
     pub header_end: usize,
     pub pixels: Option<PixelElement>,
 }
 
-/// Whether the first bytes of a file (at least 132 where it has them) look like DICOM.
+/// Whether the first bytes of a file (at least 132, or the whole file) look like DICOM.
 pub(crate) fn looks_like_dicom(head: &[u8]) -> bool {
     start_of_meta(head).is_some() || bare_encoding(head).is_some()
 }
 
-/// Offset of the file meta group behind preamble and magic code, either of which may be missing.
+/// Offset of the file meta group. The preamble, or the preamble and the magic code, may be missing.
 fn start_of_meta(head: &[u8]) -> Option<usize> {
     if head.get(128..132) == Some(b"DICM") {
         Some(132)
@@ -89,7 +90,8 @@ fn bare_encoding(head: &[u8]) -> Option<Encoding> {
 }
 
 impl<'a> Container<'a> {
-    /// Takes `bytes` apart; deflated data sets are inflated up to `limit` bytes.
+    /// Splits `bytes` into the parts of a file. A deflated data set is inflated to at most `limit`
+    /// bytes.
     pub fn parse(bytes: &'a [u8], limit: u64) -> Result<Self> {
         let (syntax, dataset) = match start_of_meta(bytes) {
             Some(start) => {
@@ -175,7 +177,7 @@ fn malformed(reason: impl Into<String>) -> Error {
 
 struct Element {
     tag: (u16, u16),
-    /// Written as unknown (UN), whose content of undefined length is implicit VR.
+    /// The element is written as unknown (UN). Its content is implicit VR if its length is undefined.
     unknown: bool,
     sequence: bool,
     length: u32,
@@ -226,7 +228,7 @@ impl Walk<'_> {
             });
         }
         let vr = self.take::<2>(at + 4)?;
-        // The general parser takes unknown types for long ones too (PS3.5, 7.1.2).
+        // Unknown types count as long ones, as in the general parser (PS3.5, 7.1.2).
         const SHORT: [&[u8; 2]; 21] = [
             b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT",
             b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US",

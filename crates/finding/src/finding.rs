@@ -1,24 +1,24 @@
-//! What a scan's analysis says, in the form of `finding.json`.
+//! The result of a scan's analysis, as `finding.json` holds it.
 
 use crate::{Involvement, KindInvolvement, Probabilities, ValidatedOn};
 use multirnet_volume::{Diagnosis, Geometry};
 use serde::{Deserialize, Serialize};
 
-/// Version of [`Finding`]'s form that this crate writes. Fields that may be absent leave it as it is:
-/// readers of this version read findings with and without them.
+/// Version of [`Finding`]'s schema that this crate writes. Optional fields do not change it:
+/// readers of this version accept findings with and without them.
 pub const SCHEMA: u32 = 1;
 
-/// Printed with every result.
+/// The notice that every result carries.
 pub const NOTICE: &str = "For research use only. Not a medical device.";
 
 /// Everything that is known about a scan after its analysis.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
-    /// Version of this document's form.
+    /// Version of this document's schema, [`SCHEMA`].
     pub schema: u32,
     /// [`NOTICE`].
     pub notice: String,
-    /// What the model was validated on; says how far its classes may be shown as a result.
+    /// What the model was validated on. This decides whether its class may lead a result.
     #[serde(default)]
     pub validated_on: ValidatedOn,
     /// Where the scan came from.
@@ -31,15 +31,15 @@ pub struct Finding {
     pub probabilities: Probabilities,
     /// Lesion and lung volumes in ml, shares per lung and zone, severity score.
     pub involvement: Involvement,
-    /// The kinds of lesion that `involvement` joins, in the order of
-    /// [`crate::LesionKind::ALL`]; empty from a model that does not tell them apart.
+    /// Involvement by each kind of lesion, in the order of [`crate::LesionKind::ALL`];
+    /// `involvement` joins them. Empty if the model does not distinguish kinds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lesion_kinds: Vec<KindInvolvement>,
     /// Doubts about the input or the result, for the reader.
     pub warnings: Vec<String>,
     /// Seconds per stage, in order.
     pub timings: Vec<Timing>,
-    /// What made this result.
+    /// The program, model and options that made this result.
     pub provenance: Provenance,
 }
 
@@ -67,14 +67,15 @@ pub struct ScanSource {
 /// Time that one stage took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
-    /// Stage name: `read` (added by whoever read the file), `hash`, `lungs`, `prepare`, `global`,
-    /// `windows`, `explain`, `restore`, `measure`. `hash` runs beside the stages that follow it.
+    /// Stage name: `read` (added by the caller that read the file), `hash`, `lungs`, `prepare`,
+    /// `global`, `windows`, `explain`, `restore`, `measure`. `hash` runs in parallel with the
+    /// stages that follow it.
     pub stage: String,
     /// Wall-clock seconds.
     pub seconds: f64,
 }
 
-/// What made a result.
+/// The program, model and options that made a result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provenance {
     /// Program version.
@@ -83,7 +84,7 @@ pub struct Provenance {
     pub model: String,
     /// SHA-256 of the model file, hexadecimal.
     pub model_sha256: String,
-    /// What the model has been trained on, in a sentence.
+    /// What the model was trained on, in one sentence.
     pub trained_on: String,
     /// SHA-256 of the options below as JSON, hexadecimal.
     pub config_sha256: String,
@@ -91,7 +92,7 @@ pub struct Provenance {
     pub config: serde_json::Value,
     /// Network windows (or tiles) that were run.
     pub windows: usize,
-    /// Their voxels in all.
+    /// Number of voxels in all these windows.
     #[serde(default)]
     pub voxels: usize,
 }

@@ -1,4 +1,4 @@
-//! How much of the lungs the lesions take.
+//! Involvement: how much of the lungs the lesions fill.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::{LEFT, RIGHT, ZONE_NAMES, zones};
@@ -53,8 +53,8 @@ pub(crate) fn check_masks(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<()
 /// Measures `lesions` (any value but 0) within `lungs` (1 right, 2 left), both on one grid.
 ///
 /// Lesion voxels outside the lungs are not counted. The zone scores follow the CT severity score
-/// that is used for COVID-19 (0..=4 for each of six zones); equal-height thirds stand in for the
-/// carina and the lower pulmonary veins as its borders.
+/// that is used for COVID-19 (0..=4 for each of six zones). Thirds of equal height replace its
+/// borders, the carina and the lower pulmonary veins.
 ///
 /// # Errors
 /// `Mismatch` if the grids differ.
@@ -101,7 +101,7 @@ pub fn involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Involveme
     })
 }
 
-/// In whole voxels, so that a quarter is a quarter.
+/// Compares whole numbers of voxels, so a share of exactly a quarter scores 2.
 fn score(lesion: u64, lung: u64) -> u8 {
     match lesion {
         0 => 0,
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn measured_by_hand() {
+    fn volumes_and_scores_are_those_of_a_hand_calculation() {
         let lungs = lungs();
         // Right upper (planes 8..12): 10 of 40, a quarter; right lower (0..4): 9; left middle
         // (4..8): 30, three quarters; left lower: 20, a half.
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn lesions_outside_the_lungs_do_not_count_and_no_lung_is_no_division_by_zero() {
+    fn lesions_outside_the_lungs_do_not_count_and_an_empty_lung_has_a_share_of_0() {
         let lungs = lungs().map(|v| if v == LEFT { 0 } else { v });
         let lesions = lungs.map(|v| u8::from(v == 0));
         let found = involvement(&lungs, &lesions).expect("one grid");

@@ -1,4 +1,4 @@
-//! How much of the lungs each kind of lesion takes.
+//! Involvement by each kind of lesion.
 
 use crate::Result;
 use crate::involvement::check_masks;
@@ -7,7 +7,7 @@ use multirnet_volume::Volume;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// A kind of lesion that models with two lesion channels tell apart.
+/// A kind of lesion. Models with two lesion channels distinguish them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LesionKind {
@@ -59,15 +59,15 @@ pub struct KindInvolvement {
 /// Measures each kind of `lesions` (labels as [`LesionKind::value`]) within `lungs` (1 right,
 /// 2 left), both on one grid, in the order of [`LesionKind::ALL`].
 ///
-/// As in [`crate::involvement`], lesion voxels outside the lungs are not counted, and shares of a
-/// lung that is not there are 0. The kinds' volumes add up to what [`crate::involvement`] measures
-/// on the same map.
+/// As in [`crate::involvement`], lesion voxels outside the lungs are not counted, and shares of an
+/// empty lung are 0. The kinds' volumes add up to what [`crate::involvement`] measures on the same
+/// map.
 ///
 /// # Errors
 /// `Mismatch` if the grids differ.
 pub fn kind_involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Vec<KindInvolvement>> {
     check_masks(lungs, lesions)?;
-    // Voxels by lung (right, left), then by label, 0 among them.
+    // Voxels by lung (right, left), then by label, including 0.
     const LABELS: usize = LesionKind::ALL.len() + 1;
     type Tally = [[u64; LABELS]; 2];
     let part = |(lungs, marks): (&[u8], &[u8])| {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn no_lung_is_no_division_by_zero_and_another_grid_is_a_mismatch() {
+    fn an_empty_lung_has_shares_of_0_and_another_grid_is_a_mismatch() {
         let grid = Geometry::axial([1, 2, 3], [1.0; 3]).expect("a valid grid");
         let nothing = Volume::filled(0u8, grid);
         let found = kind_involvement(&nothing, &nothing.map(|_| 2)).expect("one grid");

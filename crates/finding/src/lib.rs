@@ -1,6 +1,6 @@
-//! What the analysis of a scan says, and what every face of the program shows: the [`Finding`] with its
-//! [`Probabilities`], the [`Involvement`] of the lungs and of each [`LesionKind`], and the [`Maps`] on
-//! the scan's own grid. Nothing here knows a network.
+//! The result of a scan's analysis, which every interface of the program shows: the [`Finding`]
+//! with its [`Probabilities`], the [`Involvement`] of the lungs and of each [`LesionKind`], and the
+//! [`Maps`] on the scan's own grid. This crate does not depend on a network.
 //!
 //! ```
 //! use multirnet_finding::{LesionKind, Probabilities, involvement, kind_involvement};

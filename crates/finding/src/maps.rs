@@ -6,9 +6,9 @@ use multirnet_volume::Volume;
 /// A finding with its maps.
 #[derive(Debug, Clone)]
 pub struct Prediction {
-    /// What the analysis says.
+    /// The finding.
     pub finding: Finding,
-    /// Where it says so.
+    /// The maps on the scan's own grid.
     pub maps: Maps,
 }
 
@@ -21,6 +21,6 @@ pub struct Maps {
     pub lesions: Volume<u8>,
     /// Lesion probability in `[0, 1]`.
     pub probability: NativeMap,
-    /// Grad-CAM of the predicted class, scaled to `[0, 1]`; absent when it was not asked for.
+    /// Grad-CAM of the predicted class, scaled to `[0, 1]`; `None` if it was not requested.
     pub heatmap: Option<NativeMap>,
 }

@@ -15,7 +15,10 @@ pub struct NativeBox {
 
 impl NativeBox {
     /// The smallest block of `scan` that holds every voxel centre within `working`'s outer edges.
-    /// `None` if there is none.
+    /// `None` if there are no such voxels.
+    ///
+    /// # Errors
+    /// `Geometry` if the block's grid is unusable.
     pub fn around(scan: &Geometry, working: &Geometry) -> Result<Option<Self>> {
         let (mut low, mut high) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
         for corner in 0..8 {
@@ -36,7 +39,7 @@ impl NativeBox {
         let mut shape = [0; 3];
         for a in 0..3 {
             let n = scan.shape()[a] as f64;
-            // A thousandth of a voxel for rounding in world coordinates.
+            // A thousandth of a voxel allows for rounding in world coordinates.
             let first = (low[a] - 1e-3).ceil().max(0.0);
             let end = ((high[a] + 1e-3).floor() + 1.0).min(n);
             if end <= first {
@@ -59,13 +62,13 @@ impl NativeBox {
         &self.geometry
     }
 
-    /// The block's part of the scan's plane `z`: its own plane, or `None` beside it.
+    /// The index within the block of the scan's plane `z`, or `None` if the block does not have it.
     fn plane(&self, z: usize) -> Option<usize> {
         z.checked_sub(self.start[0])
             .filter(|z| *z < self.geometry.shape()[0])
     }
 
-    /// Puts the rows of a plane of the block into a plane of the scan.
+    /// Copies the rows of a plane of the block into a plane of the scan.
     fn paste<T: Voxel>(&self, rows: &[T], plane: &mut [T]) {
         let [_, _, nx] = self.scan.shape();
         let [_, y0, x0] = self.start;
@@ -76,7 +79,10 @@ impl NativeBox {
         }
     }
 
-    /// The block of a map of the whole scan.
+    /// Cuts the block out of a map of the whole scan.
+    ///
+    /// # Errors
+    /// `Mismatch` if the block does not lie within `whole`.
     pub fn cut<T: Voxel>(&self, whole: &Volume<T>) -> Result<Volume<T>> {
         Ok(whole.crop(self.start, self.geometry.shape())?)
     }
@@ -84,9 +90,9 @@ impl NativeBox {
 
 /// A map of 32-bit values on the scan's own grid.
 ///
-/// A map that was predicted is kept on the working grid, which is many times smaller, and
-/// interpolated when it is read, plane by plane, so that no copy as large as the scan need exist.
-/// One that was read or made elsewhere is held as it is.
+/// A predicted map stays on the working grid, which is many times smaller. It is interpolated plane
+/// by plane when it is read, so a copy as large as the scan is not needed. A map that was made from
+/// a [`Volume`] is held as it is.
 #[derive(Debug, Clone)]
 pub struct NativeMap(Held);
 
@@ -99,9 +105,9 @@ enum Held {
 #[derive(Debug, Clone)]
 struct Lazy {
     block: NativeBox,
-    /// What is interpolated onto the block; the largest channel is the map's value.
+    /// Channels that are interpolated onto the block. The largest one is the map's value.
     channels: Vec<LinearSampler<'static, f32>>,
-    /// On the block: where the map may differ from 0.
+    /// Mask on the block. The map is 0 where the mask is 0.
     allowed: Option<Volume<u8>>,
     divisor: f32,
 }
@@ -131,7 +137,8 @@ impl NativeMap {
         })))
     }
 
-    /// The map divided by its largest value, and whether that is more than 0; else it stays.
+    /// Divides a predicted map by its largest value if that is above 0. Also returns whether that
+    /// value is above 0. A map that was made from a [`Volume`] keeps its values.
     pub fn scaled_to_one(mut self) -> (Self, bool) {
         let top = self.peak();
         match &mut self.0 {
@@ -155,8 +162,8 @@ impl NativeMap {
             .reduce(|| 0.0, f32::max)
     }
 
-    /// The label map: per voxel 1 + the channel of the largest value (the last of equal ones), where
-    /// that is at or above `threshold`, else 0.
+    /// The label map. A voxel's label is 1 + the index of its largest channel (the last of equal
+    /// ones) if that value is at or above `threshold`, else 0.
     pub fn labels(&self, threshold: f32) -> Volume<u8> {
         let geometry = *self.geometry();
         let [_, ny, nx] = geometry.shape();
@@ -182,10 +189,10 @@ impl NativeMap {
         labels
     }
 
-    /// The planes `planes` of the map as a volume of their own.
+    /// The planes `planes` of the map, as far as the map has them, as a volume of their own.
     ///
     /// # Errors
-    /// `Geometry` if there are none, or planes outside the grid.
+    /// `Geometry` if the map has none of them.
     pub fn slab(&self, planes: Range<usize>) -> multirnet_volume::Result<Volume<f32>> {
         let [nz, ny, nx] = self.geometry().shape();
         let count = planes.end.min(nz).saturating_sub(planes.start);
@@ -261,8 +268,8 @@ impl Lazy {
                 if let Some((names, threshold)) = &mut labels {
                     let names = &mut names[here.clone()];
                     for ((l, &p), &q) in names.iter_mut().zip(values.iter()).zip(&row) {
-                        // Of channels above the threshold the more probable one names the voxel, and
-                        // the denser kind if both are equal: see `consolidation`.
+                        // The more probable channel labels the voxel. A tie goes to the later
+                        // channel, which is the denser kind.
                         if q >= p || name == 1 {
                             *l = if q >= *threshold { name } else { 0 };
                         }
@@ -358,7 +365,7 @@ mod tests {
             let block = NativeBox::around(&scan, &working).unwrap().unwrap();
             let map = NativeMap::new(channels.to_vec(), block, Some(block.cut(&allowed).unwrap()));
             let labels = map.labels(0.5);
-            // The definition, step by step on whole volumes.
+            // The definition, applied step by step to whole volumes.
             let whole = channels.map(|c| c.resample_linear(&scan, 0.0));
             let (got, [nz, _, _]) = (map.to_volume(), scan.shape());
             for i in 0..scan.len() {

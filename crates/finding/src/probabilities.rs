@@ -15,7 +15,7 @@ pub struct Probabilities {
 }
 
 impl Probabilities {
-    /// From values in logit order.
+    /// Probabilities from values in logit order.
     pub fn from_array([normal, cap, covid19]: [f64; 3]) -> Self {
         Self {
             normal,
@@ -24,7 +24,7 @@ impl Probabilities {
         }
     }
 
-    /// Values in logit order.
+    /// The values in logit order.
     pub fn to_array(self) -> [f64; 3] {
         [self.normal, self.cap, self.covid19]
     }
@@ -34,7 +34,7 @@ impl Probabilities {
         self.to_array()[class.index()]
     }
 
-    /// The most probable class; the first of equally probable ones.
+    /// The most probable class. A tie goes to the first class.
     pub fn top(self) -> Diagnosis {
         let p = self.to_array();
         Diagnosis::ALL

@@ -1,8 +1,8 @@
-//! What scans show: phantoms, implanted lesions or patients.
+//! The content of scans: phantoms, implanted lesions or patients.
 
 use serde::{Deserialize, Serialize};
 
-/// What scans that a model was scored on show.
+/// The content of scans on which a model was scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ScoredOn {
     /// Scans drawn by a program.
@@ -17,7 +17,7 @@ pub enum ScoredOn {
 }
 
 impl ScoredOn {
-    /// The name in cards, which is plain English.
+    /// The name in model cards, in plain English.
     pub fn label(self) -> &'static str {
         match self {
             Self::Phantoms => "phantoms",

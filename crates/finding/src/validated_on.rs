@@ -1,15 +1,15 @@
-//! What a model was validated on, and what follows for how its results are shown.
+//! What a model was validated on, and the notice that its results carry.
 
 use crate::ScoredOn;
 use serde::{Deserialize, Serialize};
 
-/// On which scans, none of which it was trained or chosen on, a model was scored.
+/// The held-out scans on which a model was scored. It was neither trained nor chosen on them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ValidatedOn {
-    /// Its lesion maps.
+    /// Scans on which its lesion maps were scored.
     pub lesions: Vec<ScoredOn>,
-    /// Its classes.
+    /// Scans on which its classes were scored.
     pub classes: Vec<ScoredOn>,
 }
 
@@ -19,13 +19,13 @@ impl ValidatedOn {
         self.lesions.contains(&ScoredOn::Patients)
     }
 
-    /// Whether the classes were validated on patients: only then a result may lead with a class.
+    /// Whether the classes were validated on patients. Only then may a result lead with a class.
     pub fn classes_on_patients(&self) -> bool {
         self.classes.contains(&ScoredOn::Patients)
     }
 
-    /// What stands at the head of every result of such a model; `None` if all of it was validated on
-    /// patients.
+    /// The notice at the head of every result of such a model; `None` if all of the model was
+    /// validated on patients.
     pub fn notice(&self) -> Option<&'static str> {
         match (self.lesions_on_patients(), self.classes_on_patients()) {
             (true, true) => None,
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_was_not_validated_on_patients_is_said() {
+    fn the_notice_names_what_was_not_validated_on_patients() {
         let on = |lesions: &[ScoredOn], classes: &[ScoredOn]| ValidatedOn {
             lesions: lesions.to_vec(),
             classes: classes.to_vec(),

@@ -1,7 +1,7 @@
 //! Seconds and memory of a prediction: `timings SCAN.nii.gz [PIPELINE] [MODEL|PRESET]`.
 //!
-//! Without a model, untrained weights of a preset (default `small`) stand in: times are real,
-//! findings are not.
+//! Without a model it uses untrained weights of a preset (default `small`). Times are then real,
+//! and findings mean nothing.
 
 use multirnet_base::StopToken;
 use multirnet_finding::ScanSource;

@@ -1,4 +1,4 @@
-//! Packaged models: a weights file with a card that says what it is.
+//! Packaged models: a weights file with a model card.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
@@ -12,39 +12,40 @@ use std::path::Path;
 /// Key of the card in the weights file's metadata.
 const KEY: &str = "multirnet.card";
 
-/// What a model is, for provenance. It travels in the weights file's metadata.
+/// The model card: name, training data, licence and scores of a model. The weights file carries it
+/// in its metadata.
 ///
-/// Fields that a card does not have are absent, so that cards of older versions are read. Others
+/// Fields that a card lacks count as absent, so cards of older versions can be read. Unknown fields
 /// are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
-    /// Its name.
+    /// Name of the model.
     pub name: String,
-    /// What it has been trained on, in a sentence.
+    /// The training data, in a sentence.
     pub trained_on: String,
-    /// Version of the program that trained it.
+    /// Version of the program that trained the model.
     pub version: String,
-    /// The views it has been trained with; absent when not recorded.
+    /// Preparation of the scans that the model was trained on; absent if it was not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<ModelInput>,
-    /// Probability from which on a voxel is lesion, between 0 and 1, both excluded. It is chosen on
-    /// validation data; absent: the program's default.
+    /// Lowest probability of a lesion voxel, between 0 and 1, both excluded. It was chosen on
+    /// validation data. If it is absent, the program's default applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
-    /// On which scans weights and threshold were chosen, in a sentence.
+    /// The scans on which weights and threshold were chosen, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<String>,
-    /// On which scans, none of which it was trained or chosen on, it was scored.
+    /// Kinds of held-out scans on which the model was scored.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub validated_on: ValidatedOn,
-    /// What the weights may be used for: an SPDX expression or a sentence.
+    /// Licence of the weights: an SPDX expression or a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<String>,
-    /// Who made the data that the model has been trained on, and under which licence: a sentence
-    /// for each source, as its licence asks for.
+    /// Authors and licences of the training data: a sentence for each source, as its licence
+    /// requires.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attribution: Vec<String>,
-    /// How well the model does, and on what.
+    /// Scores of the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scores: Vec<CardScore>,
 }
@@ -53,23 +54,24 @@ fn is_empty(on: &ValidatedOn) -> bool {
     *on == ValidatedOn::default()
 }
 
-/// A score in a [`ModelCard`], with what it takes to judge it.
+/// A score in a [`ModelCard`], with the facts that are needed to judge it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardScore {
-    /// Which scans of which patients.
+    /// The scans and patients that were scored, in words.
     pub on: String,
     /// Number of scans.
     pub cases: usize,
-    /// What they show.
+    /// What the scans show.
     pub kind: ScoredOn,
-    /// What the model had seen of them in training, or when weights or threshold were chosen.
+    /// What the model had seen of these scans in training, or when weights or threshold were
+    /// chosen.
     pub seen: String,
-    /// What the value is, with its unit, such as `mean volume Dice, %`.
+    /// The metric with its unit, such as `mean volume Dice, %`.
     pub metric: String,
     /// The value.
     pub value: f64,
-    /// Its 95 % confidence interval.
+    /// 95 % confidence interval of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
 }
@@ -77,11 +79,11 @@ pub struct CardScore {
 /// The part of the preparation that decides what a network sees.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelInput {
-    /// Values scaled to 0 and 1.
+    /// HU values that are scaled to 0 and to 1.
     pub window_hu: [f64; 2],
     /// Spacing of the local view `(z, y, x)` in millimetres.
     pub spacing_mm: [f64; 3],
-    /// Room left around the lungs in millimetres.
+    /// Margin around the lungs in millimetres.
     pub margin_mm: f64,
     /// Shape of the global view `(z, y, x)`.
     pub global_shape: [usize; 3],
@@ -112,7 +114,8 @@ impl ModelInput {
 }
 
 impl ModelCard {
-    /// The card of weights that carry none.
+    /// The card for a weights file without a card. The model's name is the stem of the file's
+    /// `name`.
     pub fn unknown(name: &str) -> Self {
         let stem = Path::new(name).file_stem().unwrap_or_default();
         Self {
@@ -132,7 +135,7 @@ impl ModelCard {
     /// Checks every field's range.
     ///
     /// # Errors
-    /// `Model` that names the field, its value and the allowed range.
+    /// `Model` if a field is out of range; the message names the field, its value and the range.
     pub fn check(&self) -> Result<()> {
         let bad = |reason: String, allowed: &str| {
             Err(Error::new(ErrorKind::Model, reason).hint(format!("allowed: {allowed}")))
@@ -156,7 +159,7 @@ impl ModelCard {
                          on them",
                         kind.label()
                     ),
-                    "what the card has scores on",
+                    "kinds of scans that the card has scores on",
                 );
             }
         }
@@ -185,11 +188,11 @@ impl ModelCard {
     pub fn read(name: &str, bytes: &[u8]) -> Result<Option<Self>> {
         let bad = |reason: String| {
             Error::new(ErrorKind::Model, reason)
-                .hint("the file is damaged or no model: copy or download it again")
+                .hint("the file is damaged or is not a model: copy or download it again")
                 .at(Path::new(name))
         };
         let (_, metadata) = SafeTensors::read_metadata(bytes)
-            .map_err(|e| bad(format!("not a complete safetensors file: {e}")))?;
+            .map_err(|e| bad(format!("the file is not a complete safetensors file: {e}")))?;
         let Some(text) = metadata.metadata().as_ref().and_then(|m| m.get(KEY)) else {
             return Ok(None);
         };
@@ -200,15 +203,19 @@ impl ModelCard {
     }
 
     /// The weights file `bytes` (as `multirnet_nn::weights` writes it) with this card in its
-    /// metadata, in place of any other. Equal cards and weights give equal bytes.
+    /// metadata. The card replaces an earlier one. Equal cards and weights give equal bytes. `name`
+    /// names the file in messages.
     ///
     /// # Errors
     /// `Model` if the bytes are not a safetensors file, or a field is out of range.
     pub fn package(&self, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         let bad = |e: &dyn std::fmt::Display| {
-            Error::new(ErrorKind::Model, format!("cannot be packaged: {e}"))
-                .hint("give a weights file written by `multirnet train`")
-                .at(Path::new(name))
+            Error::new(
+                ErrorKind::Model,
+                format!("the file cannot be packaged: {e}"),
+            )
+            .hint("give a weights file written by `multirnet train`")
+            .at(Path::new(name))
         };
         self.check().map_err(|e| e.at(Path::new(name)))?;
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| bad(&e))?;
@@ -221,8 +228,9 @@ impl ModelCard {
     }
 }
 
-/// The safetensors file `bytes` with its header's entries in order of their names: safetensors
-/// writes metadata in an order that changes from run to run, and the file's digest with it.
+/// The safetensors file `bytes` with its header's entries in the order of their names. The
+/// safetensors crate writes metadata in an order that changes from run to run, which would change
+/// the file's digest.
 fn in_order(bytes: &[u8]) -> Option<Vec<u8>> {
     type Entries = BTreeMap<String, Value>;
     let (length, rest) = bytes.split_first_chunk::<8>()?;
@@ -233,7 +241,7 @@ fn in_order(bytes: &[u8]) -> Option<Vec<u8>> {
         *metadata = Value::Object(sorted.into_iter().collect());
     }
     let mut header = serde_json::to_vec(&entries).ok()?;
-    // Tensors start at a multiple of eight bytes.
+    // The tensors must start at a multiple of eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
     let length = (header.len() as u64).to_le_bytes();
     Some([&length, header.as_slice(), data].concat())
@@ -242,7 +250,7 @@ fn in_order(bytes: &[u8]) -> Option<Vec<u8>> {
 /// The bytes of a model's file.
 ///
 /// # Errors
-/// `Io` if it cannot be read, `Model` if it is too large for a model.
+/// `Io` if the file cannot be read, `Model` if it is too large for a model.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     let io = |e: std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot read the model: {e}"))
@@ -253,7 +261,7 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     if size > multirnet_nn::weights::MAX_FILE_BYTES {
         return Err(Error::new(
             ErrorKind::Model,
-            format!("the file has {size} bytes, too many for a model"),
+            format!("the file has {size} bytes, which is too large for a model"),
         )
         .hint("give a weights file written by `multirnet train`")
         .at(path));

@@ -8,21 +8,21 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// Environment variable with folders of models, separated as in `PATH`.
+/// Environment variable that lists folders of models, separated as in `PATH`.
 pub const MODELS_VARIABLE: &str = "MULTIRNET_MODELS";
-/// The model's file in a model's folder.
+/// Name of the model's file in a model's folder.
 pub const MODEL_FILE: &str = "model.safetensors";
 /// Name of a folder of models.
 const FOLDER: &str = "models";
-/// Ending of model files.
+/// Extension of model files.
 const ENDING: &str = "safetensors";
 
-/// A model that is part of the program.
+/// A model that is compiled into the program.
 #[derive(Clone, Copy)]
 pub struct EmbeddedModel {
-    /// Its name.
+    /// Name of the model.
     pub name: &'static str,
-    /// Its file.
+    /// Content of the model's file.
     pub bytes: &'static [u8],
 }
 
@@ -37,17 +37,17 @@ impl std::fmt::Debug for EmbeddedModel {
     }
 }
 
-/// Where a model lies.
+/// Where a model's file is.
 #[derive(Debug, Clone)]
 pub enum ModelSource {
-    /// In the program.
+    /// Compiled into the program.
     Embedded(EmbeddedModel),
-    /// In a file.
+    /// On disk, at this path.
     File(PathBuf),
 }
 
 impl ModelSource {
-    /// The model's file.
+    /// Content of the model's file.
     ///
     /// # Errors
     /// `Io` if the file cannot be read, `Model` if it is too large for a model.
@@ -58,10 +58,10 @@ impl ModelSource {
         }
     }
 
-    /// Loads the model.
+    /// Loads the model onto `device`.
     ///
     /// # Errors
-    /// As [`Model::load`].
+    /// Those of [`Model::load`].
     pub fn load(&self, device: DeviceChoice) -> Result<Model> {
         match self {
             Self::Embedded(model) => Model::from_bytes(model.name, model.bytes, device),
@@ -81,16 +81,17 @@ impl std::fmt::Display for ModelSource {
 
 /// Finds models by name or path.
 ///
-/// A text that holds a path separator, begins with a dot or ends in `.safetensors` is a path, to a
-/// file or to a folder with [`MODEL_FILE`] in it. Any other text is a name. A name is looked up
+/// A text that is empty, holds a path separator, begins with a dot or ends in `.safetensors` is a
+/// path to a file, or to a folder with [`MODEL_FILE`] in it. Any other text is a name. The
+/// catalogue of the running program ([`of_program`](Self::of_program)) looks a name up in these
+/// places and takes the first model that it finds:
 ///
-/// 1. among the models in the program, whose names are reserved: no folder can replace them;
-/// 2. in each folder that [`MODELS_VARIABLE`] lists, in its order;
-/// 3. in `models/` in the working folder;
-/// 4. in `models/` beside the program's own file.
+/// 1. the models in the program, whose names are reserved: no folder can replace them;
+/// 2. each folder that [`MODELS_VARIABLE`] lists, in its order;
+/// 3. `models/` in the working folder;
+/// 4. `models/` beside the program's own file.
 ///
-/// In a folder the model `NAME` is `NAME/model.safetensors`, or else `NAME.safetensors`. The first
-/// that is found is taken.
+/// In a folder the model `NAME` is `NAME/model.safetensors`, or else `NAME.safetensors`.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     embedded: Vec<EmbeddedModel>,
@@ -100,20 +101,20 @@ pub struct Catalogue {
 /// A model that a [`Catalogue`] has found.
 #[derive(Debug)]
 pub struct CatalogueEntry {
-    /// Its name.
+    /// Name of the model.
     pub name: String,
-    /// Where it lies.
+    /// Where the model's file is.
     pub source: ModelSource,
-    /// Whether an earlier place has a model of this name, which is taken instead.
+    /// Whether an earlier place has a model of this name. The catalogue then takes that one.
     pub hidden: bool,
-    /// What its file says, or why that cannot be read.
+    /// Facts from the model's file, or the reason why they cannot be read.
     pub facts: Result<ModelFacts>,
 }
 
-/// What a model's file says.
+/// Facts from a model's file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelFacts {
-    /// Its card.
+    /// The model card.
     pub card: ModelCard,
     /// SHA-256 of the file, hexadecimal.
     pub sha256: String,
@@ -122,7 +123,8 @@ pub struct ModelFacts {
 }
 
 impl Catalogue {
-    /// A catalogue of `embedded` and of the models in `folders`, in this order.
+    /// A catalogue of `embedded` and of the models in `folders`, in this order. A repeated folder
+    /// counts once.
     pub fn new(embedded: &[EmbeddedModel], folders: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut seen = HashSet::new();
         let folders = folders.into_iter().filter(|folder| {
@@ -135,8 +137,9 @@ impl Catalogue {
         }
     }
 
-    /// The catalogue of the running program, whose own models are `embedded`: folders are those of
-    /// the environment, the working folder and the program's file.
+    /// The catalogue of the running program, which contains the models `embedded`. Its folders are
+    /// those that [`MODELS_VARIABLE`] lists, and `models/` in the working folder and beside the
+    /// program's file.
     pub fn of_program(embedded: &[EmbeddedModel]) -> Self {
         let listed = std::env::var_os(MODELS_VARIABLE).unwrap_or_default();
         let program = std::env::current_exe().ok();
@@ -149,12 +152,12 @@ impl Catalogue {
         Self::new(embedded, folders)
     }
 
-    /// The folders that are looked through, in order.
+    /// The folders that are searched, in order.
     pub fn folders(&self) -> &[PathBuf] {
         &self.folders
     }
 
-    /// Whether a text that stands for a model is a path and not a name.
+    /// Whether `text`, which stands for a model, is a path and not a name.
     pub fn is_path(text: &str) -> bool {
         is_path(text)
     }
@@ -162,8 +165,8 @@ impl Catalogue {
     /// The model that `wanted`, a name or a path, stands for.
     ///
     /// # Errors
-    /// `NotFound` for a name that no place has; it lists the names that there are, and the places.
-    /// A path is not looked up: reading it says whether it is there.
+    /// `NotFound` if no place has a model of that name; the message lists the known names and the
+    /// places. A path is not checked here: reading it fails if the file does not exist.
     pub fn find(&self, wanted: impl AsRef<OsStr>) -> Result<ModelSource> {
         let wanted = wanted.as_ref();
         let Some(text) = wanted.to_str().filter(|text| !is_path(text)) else {
@@ -204,8 +207,8 @@ impl Catalogue {
         })
     }
 
-    /// Every model in every place, in the order in which names are looked up; within a folder by
-    /// name. Files that are not readable as models are listed with the reason.
+    /// Every model in every place, in the order in which names are looked up. Within a folder
+    /// models are sorted by name. A file that cannot be read as a model is listed with the reason.
     pub fn list(&self) -> Vec<CatalogueEntry> {
         let mut taken = HashSet::new();
         self.places()
@@ -226,7 +229,7 @@ impl Catalogue {
             .map(|m| (m.name.to_owned(), ModelSource::Embedded(*m)))
             .collect();
         for folder in &self.folders {
-            // A folder that is not there or may not be read has no models.
+            // A folder that does not exist or may not be read has no models.
             let Ok(entries) = std::fs::read_dir(folder) else {
                 continue;
             };
@@ -260,7 +263,7 @@ fn in_folder(folder: &Path, name: &str) -> Option<PathBuf> {
     files.into_iter().find(|path| path.is_file())
 }
 
-/// The name of the model that an entry of a folder of models holds, if it may be one.
+/// The name of the model at an entry of a folder of models; `None` if the entry cannot be a model.
 fn name_of(entry: &Path) -> Option<String> {
     let part = if entry.is_dir() {
         entry.file_name()

@@ -1,11 +1,11 @@
 //! Consolidation that the network outlines but leaves hollow.
 //!
-//! Airless lung looks like the chest wall to a network that sees it in a window; what tells them
-//! apart is that it lies in the lung mask. So thick airless tissue inside the lungs that meets a
-//! lesion is counted as lesion. This is a rule of ours, not of the paper, and can be switched off.
+//! A network that sees only a window cannot tell airless lung from the chest wall. The lung mask
+//! can. Thick airless tissue inside the lungs that touches a lesion is therefore counted as lesion.
+//! This is a rule of ours, not of the paper, and can be switched off.
 //!
-//! Where ground glass has a channel of its own, such tissue is consolidation whatever the network
-//! calls it: it holds no air.
+//! If ground glass has its own channel, such tissue is consolidation even if the network calls it
+//! ground glass, because it holds no air.
 
 use crate::{PredictOptions, Result};
 use multirnet_anatomy::components::{Connectivity, components};
@@ -14,17 +14,18 @@ use multirnet_volume::Volume;
 use multirnet_volume::morphology;
 use rayon::prelude::*;
 
-/// Tissue from this value on holds no air.
+/// Lowest value of tissue without air, in HU.
 const AIRLESS_HU: f64 = -200.0;
-/// Thinner tissue is a vessel or a wall.
+/// Radius of the opening that removes vessels and walls, which are thinner.
 const RADIUS_MM: f64 = 5.0;
-/// A lesion this far away still meets the tissue.
+/// Largest distance at which a lesion counts as touching the tissue.
 const REACH_MM: f64 = 5.0;
-/// Probability that the rule gives; the network's own stays where it is higher.
+/// Probability that the rule assigns. A higher probability of the network stays.
 const PROBABILITY: f32 = 0.9;
 
 /// Raises the last channel of `lesion` (the only one, or consolidation) where thick airless tissue
-/// in the lungs meets a lesion, at least to the other channels, so that it names the tissue. Does nothing to maps of the global view, which are too coarse.
+/// in the lungs touches a lesion. The channel becomes at least as high as the others and therefore
+/// decides the tissue's label. Maps of the global view are too coarse and stay as they are.
 pub(crate) fn complete(
     lesion: &mut [Volume<f32>],
     prepared: &Prepared,
@@ -75,10 +76,10 @@ pub(crate) fn complete(
     Ok(())
 }
 
-/// Voxels that a thread takes at once.
+/// Number of voxels that a thread takes at once.
 const PART: usize = 1 << 16;
 
-/// Sets those voxels of `mask` to 1 for whose value `test` holds.
+/// Sets the voxels of `mask` to 1 whose values pass `test`.
 fn mark(mask: &mut Volume<u8>, values: &[f32], test: impl Fn(f32) -> bool + Sync) {
     let parts = mask.data_mut().par_chunks_mut(PART);
     parts
@@ -96,8 +97,8 @@ mod tests {
     use multirnet_anatomy::{BeyondScan, GateReport};
     use multirnet_volume::Geometry;
 
-    /// A lung with two airless balls of 9 voxels across and a thin vessel; only the first ball
-    /// meets the lesion.
+    /// A lung with two airless balls of 9 voxels across and a thin vessel. Only the first ball
+    /// touches the lesion.
     fn scene() -> (Volume<f32>, Prepared) {
         let grid = Geometry::axial([24, 24, 48], [2.0; 3]).unwrap();
         let ball = |p: [usize; 3], x: usize| {
@@ -147,7 +148,7 @@ mod tests {
             assert_eq!(maps[0], glass);
             assert_eq!(maps[1].at(core), PROBABILITY.max(says));
             assert_eq!(maps[1].at([12, 12, 34]), 0.0);
-            // Outside the tissue the network's word stands.
+            // Outside the tissue the network's probability stays.
             assert_eq!(maps[1].at([12, 12, 5]), 0.0);
         }
     }

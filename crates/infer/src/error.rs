@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// Kind of an error, for a caller that reacts to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,7 +8,8 @@ pub enum ErrorKind {
     Io,
     /// No model has the name that was given.
     NotFound,
-    /// The model file is corrupt, of another kind, or gives values that are no numbers.
+    /// The model file is corrupt or not a model, the network cannot do what is asked of it, or its
+    /// output holds values that are not numbers.
     Model,
     /// The scan or the lung mask was refused (input gate, lungs not found, grids that differ).
     Scan,
@@ -18,7 +19,7 @@ pub enum ErrorKind {
     Memory,
     /// The device that was asked for cannot be used.
     Device,
-    /// The caller asked to end early.
+    /// The caller stopped the analysis.
     Interrupted,
 }
 
@@ -26,7 +27,7 @@ multirnet_base::error_type!(ErrorKind, read = Io, config = Options);
 
 impl From<multirnet_volume::Error> for Error {
     fn from(cause: multirnet_volume::Error) -> Self {
-        Self::caused(ErrorKind::Scan, cause)
+        Self::from_report(cause.into_report(|_| ErrorKind::Scan))
     }
 }
 
@@ -34,23 +35,23 @@ impl From<multirnet_anatomy::Error> for Error {
     fn from(cause: multirnet_anatomy::Error) -> Self {
         match cause.kind() {
             multirnet_anatomy::ErrorKind::Interrupted => Self::interrupted(),
-            _ => Self::caused(ErrorKind::Scan, cause),
+            _ => Self::from_report(cause.into_report(|_| ErrorKind::Scan)),
         }
     }
 }
 
 impl Error {
-    /// The caller asked to end early.
+    /// The caller stopped the analysis.
     pub(crate) fn interrupted() -> Self {
         Self::new(
             ErrorKind::Interrupted,
-            "stopped before the analysis was done",
+            "the analysis was stopped before its end",
         )
     }
 }
 
 impl From<multirnet_finding::Error> for Error {
     fn from(cause: multirnet_finding::Error) -> Self {
-        Self::caused(ErrorKind::Scan, cause)
+        Self::from_report(cause.into_report(|_| ErrorKind::Scan))
     }
 }

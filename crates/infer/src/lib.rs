@@ -1,27 +1,28 @@
-//! Scan in, finding out: a [`Model`] holds a model and turns a scan into a [`Prediction`](multirnet_finding::Prediction), a
+//! Analysis of scans: a [`Model`] turns a scan into a
+//! [`Prediction`](multirnet_finding::Prediction), which is a
 //! [`Finding`](multirnet_finding::Finding) with its [`Maps`](multirnet_finding::Maps).
 //!
 //! Two views of a scan go through the network: the *global* view (the lung box in one coarse
-//! window) and *fine* windows at the working spacing. [`Pipeline`] says which are used and how
-//! they are joined:
+//! window) and *fine* windows at the working spacing. [`Pipeline`] chooses the views and how their
+//! results are joined:
 //!
 //! | | lesion probability | class probabilities | Grad-CAM |
 //! |---|---|---|---|
 //! | `global` | global view | global view | global view |
 //! | `windows` | windows over both lungs | lesion-mass-weighted mean of the windows' (plain mean without lesion) | windows, overlap-added |
-//! | `cascade` | windows around what the global view suspects (`thorough`: over both lungs), faded over 10 mm into the global view's elsewhere | mean of the global view's and the windows' (`local_class_weight`; without lesion the global view's) | global view |
+//! | `cascade` | windows around the lesions that the global view suspects (`thorough`: over both lungs), faded over 10 mm into the global view's elsewhere | mean of the global view's and the windows' (`local_class_weight`; without lesion the global view's) | global view |
 //!
 //! With [`PredictOptions::tile`] neighbouring windows are computed as one larger tile, and each
 //! window-sized block of a tile gives class probabilities as a window does.
 //!
 //! Windows overlap and are added with Gaussian weights ([`Stitcher`]). A window's lesion mass is
-//! the sum of its probabilities at or above the threshold within the lungs. Maps are brought back
-//! to the scan's own grid by linear interpolation in world coordinates, set to 0 outside the lung
-//! mask (`restrict_to_lungs`), and thresholded there, so that the lesion mask and the probability
-//! map agree voxel by voxel.
+//! the sum of its probabilities at or above the threshold within the lungs. Maps are resampled to
+//! the scan's own grid by linear interpolation in world coordinates, set to 0 outside the lung mask
+//! (`restrict_to_lungs`), and thresholded on that grid. The lesion mask and the probability map
+//! therefore agree voxel by voxel.
 //!
-//! Everything here is a choice of this project: the paper does not say how a scan is taken apart
-//! and put together again.
+//! All of this is a choice of this project: the paper does not describe how a scan is split into
+//! windows and how their results are joined.
 //!
 //! ```
 //! use multirnet_base::StopToken;
@@ -38,10 +39,9 @@
 //! let options = PredictOptions { pipeline: Pipeline::Global, ..model.options() };
 //! let (source, stop) = (ScanSource::default(), StopToken::new());
 //! let prediction = model.analyse(&scan, None, source, &options, &stop, &mut |_| {})?;
-//! // The maps lie on the scan's own grid, whatever grid the network saw.
+//! // The maps are on the scan's own grid, not on the grid that the network saw.
 //! prediction.maps.lesions.check_same_grid(&scan)?;
-//! let sum: f64 = prediction.finding.probabilities.to_array().iter().sum();
-//! assert!((sum - 1.0).abs() < 1e-6);
+//! assert!((prediction.finding.probabilities.to_array().iter().sum::<f64>() - 1.0).abs() < 1e-6);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

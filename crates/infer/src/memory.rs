@@ -1,4 +1,4 @@
-//! How much memory a prediction takes, known before it starts.
+//! The memory that a prediction takes, estimated before it starts.
 
 use crate::tiles::candidates;
 use crate::{Error, ErrorKind, Network, Pipeline, PredictOptions, Result};
@@ -6,13 +6,13 @@ use multirnet_volume::{Geometry, Orientation};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What is held in memory at one time.
+/// The memory that one phase of a prediction holds at its peak.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryPhase {
-    /// What is being done: `lungs`, `prepare`, `network`, `restore` or `write` (by who writes the
-    /// results).
+    /// Name of the phase: `lungs`, `prepare`, `network`, `restore`, or `write` (the caller writes
+    /// the results).
     pub name: String,
-    /// What is held meanwhile, in bytes.
+    /// What the phase holds: names and bytes.
     pub parts: Vec<(String, u64)>,
 }
 
@@ -25,8 +25,8 @@ impl MemoryPhase {
 
 /// Upper estimate of the memory that a prediction takes, the scan itself included.
 ///
-/// The lung box is not known beforehand, so the whole scan stands in for it, no larger than a
-/// chest (400 × 300 × 400 mm, from the front to the back 300).
+/// The lung box is not known beforehand. The plan uses the whole scan in its place, but at most a
+/// chest (400 × 300 × 400 mm; 300 mm is the extent from front to back).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MemoryPlan {
     /// The phases, in order.
@@ -35,36 +35,37 @@ pub struct MemoryPlan {
     pub limit: Option<u64>,
 }
 
-/// What a plan leaves room for.
+/// The tiles and the batch that fit into a plan.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Room {
-    /// Shapes of tiles.
+    /// Shapes of tiles that fit.
     pub(crate) tiles: Vec<[usize; 3]>,
-    /// Windows that go through the network together.
+    /// Number of windows that go through the network together.
     pub(crate) batch: usize,
 }
 
-/// Largest lung box that is planned for, millimetres `(z, y, x)`.
+/// Largest lung box that is planned for, in millimetres `(z, y, x)`.
 const CHEST_MM: [f64; 3] = [400.0, 300.0, 400.0];
-/// Bytes that finding the lungs takes per voxel of the coarse grid that it works on. Measured,
+/// Bytes that the lung segmentation takes per voxel of its coarse grid. The value was measured and
 /// rounded up.
 const SEGMENTATION_BYTES: u64 = 48;
-/// The program itself and its threads' stacks.
+/// Bytes of the program itself and of its threads' stacks.
 const PROGRAM_BYTES: u64 = 24 << 20;
-/// Drawing the overview, and the page with it.
+/// Bytes that drawing the overview and its page takes.
 const DRAWING_BYTES: u64 = 48 << 20;
-/// Maps that are written at the same time, and blocks of each that are held per thread.
+/// Number of maps that are written at the same time, and of blocks of each map that a thread holds.
 const WRITTEN: [u64; 2] = [3, 3];
-/// Least size of such a block.
+/// Smallest size of such a block.
 const BLOCK_BYTES: u64 = 1 << 19;
-/// The allocator keeps what was freed for the next stages, which cannot use all of it: one part in
-/// this many of what is held. Measured, rounded up.
+/// The allocator keeps freed memory for the next stages, which cannot use all of it. The unused
+/// part is one in this many of the memory that is held. The value was measured and rounded up.
 const KEPT_PART: u64 = 6;
-/// What tiles may take even where nothing else takes as much.
+/// Bytes that tiles may take even if no other phase takes as much.
 const TILE_BYTES: u64 = 384 << 20;
 
 impl MemoryPlan {
-    /// For a scan on `scan`, a given lung mask or none, and `network` under `options`.
+    /// The plan for a scan on the grid `scan`, analysed by `network` with `options`. `lungs_given`
+    /// tells whether the caller supplies the lung mask.
     pub fn new(
         scan: &Geometry,
         lungs_given: bool,
@@ -74,7 +75,7 @@ impl MemoryPlan {
         Self::with_room(scan, lungs_given, network, options).0
     }
 
-    /// The plan, and what it has room for.
+    /// The plan, and the tiles and batch that fit into it.
     pub(crate) fn with_room(
         scan: &Geometry,
         lungs_given: bool,
@@ -127,7 +128,8 @@ impl MemoryPlan {
         }
         let prepare = vec![part("lung box", 5 * boxed), views.clone()];
 
-        // Per working voxel: sums per channel, weights, coverage and its blur, coarse map, masks.
+        // Each working voxel has sums and a coarse map per channel, weights, coverage and its blur,
+        // and masks.
         let working = part("working maps", local * (4 * (2 * channels + 3) + 4));
         let kept = vec![
             part("working maps", 4 * (local * channels + global)),
@@ -135,7 +137,7 @@ impl MemoryPlan {
             part("lung mask of the box", boxed),
         ];
         let mut restore = kept.clone();
-        // The box of both masks, and its zones.
+        // Measuring takes the lung box of both masks, and its zones.
         restore.push(part("measuring", 3 * boxed));
         let mut write = kept;
         let plane = scan.shape()[1..].iter().product::<usize>() as u64;
@@ -155,12 +157,14 @@ impl MemoryPlan {
             .memory_limit_mib
             .map(|mib| mib.saturating_mul(1 << 20));
         let mut run = phase("network", vec![views, working]);
-        // Tiles take what other phases take anyway, but no more than the limit.
+        // Tiles may take as much as the largest other phase takes anyway, but no more than the
+        // limit.
         let most = others.iter().map(MemoryPhase::bytes).max().unwrap_or(0);
         let room = most.saturating_sub(run.bytes()).max(TILE_BYTES);
         let budget = limit.map_or(room, |l| l.saturating_sub(run.bytes()).min(room));
         let tiles = candidates(network, options, budget);
-        // Fewer windows at a time give the same result: that is tried before a scan is refused.
+        // A smaller batch gives the same result. The plan therefore reduces the batch before it
+        // exceeds the limit.
         let window = |batch| network.peak_memory_bytes(options.window_shape, batch);
         let fits = |batch: &usize| limit.is_none_or(|l| window(*batch) + run.bytes() <= l);
         let batch = (1..=options.batch).rev().find(fits).unwrap_or(1);
@@ -187,7 +191,7 @@ impl MemoryPlan {
         (plan, Room { tiles, batch })
     }
 
-    /// The largest phase's bytes.
+    /// Bytes of the largest phase.
     pub fn peak(&self) -> u64 {
         self.phases
             .iter()
@@ -199,7 +203,8 @@ impl MemoryPlan {
     /// Refuses a plan over its limit.
     ///
     /// # Errors
-    /// `Memory` that names the largest phase, its parts, the limit and what helps.
+    /// `Memory` if the peak is above the limit; the message names the largest phase, its parts, the
+    /// limit and what helps.
     pub fn check(&self) -> Result<()> {
         let Some(limit) = self.limit.filter(|limit| self.peak() > *limit) else {
             return Ok(());
@@ -209,7 +214,7 @@ impl MemoryPlan {
         Err(Error::new(
             ErrorKind::Memory,
             format!(
-                "{} MiB are needed{detail}, the limit is {} MiB",
+                "the prediction needs {} MiB{detail}, but the limit is {} MiB",
                 mib(self.peak()),
                 limit >> 20
             ),

@@ -1,4 +1,4 @@
-//! A model: scan in, finding out.
+//! A loaded model, which turns a scan into a finding.
 
 use crate::card::read_file;
 use crate::network_choice::network_for;
@@ -22,8 +22,8 @@ use std::time::Instant;
 
 /// A model, loaded once, that analyses scans.
 ///
-/// It is `Send + Sync`: several threads may call [`Model::analyse`] at the same time. They
-/// share the processor, so this pays for the reading of files more than for the network.
+/// It is `Send + Sync`: several threads may call [`Model::analyse`] at the same time. They share
+/// the processor, so this saves time in reading files more than in running the network.
 pub struct Model {
     network: Box<dyn Network>,
     card: ModelCard,
@@ -43,24 +43,25 @@ impl Model {
     /// Loads a packaged model or a bare weights file.
     ///
     /// # Errors
-    /// `Io` if the file cannot be read, `Model` if it is corrupt or no model, `Device` if the
-    /// device cannot be used.
+    /// `Io` if the file cannot be read, `Model` if it is corrupt, is not a model, or its net does
+    /// not both segment and classify, `Device` if the device cannot be used.
     pub fn load(path: &Path, device: DeviceChoice) -> Result<Self> {
         Self::from_bytes(&path.display().to_string(), &read_file(path)?, device)
     }
 
-    /// Loads a model from a file's bytes; `name` is for messages and the name of a model that
-    /// carries no card.
+    /// Loads a model from a file's bytes. Messages use `name`, and so does the card of a model
+    /// without one.
     ///
     /// # Errors
-    /// `Model` if the bytes are corrupt or no model, `Device` if the device cannot be used.
+    /// `Model` if the bytes are corrupt, are not a model, or the net does not both segment and
+    /// classify, `Device` if the device cannot be used.
     pub fn from_bytes(name: &str, bytes: &[u8], device: DeviceChoice) -> Result<Self> {
         let digest = sha256(bytes);
         let on_cpu = device == DeviceChoice::Cpu;
         let device = device
             .open()
             .map_err(|e| Error::caused(ErrorKind::Device, e))?;
-        // First, because it explains best what is wrong with a file.
+        // The weights are read first, because this gives the best explanation of a wrong file.
         let system: System = multirnet_nn::weights::from_bytes(name, bytes, &device)
             .map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let card = ModelCard::read(name, bytes)?.unwrap_or_else(|| ModelCard::unknown(name));
@@ -77,7 +78,7 @@ impl Model {
         Ok(Self::with_network(network, card, digest))
     }
 
-    /// Any network as a model, for tests and other engines; `digest` identifies its weights.
+    /// Makes a model of any network, for tests and other engines. `digest` identifies its weights.
     pub fn with_network(network: Box<dyn Network>, card: ModelCard, digest: String) -> Self {
         Self {
             network,
@@ -86,16 +87,16 @@ impl Model {
         }
     }
 
-    /// Chooses the precision of the network's products.
+    /// Sets the precision of the network's products.
     ///
     /// # Errors
-    /// As [`Network::set_precision`].
+    /// Those of [`Network::set_precision`].
     pub fn with_precision(mut self, precision: multirnet_kernels::Precision) -> Result<Self> {
         self.network.set_precision(precision)?;
         Ok(self)
     }
 
-    /// What the model is.
+    /// The model card.
     pub fn card(&self) -> &ModelCard {
         &self.card
     }
@@ -110,13 +111,12 @@ impl Model {
         self.network.config_json()
     }
 
-    /// How many kinds of lesion the model tells apart: 1, or 2 for ground glass and consolidation.
+    /// Number of lesion channels: 1, or 2 for ground glass and consolidation.
     pub fn lesion_channels(&self) -> usize {
         self.network.lesion_channels()
     }
 
-    /// The default options with the views that the model has been trained with, and the threshold
-    /// that was chosen for it.
+    /// The default options, with the preparation and the threshold from the model card.
     pub fn options(&self) -> PredictOptions {
         let mut options = PredictOptions::default();
         if let Some(threshold) = self.card.threshold {
@@ -128,20 +128,23 @@ impl Model {
         options
     }
 
-    /// The memory that a prediction would take at most.
+    /// Upper estimate of the memory that a prediction would take.
     pub fn plan(&self, scan: &Geometry, lungs_given: bool, options: &PredictOptions) -> MemoryPlan {
         MemoryPlan::new(scan, lungs_given, self.network.as_ref(), options)
     }
 
-    /// Analyses a scan. `lungs`, if given, replaces the segmentation of the lungs (1 right,
-    /// 2 left, on the scan's grid). `source` says where the scan came from; its digests are
-    /// computed here when it has none. `progress` is told of every stage. `stop` is looked at before
-    /// each part of each stage; when it is raised, nothing is left behind.
+    /// Analyses a scan.
+    ///
+    /// `lungs`, if given, replaces the segmentation of the lungs (1 right, 2 left, on the scan's
+    /// grid). `source` describes the origin of the scan; this method computes its digests if they
+    /// are missing. It calls `progress` at the beginning of every stage and after every batch of
+    /// windows. It checks `stop` before each part of each stage, and a stopped analysis has no
+    /// result.
     ///
     /// # Errors
-    /// `Options` for a field out of range, `Memory` for a plan over its limit, `Scan` for what
-    /// the input gate refuses, `Model` for a network that gives values that are no numbers,
-    /// `Interrupted` if `stop` was raised.
+    /// `Options` if a field is out of range, `Memory` if the plan is over its limit, `Scan` if the
+    /// input gate refuses the scan, `Model` if the network's output holds values that are not
+    /// probabilities, `Interrupted` if `stop` was raised.
     pub fn analyse(
         &self,
         scan: &Volume<f32>,
@@ -159,7 +162,7 @@ impl Model {
         let mut watch = Watch::new(progress, stop);
         watch.tell(Stage::Hash);
         let prepared = std::thread::scope(|scope| {
-            // The digests are for the record only, so that they are computed beside the rest.
+            // Nothing else depends on the digests, so a thread of their own computes them.
             let digests = scope.spawn(|| digests(scan, lungs, &mut source, stop));
             let prepared = prepare_timed(scan, lungs, options, &mut watch);
             match digests.join() {
@@ -196,7 +199,8 @@ impl Model {
             heatmap: found.heatmap,
         };
         let (involvement, lesion_kinds) = watch.time(Stage::Measure, |_| {
-            // The block holds both lungs, and measuring it gives what measuring the scan would.
+            // The block holds both lungs. Measuring the block therefore gives the same result as
+            // measuring the scan.
             let block = &found.block;
             let (lungs, lesions) = (block.cut(&maps.lungs)?, block.cut(&maps.lesions)?);
             let kinds = if network.lesion_channels() == LesionKind::ALL.len() {
@@ -231,8 +235,8 @@ impl Model {
     fn input_warning(&self, options: &PredictOptions) -> Option<String> {
         let trained = self.card.input.as_ref()?;
         (*trained != ModelInput::from(&options.prepare)).then(|| {
-            "The scan was prepared in another way than the scans that the model has been trained \
-             with (HU window, spacing, margin or coarse shape)."
+            "The scan was prepared differently from the scans that the model was trained on (HU \
+             window, spacing, margin or coarse shape)."
                 .to_owned()
         })
     }
@@ -244,7 +248,10 @@ impl Model {
         voxels: usize,
     ) -> Result<Provenance> {
         let json = |e: serde_json::Error| {
-            Error::new(ErrorKind::Options, format!("the options as JSON: {e}"))
+            Error::new(
+                ErrorKind::Options,
+                format!("cannot write the options as JSON: {e}"),
+            )
         };
         let config = serde_json::to_value(options).map_err(json)?;
         Ok(Provenance {
@@ -260,7 +267,7 @@ impl Model {
     }
 }
 
-/// Fills in the digests that `source` lacks, and gives the seconds that it took beside other stages.
+/// Computes the digests that `source` lacks. Returns the seconds that this took.
 fn digests(
     scan: &Volume<f32>,
     lungs: Option<&Volume<u8>>,
@@ -269,7 +276,8 @@ fn digests(
 ) -> f64 {
     let start = Instant::now();
     let stopped = || stop.is_raised();
-    // What is left empty by a stop is never seen: the analysis ends without a result.
+    // After a stop a digest may stay empty. Nobody sees it, because the analysis then ends
+    // without a result.
     if source.content_sha256.is_empty() {
         source.content_sha256 = content_sha256_unless(scan, &stopped).unwrap_or_default();
     }
@@ -279,7 +287,7 @@ fn digests(
     start.elapsed().as_secs_f64()
 }
 
-/// Prepares the scan; the time between one step and the next counts for the former's stage.
+/// Prepares the scan. The time from one step to the next counts for the stage of the first.
 fn prepare_timed(
     scan: &Volume<f32>,
     lungs: Option<&Volume<u8>>,

@@ -1,4 +1,4 @@
-//! What the pipelines need of a network, and MultiR-Net as such a network.
+//! The interface between pipelines and networks, and MultiR-Net as such a network.
 
 use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
@@ -7,7 +7,7 @@ use multirnet_finding::Probabilities;
 use multirnet_kernels::Precision;
 use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output, class_maps};
 
-/// What a network says about one window.
+/// A network's output for one window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowOutput {
     /// Lesion probabilities, `[K, d, h, w]` flattened.
@@ -27,19 +27,19 @@ pub struct Block {
     pub shape: [usize; 3],
 }
 
-/// What a network says about one tile.
+/// A network's output for one tile.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TileOutput {
     /// Lesion probabilities, `[K, d, h, w]` flattened.
     pub lesion: Vec<f32>,
-    /// Class probabilities of each block, as [`WindowOutput::probabilities`].
+    /// Class probabilities of each block.
     pub classes: Vec<Probabilities>,
 }
 
 /// Grad-CAM maps of one window, not normalised: `ReLU(Σ_k α_k A_k)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cams {
-    /// Their grid `(z, y, x)`, which covers the window's extent.
+    /// Grid of the maps `(z, y, x)`, which covers the window's extent.
     pub shape: [usize; 3],
     /// One map per class.
     pub maps: [Vec<f32>; 3],
@@ -47,14 +47,15 @@ pub struct Cams {
 
 /// A network that segments and classifies windows.
 ///
-/// [`BurnNetwork`] is the one that is shipped; tests and other engines bring their own.
+/// [`Engine`](crate::Engine), [`BurnNetwork`] and [`SystemNetwork`](crate::SystemNetwork) implement
+/// it; tests and other engines bring their own.
 pub trait Network: Send + Sync {
-    /// Whether its lesion maps mean anything.
+    /// Whether the network segments, so that its lesion maps have a meaning.
     fn segments(&self) -> bool {
         true
     }
 
-    /// Whether its class probabilities mean anything.
+    /// Whether the network classifies, so that its class probabilities have a meaning.
     fn classifies(&self) -> bool {
         true
     }
@@ -62,47 +63,52 @@ pub trait Network: Send + Sync {
     /// Lesion channels K: 1 (lesion) or 2 (ground glass, consolidation).
     fn lesion_channels(&self) -> usize;
 
-    /// One output for each of `windows`, with Grad-CAM if `explain`. A window's output must not
-    /// depend on the others.
+    /// Runs the network on `windows` and returns one output for each, with Grad-CAM if `explain`. A
+    /// window's output must not depend on the other windows.
     ///
     /// # Errors
-    /// `Model` if the network cannot take such windows, `Interrupted`.
+    /// `Model` if the network cannot take windows of this shape, `Interrupted` if the caller
+    /// stopped the run.
     fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>>;
 
-    /// Runs one tile, which may be larger than the windows of training; the classes are those of each of `blocks`, about as large as a window. A network that cannot
-    /// tell blocks apart gives each the tile's classes, as this does.
+    /// Runs the network on one tile, which may be larger than the windows of training. The result
+    /// has class probabilities for each of `blocks`, which are about as large as a window.
+    ///
+    /// The default implementation gives every block the class probabilities of the whole tile.
     ///
     /// # Errors
-    /// `Model` if the network cannot take such a tile, `Interrupted`.
+    /// `Model` if the network cannot take such a tile, `Interrupted` if the caller stopped the run.
     fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
         let output = self.run(tile, false)?.into_iter().next();
-        let output = output.ok_or_else(|| Error::new(ErrorKind::Model, "no output for a tile"))?;
+        let output = output.ok_or_else(|| {
+            Error::new(ErrorKind::Model, "the network gives no output for a tile")
+        })?;
         Ok(TileOutput {
             lesion: output.lesion,
             classes: vec![output.probabilities; blocks.len()],
         })
     }
 
-    /// Bytes that one pass over `batch` windows of `shape` voxels takes at its peak, weights
-    /// included: an estimate for the memory plan.
+    /// Peak memory in bytes of one pass over `batch` windows of `shape` voxels, weights included.
+    /// This is an estimate for the memory plan.
     fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64;
 
-    /// Chooses the precision of products; networks start with [`Precision::F32`].
+    /// Sets the precision of products. Networks start with [`Precision::F32`].
     ///
     /// # Errors
-    /// `Model` if the network or the processor has no other.
+    /// `Model` if the network or the processor does not support the precision.
     fn set_precision(&mut self, precision: Precision) -> Result<()> {
         match precision {
             Precision::F32 => Ok(()),
             Precision::Bf16 => Err(Error::new(
                 ErrorKind::Model,
-                "this model runs in f32 only (bf16 needs batch norms and the processor)",
+                "this model runs only in f32 (bf16 needs a net with batch norms on the CPU)",
             )
             .hint("leave the precision at f32")),
         }
     }
 
-    /// Its configuration, for provenance.
+    /// The network's configuration, for provenance.
     fn config_json(&self) -> serde_json::Value;
 }
 
@@ -115,10 +121,10 @@ pub struct BurnNetwork {
 }
 
 impl BurnNetwork {
-    /// Wraps a net that lies on `device` (without autodiff).
+    /// Wraps a net on `device` (without autodiff).
     ///
     /// # Errors
-    /// `Model` if the net has no classification subnet: a finding needs one.
+    /// `Model` if the net has no classification subnet, which a finding needs.
     pub fn new(net: MultiRNet, device: Device) -> Result<Self> {
         if !net.config().classification {
             return Err(Error::new(
@@ -166,7 +172,8 @@ impl Network for BurnNetwork {
         ) else {
             return Err(no_class());
         };
-        // The head pools, and is linear after that: pooling a block's features gives its logits.
+        // The head is a linear layer on pooled features. Pooling over a block therefore gives the
+        // block's logits.
         let classes = blocks
             .iter()
             .map(|block| {
@@ -212,9 +219,10 @@ impl Network for BurnNetwork {
     }
 
     fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
-        // Live at the net's widest place, its last decoder block, in maps of the first level's
-        // width: skip, up, their concatenation (two), input and output of a convolution and
-        // kernel scratch; deeper levels add a seventh at most. Checked against measured peaks.
+        // Number of maps of the first level's width that are alive in the last decoder block, which
+        // takes the most memory: skip, up, their concatenation (two), input and output of a
+        // convolution, and kernel scratch. Deeper levels add at most a seventh. The number was
+        // checked against measured peaks.
         const LIVE: u64 = 9;
         let voxels: u64 = shape.iter().map(|&s| s as u64).product();
         let width = self.net.config().channels[0].max(self.net.config().class_channels[0]) as u64;
@@ -226,8 +234,8 @@ impl Network for BurnNetwork {
     }
 }
 
-/// Grad-CAM of each window: `features` `[batch, channels, d', h', w']`, `weights` `[channels, 3]` of the
-/// linear layer behind their average.
+/// Grad-CAM of each window, from `features` `[batch, channels, d', h', w']` and the `weights`
+/// `[channels, 3]` of the linear layer that follows their average.
 pub(crate) fn window_cams(features: Tensor<5>, weights: Tensor<2>) -> Result<Vec<Cams>> {
     let [_, channels, d, h, w] = features.dims();
     let (features, weights) = (values(features)?, values(weights)?);
@@ -246,7 +254,12 @@ pub(crate) fn values<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
         .into_data()
         .convert::<f32>()
         .try_to_vec::<f32>()
-        .map_err(|e| Error::new(ErrorKind::Model, format!("the network's output: {e:?}")))
+        .map_err(|e| {
+            Error::new(
+                ErrorKind::Model,
+                format!("cannot read the network's output: {e:?}"),
+            )
+        })
 }
 
 pub(crate) fn softmax(logits: [f64; 3]) -> Probabilities {
@@ -256,7 +269,7 @@ pub(crate) fn softmax(logits: [f64; 3]) -> Probabilities {
     Probabilities::from_array(e.map(|v| v / sum))
 }
 
-/// Refuses a network that does nothing.
+/// Refuses a network that neither segments nor classifies.
 pub(crate) fn check_tasks(network: &dyn Network) -> Result<()> {
     if network.segments() || network.classifies() {
         return Ok(());
@@ -271,10 +284,10 @@ fn no_class() -> Error {
     Error::new(ErrorKind::Model, "the model gives no class")
 }
 
-/// Refuses probabilities that no trained network gives.
+/// Refuses values that are not probabilities.
 pub(crate) fn check_tile(lesion: &[f32], classes: &[Probabilities]) -> Result<()> {
     let probability = |p: f64| (0.0..=1.0 + 1e-6).contains(&p);
-    // A comparison in 32 bits runs on many values at once; NaN fails it.
+    // The compiler vectorises this comparison in 32 bits. NaN fails it.
     let good = lesion
         .iter()
         .fold(true, |good, &p| good & (0.0..=1.0 + 1e-6).contains(&p));
@@ -284,7 +297,7 @@ pub(crate) fn check_tile(lesion: &[f32], classes: &[Probabilities]) -> Result<()
     Err(senseless())
 }
 
-/// Refuses values that no trained network gives.
+/// Refuses probabilities and Grad-CAM values that a sound network cannot give.
 pub(crate) fn check_output(output: &WindowOutput) -> Result<()> {
     check_tile(&output.lesion, &[output.probabilities])?;
     let finite = |c: &Cams| c.maps.iter().flatten().all(|v| v.is_finite());
@@ -297,7 +310,7 @@ pub(crate) fn check_output(output: &WindowOutput) -> Result<()> {
 fn senseless() -> Error {
     Error::new(
         ErrorKind::Model,
-        "the model's output holds values that are no probabilities (not a number or out of range)",
+        "the model's output holds values that are not probabilities (NaN or out of range)",
     )
     .hint("the training diverged or the file is damaged: use another model")
 }
@@ -406,7 +419,7 @@ mod tests {
             let window = log(window.probabilities);
             for c in 0..3 {
                 assert!((all[c] - window[c]).abs() < 1e-5, "{class_from:?}");
-                // Logits of equal parts have the whole's as their mean.
+                // The mean of the logits of two equal parts is the logit of the whole.
                 assert!(
                     ((a[c] + b[c]) / 2.0 - all[c]).abs() < 1e-5,
                     "{class_from:?}"

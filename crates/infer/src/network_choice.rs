@@ -1,15 +1,15 @@
-//! Which network runs a system.
+//! The choice of the network that runs a system.
 
 use crate::{BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Network, Result, SystemNetwork};
 use burn::tensor::Device;
 use multirnet_nn::{AnyNet, System, SystemConfig, weights};
 use std::path::Path;
 
-/// Loads the weights file of any system and runs it the fastest way on `device`.
+/// Loads the weights file of any system as the network that runs it fastest on `device`.
 ///
 /// # Errors
-/// `Device` if the device cannot be used; `Model` if the file is damaged, or the processor lacks what
-/// the network needs.
+/// `Device` if the device cannot be used; `Model` if the file cannot be read or is damaged, or if
+/// no network can run the system.
 pub fn load_network(path: &Path, device: DeviceChoice) -> Result<Box<dyn Network>> {
     let opened = device
         .open()
@@ -19,10 +19,10 @@ pub fn load_network(path: &Path, device: DeviceChoice) -> Result<Box<dyn Network
     network_for(system, opened, device == DeviceChoice::Cpu)
 }
 
-/// A net of `config` whose weights were drawn with `seed` and never trained.
+/// An untrained net of `config` with random weights, drawn with `seed`.
 ///
 /// # Errors
-/// As [`load_network`].
+/// `Device` if the device cannot be used; `Model` if no network can run the system.
 pub fn untrained_network(
     config: &SystemConfig,
     seed: u64,
@@ -35,10 +35,10 @@ pub fn untrained_network(
     network_for(config.init(&opened), opened, device == DeviceChoice::Cpu)
 }
 
-/// The fastest way to run `system`, which lies on `device`.
+/// The network that runs `system`, whose net is on `device`, fastest.
 ///
 /// # Errors
-/// `Model` if the processor lacks what it needs.
+/// `Model` if the chosen network cannot run the system.
 pub(crate) fn network_for(
     system: System,
     device: Device,

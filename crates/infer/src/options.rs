@@ -1,4 +1,4 @@
-//! How a scan is analysed.
+//! Options of an analysis.
 
 use crate::{Error, ErrorKind, Result, Tile};
 use multirnet_anatomy::PrepareConfig;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pipeline {
-    /// The whole chest in one coarse window, then fine windows where the coarse map shows lesions.
+    /// The whole chest in one coarse window, then fine windows around the lesions of the coarse
+    /// map.
     #[default]
     Cascade,
     /// Fine windows over both lungs.
@@ -53,7 +54,7 @@ impl std::str::FromStr for Pipeline {
     }
 }
 
-/// Everything that decides a result apart from the scan and the model.
+/// All options that a result depends on besides the scan and the model.
 ///
 /// None of these fields comes from the paper; they are choices of this project.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,46 +62,48 @@ impl std::str::FromStr for Pipeline {
 pub struct PredictOptions {
     /// Which views the network sees.
     pub pipeline: Pipeline,
-    /// `cascade` only: also puts fine windows over the rest of the lungs.
+    /// `cascade` only: whether fine windows also cover the rest of the lungs.
     pub thorough: bool,
-    /// A voxel is lesion from this probability on, in `(0, 1)`.
+    /// Lowest probability of a lesion voxel, in `(0, 1)`.
     pub threshold: f32,
-    /// `cascade` only: coarse probability from which on a voxel gets fine windows, in `(0, 1)`.
-    /// `threshold` replaces it where that is lower, so that no lesion rests on the coarse view.
+    /// `cascade` only: lowest coarse probability of a voxel that gets fine windows, in `(0, 1)`.
+    /// A lower `threshold` replaces it, so that no lesion depends on the coarse view alone.
     pub coarse_threshold: f32,
-    /// `cascade` only: the coarse lesions are dilated by this many millimetres.
+    /// `cascade` only: distance in millimetres by which the coarse lesions are dilated.
     pub dilation_mm: f64,
     /// Share of a window that neighbouring windows have in common, in `[0, 0.9]`.
     pub overlap: f64,
     /// Voxels `(z, y, x)` of a fine window; multiples of 16.
     pub window_shape: [usize; 3],
-    /// Whether fine windows are merged into larger tiles. With `explain` in the pipeline
-    /// `windows`, whose heat map is made of windows, they are not.
+    /// Whether fine windows are merged into larger tiles. The pipeline `windows` with `explain`
+    /// never merges them, because it makes the heat map from windows.
     pub tile: Tile,
-    /// Voxels `(z, y, x)` at a tile's border that its neighbour computes too; there and as far on
-    /// the neighbour's side the two are faded into each other.
+    /// Halo `(z, y, x)` in voxels: neighbouring tiles overlap by two halos and fade into each other
+    /// there.
     pub halo: [usize; 3],
-    /// Windows that go through the network together. It changes time and memory, not the result.
+    /// Number of windows that go through the network together. It changes time and memory, not the
+    /// result.
     pub batch: usize,
-    /// `cascade` only: weight of the windows' class probabilities against the global view's,
-    /// in `[0, 1]`. Without any lesion the global view alone decides.
+    /// `cascade` only: weight of the windows' class probabilities, in `[0, 1]`; the global view has
+    /// the rest. Without any lesion the global view alone decides.
     pub local_class_weight: f64,
-    /// Sets the probability to 0 outside the lung mask.
+    /// Whether the probability is set to 0 outside the lung mask.
     pub restrict_to_lungs: bool,
-    /// The lung mask is dilated by this many millimetres before it restricts. With the default 0
-    /// every lesion voxel lies in a lung, so that the lesion mask and the measurements agree.
+    /// Distance in millimetres by which the lung mask is dilated for `restrict_to_lungs`. With the
+    /// default 0 every lesion voxel lies in a lung, so the lesion mask and the measurements agree.
     pub lung_margin_mm: f64,
-    /// Counts thick airless tissue inside the lungs that meets a lesion as lesion, where there are
-    /// fine windows: the network tends to leave the inside of large consolidations out.
+    /// Whether thick airless tissue inside the lungs that touches a lesion counts as lesion. The
+    /// network tends to miss the inside of large consolidations. The pipeline `global` ignores this
+    /// option.
     pub complete_consolidation: bool,
-    /// Makes the Grad-CAM heat map.
+    /// Whether the Grad-CAM heat map is made.
     pub explain: bool,
-    /// The class whose Grad-CAM that is; unset: the most probable one.
+    /// Class of the Grad-CAM heat map; `None` stands for the most probable class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explain_class: Option<Diagnosis>,
-    /// Preparation of the scan; must be what the model has been trained with.
+    /// Preparation of the scan. It must be the one that the model was trained with.
     pub prepare: PrepareConfig,
-    /// Refuses to start when more memory than this is planned, in MiB.
+    /// Memory limit in MiB. An analysis whose plan needs more is refused.
     pub memory_limit_mib: Option<u64>,
 }
 
@@ -130,8 +133,8 @@ impl Default for PredictOptions {
 }
 
 impl PredictOptions {
-    /// Whether fine windows are merged into tiles: the heat map of the pipeline `windows` needs
-    /// windows.
+    /// Whether fine windows are merged into tiles. The heat map of the pipeline `windows` needs
+    /// separate windows.
     pub(crate) fn uses_tiles(&self) -> bool {
         self.tile != Tile::Off && !(self.explain && self.pipeline == Pipeline::Windows)
     }
@@ -139,7 +142,7 @@ impl PredictOptions {
     /// Checks every field's range.
     ///
     /// # Errors
-    /// `Options` that names the field, its value and the allowed range.
+    /// `Options` if a field is out of range; the message names the field, its value and the range.
     pub fn validate(&self) -> Result<()> {
         const INNER: &str = "between 0 and 1, both excluded";
         const SHAPE: &str = "multiples of 16, at most 1024";

@@ -17,27 +17,27 @@ use rayon::prelude::*;
 /// Width in millimetres over which fine windows fade into the coarse map at their outer border.
 const FADE_MM: f64 = 10.0;
 
-/// Voxels that a thread takes at once.
+/// Number of voxels that a thread takes at once.
 const PART: usize = 1 << 16;
 
-/// A scan's result before it goes back to the scan's own grid.
+/// A scan's result on the working grid.
 #[derive(Debug)]
 pub(crate) struct WorkingGridResult {
     /// Lesion probability per channel.
     pub(crate) lesion: Vec<Volume<f32>>,
     /// Class probabilities.
     pub(crate) probabilities: Probabilities,
-    /// Grad-CAM of the most probable class, not scaled.
+    /// Grad-CAM of the explained class, not scaled.
     pub(crate) heat: Option<Volume<f32>>,
-    /// Windows (or tiles) that went through the network, and their voxels.
+    /// Number of windows (or tiles) that went through the network.
     pub(crate) windows: usize,
+    /// Number of voxels of these windows.
     pub(crate) voxels: usize,
-    /// Doubts about the result.
+    /// Reasons to trust the result less.
     pub(crate) warnings: Vec<String>,
 }
 
-/// Runs the pipeline that `options` names, with as many windows or as large tiles at
-/// a time as there is room for.
+/// Runs the pipeline that `options` names, with the batch and tiles that fit into `room`.
 pub(crate) fn run(
     network: &dyn Network,
     prepared: &Prepared,
@@ -119,11 +119,11 @@ fn cascade(
     drop(suspect);
     let mut plan = Plan::new(&region, options, room);
     drop(region);
-    // The fade takes two of these, and must end before the suspected lesions begin.
+    // The fade is twice as wide as this and must end before the suspected lesions begin.
     let most = radius_voxels(spacing, FADE_MM / 2.0);
     let fade: [usize; 3] = std::array::from_fn(|a| most[a].min(reach[a] / 2));
     if options.thorough {
-        // Wide enough that no lung voxel lies where windows fade.
+        // The dilated lungs are wide enough that no lung voxel lies where windows fade.
         let covered = cover(&grid, &plan.regions);
         let mut rest = dilate(&prepared.local_lungs, fade.map(|r| 2 * r));
         for (r, c) in rest.data_mut().iter_mut().zip(covered.data()) {
@@ -172,7 +172,7 @@ fn cascade(
     })
 }
 
-/// The class that the heat map is of.
+/// The class that the heat map explains.
 fn explained(options: &PredictOptions, probabilities: Probabilities) -> Diagnosis {
     options.explain_class.unwrap_or(probabilities.top())
 }
@@ -219,7 +219,7 @@ impl Coarse {
     }
 }
 
-/// Class probabilities over windows.
+/// Sums of class probabilities over windows, weighted by lesion mass and unweighted.
 #[derive(Debug, Default)]
 struct ClassSum {
     mass: f64,
@@ -238,7 +238,7 @@ impl ClassSum {
         }
     }
 
-    /// The lesion-mass-weighted mean, unless there is no lesion.
+    /// The lesion-mass-weighted mean; `None` without any lesion.
     fn weighted(&self) -> Option<Probabilities> {
         (self.mass > 0.0).then(|| Probabilities::from_array(self.by_mass.map(|p| p / self.mass)))
     }
@@ -248,17 +248,17 @@ impl ClassSum {
     }
 }
 
-/// Where the network looks closely.
+/// The regions that the network sees at the working spacing.
 struct Plan {
     regions: Vec<Region>,
-    /// Whether the regions are tiles; else they are windows, all of one shape.
+    /// Whether the regions are tiles. If not, they are windows of one shape.
     tiles: bool,
-    /// Windows that go through the network together.
+    /// Number of windows that go through the network together.
     batch: usize,
 }
 
 impl Plan {
-    /// A plan that covers what is not 0 in `wanted`.
+    /// A plan that covers every non-zero voxel of `wanted`.
     fn new(wanted: &Volume<u8>, options: &PredictOptions, room: &Room) -> Self {
         let window = options.window_shape;
         if options.uses_tiles() {
@@ -302,7 +302,8 @@ fn run_fine(
         let grid = *prepared.local.geometry();
         let mut stitcher = Stitcher::new(grid, options.window_shape, network.lesion_channels());
         let (mut class, mut cams) = (ClassSum::default(), Vec::new());
-        // Only `windows` explains by them; `cascade` explains by the view of the whole chest.
+        // Only the pipeline `windows` makes its heat map from windows. `cascade` makes it from the
+        // view of the whole chest.
         let explain = options.explain && options.pipeline == Pipeline::Windows;
         let mut done = 0;
         for batch in plan.regions.chunks(plan.batch) {
@@ -380,9 +381,9 @@ impl Fine {
     }
 }
 
-/// Sum of the probabilities (largest over channels) of lesion voxels in the lungs, within a block
-/// of a window or tile. Voxels below the threshold do not count: a low probability all over a
-/// window is no lesion.
+/// Sum of the probabilities (maximum over channels) of lesion voxels in the lungs, within a block
+/// of a window or tile. Voxels below the threshold do not count, because a low probability all over
+/// a window is not a lesion.
 fn lesion_mass(lesion: &[f32], lungs: &Volume<u8>, block: &Block, threshold: f32) -> f64 {
     let n = lungs.data().len();
     let [z, y, x] = [0, 1, 2].map(|a: usize| block.start[a]..block.start[a] + block.shape[a]);
@@ -400,16 +401,17 @@ fn lesion_mass(lesion: &[f32], lungs: &Volume<u8>, block: &Block, threshold: f32
     mass
 }
 
-/// Share of the fine map in the joined map: 0 outside `covered` (0 or 1), 1 from `2 · fade` voxels
-/// inside its border on, in between a ramp. The volume's own border is none of those.
+/// Share of the fine map in the joined map. It is 0 outside `covered` (0 or 1), rises over
+/// `2 · fade` voxels inside the cover's border, and is 1 further inside. The volume's own border is
+/// not a border of the cover.
 fn shares(covered: &Volume<f32>, fade: [usize; 3]) -> Volume<f32> {
-    // No voxel of the eroded cover lies within `fade` of an uncovered one, so that the blur ends
-    // at the cover's border, also in its concave corners.
+    // No voxel of the eroded cover lies within `fade` of an uncovered voxel. The blur therefore
+    // ends at the cover's border, even in its concave corners.
     let outside = dilate(&covered.map(|c| u8::from(c == 0.0)), fade);
     blur(&outside.map(|o| f32::from(1 - o)), fade)
 }
 
-/// 1 within any of the regions, else 0.
+/// A mask that is 1 within any of the regions and 0 elsewhere.
 fn cover(grid: &Geometry, regions: &[Region]) -> Volume<u8> {
     let mut covered = Volume::filled(0u8, *grid);
     for region in regions {
@@ -446,7 +448,7 @@ mod tests {
     #[test]
     fn shares_fade_inside_the_cover_only() {
         let grid = Geometry::axial([1, 20, 20], [1.0; 3]).unwrap();
-        // An L whose concave corner is at (10, 10).
+        // This is an L whose concave corner is at (10, 10).
         let covered = Volume::from_fn(grid, |[_, y, x]| f32::from(y < 10 || x < 10));
         let share = shares(&covered, [0, 2, 2]);
         for (s, c) in share.data().iter().zip(covered.data()) {
@@ -455,7 +457,7 @@ mod tests {
         assert_eq!(
             share.at([0, 0, 19]),
             1.0,
-            "the volume's border is no border"
+            "the volume's border is not a border of the cover"
         );
         assert_eq!(share.at([0, 5, 19]), 1.0);
         let ramp: Vec<f32> = (5..11).map(|y| share.at([0, y, 19])).collect();

@@ -1,4 +1,4 @@
-//! A network's look at a prepared scan, brought back to the scan's own grid.
+//! A network's run over a prepared scan, with the result on the scan's own grid.
 
 use crate::consolidation;
 use crate::memory::Room;
@@ -10,30 +10,31 @@ use multirnet_finding::{NativeBox, NativeMap, Probabilities};
 use multirnet_volume::boxes::{dilate, radius_voxels};
 use multirnet_volume::{Geometry, Volume};
 
-/// What a network finds in a scan, on the scan's own grid.
+/// A network's result for a scan, on the scan's own grid.
 pub(crate) struct NativeResult {
     /// Lesion labels.
     pub(crate) lesions: Volume<u8>,
     /// Lesion probability.
     pub(crate) probability: NativeMap,
-    /// Grad-CAM, if it was asked for.
+    /// Grad-CAM, if the options ask for it.
     pub(crate) heatmap: Option<NativeMap>,
-    /// The part of the scan outside which the maps are 0; it holds both lungs.
+    /// The part of the scan that holds both lungs. Outside it the maps are 0.
     pub(crate) block: NativeBox,
     /// Class probabilities.
     pub(crate) probabilities: Probabilities,
-    /// Windows (or tiles) that went through the network, and their voxels.
+    /// Number of windows (or tiles) that went through the network.
     pub(crate) windows: usize,
+    /// Number of voxels of these windows.
     pub(crate) voxels: usize,
-    /// Doubts about the result.
+    /// Reasons to trust the result less.
     pub(crate) warnings: Vec<String>,
 }
 
 /// Runs `network` over a prepared scan whose own grid is `scan`.
 ///
 /// # Errors
-/// `Model` for values that are no probabilities, `Scan` if the lung box lies outside the scan,
-/// `Interrupted`.
+/// `Model` if the network's output holds values that are not probabilities, `Scan` if the lung box
+/// lies outside the scan, `Interrupted` if the caller stopped the run.
 pub(crate) fn run(
     network: &dyn Network,
     scan: &Geometry,
@@ -51,7 +52,7 @@ pub(crate) fn run(
     })
 }
 
-/// Maps on the scan's own grid, and the block of it outside which they are 0.
+/// Resamples the result to the scan's own grid. The maps are 0 outside the result's block.
 fn restore(
     scan: &Geometry,
     prepared: &Prepared,
@@ -87,8 +88,7 @@ fn restore(
         let (heat, any) = NativeMap::new(vec![map], block, None).scaled_to_one();
         if !any {
             warnings.push(
-                "The heat map is empty: no part of the picture alone speaks for the predicted \
-                 class."
+                "The heat map is empty: no part of the image alone supports the explained class."
                     .to_owned(),
             );
         }

@@ -1,4 +1,5 @@
-//! A network's output for a scan that is prepared already, for scoring several networks on it.
+//! A network's output for a prepared scan. The preparation is shared when several networks are
+//! scored on the scan.
 
 use crate::network::check_tasks;
 use crate::stage::Watch;
@@ -8,22 +9,24 @@ use multirnet_base::StopToken;
 use multirnet_finding::{NativeMap, Probabilities};
 use multirnet_volume::{Geometry, Volume};
 
-/// What a network gives for a scan, as far as it can.
+/// A network's output for a scan.
 #[derive(Debug, Clone)]
 pub struct ScanOutput {
     /// Lesion mask on the scan's own grid; `None` from a network that only classifies.
     pub lesions: Option<Volume<u8>>,
     /// Class probabilities; `None` from a network that only segments.
     pub probabilities: Option<Probabilities>,
-    /// Grad-CAM on the scan's own grid, scaled to `[0, 1]`, if it was asked for and can be made.
+    /// Grad-CAM on the scan's own grid, scaled to `[0, 1]`, if the options ask for it and the
+    /// network can make it.
     pub heatmap: Option<NativeMap>,
 }
 
 /// Runs `network` over a prepared scan whose own grid is `scan`.
 ///
 /// # Errors
-/// `Options` for a field out of range, `Memory` for a plan over its limit, `Model` for values that
-/// are no probabilities or a network without any task, `Interrupted`.
+/// `Options` if a field is out of range, `Memory` if the plan is over its limit, `Model` if the
+/// network's output holds values that are not probabilities or the network has no task, `Scan` if
+/// the lung box lies outside the scan, `Interrupted` if `stop` was raised.
 pub fn run_prepared(
     network: &dyn Network,
     scan: &Geometry,

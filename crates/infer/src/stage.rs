@@ -1,4 +1,4 @@
-//! What an analysis is doing, and when it must stop.
+//! Stages of an analysis, their progress and times, and its early stop.
 
 use crate::{Error, Result};
 use multirnet_base::StopToken;
@@ -9,24 +9,24 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// Computing the scan's digest; the other stages go on beside it.
+    /// Computing the scan's digest, in parallel with the other stages.
     Hash,
     /// Checking the scan and cutting out the network's views.
     Prepare,
     /// Finding the lungs.
     Lungs,
-    /// The network looks at the whole chest.
+    /// Running the network on the whole chest.
     Global,
-    /// The network looks at windows.
+    /// Running the network on fine windows or tiles.
     Windows {
-        /// Windows that are done.
+        /// Number of windows that are done.
         done: usize,
-        /// Windows in all.
+        /// Number of all windows.
         total: usize,
     },
-    /// Putting the heat map together.
+    /// Joining the windows' heat maps.
     Explain,
-    /// Bringing the maps back to the scan's own grid.
+    /// Resampling the maps to the scan's own grid.
     Restore,
     /// Measuring the involvement of the lungs.
     Measure,
@@ -47,8 +47,8 @@ impl Stage {
         }
     }
 
-    /// About how much of an analysis is done when the stage begins, from 0 to 1. The shares are those
-    /// of a usual scan on two cores; windows are counted.
+    /// Approximate fraction of an analysis that is done when the stage begins, from 0 to 1. The
+    /// fractions are those of a usual scan on two cores. Those of windows follow their number.
     fn fraction(self) -> f64 {
         const WINDOWS: [f64; 2] = [0.6, 0.85];
         match self {
@@ -67,16 +67,16 @@ impl Stage {
     }
 }
 
-/// How far an analysis has come.
+/// Progress of an analysis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// What it is doing now.
+    /// The current stage.
     pub stage: Stage,
-    /// About how much of it is done, from 0 to 1; it never falls.
+    /// Approximate fraction of the analysis that is done, from 0 to 1. It never falls.
     pub fraction: f64,
 }
 
-/// Tells a caller of stages, notes their times, and asks whether to stop.
+/// Reports stages to the caller, records their times, and checks for a stop.
 pub(crate) struct Watch<'a> {
     progress: &'a mut dyn FnMut(Progress),
     stop: &'a StopToken,
@@ -100,7 +100,7 @@ impl<'a> Watch<'a> {
         self.stop
     }
 
-    /// Tells the caller of `stage`.
+    /// Reports `stage` to the caller.
     pub(crate) fn tell(&mut self, stage: Stage) {
         self.fraction = self.fraction.max(stage.fraction());
         (self.progress)(Progress {
@@ -109,7 +109,7 @@ impl<'a> Watch<'a> {
         });
     }
 
-    /// Adds seconds to the time of `stage`.
+    /// Adds `seconds` to the time of `stage`.
     pub(crate) fn note(&mut self, stage: Stage, seconds: f64) {
         match self.timings.iter_mut().find(|t| t.stage == stage.name()) {
             Some(timing) => timing.seconds += seconds,
@@ -120,7 +120,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Puts the time of a stage that ran beside others in front of theirs.
+    /// Records the time of a stage that ran in parallel with the others, in front of theirs.
     pub(crate) fn note_first(&mut self, stage: Stage, seconds: f64) {
         self.timings.insert(
             0,
@@ -131,10 +131,11 @@ impl<'a> Watch<'a> {
         );
     }
 
-    /// Runs `work` as the stage `stage` and notes its time.
+    /// Runs `work` as the stage `stage` and records its time.
     ///
     /// # Errors
-    /// `Interrupted` if a stop was asked for before or meanwhile, else those of `work`.
+    /// `Interrupted` if the caller raised the stop before the end of `work`, else the error of
+    /// `work`.
     pub(crate) fn time<R>(
         &mut self,
         stage: Stage,
@@ -151,7 +152,7 @@ impl<'a> Watch<'a> {
 }
 
 /// # Errors
-/// `Interrupted` if a stop was asked for.
+/// `Interrupted` if the stop is raised.
 pub(crate) fn check(stop: &StopToken) -> Result<()> {
     if stop.is_raised() {
         Err(Error::interrupted())

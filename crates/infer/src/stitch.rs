@@ -1,16 +1,17 @@
-//! Windows' maps overlap-added into one.
+//! Overlap-add of the windows' maps.
 
 use crate::windows::clip;
 use multirnet_volume::{Geometry, Result, Volume};
 use rayon::prelude::*;
 
-/// Standard deviation of the weights as a share of the window, per axis.
+/// Standard deviation of the weights along an axis, as a share of the window.
 const SIGMA: f64 = 0.125;
-/// Least weight of an axis relative to its centre, so that corners are not lost to rounding.
+/// Smallest weight along an axis, relative to the centre. Without it rounding would lose the
+/// corners.
 const FLOOR: f64 = 1e-3;
 
 /// Adds up maps of windows, weighted by a Gaussian around each window's centre, and divides by the
-/// weights: where windows overlap, the better centred one counts more.
+/// sum of the weights. Where windows overlap, the better centred one has the higher weight.
 pub struct Stitcher {
     geometry: Geometry,
     axes: [Vec<f32>; 3],
@@ -19,7 +20,7 @@ pub struct Stitcher {
 }
 
 impl Stitcher {
-    /// For windows of `shape` voxels with `channels` maps each, onto `geometry`.
+    /// A stitcher onto `geometry` for windows of `shape` voxels with `channels` maps each.
     pub fn new(geometry: Geometry, shape: [usize; 3], channels: usize) -> Self {
         Self {
             geometry,
@@ -29,19 +30,19 @@ impl Stitcher {
         }
     }
 
-    /// Adds the maps of the window that starts at `start` (it may hang over the volume's border).
-    /// `maps` holds one channel after the other.
+    /// Adds the maps of the window that starts at `start`. The window may extend beyond the
+    /// volume's border. `maps` holds one channel after the other.
     ///
     /// # Panics
-    /// If `maps` has not the size that was announced.
+    /// If `maps` does not have the size that was given to [`Stitcher::new`].
     pub fn add(&mut self, start: [i64; 3], maps: &[f32]) {
         let axes = std::mem::take(&mut self.axes);
         self.add_weighted(start, &axes, maps);
         self.axes = axes;
     }
 
-    /// As [`Stitcher::add`] for a tile of `shape` voxels, whose weights are equal but for a ramp
-    /// over twice the `halo` at its borders.
+    /// Adds the maps of a tile of `shape` voxels. Its weights are equal, apart from a ramp over
+    /// twice the `halo` at its borders.
     pub(crate) fn add_tile(
         &mut self,
         start: [i64; 3],
@@ -57,7 +58,11 @@ impl Stitcher {
     fn add_weighted(&mut self, start: [i64; 3], axes: &[Vec<f32>; 3], maps: &[f32]) {
         let [sz, sy, sx] = [0, 1, 2].map(|a: usize| axes[a].len());
         let size = sz * sy * sx;
-        assert_eq!(maps.len(), size * self.sums.len(), "maps of another size");
+        assert_eq!(
+            maps.len(),
+            size * self.sums.len(),
+            "the maps have another size than the windows"
+        );
         let [_, ny, nx] = self.geometry.shape();
         let inside: [_; 3] =
             std::array::from_fn(|a| clip(start[a], axes[a].len(), self.geometry.shape()[a]));
@@ -87,10 +92,11 @@ impl Stitcher {
         }
     }
 
-    /// One map per channel, and 1 where any window has been (0 elsewhere, where the maps are 0).
+    /// The stitched maps, one per channel, and a mask that is 1 where any window was added. The
+    /// maps are 0 outside the mask.
     ///
     /// # Errors
-    /// None in practice: the maps have the grid's size.
+    /// None in practice, because the maps have the grid's size.
     pub fn finish(self) -> Result<(Vec<Volume<f32>>, Volume<f32>)> {
         const PART: usize = 1 << 16;
         let mut weights = self.weights;
@@ -113,7 +119,7 @@ impl Stitcher {
     }
 }
 
-/// Weights that rise evenly over `width` values from either end.
+/// Weights that rise linearly over `width` values from either end.
 fn ramp(n: usize, width: usize) -> Vec<f32> {
     (0..n)
         .map(|i| {

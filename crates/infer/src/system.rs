@@ -6,9 +6,11 @@ use crate::{Error, ErrorKind, Result};
 use burn::tensor::{Device, Tensor, TensorData};
 use multirnet_nn::System;
 
-/// A [`System`] on a burn device. What it does not do is answered neutrally: no lesion by a net
-/// that only classifies, equal probabilities by one that only segments; see
-/// [`Network::segments`] and [`Network::classifies`].
+/// A [`System`] on a burn device.
+///
+/// Its output for a missing task is neutral: a net that only classifies gives no lesion, and a net
+/// that only segments gives equal probabilities. See [`Network::segments`] and
+/// [`Network::classifies`].
 #[derive(Debug)]
 pub struct SystemNetwork {
     system: System,
@@ -17,7 +19,7 @@ pub struct SystemNetwork {
 }
 
 impl SystemNetwork {
-    /// Wraps a system that lies on `device` (without autodiff).
+    /// Wraps a system on `device` (without autodiff).
     pub fn new(system: System, device: Device) -> Self {
         let parameters = burn::module::Module::num_params(&system) as u64;
         Self {
@@ -80,7 +82,7 @@ impl Network for SystemNetwork {
     }
 
     fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
-        // Nets differ; this is what the widest of them keeps at full resolution, in maps.
+        // Number of maps at full resolution that the widest net keeps. It serves for all nets.
         const MAPS: u64 = 144;
         let voxels: u64 = shape.iter().map(|&s| s as u64).product();
         4 * (voxels * batch as u64 * MAPS + 2 * self.parameters)

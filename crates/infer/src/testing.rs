@@ -1,6 +1,7 @@
 //! Random cases for tests.
 
-/// A small seeded generator (PCG's multiplier, high bits out).
+/// A small seeded generator: a linear congruential one with PCG's multiplier, whose high bits are
+/// used.
 pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {

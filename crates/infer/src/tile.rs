@@ -1,4 +1,4 @@
-//! Whether windows are merged into tiles.
+//! The option that merges windows into tiles.
 
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tile {
-    /// Windows of [`PredictOptions::window_shape`](crate::PredictOptions::window_shape), overlapping by [`PredictOptions::overlap`](crate::PredictOptions::overlap).
+    /// No tiles: windows of [`PredictOptions::window_shape`](crate::PredictOptions::window_shape)
+    /// that overlap by [`PredictOptions::overlap`](crate::PredictOptions::overlap).
     Off,
-    /// Tiles of the shape that computes the fewest voxels and fits into memory.
+    /// Tiles of the shape that fits into memory and computes the fewest voxels.
     #[default]
     Auto,
-    /// Tiles of at most these voxels `(z, y, x)`, multiples of 16, and at least a window.
+    /// Tiles of at most this shape `(z, y, x)` in voxels, multiples of 16. A side shorter than a
+    /// window's counts as the window's.
     #[serde(untagged)]
     Shape([usize; 3]),
 }
@@ -40,8 +42,8 @@ impl std::str::FromStr for Tile {
             ("auto", _) => Ok(Self::Auto),
             (_, &[z, y, x]) if text.split(',').count() == 3 => Ok(Self::Shape([z, y, x])),
             _ => Err(
-                Error::new(ErrorKind::Options, format!("{text:?} is no tile"))
-                    .hint("write off, auto or voxels as Z,Y,X"),
+                Error::new(ErrorKind::Options, format!("unknown tile {text:?}"))
+                    .hint("write off, auto or a shape in voxels as Z,Y,X"),
             ),
         }
     }

@@ -1,15 +1,15 @@
-//! Larger windows: the segmentation subnet is fully convolutional, so that neighbouring windows can
-//! be computed as one tile, of which only the halo is computed twice.
+//! Tiles: the segmentation subnet is fully convolutional, so neighbouring windows can be computed
+//! as one larger tile. Only the tiles' halos are then computed twice.
 
 use crate::windows::{Region, cover};
 use crate::{Block, Network, PredictOptions, Tile};
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 
-/// Voxels that [`Tile::Auto`] adds to a window's sides.
+/// Voxels that [`Tile::Auto`] may add to a window's sides, per axis.
 const GROWTH: [[usize; 3]; 3] = [[0, 16, 32], [0, 32, 64], [0, 32, 64]];
 
-/// The largest tiles that may be used, by shape; a window is always among them.
+/// Shapes of the tiles that may be used. The window's own shape needs no room in the budget.
 pub(crate) fn candidates(
     network: &dyn Network,
     options: &PredictOptions,
@@ -37,8 +37,8 @@ pub(crate) fn candidates(
     }
 }
 
-/// Tiles that hold every non-zero voxel of `wanted`: of the `candidates` the shape that computes
-/// the fewest voxels, the first of equals.
+/// Tiles that hold every non-zero voxel of `wanted`. Of the `candidates` it takes the shape that
+/// computes the fewest voxels; a tie goes to the first.
 pub(crate) fn plan_tiles(
     wanted: &Volume<u8>,
     candidates: &[[usize; 3]],
@@ -57,7 +57,7 @@ pub(crate) fn plan_tiles(
         .unwrap_or_default()
 }
 
-/// Voxels of all regions together.
+/// Number of voxels of all regions together.
 pub(crate) fn voxels(regions: &[Region]) -> usize {
     regions
         .iter()
@@ -66,7 +66,7 @@ pub(crate) fn voxels(regions: &[Region]) -> usize {
 }
 
 /// Pieces `(start, length)` of equal length, `least` to `most`, that cover `first..end` of an axis
-/// of `n` voxels; neighbours share at least two halos.
+/// of `n` voxels. Neighbours share at least two halos, or `most - 16` voxels if that is less.
 fn axis_tiles(
     (first, end): (usize, usize),
     n: usize,
@@ -74,7 +74,7 @@ fn axis_tiles(
     halo: usize,
 ) -> Vec<(i64, usize)> {
     let length = end - first;
-    // Two halos must leave something to keep.
+    // A piece must be longer than its two halos.
     let shared = (2 * halo).min(most - 16);
     let count = if length <= most {
         1
@@ -96,7 +96,7 @@ fn axis_tiles(
         .collect()
 }
 
-/// A tile in blocks about as large as a window, whose sides are multiples of 16.
+/// Splits a tile into blocks about as large as a window, whose sides are multiples of 16.
 pub(crate) fn blocks(shape: [usize; 3], window: [usize; 3]) -> Vec<Block> {
     let axis = |a: usize| -> Vec<(usize, usize)> {
         let cells = shape[a] / 16;
@@ -164,7 +164,7 @@ mod tests {
             assert!(pieces[0].0 <= first as i64, "{case}");
             let last = pieces[pieces.len() - 1].0 + size as i64;
             assert!(last >= end as i64, "{case}");
-            // Within the volume where it has room for a piece.
+            // The pieces lie within the volume, unless the volume is shorter than a piece.
             let inside = pieces[0].0 >= 0 && last <= n as i64;
             assert!(inside || n < size, "{case}");
             let shared = (2 * halo).min(most - 16) as i64;

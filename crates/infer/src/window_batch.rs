@@ -1,10 +1,10 @@
-//! Windows on their way into a network.
+//! The input of a network: a batch of windows.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::StopToken;
 use multirnet_volume::Volume;
 
-/// Windows of one shape, one after the other, with values in `[0, 1]`.
+/// A batch of windows of one shape, one after the other, with values in `[0, 1]`.
 #[derive(Debug, Clone, Copy)]
 pub struct WindowBatch<'a> {
     values: &'a [f32],
@@ -13,15 +13,15 @@ pub struct WindowBatch<'a> {
 }
 
 impl<'a> WindowBatch<'a> {
-    /// `values.len() / (d · h · w)` windows of `shape` `(z, y, x)`.
+    /// A batch of `values.len() / (d · h · w)` windows of `shape` `(z, y, x)`.
     ///
     /// # Errors
-    /// `Model` unless `values` holds whole windows, at least one.
+    /// `Model` unless `values` holds a whole number of windows, and at least one.
     pub fn new(values: &'a [f32], shape: [usize; 3]) -> Result<Self> {
         let size: usize = shape.iter().product();
         if size == 0 || values.is_empty() || !values.len().is_multiple_of(size) {
             let reason = format!(
-                "{} values do not make up windows of {shape:?}",
+                "the input has {} values, which is not a positive multiple of a window of {shape:?}",
                 values.len()
             );
             return Err(Error::new(ErrorKind::Model, reason));
@@ -42,37 +42,37 @@ impl<'a> WindowBatch<'a> {
         }
     }
 
-    /// The same windows; the network looks at `stop` on its way.
+    /// The same windows with a token that the network checks during its run.
     #[must_use]
     pub fn with_stop(mut self, stop: &'a StopToken) -> Self {
         self.stop = Some(stop);
         self
     }
 
-    /// All values.
+    /// The values of all windows, one after the other.
     pub fn values(&self) -> &'a [f32] {
         self.values
     }
 
-    /// Voxels per axis of each window.
+    /// Shape of each window, `(z, y, x)` in voxels.
     pub fn shape(&self) -> [usize; 3] {
         self.shape
     }
 
-    /// Voxels of each window.
+    /// Number of voxels of each window.
     pub fn voxels(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// How many windows there are.
+    /// Number of windows.
     pub fn count(&self) -> usize {
         self.values.len() / self.voxels()
     }
 
-    /// Whether the caller asked to end early.
+    /// Checks whether the caller has stopped the run.
     ///
     /// # Errors
-    /// `Interrupted` if so.
+    /// `Interrupted` if the stop is raised.
     pub fn check_stop(&self) -> Result<()> {
         self.stop.map_or(Ok(()), crate::stage::check)
     }

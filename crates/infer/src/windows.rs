@@ -1,15 +1,16 @@
-//! Where the fine windows go.
+//! The placement of fine windows.
 
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 
-/// First voxels `(z, y, x)` of windows of `shape` voxels so that every non-zero voxel of `wanted`
-/// lies in at least one of them.
+/// First voxels `(z, y, x)` of windows of `shape` voxels that together contain every non-zero voxel
+/// of `wanted`.
 ///
 /// Neighbours share at least `overlap` of a window. Windows follow the wanted region: the z starts
-/// span its height, within each such slab the y starts span the slab's depth, and likewise x, so
-/// that no window is spent beside the lungs. Starts lie inside the volume where it is at least as
-/// large as a window; else they are negative and the window hangs over on both sides.
+/// span its height, within each such slab the y starts span the slab's depth, and likewise x. No
+/// window is therefore wasted beside the lungs. Along an axis on which the volume is at least as
+/// large as a window, windows lie inside it. Along a shorter axis the start is negative, and the
+/// window extends beyond the volume on both sides.
 pub fn plan_windows(wanted: &Volume<u8>, shape: [usize; 3], overlap: f64) -> Vec<[i64; 3]> {
     let place = |axis: usize, span, n| {
         let starts = axis_starts(span, n, shape[axis], overlap);
@@ -19,7 +20,7 @@ pub fn plan_windows(wanted: &Volume<u8>, shape: [usize; 3], overlap: f64) -> Vec
     plan.into_iter().map(|region| region.start).collect()
 }
 
-/// A box of the working grid; it may hang over the volume's border.
+/// A box of the working grid. It may extend beyond the volume's border.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Region {
     /// First voxel `(z, y, x)`.
@@ -31,9 +32,11 @@ pub(crate) struct Region {
 /// The part of an axis (end excluded) that holds wanted voxels.
 type Span = (usize, usize);
 
-/// Regions that hold every non-zero voxel of `wanted`. `place(axis, span, n)` covers a span of an
-/// axis of `n` voxels by pieces `(start, length)`: first the height, within each piece of it the
-/// depth that is wanted there, and within that the width.
+/// Regions that hold every non-zero voxel of `wanted`.
+///
+/// `place(axis, span, n)` covers a span of an axis of `n` voxels by pieces `(start, length)`. It is
+/// called for the height first, for each piece of the height with the wanted depth, and for each
+/// piece of the depth with the wanted width.
 pub(crate) fn cover(
     wanted: &Volume<u8>,
     place: impl Fn(usize, Span, usize) -> Vec<(i64, usize)>,
@@ -96,7 +99,7 @@ fn span(mut wanted: impl Iterator<Item = usize>) -> Option<Span> {
     Some((first, wanted.last().unwrap_or(first) + 1))
 }
 
-/// Evenly spread starts of windows that cover `span` (end excluded) of an axis of `n` voxels.
+/// Evenly spaced starts of windows that cover `span` (end excluded) of an axis of `n` voxels.
 fn axis_starts((first, end): Span, n: usize, window: usize, overlap: f64) -> Vec<i64> {
     let (n, window) = (n as i64, window as i64);
     let (first, length) = (first as i64, (end - first) as i64);
@@ -109,7 +112,7 @@ fn axis_starts((first, end): Span, n: usize, window: usize, overlap: f64) -> Vec
     let stride = ((window as f64 * (1.0 - overlap)).floor() as i64).max(1);
     let room = length - window;
     let steps = (room + stride - 1) / stride;
-    // Integer rounding keeps neighbours at most `stride` apart, as room / steps <= stride.
+    // Neighbours are at most `stride` apart despite integer rounding, as room / steps <= stride.
     (0..=steps)
         .map(|k| first + (k * room + steps / 2) / steps)
         .collect()

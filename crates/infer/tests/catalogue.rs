@@ -1,4 +1,4 @@
-//! Models by name: places, their order, reserved names, names that nobody knows.
+//! Models by name: places, their order, reserved names and unknown names.
 
 use burn::tensor::Device;
 use multirnet_base::digest::sha256;

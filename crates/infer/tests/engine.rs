@@ -14,7 +14,8 @@ fn tiny() -> MultiRNetConfig {
     }
 }
 
-/// A net whose running statistics are those of some windows, so that folding has work to do.
+/// A net whose running statistics are those of some windows. With the initial statistics folding
+/// would change almost nothing.
 fn net(config: &MultiRNetConfig) -> (MultiRNet, Device) {
     let device = Device::flex();
     device.seed(5);
@@ -42,14 +43,14 @@ fn far(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).fold(0f32, |m, (a, b)| m.max((a - b).abs()))
 }
 
-/// Largest difference that rounding may make in probabilities.
+/// Largest difference of probabilities that rounding may cause.
 const BOUND: f32 = 2e-5;
 
 fn compare(what: &str, config: &MultiRNetConfig) {
     let (net, device) = net(config);
     let engine = Engine::new(&net).unwrap();
     let burn = BurnNetwork::new(net, device).unwrap();
-    // Wider than it is high, two windows, then one: buffers are kept in between.
+    // Shapes and batch sizes differ, because the engine keeps its buffers between the runs.
     for (shape, batch) in [([16, 32, 48], 2), ([32, 32, 32], 1), ([16, 16, 16], 1)] {
         let size: usize = shape.iter().product();
         let x = windows(batch * size);

@@ -1,4 +1,4 @@
-//! Maps land where the scan shows what they say.
+//! Maps on the scan's own grid lie where the scan shows the lesions.
 
 mod common;
 
@@ -85,7 +85,8 @@ fn the_heat_map_points_to_the_patients_left_in_all_orientations() {
             }
             let top = heat.data().iter().copied().fold(0.0, f32::max);
             assert_eq!(top, 1.0, "{pipeline}");
-            // By windows each window points to its own left, so only the sum leans there.
+            // In the pipeline `windows` each window points to its own left, so only the sum leans
+            // to the left.
             let least = if pipeline == Pipeline::Windows {
                 2.0
             } else {
@@ -102,7 +103,7 @@ fn the_heat_map_points_to_the_patients_left_in_all_orientations() {
 
 #[test]
 fn fine_windows_fade_into_the_coarse_map() {
-    // The coarse view says 0.3 everywhere, windows say 0.4: between them nothing jumps.
+    // The coarse view gives 0.3 everywhere and windows give 0.4. Between them nothing may jump.
     let predictor = predictor(1, |window, shape| {
         let p = if shape == [16, 32, 48] { 0.3 } else { 0.4 };
         let bright = window.iter().map(|&v| if v > 0.5 { 0.9 } else { p });
@@ -145,7 +146,7 @@ fn fine_windows_fade_into_the_coarse_map() {
 
 #[test]
 fn constants_and_ramps_survive_every_pipeline() {
-    // What the network says is its own input, so the map must be the scan.
+    // This network returns its own input, so the map must be the scan.
     let predictor = predictor(1, |window, _| WindowOutput {
         lesion: window.to_vec(),
         probabilities: Probabilities::from_array([1.0, 0.0, 0.0]),

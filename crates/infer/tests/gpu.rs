@@ -1,5 +1,5 @@
-//! A scan's analysis on a graphics processor against the same on the processor. A software adapter
-//! serves as well; without any, the test says that it was skipped.
+//! A scan's analysis on the GPU against the same on the CPU. A software adapter suffices. Without
+//! any adapter, the test reports that it was skipped.
 #![cfg(feature = "wgpu")]
 
 use multirnet_base::StopToken;
@@ -71,7 +71,7 @@ fn findings_agree() {
     }
 }
 
-/// The maps agree everywhere, and are not empty: somewhere they reach `least`.
+/// Asserts that the maps agree everywhere and are not empty: somewhere they reach `least`.
 fn close(what: &str, got: &Volume<f32>, want: &Volume<f32>, least: f32) {
     got.check_same_grid(want).unwrap();
     let most = want.data().iter().fold(0f32, |m, v| m.max(*v));

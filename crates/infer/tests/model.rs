@@ -140,7 +140,7 @@ fn a_full_card_travels_and_its_threshold_is_used() {
     let kind = serde_json::to_value(ScoredOn::ImplantedLesions).unwrap();
     assert_eq!(kind, ScoredOn::ImplantedLesions.label());
 
-    // Cards that are out of range are neither written nor read.
+    // Cards with a field out of range are neither written nor read.
     for threshold in [0.0, 1.0, f32::NAN] {
         let bad = ModelCard {
             threshold: Some(threshold),

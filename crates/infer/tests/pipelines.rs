@@ -1,4 +1,4 @@
-//! What the pipelines make of the network's answers.
+//! How the pipelines join the network's outputs.
 
 mod common;
 
@@ -26,7 +26,7 @@ fn close(a: [f64; 3], b: [f64; 3]) -> bool {
     a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-9)
 }
 
-/// Equal but for the last digit of a number, which JSON may lose.
+/// Whether two values are equal, apart from the last digit of numbers, which JSON may lose.
 fn alike(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
@@ -73,7 +73,7 @@ fn cascade_spends_windows_on_lesions_and_thorough_on_the_lungs() {
 
 #[test]
 fn classes_are_joined_as_documented() {
-    // Global view: CAP. Windows with a lesion: COVID-19. Windows without: normal.
+    // The global view gives CAP, windows with a lesion COVID-19, and windows without one normal.
     let predictor = predictor(1, |window, shape| {
         let lesion: Vec<f32> = window
             .iter()
@@ -150,7 +150,7 @@ fn a_scan_without_lesion_has_empty_maps() {
 
 #[test]
 fn lesions_outside_the_lungs_are_kept_only_on_demand() {
-    // Everything is lesion, but nothing outside the lungs is one.
+    // The network calls everything lesion, but outside the lungs nothing counts as lesion.
     let predictor = predictor(1, |window, _| WindowOutput {
         lesion: vec![0.9; window.len()],
         probabilities: Probabilities::from_array([0.0, 0.0, 1.0]),
@@ -257,7 +257,8 @@ fn results_do_not_depend_on_batch_or_thread() {
 
 #[test]
 fn tiles_say_what_windows_say() {
-    // What this network says of a voxel depends on the voxel alone, so nothing may change.
+    // This network's probability of a voxel depends on that voxel alone, so tiles may change
+    // nothing.
     let predictor = seeing();
     for orientation in Orientation::all().into_iter().step_by(11) {
         let case = case(grid(orientation), true);
@@ -276,7 +277,7 @@ fn tiles_say_what_windows_say() {
                     Tile::Auto,
                     Tile::Shape([16, 32, 32]),
                     Tile::Shape([32, 64, 48]),
-                    // Larger than the lungs' box.
+                    // This shape is larger than the lungs' box.
                     Tile::Shape([64, 96, 128]),
                 ] {
                     let options = PredictOptions {

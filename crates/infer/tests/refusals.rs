@@ -1,4 +1,4 @@
-//! What is refused, limited or stopped.
+//! Inputs that are refused, limits of memory, and stops.
 
 mod common;
 
@@ -56,7 +56,7 @@ fn memory_is_planned_told_and_limited() {
     let geometry = grid(Orientation::CANONICAL);
     let plan = predictor.plan(&geometry, false, &options());
     let voxels = geometry.len() as u64;
-    // The scan, its lung mask and the lesion mask are a floor; maps of 32 bits are not.
+    // The plan holds at least the scan, its lung mask and the lesion mask.
     assert!(plan.peak() > voxels * (4 + 1 + 1));
     let phase = |options: &PredictOptions, name: &str| {
         let plan = predictor.plan(&geometry, false, options);
@@ -76,7 +76,7 @@ fn memory_is_planned_told_and_limited() {
         phase(&options, "network").bytes()
     };
     assert_eq!(network(3) - network(2), 16 * 32 * 32 * 4);
-    // A limit costs windows at a time before it refuses.
+    // A limit reduces the batch before it refuses a scan.
     let batches = |limit| PredictOptions {
         batch: 8,
         memory_limit_mib: limit,
@@ -86,7 +86,7 @@ fn memory_is_planned_told_and_limited() {
     let peak = |options: &PredictOptions| phase(options, "network").bytes();
     assert_eq!(peak(&batches(None)), network(8));
     assert!((network(1)..=one << 20).contains(&peak(&batches(Some(one)))));
-    // A limit leaves tiles what the rest of the phase leaves.
+    // Under a limit tiles get the memory that the rest of the phase leaves.
     let tiled = |tile, memory_limit_mib| PredictOptions {
         tile,
         memory_limit_mib,

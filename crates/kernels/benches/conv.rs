@@ -1,8 +1,8 @@
 //! Times the kernels on the network's shapes: `cargo bench -p multirnet-kernels [filter]`.
 //!
-//! Prints for the forward pass, the input gradient and the weight gradient the median time and
-//! two rates in GFLOP/s (border products counted): by that time, and by processor time, which
-//! says more on a busy machine.
+//! Prints the median time of the forward pass, the input gradient and the weight gradient, and two
+//! rates in GFLOP/s (products with padding count): by that time, and by processor time. On a busy
+//! machine the rate by processor time is the more reliable one.
 
 use std::time::Instant;
 
@@ -16,7 +16,7 @@ fn processor(start: Instant) -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split(' ').collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    // Fields 14 and 15 of proc(5), in hundredths of a second.
+    // These are fields 14 and 15 of proc(5), in hundredths of a second.
     match (ticks(12), ticks(13)) {
         (Some(user), Some(system)) => (user + system) / 100.0,
         _ => start.elapsed().as_secs_f64(),

@@ -1,14 +1,14 @@
-//! The convolution: its shapes, and which way each pass goes.
+//! The convolution: its shapes, and the algorithm of each pass.
 
 use crate::error::{Error, Result};
 use crate::pack::{Grid, cube};
 use crate::simd::{Isa, available, isa};
 use crate::winograd::{Plan, Tile, direct_cycles};
 
-/// Floats of packed input that one pass over images may fill (16 MiB): it stays in the cache.
+/// Most floats of packed input for a group of images (16 MiB). Such a group stays in the cache.
 const GROUP: usize = 4 << 20;
 
-/// Least height and width for large Winograd tiles in training.
+/// Smallest height and width of a plane for which training uses large Winograd tiles.
 pub(crate) const LARGE_PLANE: usize = 24;
 
 /// A 3D convolution with a cubic kernel, the same stride and zero padding on every axis.
@@ -39,14 +39,16 @@ pub struct Conv {
 /// How a convolution is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Algorithm {
-    /// The fastest by the cost model.
+    /// The algorithm that the cost model expects to be the fastest.
     #[default]
     Auto,
-    /// As it is defined.
+    /// The sums of the definition.
     Direct,
-    /// Winograd F(2³,3³); direct where the kernel is not 3³ with stride 1 and padding 1.
+    /// Winograd F(2³,3³); [`Direct`](Self::Direct) unless the kernel is 3³ with stride 1 and
+    /// padding 1.
     Winograd2,
-    /// Winograd F(2×4²,3³); direct as above.
+    /// Winograd F(2×4²,3³); [`Direct`](Self::Direct) unless the kernel is 3³ with stride 1 and
+    /// padding 1.
     Winograd4,
 }
 
@@ -54,7 +56,7 @@ impl Conv {
     /// A convolution of the given sizes.
     ///
     /// # Errors
-    /// When a size is zero or the kernel does not fit into the padded input.
+    /// `Shape` if a size is zero or the kernel does not fit into the padded input.
     pub fn new(
         batch: usize,
         [channels_in, channels_out]: [usize; 2],
@@ -69,7 +71,7 @@ impl Conv {
         }
         if input.iter().any(|&v| v + 2 * padding < kernel) {
             return Err(Error::shape(format!(
-                "a kernel of {kernel} on an input of {input:?} with padding {padding}"
+                "a kernel of {kernel} does not fit an input of {input:?} with padding {padding}"
             )));
         }
         Ok(Self {
@@ -85,7 +87,7 @@ impl Conv {
         })
     }
 
-    /// The same convolution on another instruction set, if the processor has it.
+    /// The same convolution on the instruction set `isa`; unchanged if the processor lacks it.
     #[must_use]
     pub fn with_isa(mut self, isa: Isa) -> Self {
         if available().contains(&isa) {
@@ -94,15 +96,17 @@ impl Conv {
         self
     }
 
-    /// The same convolution computed in another way.
+    /// The same convolution, computed by `algorithm`.
     #[must_use]
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// The Winograd plan for a pass, if that is the way to go; `cycles` says what a plan costs,
-    /// and large tiles are for planes of at least `least_plane`.
+    /// The Winograd plan of a pass, or `None` if the pass runs directly.
+    ///
+    /// `cycles` gives the expected cost of a plan. The cost model considers large tiles only for
+    /// planes of at least `least_plane` positions a side.
     pub(crate) fn winograd(
         &self,
         lanes: usize,
@@ -121,8 +125,8 @@ impl Conv {
                 let positions = self.batch * self.input.iter().product::<usize>();
                 let channels = [self.channels_in, self.channels_out];
                 let direct = direct_cycles(positions, self.input[2], channels, self.isa.lanes());
-                // In small planes large tiles save little time, and the statistics of few values
-                // that follow would magnify their rounding.
+                // In small planes large tiles save little time. The batch statistics that follow
+                // would be those of few values and would magnify the rounding of large tiles.
                 let large = self.input[1].min(self.input[2]) >= least_plane;
                 let tiles = if large {
                     &[Tile::Small, Tile::Large][..]
@@ -170,12 +174,12 @@ impl Conv {
         self.input.iter().product()
     }
 
-    /// Multiply-adds counted as two operations each, borders included.
+    /// Floating-point operations: two for each multiply-add, those with padding included.
     pub fn flops(&self) -> usize {
         2 * self.output_len() * self.channels_in * self.kernel.pow(3)
     }
 
-    /// A 1³ convolution reads its input as it is.
+    /// Whether the kernel is 1³ with stride 1 and no padding. The input then needs no packing.
     pub(crate) fn is_pointwise(&self) -> bool {
         self.kernel == 1 && self.stride == 1 && self.padding == 0
     }
@@ -195,7 +199,7 @@ impl Conv {
         cube(self.kernel).map(|t| grid.tap(t)).collect()
     }
 
-    /// Images whose packed arrays of `per_image` floats are worked on together.
+    /// Number of images, of `per_image` packed floats each, that are computed together.
     pub(crate) fn group(&self, per_image: usize) -> usize {
         (GROUP / per_image.max(1)).clamp(1, self.batch)
     }

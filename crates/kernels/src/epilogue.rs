@@ -1,4 +1,4 @@
-//! Where kernels read and write, and what follows a convolution.
+//! Where kernels read and write, and the operations that follow a convolution.
 
 use crate::pointer::Pointer;
 use crate::simd::{Simd, dispatch};
@@ -34,16 +34,16 @@ impl Target {
     }
 }
 
-/// What is added to each result before the PReLU.
+/// The array that is added to the results before the PReLU.
 #[derive(Clone, Copy)]
 pub(crate) struct Residual<'a> {
     pub x: &'a [f32],
     pub image: usize,
-    /// 0 if one channel is added to all.
+    /// Floats from one channel to the next; 0 if one channel is added to all.
     pub channel: usize,
 }
 
-/// What follows the convolution: `prelu(result + bias + residual)`.
+/// The operations that follow the convolution: `prelu(result + bias + residual)`.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Epilogue<'a> {
     pub bias: Option<&'a [f32]>,
@@ -64,17 +64,18 @@ impl Epilogue<'_> {
         }
     }
 
-    /// Where the residual of a position lies in its slice.
+    /// Index of a position's residual in its slice.
     pub(crate) fn at(&self, image: usize, channel: usize, position: usize) -> usize {
         let residual = self.residual.as_ref();
         residual.map_or(0, |r| image * r.image + channel * r.channel + position)
     }
 
-    /// Applies it to `n` results at `from`, which go to `to` (which may be the same).
+    /// Applies the epilogue to `n` results at `from` and writes them to `to`, which may be the
+    /// same.
     ///
     /// # Safety
-    /// The processor has the instruction set of `S`; both have `n` floats; channel and residual
-    /// position are within what [`check`](Self::check) was asked for.
+    /// The processor has the instruction set of `S`; `from` and `to` have `n` floats; channel and
+    /// residual position lie within the sizes that [`check`](Self::check) has checked.
     #[inline(always)]
     pub(crate) unsafe fn row<S: Simd>(
         &self,
@@ -139,10 +140,10 @@ unsafe fn finish_generic<S: Simd>(
 }
 
 dispatch! {
-    /// [`Epilogue::row`] on an instruction set.
+    /// [`Epilogue::row`] on the instruction set `isa`.
     ///
     /// # Safety
-    /// The processor has `isa`; the rest as there.
+    /// The processor has `isa`; the other conditions are those of [`Epilogue::row`].
     pub(crate) unsafe fn finish = finish_generic(
         epilogue: &Epilogue,
         from: *const f32,

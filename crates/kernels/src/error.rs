@@ -1,12 +1,12 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// Kind of an error, for a caller that reacts to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The convolution itself is impossible (a zero size, a kernel larger than its padded input).
     Shape,
-    /// An array's length is not what the shape demands.
+    /// An array has another length than the shape needs.
     Mismatch,
 }
 
@@ -15,7 +15,7 @@ multirnet_base::error_type!(ErrorKind);
 impl Error {
     pub(crate) fn shape(reason: String) -> Self {
         Self::new(ErrorKind::Shape, reason)
-            .hint("every size must be at least 1 and the kernel must fit into the padded input")
+            .hint("give sizes of at least 1 and a kernel that fits into the padded input")
     }
 
     /// Checks that `name` has `wanted` elements.
@@ -23,7 +23,7 @@ impl Error {
         if found == wanted {
             return Ok(());
         }
-        let reason = format!("{name} has {found} elements where the shape has {wanted}");
+        let reason = format!("{name} has {found} elements, but the shape needs {wanted}");
         Err(Self::new(ErrorKind::Mismatch, reason)
             .hint("give dense arrays of the convolution's shape"))
     }

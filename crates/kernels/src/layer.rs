@@ -1,4 +1,5 @@
-//! Convolutions of a trained net: weights packed once, what follows fused in.
+//! Convolutions of a trained net: their weights are packed once, and bias, residual and PReLU are
+//! fused into them.
 
 use std::sync::OnceLock;
 
@@ -9,42 +10,44 @@ use crate::error::{Error, Result};
 use crate::pointer::Pointer;
 use crate::winograd::{Filter, Plan, Tile, bf16_available};
 
-/// A batch of feature maps in a slice: channel `c` of image `n` begins at `n · image + c · volume`.
-/// Maps whose images are further apart than their channels need are channels of larger maps.
+/// A batch of feature maps in a slice: channel `c` of image `n` begins at `n · image + c · volume`,
+/// where `volume` is the number of positions of a channel.
+///
+/// An `image` larger than the channels need makes the maps some channels of larger maps.
 #[derive(Debug, Clone, Copy)]
 pub struct Maps<'a> {
-    /// From the first map's first value on.
+    /// The values, beginning with the first value of the first map.
     pub values: &'a [f32],
     /// Floats from one image to the next.
     pub image: usize,
 }
 
-/// [`Maps`] to write to.
+/// [`Maps`] that a layer writes.
 #[derive(Debug)]
 pub struct MapsMut<'a> {
-    /// From the first map's first value on.
+    /// The values, beginning with the first value of the first map.
     pub values: &'a mut [f32],
     /// Floats from one image to the next.
     pub image: usize,
 }
 
-/// Precision of products; sums and everything between layers are `f32`.
+/// Precision of a layer's products. Sums, and the maps between layers, are `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// 32 bits.
+    /// Products in `f32`.
     #[default]
     F32,
-    /// Winograd products with inputs and weights rounded to bf16 (8 bits of precision), where the
-    /// processor has instructions for it ([`bf16_available`](crate::bf16_available)).
+    /// Winograd products with inputs and weights rounded to bf16 (8 bits of precision). The
+    /// processor must have instructions for them ([`bf16_available`](crate::bf16_available)).
     Bf16,
 }
 
-/// A convolution, or the transpose of one, with bias, residual and PReLU:
+/// A convolution or transposed convolution with bias, residual and PReLU:
 /// `y = prelu(conv(x) + bias + residual)`.
 #[derive(Debug)]
 pub struct Layer {
     transposed: bool,
-    /// Channels of the convolution's input and output; a transpose goes the other way.
+    /// Channels of the convolution's input and output; a transposed layer swaps the two.
     channels: [usize; 2],
     kernel: usize,
     stride: usize,
@@ -60,11 +63,10 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A convolution with weights `[channels_out, channels_in, k, k, k]`, and optionally a bias and
-    /// a PReLU's slope per output channel.
+    /// A convolution with weights `[channels_out, channels_in, k, k, k]`, without bias and PReLU.
     ///
     /// # Errors
-    /// When an array's length is not the shape's.
+    /// `Mismatch` if the weights have another length; `Shape` if a size is zero.
     pub fn conv(
         channels: [usize; 2],
         kernel: usize,
@@ -74,7 +76,7 @@ impl Layer {
     ) -> Result<Self> {
         let wanted = channels[0] * channels[1] * kernel.pow(3);
         Error::check_len("the weights", weights.len(), wanted)?;
-        // Sizes that no input could make sense of are refused here.
+        // This refuses sizes that are wrong for every input.
         Conv::new(1, channels, [kernel.max(1); 3], kernel, stride, padding)?;
         Ok(Self {
             transposed: false,
@@ -97,7 +99,7 @@ impl Layer {
     /// `[channels_in, channels_out, 2, 2, 2]`.
     ///
     /// # Errors
-    /// When an array's length is not the shape's.
+    /// `Mismatch` if the weights have another length; `Shape` if a number of channels is zero.
     pub fn up([channels_in, channels_out]: [usize; 2], weights: Vec<f32>) -> Result<Self> {
         Ok(Self {
             transposed: true,
@@ -108,7 +110,7 @@ impl Layer {
     /// Adds a bias per output channel.
     ///
     /// # Errors
-    /// When it has another length.
+    /// `Mismatch` if it has another length.
     pub fn with_bias(mut self, bias: Vec<f32>) -> Result<Self> {
         Error::check_len("the bias", bias.len(), self.channels_out())?;
         self.bias = Some(bias);
@@ -118,28 +120,28 @@ impl Layer {
     /// Adds a PReLU with a slope per output channel.
     ///
     /// # Errors
-    /// When it has another length.
+    /// `Mismatch` if it has another length.
     pub fn with_slope(mut self, slope: Vec<f32>) -> Result<Self> {
         Error::check_len("the slopes", slope.len(), self.channels_out())?;
         self.slope = Some(slope);
         Ok(self)
     }
 
-    /// Computes it in another way than the cost model's.
+    /// Replaces the cost model's choice of algorithm.
     #[must_use]
     pub fn with_algorithm(mut self, algorithm: Algorithm) -> Self {
         self.algorithm = algorithm;
         self
     }
 
-    /// Multiplies with another precision; [`Precision::F32`] where the processor has no other.
+    /// Sets the precision of the products; [`Precision::F32`] if the processor has no other.
     pub fn set_precision(&mut self, precision: Precision) {
         self.precision = if bf16_available() {
             precision
         } else {
             Precision::F32
         };
-        // Packed anew when next used.
+        // The next run packs the weights again.
         (self.small, self.large) = (OnceLock::new(), OnceLock::new());
     }
 
@@ -153,10 +155,10 @@ impl Layer {
         self.channels[usize::from(!self.transposed)]
     }
 
-    /// Depth, height and width of the output for those of the input.
+    /// Depth, height and width of the output, given those of the input.
     ///
     /// # Errors
-    /// When the kernel does not fit into the padded input.
+    /// `Shape` if the kernel does not fit into the padded input.
     pub fn output(&self, input: [usize; 3]) -> Result<[usize; 3]> {
         if self.transposed {
             return Ok(input.map(|v| 2 * v));
@@ -164,7 +166,8 @@ impl Layer {
         Ok(self.shape(1, input)?.output())
     }
 
-    /// Multiply-adds of one image counted as two operations each, borders included.
+    /// Floating-point operations for one image: two for each multiply-add, those with padding
+    /// included.
     ///
     /// # Errors
     /// As [`output`](Self::output).
@@ -172,7 +175,7 @@ impl Layer {
         Ok(self.shape(1, input)?.flops())
     }
 
-    /// The convolution for an input; a transpose's goes from its output to its input.
+    /// The convolution for an input. That of a transposed layer leads from its output to its input.
     fn shape(&self, batch: usize, input: [usize; 3]) -> Result<Conv> {
         let input = if self.transposed {
             input.map(|v| 2 * v)
@@ -183,11 +186,12 @@ impl Layer {
         Ok(Conv::new(batch, self.channels, input, k, s, p)?.with_algorithm(self.algorithm))
     }
 
-    /// Computes `batch` images of size `input`. A residual has the output's maps, or one map per
-    /// image that is added to all channels (`broadcast`).
+    /// Computes `batch` images of size `input`. The residual has one map per output channel, or, if
+    /// its flag `broadcast` is set, one map per image that is added to all channels.
     ///
     /// # Errors
-    /// When a slice is too short, or a residual is given to a transpose.
+    /// `Mismatch` if a slice is too short. `Shape` if the kernel does not fit into the padded
+    /// input, if the output's images overlap, or if a transposed layer gets a residual.
     pub fn run(
         &self,
         batch: usize,
@@ -212,7 +216,7 @@ impl Layer {
         fits("the output", y.values.len(), y.image, to, out)?;
         if batch > 1 && y.image < to * out {
             return Err(Error::shape(format!(
-                "output images of {} floats, {} apart",
+                "the output's images have {} floats but lie {} apart, so they overlap",
                 to * out,
                 y.image
             )));
@@ -221,7 +225,9 @@ impl Layer {
             let channels = if *broadcast { 1 } else { to };
             fits("the residual", r.values.len(), r.image, channels, out)?;
             if self.transposed {
-                return Err(Error::shape("a transpose with a residual".into()));
+                return Err(Error::shape(
+                    "a transposed convolution cannot add a residual".into(),
+                ));
             }
         }
         let epilogue = Epilogue {
@@ -250,7 +256,8 @@ impl Layer {
             return Ok(());
         }
         let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
-        // Running statistics take no part in rounding, so that large tiles serve any plane.
+        // A trained net uses running statistics, which do not magnify rounding. Large tiles are
+        // therefore fine for planes of any size.
         match conv.winograd(conv.isa().lanes(), 1, cycles) {
             Some(plan) => {
                 let cell = match plan.tile {
@@ -278,8 +285,8 @@ impl Layer {
         Ok(())
     }
 
-    /// Upper bound of the floats of working memory that [`run`](Self::run) takes per image besides
-    /// its arguments, on `threads` threads.
+    /// Upper bound of the floats of working memory that [`run`](Self::run) allocates per image on
+    /// `threads` threads.
     ///
     /// # Errors
     /// As [`output`](Self::output).

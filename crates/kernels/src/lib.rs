@@ -5,7 +5,7 @@
 //! run time ([`isa`]); threads are rayon's. Results depend neither on the number of threads nor
 //! on their timing: every sum has a fixed order.
 //!
-//! This is the workspace's only crate with `unsafe` code; all that is public is safe.
+//! This is the workspace's only crate with `unsafe` code. Its public interface is safe.
 //!
 //! ```
 //! use multirnet_kernels::{Algorithm, Conv, reference};
@@ -23,11 +23,11 @@
 //! # Ok::<(), multirnet_kernels::Error>(())
 //! ```
 
-// The kernels work on raw pointers and processor intrinsics; every block says why it is sound.
+// The kernels work on raw pointers and processor intrinsics. Every block explains why it is sound.
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
-// Transforms index several small arrays at once, and closures of iterators would be compiled
-// without the instruction set of the function around them.
+// Transforms index several small arrays at once. Iterators are not an option there: the compiler
+// would compile their closures without the instruction set of the function around them.
 #![allow(clippy::needless_range_loop)]
 
 #[cfg(feature = "mimalloc")]

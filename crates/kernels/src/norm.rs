@@ -1,9 +1,9 @@
-//! Batch normalisation, an optional residual and PReLU in one go.
+//! Batch normalisation, an optional residual and PReLU, fused.
 //!
 //! `y = act(scale·x + shift + residual)` with `act` a PReLU, all per channel. In training, scale
-//! and shift come from the batch's statistics ([`statistics`]), and [`NormAct::backward`] goes
-//! through them. Activations are read and written once per pass over memory; nothing but `x` and
-//! the statistics needs to be kept for the backward pass.
+//! and shift come from the batch's statistics ([`statistics`]), and [`NormAct::backward`]
+//! differentiates through them. The backward pass needs `x`, the residual and the statistics, and
+//! no other activation.
 
 use rayon::prelude::*;
 
@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::pointer::Pointer;
 use crate::simd::{Simd, dispatch, isa};
 
-/// Values whose sum is taken in `f32` before it joins an `f64` total.
+/// Number of values that are summed in `f32` before the sum is added to an `f64` total.
 const BLOCK: usize = 2048;
-/// Partial sums side by side.
+/// Number of partial sums that vector instructions compute at once.
 const LANES: usize = 16;
 
 /// Mean and biased variance of each channel.
@@ -28,39 +28,39 @@ pub struct Statistics {
 /// Gradients of [`NormAct::forward`] with batch statistics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NormGrads {
-    /// Of the input.
+    /// Gradient of the input, `[batch, channels, size]`.
     pub x: Vec<f32>,
-    /// Of the scale γ of each channel.
+    /// Gradient of the scale γ of each channel.
     pub gamma: Vec<f32>,
-    /// Of the shift β of each channel.
+    /// Gradient of the shift β of each channel.
     pub beta: Vec<f32>,
-    /// Of the negative slope of each channel.
+    /// Gradient of the negative slope of each channel.
     pub slope: Vec<f32>,
-    /// Of the residual, if it was asked for.
+    /// Gradient of the residual, if the caller asked for it; it has the residual's shape.
     pub residual: Option<Vec<f32>>,
 }
 
-/// `[batch, channels, size]` arrays and how they are normalised.
+/// Normalisation, residual and PReLU of a `[batch, channels, size]` array.
 #[derive(Debug, Clone, Copy)]
 pub struct NormAct<'a> {
-    /// Images.
+    /// Number of images.
     pub batch: usize,
-    /// Channels.
+    /// Number of channels.
     pub channels: usize,
-    /// Positions of one channel of one image.
+    /// Number of positions of one channel of one image.
     pub size: usize,
-    /// γ of each channel.
+    /// Scale γ of each channel.
     pub gamma: &'a [f32],
-    /// β of each channel.
+    /// Shift β of each channel.
     pub beta: &'a [f32],
     /// Negative slope of each channel.
     pub slope: &'a [f32],
-    /// Added to the variance.
+    /// ε, added to the variance.
     pub epsilon: f64,
 }
 
 /// # Safety
-/// None of its own; `dispatch!` wants an unsafe function.
+/// The function has no condition of its own; `dispatch!` needs an unsafe function.
 #[inline(always)]
 unsafe fn statistics_generic<S: Simd>(x: &[f32], pivot: f32, sums: &mut [f64; 2]) {
     for block in x.chunks(BLOCK) {
@@ -85,7 +85,7 @@ unsafe fn statistics_generic<S: Simd>(x: &[f32], pivot: f32, sums: &mut [f64; 2]
 }
 
 dispatch! {
-    /// Adds the sum and the sum of squares of `x - pivot`.
+    /// Adds the sum and the sum of squares of `x - pivot` to `sums`.
     ///
     /// # Safety
     /// The processor has `isa`.
@@ -95,7 +95,7 @@ dispatch! {
 /// Mean and biased variance of each channel of a `[batch, channels, size]` array.
 ///
 /// # Errors
-/// When the length of `x` is not that of the shape.
+/// `Mismatch` if `x` has another length than the shape.
 pub fn statistics(x: &[f32], batch: usize, channels: usize, size: usize) -> Result<Statistics> {
     Error::check_len("the input", x.len(), batch * channels * size)?;
     let isa = isa();
@@ -106,9 +106,10 @@ pub fn statistics(x: &[f32], batch: usize, channels: usize, size: usize) -> Resu
         .with_min_len((BLOCK / size.max(1)).max(1))
         .map(|(i, values)| {
             let mut sums = [0.0; 2];
-            // One pivot per channel, near its mean, keeps the subtraction below exact enough.
+            // The variance below is a difference of two sums. A pivot near the channel's mean keeps
+            // it exact enough.
             let pivot = x[i % channels * size];
-            // SAFETY: `isa` is what the processor has.
+            // SAFETY: the processor has `isa`.
             unsafe { plane_statistics(isa, values, pivot, &mut sums) };
             sums
         })
@@ -160,7 +161,7 @@ unsafe fn forward_generic<S: Simd>(
 }
 
 dispatch! {
-    /// One channel of one image.
+    /// The output of one channel of one image.
     ///
     /// # Safety
     /// The processor has `isa`; `y` is writable for as many floats as `x` has.
@@ -172,8 +173,8 @@ dispatch! {
     )
 }
 
-/// Writes the gradient before the activation to `dz`; adds its sum, its sum times `x - mean` and
-/// the slope's gradient to `sums`.
+/// Writes the gradient before the activation to `dz`. Adds its sum, the sum of its products with
+/// `x - mean`, and the slope's gradient to `sums`.
 ///
 /// # Safety
 /// `dz` is writable for as many floats as `x` has.
@@ -222,7 +223,7 @@ unsafe fn backward_generic<S: Simd>(
 }
 
 dispatch! {
-    /// One channel of one image, backward through the activation.
+    /// The gradient of one channel of one image, back through the activation.
     ///
     /// # Safety
     /// The processor has `isa`; `dz` is writable for as many floats as `x` has.
@@ -285,7 +286,7 @@ impl NormAct<'_> {
         }
     }
 
-    /// The residual's values that belong to plane `i`: its own, or its image's only channel.
+    /// The residual's values for plane `i`: its own channel, or the only channel of its image.
     fn of_plane<'r>(&self, residual: Option<&'r [f32]>, i: usize) -> Option<&'r [f32]> {
         residual.map(|r| {
             let own = r.len() == self.batch * self.channels * self.size;
@@ -308,12 +309,14 @@ impl NormAct<'_> {
         (BLOCK / self.size.max(1)).max(1)
     }
 
-    /// The output, normalised with `statistics` (the batch's in training, else the running ones).
+    /// The output, normalised with `statistics`: those of the batch in training, else the running
+    /// ones.
     ///
-    /// `residual` is `[batch, channels, size]`, or `[batch, 1, size]` for every channel.
+    /// `residual` is `[batch, channels, size]`, or `[batch, 1, size]` and then added to every
+    /// channel.
     ///
     /// # Errors
-    /// When an array's length is not that of the shape.
+    /// `Mismatch` if an array has another length than the shape.
     pub fn forward(
         &self,
         x: &[f32],
@@ -331,7 +334,7 @@ impl NormAct<'_> {
                 let c = i % self.channels;
                 let [scale, shift] = self.scale_shift(statistics, c);
                 let residual = self.of_plane(residual, i);
-                // SAFETY: `isa` is what the processor has; plane `i` of `y` is this task's alone.
+                // SAFETY: the processor has `isa`; only this task writes plane `i` of `y`.
                 unsafe {
                     let y = { out }.0.add(i * self.size);
                     plane_forward(isa, values, residual, [scale, shift, self.slope[c]], y);
@@ -342,11 +345,12 @@ impl NormAct<'_> {
         Ok(y)
     }
 
-    /// The gradients, given that of the output; `statistics` are the batch's, and the gradient of
-    /// the input goes through them.
+    /// The gradients, given the gradient `g` of the output. `statistics` must be the batch's, since
+    /// the gradient of the input includes the derivative of the statistics. `want_residual` asks
+    /// for the residual's gradient.
     ///
     /// # Errors
-    /// When an array's length is not that of the shape.
+    /// `Mismatch` if an array has another length than the shape.
     pub fn backward(
         &self,
         x: &[f32],
@@ -371,7 +375,7 @@ impl NormAct<'_> {
                 let parameters = [scale, shift, self.slope[c], statistics.mean[c]];
                 let mut sums = [0.0; 3];
                 let residual = self.of_plane(residual, i);
-                // SAFETY: `isa` is what the processor has; plane `i` of `dz` is this task's alone.
+                // SAFETY: the processor has `isa`; only this task writes plane `i` of `dz`.
                 unsafe {
                     let dz = { dz_at }.0.add(i * self.size);
                     plane_backward(isa, x, g, residual, parameters, dz, &mut sums);
@@ -404,8 +408,8 @@ impl NormAct<'_> {
                 .enumerate()
                 .with_min_len(self.min_planes())
                 .for_each(|(i, x)| {
-                    // SAFETY: `isa` is what the processor has; plane `i` is this task's alone,
-                    // and `dz` was written above.
+                    // SAFETY: the processor has `isa`; only this task writes plane `i`, and `dz`
+                    // was written above.
                     unsafe {
                         let dz = { dz_at }.0.add(i * self.size).cast_const();
                         let dx = { dx }.0.add(i * self.size);

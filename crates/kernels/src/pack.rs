@@ -1,10 +1,10 @@
-//! Copies of an input with its zero border, split into phases for strided convolutions.
+//! Packing: copies of an input with its zero border, split into phases for strided convolutions.
 //!
-//! A convolution of stride `s` reads its padded input at positions `s·o + t`. With the input
-//! split into `s³` phases (positions with the same remainder by `s`), each tap reads one phase at
-//! `o + t/s`, so that neighbouring outputs read neighbouring floats whatever the stride. Planes
-//! are walked as one line of `rows · pitch` positions, border included: the few results that
-//! straddle two rows are thrown away, and no width needs a special case.
+//! A convolution of stride `s` reads its padded input at positions `s·o + t`. Packing splits the
+//! input into `s³` phases (positions with the same remainder by `s`). Each tap then reads one phase
+//! at `o + t/s`, so neighbouring outputs read neighbouring floats at any stride. The kernels treat
+//! a plane as one line of `rows · pitch` positions, border included. They discard the few results
+//! that straddle two rows, and no width needs a special case.
 
 use rayon::prelude::*;
 
@@ -46,9 +46,9 @@ pub(crate) fn cube(n: usize) -> impl Iterator<Item = [usize; 3]> {
     (0..n * n * n).map(move |t| [t / (n * n), t / n % n, t % n])
 }
 
-/// Copies channels of size `dims` from `src` into `grid`s, the first `front` positions on each
-/// axis being zeros, and what lies beyond the input too. Phases that no tap of a `kernel` reaches
-/// are left as they are.
+/// Copies channels of size `dims` from `src` into packed grids. The first `front` positions on each
+/// axis become zeros, and so do positions beyond the input. Phases that no tap of a `kernel`
+/// reaches keep their old content.
 pub(crate) fn pack(
     isa: Isa,
     src: &[f32],
@@ -92,7 +92,7 @@ pub(crate) fn pack(
                     row[lead..lead + n].copy_from_slice(&line[..n]);
                     row[lead + n..].fill(0.0);
                 } else if s == 2 {
-                    // SAFETY: the processor has `isa`; the line has `w` floats, the row its own.
+                    // SAFETY: the processor has `isa`; the line has `w` floats, the row `row_len`.
                     unsafe {
                         let start = fw as isize - front as isize;
                         let row_len = row.len();
@@ -128,7 +128,8 @@ unsafe fn every_second_generic<S: Simd>(
 }
 
 dispatch! {
-    /// `to[j]` is position `start + 2j` of a line of `w` floats, zero beyond its ends, `j < n`.
+    /// Sets `to[j]`, `j < n`, to position `start + 2j` of a line of `w` floats; zero beyond its
+    /// ends.
     ///
     /// # Safety
     /// The processor has `isa`; `line` has `w` readable floats, `to` `n` writable ones.
@@ -141,8 +142,8 @@ dispatch! {
     )
 }
 
-/// Copies gradients of size `dims` so that their rows have `pitch` positions, zeros between
-/// them, and each plane `plane` positions.
+/// Copies gradients of size `dims` into rows of `pitch` positions and planes of `plane` positions,
+/// with zeros between the rows.
 pub(crate) fn pack_rows(
     src: &[f32],
     dims: [usize; 3],

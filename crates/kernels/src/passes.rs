@@ -1,4 +1,4 @@
-//! A convolution's output and the gradient of its input.
+//! The output of a convolution, and the gradient of its input.
 
 use crate::conv::{Conv, LARGE_PLANE};
 use crate::direct;
@@ -11,7 +11,7 @@ impl Conv {
     /// The output for `x`, `weights` and an optional `bias` per output channel.
     ///
     /// # Errors
-    /// When an array's length is not the shape's.
+    /// `Mismatch` if an array has another length than the shape.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: Option<&[f32]>) -> Result<Vec<f32>> {
         Error::check_len("the input", x.len(), self.input_len())?;
         Error::check_len("the weights", weights.len(), self.weight_len())?;
@@ -47,14 +47,14 @@ impl Conv {
     /// convolution.
     ///
     /// # Errors
-    /// When an array's length is not the shape's.
+    /// `Mismatch` if an array has another length than the shape.
     pub fn input_grad(&self, g: &[f32], weights: &[f32]) -> Result<Vec<f32>> {
         Error::check_len("the output's gradient", g.len(), self.output_len())?;
         Error::check_len("the weights", weights.len(), self.weight_len())?;
         let (k3, ci, co) = (self.kernel.pow(3), self.channels_in, self.channels_out);
         let cycles = |plan: &Plan| plan.forward_cycles(co, ci, false);
         if let Some(plan) = self.winograd(self.isa().lanes(), LARGE_PLANE, cycles) {
-            // A convolution with the kernels turned round and the channels' roles changed.
+            // This is a convolution with flipped kernels, from output channels to input channels.
             let filter = Filter::new(self.isa(), plan.tile, co, ci, |o, c, t| {
                 weights[(c * ci + o) * k3 + k3 - 1 - t]
             });
@@ -69,7 +69,7 @@ impl Conv {
         Ok(y)
     }
 
-    /// Dense arrays of this many channels as source and target; the latter of `size`.
+    /// A dense source of `from` channels, and a dense target of `to` channels of `size`.
     fn dense<'a>(
         &self,
         x: &'a [f32],

@@ -1,26 +1,29 @@
-//! What the processor can do at most: multiply-adds on registers, without memory.
+//! The processor's peak rate: multiply-adds on registers, without access to memory.
 //!
-//! A kernel's speed means something only beside this figure. It is measured, not looked up: clock
-//! rates under load and shared cores are what they are.
+//! A kernel's speed is judged as a share of this peak. The peak is measured, because the clock rate
+//! under load and the other users of shared cores are not known.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Independent sums in flight: more than latency times units of any processor known to us.
+/// Independent sums in flight. This is more than latency times units of any processor known to us.
 const CHAINS: usize = 16;
-/// Turns of the inner loop between two looks at the clock.
+/// Iterations of the inner loop between two readings of the clock.
 const TURNS: usize = 200_000;
 
-/// Measured arithmetic peaks in 10⁹ floating-point operations per second (a multiply-add is two).
+/// Measured arithmetic peaks in 10⁹ floating-point operations per second (GFLOP/s). A multiply-add
+/// counts as two operations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Peak {
-    /// Multiply-adds of f32.
+    /// Rate of multiply-adds in f32.
     pub f32_gflops: f64,
-    /// Products of bf16 pairs summed in f32, if the processor has an instruction for it.
+    /// Rate of products of bf16 pairs summed in f32; `None` if the processor has no instruction
+    /// for them.
     pub bf16_gflops: Option<f64>,
 }
 
-/// Measures the peaks of `threads` threads at once, the best of some repetitions (under a second).
+/// Measures the peaks of `threads` threads together: the best of five repetitions, which take under
+/// a second.
 pub fn peak(threads: usize) -> Peak {
     let threads = threads.max(1);
     let best = |work: Work| {
@@ -35,10 +38,10 @@ pub fn peak(threads: usize) -> Peak {
     }
 }
 
-/// Runs [`TURNS`] turns; returns its floating-point operations.
+/// A function that runs [`TURNS`] iterations and returns the number of floating-point operations.
 type Work = fn() -> f64;
 
-/// The rate of `threads` threads that run `work` side by side.
+/// The rate of `threads` threads that run `work` in parallel, in GFLOP/s.
 fn together(threads: usize, work: Work) -> f64 {
     let barrier = std::sync::Barrier::new(threads);
     let rates: Vec<f64> = std::thread::scope(|scope| {
@@ -78,7 +81,7 @@ fn choose() -> (Work, Option<Work>) {
     (portable, None)
 }
 
-/// What the compiler makes of arrays of floats.
+/// Arrays of floats, which the compiler vectorises.
 fn portable() -> f64 {
     const LANES: usize = 4;
     let (a, b) = (black_box(0.999_f32), black_box(1e-3_f32));
@@ -123,7 +126,7 @@ mod x86 {
         fn run() {
             let a = _mm256_set1_ps(black_box(0.999));
             let b = _mm256_set1_ps(black_box(1e-3));
-            // Sixteen registers in all: two hold the factors.
+            // AVX2 has sixteen registers, and two of them hold the factors.
             let mut sums = [_mm256_setzero_ps(); CHAINS - 4];
             for _ in 0..TURNS {
                 for s in &mut sums {

@@ -1,4 +1,4 @@
-//! The convolution of one plane: outputs of a few channels over a line of positions.
+//! The convolution of one plane: outputs of a few channels at a line of positions.
 
 use crate::simd::{Scalar, Simd, dispatch};
 
@@ -50,7 +50,7 @@ unsafe fn tile<S: Simd, const OC: usize, const NV: usize>(
 /// A line of `len` positions for `OC` channels.
 ///
 /// # Safety
-/// As [`tile`] for `len` positions; unless `exact`, rounded up to whole vectors.
+/// The conditions of [`tile`] hold for `len` positions, rounded up to whole vectors unless `exact`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn line<S: Simd, const OC: usize>(
@@ -102,7 +102,7 @@ unsafe fn plane_generic<S: Simd>(
     len: usize,
     exact: bool,
 ) {
-    // SAFETY: the caller's promise is `line`'s.
+    // SAFETY: the caller's promise is the condition of `line`.
     unsafe {
         macro_rules! run {
             ($oc:literal) => {
@@ -119,13 +119,13 @@ unsafe fn plane_generic<S: Simd>(
 }
 
 dispatch! {
-    /// A line of `len` positions for `oc` (8, 4, 2 or 1) output channels:
+    /// Computes a line of `len` positions of `oc` (8, 4, 2 or 1) output channels:
     /// `y[o][p] = Σ_c Σ_t w[c][t][o] · x[c][taps[t] + p]`.
     ///
     /// # Safety
     /// The processor has `isa`. `x + (ci-1)·x_channel + max(taps)` has `len` readable floats and
-    /// `y + o·y_channel` as many writable ones, unless `exact` rounded up to a multiple of 16;
-    /// `w` has `ci · taps.len() · oc` floats.
+    /// `y + o·y_channel` as many writable ones. Unless `exact`, both numbers are rounded up to a
+    /// multiple of 16. `w` has `ci · taps.len() · oc` floats.
     pub(crate) unsafe fn plane = plane_generic(
         x: *const f32,
         x_channel: usize,

@@ -1,9 +1,9 @@
-//! A pointer that crosses threads.
+//! A pointer that several threads share.
 
-/// A pointer that tasks share; each writes its own part.
+/// A pointer that several tasks share. Each of them writes its own part of the array.
 #[derive(Clone, Copy)]
 pub(crate) struct Pointer(pub *mut f32);
-// SAFETY: whoever shares one makes tasks write disjoint positions, and says why at the write.
+// SAFETY: tasks that share a pointer write disjoint positions; each write explains why.
 unsafe impl Send for Pointer {}
-// SAFETY: as above.
+// SAFETY: as for `Send`.
 unsafe impl Sync for Pointer {}

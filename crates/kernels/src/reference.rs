@@ -1,4 +1,4 @@
-//! Naive convolutions in `f64`: what the kernels are tested against.
+//! Naive convolutions in `f64`, the reference in the tests of the kernels.
 
 use crate::Conv;
 
@@ -32,21 +32,21 @@ fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
     }
 }
 
-/// The convolution without bias.
+/// The convolution of `x` with the weights `w`, without bias.
 pub fn forward(conv: &Conv, x: &[f32], w: &[f32]) -> Vec<f32> {
     let mut y = vec![0f64; conv.output_len()];
     products(conv, |i, j, o| y[o] += f64::from(x[i]) * f64::from(w[j]));
     y.into_iter().map(|v| v as f32).collect()
 }
 
-/// The gradient of the input, given that of the output.
+/// The gradient of the input, given the gradient `g` of the output and the weights `w`.
 pub fn input_grad(conv: &Conv, g: &[f32], w: &[f32]) -> Vec<f32> {
     let mut x = vec![0f64; conv.input_len()];
     products(conv, |i, j, o| x[i] += f64::from(g[o]) * f64::from(w[j]));
     x.into_iter().map(|v| v as f32).collect()
 }
 
-/// The gradient of the weights, given the input and the gradient of the output.
+/// The gradient of the weights, given the input `x` and the gradient `g` of the output.
 pub fn weight_grad(conv: &Conv, x: &[f32], g: &[f32]) -> Vec<f32> {
     let mut w = vec![0f64; conv.weight_len()];
     products(conv, |i, j, o| w[j] += f64::from(x[i]) * f64::from(g[o]));

@@ -1,4 +1,4 @@
-//! Buffers that are kept between calls: fresh pages from the system cost more than packing.
+//! Buffers that are kept between calls. Fresh pages from the system would cost more than packing.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
@@ -6,9 +6,9 @@ use std::sync::Mutex;
 const KEPT: usize = 24;
 static POOL: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
 
-/// A buffer of at least the wanted length with arbitrary (but initialised) content.
+/// A buffer of the wanted length with arbitrary (but initialised) content.
 ///
-/// It starts at a cache line, so that vectors do not straddle two.
+/// It starts at a cache line, because vectors that straddle two lines are slower.
 pub(crate) struct Scratch {
     buffer: Vec<f32>,
     start: usize,
@@ -22,7 +22,7 @@ impl Scratch {
     pub(crate) fn take(len: usize) -> Self {
         let wanted = len + LINE;
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());
-        // The smallest that is large enough, else the largest, which then grows.
+        // Takes the smallest buffer that is large enough, or else the largest, which then grows.
         let pick = (0..pool.len()).min_by_key(|&i| {
             let have = pool[i].len();
             if have >= wanted {
@@ -34,7 +34,7 @@ impl Scratch {
         let mut buffer = pick.map(|i| pool.swap_remove(i)).unwrap_or_default();
         drop(pool);
         if buffer.len() < wanted {
-            buffer = Vec::new(); // freed first: its content is of no use
+            buffer = Vec::new(); // Freed before the allocation: its content is not needed.
             buffer.resize(wanted, 0.0);
         }
         let start = buffer.as_ptr().align_offset(LINE * size_of::<f32>());

@@ -1,7 +1,8 @@
 //! The gradient of weights and biases.
 //!
-//! Sums run over chunks of planes that depend on the shape alone; each chunk has its own partial
-//! sums and these are added in order, so that results repeat bit by bit whatever the threads do.
+//! Sums run over chunks of planes that depend on the shape alone. Each chunk has its own partial
+//! sums, and these are added in order. Results are therefore bit-identical for any number of
+//! threads.
 
 use rayon::prelude::*;
 
@@ -13,18 +14,19 @@ use crate::scratch::Scratch;
 use crate::simd::{Simd, dispatch};
 use crate::winograd::Plan;
 
-/// Positions of one chunk: four channels of gradients and two of input fit the L2 cache.
+/// Number of positions of one chunk. Four channels of gradients and two of input then fit the L2
+/// cache.
 const CHUNK: usize = 10_000;
-/// Floats that partial sums may take (16 MiB).
+/// Most floats of partial sums (16 MiB).
 const PARTIAL: usize = 4 << 20;
-/// Output channels of one task.
+/// Number of output channels of one task.
 const BLOCK: usize = 4;
 
 impl Conv {
     /// The gradient of the weights, given the input and the gradient of the output.
     ///
     /// # Errors
-    /// When an array's length is not the shape's.
+    /// `Mismatch` if an array has another length than the shape.
     pub fn weight_grad(&self, x: &[f32], g: &[f32]) -> Result<Vec<f32>> {
         Error::check_len("the input", x.len(), self.input_len())?;
         Error::check_len("the output's gradient", g.len(), self.output_len())?;
@@ -87,7 +89,7 @@ impl Conv {
                     g: (i / d * co * d + i % d) * line,
                 })
                 .collect();
-            // The bounds that the kernel's raw pointers rely on.
+            // The kernel's raw pointers rely on these bounds.
             let reach = taps.iter().max().copied().unwrap_or(0);
             assert!(slices.iter().all(|s| {
                 s.x + (ci - 1) * grid.channel() + reach + line <= x.len()
@@ -105,7 +107,7 @@ impl Conv {
                         .for_each(|(b, dw)| {
                             let oc = dw.len() / (ci * taps.len());
                             let mut vectors = Scratch::take(taps.len() * 2 * BLOCK * WIDEST);
-                            // SAFETY: the processor has `isa`; the slices keep within `x` and
+                            // SAFETY: the processor has `isa`; the slices lie within `x` and
                             // `g` as asserted above, and `dw` has oc · ci · taps floats.
                             unsafe {
                                 sums(
@@ -146,15 +148,15 @@ struct Slice {
     g: usize,
 }
 
-/// Positions of one run of the register tile: four channels of gradients and two of input, with
-/// the rows that the taps reach, stay in the L1 cache while all taps pass over them.
+/// Number of positions of one run of the register tile. Four channels of gradients and two of
+/// input, with the rows that the taps reach, then stay in the L1 cache for all taps.
 const RUN: usize = 768;
 
 /// Lanes of the widest instruction set.
 const WIDEST: usize = 16;
 
-/// `OC` output channels times `IC` input channels times `T` taps over `line` positions; adds to
-/// the vectors at `sums`.
+/// Adds the products of `OC` output channels, `IC` input channels and `T` taps over `line`
+/// positions to the vectors at `sums`.
 ///
 /// # Safety
 /// `line` is a multiple of the lanes; `x` (at every tap and channel) and `g` (at every channel)
@@ -210,7 +212,7 @@ unsafe fn tile<S: Simd, const OC: usize, const IC: usize, const T: usize>(
 /// All taps of `OC` output channels times `IC` input channels.
 ///
 /// # Safety
-/// As [`sums`], for these channels.
+/// The conditions of [`sums`] hold for these channels.
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
 unsafe fn block<S: Simd, const OC: usize, const IC: usize>(
@@ -235,8 +237,8 @@ unsafe fn block<S: Simd, const OC: usize, const IC: usize>(
             let run = (line - p).min(RUN);
             let mut t = 0;
             while t < taps.len() {
-                // SAFETY: runs and taps split what the caller promises; `acc` holds a vector for
-                // every product of taps and channels.
+                // SAFETY: runs and taps are parts of the range that the caller promises; `acc`
+                // holds a vector for every product of taps and channels.
                 unsafe {
                     let (x, g) = (x.add(slice.x + p), g.add(slice.g + p));
                     let acc = acc.add(t * per_tap);
@@ -266,8 +268,8 @@ unsafe fn block<S: Simd, const OC: usize, const IC: usize>(
         for k in 0..n {
             for c in 0..IC {
                 for o in 0..OC {
-                    // SAFETY: within `acc` as above, in the order of `tile`; `dw` has a place for
-                    // every product.
+                    // SAFETY: the vector lies within `acc`, in the order of `tile`; `dw` has a
+                    // place for every product.
                     unsafe {
                         let from = acc.add(t * per_tap + ((c * n + k) * OC + o) * S::LANES);
                         *dw.add(o * dw_channel + c * taps.len() + t + k) = S::sum(S::load(from));
@@ -346,8 +348,8 @@ dispatch! {
     ///
     /// # Safety
     /// The processor has `isa`; `line` is a multiple of 16; for every slice `x` and `g` have
-    /// `line` floats at these offsets; `dw` has `oc · ci · taps.len()` writable floats. `vectors`
-    /// (working memory) holding `taps.len() · 2 · BLOCK · WIDEST` floats is checked.
+    /// `line` floats at these offsets; `dw` has `oc · ci · taps.len()` writable floats. The
+    /// function itself checks that `vectors` (working memory) has the floats that it needs.
     unsafe fn sums = sums_generic(
         x: *const f32,
         x_channel: usize,
@@ -363,10 +365,11 @@ dispatch! {
     )
 }
 
-/// The gradient of the bias: sums of the output's gradient over batch and positions.
+/// The gradient of the bias, `[channels]`: the sums of the output's gradient `g` over batch and
+/// positions.
 ///
 /// # Errors
-/// When `g` is not a whole number of images of `channels` equal channels.
+/// `Mismatch` if `g` does not consist of `batch` images of `channels` equal channels.
 pub fn bias_grad(g: &[f32], batch: usize, channels: usize) -> Result<Vec<f32>> {
     let size = g.len() / (batch * channels).max(1);
     Error::check_len("the output's gradient", g.len(), batch * channels * size)?;

@@ -106,6 +106,9 @@ fn agrees_with_plain_arithmetic_and_finite_differences() {
         (3, 2, 33, 1),
         (1, 2, 5000, 2),
     ] {
+        if cfg!(miri) && size > 100 {
+            continue;
+        }
         let mut case = Case::new(batch, channels, size, residual);
         let (x, gamma, beta) = (narrow(&case.x), narrow(&case.gamma), narrow(&case.beta));
         let slope = narrow(&case.slope);
@@ -160,18 +163,20 @@ fn agrees_with_plain_arithmetic_and_finite_differences() {
 
 #[test]
 fn statistics_hold_far_from_zero() {
-    let x: Vec<f32> = values(60_000, 9).iter().map(|v| 1000.0 + v).collect();
-    let found = statistics(&x, 2, 3, 10_000).unwrap();
+    let size = if cfg!(miri) { 300 } else { 10_000 };
+    let x: Vec<f32> = values(6 * size, 9).iter().map(|v| 1000.0 + v).collect();
+    let found = statistics(&x, 2, 3, size).unwrap();
     for c in 0..3 {
         let of: Vec<f64> = (0..2)
             .flat_map(|b| {
-                x[(b * 3 + c) * 10_000..][..10_000]
+                x[(b * 3 + c) * size..][..size]
                     .iter()
                     .map(|&v| f64::from(v))
             })
             .collect();
-        let mean = of.iter().sum::<f64>() / 20_000.0;
-        let variance = of.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 20_000.0;
+        let n = 2.0 * size as f64;
+        let mean = of.iter().sum::<f64>() / n;
+        let variance = of.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
         assert!((f64::from(found.mean[c]) - mean).abs() < 1e-3);
         assert!((f64::from(found.variance[c]) / variance - 1.0).abs() < 1e-4);
     }

@@ -1,12 +1,12 @@
-//! Aggregates that say what they left out.
+//! Aggregates that count the values they left out.
 
 use serde::{Deserialize, Serialize};
 
-/// What an aggregate makes of values that are undefined (NaN) or infinite.
+/// How an aggregate treats values that are undefined (NaN) or infinite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmptyPolicy {
-    /// One undefined value makes the aggregate undefined, an infinite one makes the mean infinite.
+    /// One undefined value makes the aggregate undefined. An infinite one makes the mean infinite.
     Propagate,
     /// Undefined and infinite values count as the worst value of the metric.
     #[default]
@@ -15,8 +15,8 @@ pub enum EmptyPolicy {
     Skip,
 }
 
-/// Mean and spread of one metric over cases, with the counts of what was not finite. In JSON,
-/// undefined and infinite values are words ([`crate::number`]).
+/// Mean and spread of one metric over cases, with the counts of values that are not finite. In
+/// JSON, undefined and infinite values are words ([`crate::number`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Aggregate {
     /// Number of cases, undefined and infinite ones included.
@@ -25,7 +25,7 @@ pub struct Aggregate {
     pub n_undefined: usize,
     /// Cases whose value is infinite.
     pub n_infinite: usize,
-    /// What was done about those.
+    /// How undefined and infinite values are treated.
     pub policy: EmptyPolicy,
     /// Arithmetic mean; `None` if undefined.
     #[serde(with = "crate::number")]
@@ -45,14 +45,14 @@ pub struct Aggregate {
 }
 
 impl Aggregate {
-    /// Aggregates `values`, in which `None` stands for undefined; `worst` is the metric's worst
-    /// value, used by [`EmptyPolicy::Worst`] (0 for Dice). NaN counts as undefined.
+    /// Aggregates `values`. `None` and NaN count as undefined. `worst` is the metric's worst value,
+    /// used by [`EmptyPolicy::Worst`] (0 for Dice).
     pub fn from_values(values: &[Option<f64>], policy: EmptyPolicy, worst: f64) -> Self {
         Self::of_each(values, policy, &vec![worst; values.len()])
     }
 
-    /// As [`Self::from_values`], with a worst value for each case (distances that a scan's size bounds).
-    /// Cases without one count as 0.
+    /// [`Self::from_values`] with a worst value for each case, for distances that a scan's size
+    /// bounds. Cases beyond the end of `worst` have 0 as theirs.
     pub fn of_each(values: &[Option<f64>], policy: EmptyPolicy, worst: &[f64]) -> Self {
         let undefined = |v: &Option<f64>| v.is_none_or(f64::is_nan);
         let n_undefined = values.iter().filter(|v| undefined(v)).count();

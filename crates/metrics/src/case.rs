@@ -24,13 +24,13 @@ pub struct CaseMetrics {
     pub surface: SurfaceScores,
     /// Single lesions found, missed and invented.
     pub lesions: LesionDetection,
-    /// Length of the scan's diagonal, mm: no distance in it can be larger.
+    /// Length of the scan's diagonal, mm. No distance in the scan can be larger.
     pub diagonal_mm: f64,
 }
 
 impl CaseMetrics {
-    /// Scores `predicted` against `truth`; any label but 0 is mask, lesions are as by
-    /// [`LesionConfig::default`].
+    /// Scores `predicted` against `truth`. Any label but 0 belongs to the mask;
+    /// [`LesionConfig::default`] defines the lesions.
     ///
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid, `Invalid` for an unusable configuration
@@ -71,7 +71,7 @@ impl CaseMetrics {
     }
 }
 
-/// One number of a [`CaseMetrics`], with what tables and tests need to know of it.
+/// One metric of [`CaseMetrics`], with its name, unit and worst value for tables and tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
@@ -108,7 +108,7 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// All, those of the paper's table 2 first.
+    /// All metrics, those of the paper's table 2 first.
     pub const ALL: [Self; 15] = [
         Self::Asd,
         Self::Dice,
@@ -127,7 +127,7 @@ impl Metric {
         Self::Precision,
     ];
 
-    /// The four of the paper's table 2, in its order.
+    /// The four metrics of the paper's table 2, in its order.
     pub const PAPER: [Self; 4] = [
         Self::Asd,
         Self::Dice,
@@ -156,8 +156,8 @@ impl Metric {
         }
     }
 
-    /// Whether it is a distance in mm, of which less is better. All others are shares in 0..=1 that
-    /// tables show in percent, of which more is better.
+    /// Whether the metric is a distance in mm, where less is better. All others are shares in
+    /// 0..=1, where more is better; tables show them in percent.
     pub fn is_distance(self) -> bool {
         matches!(
             self,
@@ -175,12 +175,12 @@ impl Metric {
         if self.is_distance() { "mm" } else { "%" }
     }
 
-    /// What a value is multiplied by for tables: 1 or, for percent, 100.
+    /// Factor from a value to its number in tables: 1 or, for percent, 100.
     pub fn table_scale(self) -> f64 {
         if self.is_distance() { 1.0 } else { 100.0 }
     }
 
-    /// Its value in one case; `None` is undefined.
+    /// The metric's value in one case; `None` is undefined.
     pub fn value(self, case: &CaseMetrics) -> Option<f64> {
         let surface = &case.surface;
         match self {
@@ -202,8 +202,8 @@ impl Metric {
         }
     }
 
-    /// The worst value that it can have in one case: the scan's diagonal, or 0. It stands in for an
-    /// undefined or infinite value under [`EmptyPolicy::Worst`].
+    /// The worst value that the metric can have in one case: the scan's diagonal for a distance, 0
+    /// for a share. It replaces an undefined or infinite value under [`EmptyPolicy::Worst`].
     pub fn worst(self, case: &CaseMetrics) -> f64 {
         if self.is_distance() {
             case.diagonal_mm
@@ -234,15 +234,15 @@ pub struct CohortMetrics {
     pub scores: Vec<MetricScores>,
     /// The scans that truly have none.
     pub false_positives: FalsePositives,
-    /// Single lesions of all scans together, lesion-free ones included; `None` if scans were
-    /// counted differently.
+    /// Single lesions of all scans together, lesion-free ones included; `None` if the scans'
+    /// [`LesionConfig`]s differ.
     pub lesions: Option<LesionDetection>,
 }
 
 impl CohortMetrics {
-    /// Scores `cases`. Scans without true lesion go into [`Self::false_positives`] and nowhere
-    /// else; every scan is in exactly one of the two. Under [`EmptyPolicy::Worst`] an undefined or
-    /// infinite distance counts as its own scan's diagonal.
+    /// Scores `cases`. The metrics cover the scans with true lesions, and [`Self::false_positives`]
+    /// covers the others. Every scan is in exactly one of the two. Under [`EmptyPolicy::Worst`] an
+    /// undefined or infinite distance counts as its own scan's diagonal.
     ///
     /// # Errors
     /// `Empty` without cases, `Mismatch` if their conventions or tolerances differ.

@@ -1,4 +1,4 @@
-//! Confusion matrix and what follows from it.
+//! Confusion matrix and the scores that follow from it.
 
 use crate::{Aggregate, EmptyPolicy, Error, ErrorKind, Result};
 use multirnet_volume::Diagnosis;
@@ -50,8 +50,8 @@ impl ConfusionMatrix {
     }
 
     /// All scores. An undefined recall (class absent from the truth) or precision (class never
-    /// predicted) is `None` in its class's line; in the macro means it follows `policy`, whose
-    /// `Worst` (counts as 0) is what scikit-learn does with `zero_division=0`.
+    /// predicted) is `None` in its class's line and follows `policy` in the macro means.
+    /// [`EmptyPolicy::Worst`] counts it as 0, as scikit-learn does with `zero_division=0`.
     ///
     /// # Errors
     /// `Empty` without any case.
@@ -145,7 +145,7 @@ pub struct ClassificationScores {
     pub macro_f1_harmonic: Option<f64>,
     /// Undefined values among the per-class recalls, precisions and F1.
     pub n_undefined: usize,
-    /// What the macro means made of them.
+    /// How the macro means treat undefined values.
     pub policy: EmptyPolicy,
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_hand() {
+    fn scores_are_those_of_a_hand_calculation() {
         let m = ConfusionMatrix {
             counts: [[8, 2, 0], [1, 6, 3], [0, 0, 10]],
         };

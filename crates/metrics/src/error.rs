@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// What went wrong, for callers that match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,7 +8,7 @@ pub enum ErrorKind {
     Mismatch,
     /// There is nothing to score.
     Empty,
-    /// A value or setting that means nothing here.
+    /// A value or setting is unusable.
     Invalid,
 }
 

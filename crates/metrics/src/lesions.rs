@@ -29,8 +29,8 @@ impl Default for LesionConfig {
 ///
 /// A lesion is a connected component. A true lesion is *found* if the predicted mask covers at
 /// least one of its voxels and at least `min_overlap` of them, otherwise *missed*. A predicted
-/// lesion is *invented* if the true mask does not cover it so. One prediction may find several
-/// lesions, and several may find one.
+/// lesion is *invented* unless the true mask covers it in the same way. One prediction may find
+/// several lesions, and several predictions may find one.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LesionDetection {
     /// What a lesion is and when it counts as found.
@@ -42,7 +42,7 @@ pub struct LesionDetection {
     pub missed: usize,
     /// Predicted lesions.
     pub predicted: usize,
-    /// Predicted lesions where there is none.
+    /// Predicted lesions that were invented.
     pub invented: usize,
 }
 
@@ -62,9 +62,9 @@ impl LesionDetection {
         if !(0.0..=1.0).contains(&config.min_overlap) {
             return Err(Error::new(
                 ErrorKind::Invalid,
-                format!("min_overlap is {}, which is no share", config.min_overlap),
+                format!("min_overlap is {}", config.min_overlap),
             )
-            .hint("give a share between 0 and 1"));
+            .hint("give a share from 0 to 1"));
         }
         let runs = |v: &Volume<u8>| match label {
             None => ComponentRuns::of(v, config.connectivity, |v| v != 0),
@@ -100,8 +100,8 @@ impl LesionDetection {
         })
     }
 
-    /// The counts of several scans together; `None` without any or if they were counted
-    /// differently.
+    /// The counts of several scans together; `None` without scans or if their configurations
+    /// differ.
     pub fn pool(scans: &[Self]) -> Option<Self> {
         let config = scans.first()?.config;
         scans.iter().all(|s| s.config == config).then(|| Self {
@@ -118,7 +118,7 @@ impl LesionDetection {
         share(self.truth, self.missed)
     }
 
-    /// Share of the predicted lesions that are none invented; `None` without predicted lesions.
+    /// Share of the predicted lesions that are not invented; `None` without predicted lesions.
     pub fn precision(&self) -> Option<f64> {
         share(self.predicted, self.invented)
     }
@@ -162,7 +162,7 @@ mod tests {
         let truth = [1, 1, 0, 1, 1, 1, 1, 0, 1, 0, 0, 0];
         let predicted = [0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1];
         assert_eq!(counts(&truth, &predicted, 0.0), [3, 1, 2, 1]);
-        // Of the second lesion, only a quarter is covered.
+        // The prediction covers only a quarter of the second lesion.
         assert_eq!(counts(&truth, &predicted, 0.3), [3, 2, 2, 1]);
         assert_eq!(counts(&truth, &predicted, 0.25), [3, 1, 2, 1]);
     }

@@ -4,15 +4,15 @@
 //! - [`overlap`]: volume Dice and intersection over union, in voxels and millilitres.
 //! - [`surface`]: average surface distance, surface overlap, surface Dice, Hausdorff distances.
 //! - [`lesions`]: single lesions found, missed and invented.
-//! - [`aggregate`]: means that say how many values were undefined or infinite.
-//! - [`segmentation`]: volume Dice of a set of scans, lesion-free scans on their own line.
+//! - [`aggregate`]: means with the numbers of undefined and infinite values.
+//! - [`segmentation`]: what is predicted in scans without lesions.
 //! - [`classification`]: confusion matrix, accuracy, recall, precision and F1; [`roc`]: curves and
 //!   the area under them.
 //! - [`stats`]: tests between systems, intervals, agreement.
 //!
-//! Nothing is dropped silently: a value that does not exist (Dice of two empty masks, precision
-//! of a class that was never predicted) is *undefined*, an explicit [`EmptyPolicy`] says what an
-//! aggregate makes of it, and every aggregate carries the counts.
+//! Nothing is dropped silently. A value that does not exist (Dice of two empty masks, precision of
+//! a class that was never predicted) is *undefined*. An explicit [`EmptyPolicy`] decides how an
+//! aggregate treats it, and every aggregate carries the counts.
 //!
 //! ```
 //! use multirnet_metrics::{Aggregate, EmptyPolicy, Overlap};
@@ -52,5 +52,5 @@ pub use error::{Error, ErrorKind, Result};
 pub use lesions::{LesionConfig, LesionDetection};
 pub use overlap::Overlap;
 pub use roc::{ClassRoc, RocCurve};
-pub use segmentation::{CaseOverlap, FalsePositives, SegmentationScores};
+pub use segmentation::FalsePositives;
 pub use surface::{Convention, SurfaceConfig, SurfaceDistances, SurfaceScores};

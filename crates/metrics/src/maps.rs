@@ -1,6 +1,6 @@
-//! How alike two maps are.
+//! Similarity of two maps.
 
-/// Ranks from 1, ties sharing their mean.
+/// Ranks from 1. Tied values share the mean of their ranks.
 fn ranks(values: &[f32]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -25,8 +25,9 @@ pub fn rank_correlation(a: &[f32], b: &[f32]) -> f64 {
     sum(&|x, y| x * y) / (sum(&|x, _| x * x) * sum(&|_, y| y * y)).sqrt()
 }
 
-/// Mean structural similarity of two maps of `[rows, columns]` pixels with values in `[0, 1]`, over windows of 7 × 7 pixels (Wang et al., IEEE
-/// Transactions on Image Processing 13, 2004; K1 = 0.01, K2 = 0.03); NaN for smaller maps.
+/// Mean structural similarity of two maps of `[rows, columns]` pixels with values in `[0, 1]`, over
+/// windows of 7 × 7 pixels (Wang et al., IEEE Transactions on Image Processing 13, 2004; K1 = 0.01,
+/// K2 = 0.03). NaN for smaller maps.
 pub fn structural_similarity(a: &[f32], b: &[f32], [rows, columns]: [usize; 2]) -> f64 {
     const SIDE: usize = 7;
     const C: [f64; 2] = [0.01 * 0.01, 0.03 * 0.03];

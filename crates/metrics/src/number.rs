@@ -1,15 +1,15 @@
 //! Values that may be undefined or infinite, as they are written and read.
 //!
 //! In memory such a value is an `Option<f64>`: `None` is undefined, infinity is infinite. JSON has
-//! neither, so that they are written as the words `"undefined"`, `"infinite"` and
-//! `"-infinite"`; a `null` is read as undefined. Use as `#[serde(with = "multirnet_metrics::number")]`.
+//! neither; they are written as the words `"undefined"`, `"infinite"` and `"-infinite"`; a `null`
+//! is read as undefined. Use as `#[serde(with = "multirnet_metrics::number")]`.
 
 use serde::{Deserialize, Deserializer, Serializer, de};
 
-/// Writes a number, or a word for what is none. NaN counts as undefined.
+/// Writes a finite number as it is, and any other value as its word. NaN counts as undefined.
 ///
 /// # Errors
-/// The serializer's.
+/// Errors of the serializer.
 pub fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
     match *value {
         Some(v) if v.is_finite() => to.serialize_f64(v),
@@ -20,7 +20,7 @@ pub fn serialize<S: Serializer>(value: &Option<f64>, to: S) -> Result<S::Ok, S::
 /// Reads what [`serialize`] writes, and `null` as undefined.
 ///
 /// # Errors
-/// The deserializer's, and words that mean no value.
+/// Errors of the deserializer, and one for an unknown word.
 pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -42,7 +42,8 @@ pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D:
     }
 }
 
-/// The value for people and tables: `decimals` after the point, or the word for what is no number.
+/// The value as text for people and tables: a number with `decimals` decimals, or the word for an
+/// undefined or infinite value.
 pub fn text(value: Option<f64>, decimals: usize) -> String {
     match value {
         Some(v) if v.is_finite() => format!("{v:.decimals$}"),
@@ -57,7 +58,8 @@ fn word(value: Option<f64>) -> &'static str {
         _ => "undefined",
     }
 }
-/// A share in percent as [`text`].
+
+/// The share in percent, as [`text`] without the unit.
 pub fn percent(share: Option<f64>, decimals: usize) -> String {
     text(share.map(|v| 100.0 * v), decimals)
 }

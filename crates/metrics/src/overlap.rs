@@ -45,7 +45,7 @@ impl Overlap {
         in_predicted: impl Fn(u8) -> bool + Sync,
     ) -> Result<Self> {
         check_same_grid(truth, predicted)?;
-        // Counts of what is true, predicted, and both.
+        // Numbers of voxels that are true, predicted, and both.
         let [truths, predictions, both] = truth
             .data()
             .par_chunks(CHUNK)

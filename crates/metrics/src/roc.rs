@@ -4,11 +4,11 @@ use crate::{Aggregate, EmptyPolicy, Error, ErrorKind, Result};
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 
-/// One point of a curve: what is called positive at a threshold.
+/// One point of a curve: the rates at a threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct RocPoint {
-    /// Cases with at least this score are called positive; infinite at the first point, where none
-    /// is.
+    /// Cases with at least this score are called positive. Infinite at the first point, where no
+    /// case is.
     #[serde(with = "threshold")]
     pub threshold: f64,
     /// Share of the negative cases called positive (1 − specificity).
@@ -27,17 +27,17 @@ pub struct RocCurve {
     /// From (0, 0) to (1, 1), one point per distinct score (scikit-learn's `roc_curve` with
     /// `drop_intermediate=False`). Cases of equal score are called positive together.
     pub points: Vec<RocPoint>,
-    /// Area under the curve by trapezia, 0..=1: the chance that a positive case scores higher than a
-    /// negative one, ties counting half.
+    /// Area under the curve by the trapezoidal rule, 0..=1. It is the probability that a positive
+    /// case scores higher than a negative one; ties count half.
     pub auc: f64,
 }
 
 impl RocCurve {
-    /// The curve of `scores`, of which higher means positive; `None` without positive or without
-    /// negative cases, where it is undefined.
+    /// The curve of `scores`, where higher means positive. It is undefined (`None`) without
+    /// positive or without negative cases.
     ///
     /// # Errors
-    /// `Mismatch` if the two lists differ in length, `Invalid` if a score is no finite number.
+    /// `Mismatch` if the two lists differ in length, `Invalid` if a score is not finite.
     pub fn from_scores(positive: &[bool], scores: &[f64]) -> Result<Option<Self>> {
         if positive.len() != scores.len() {
             return Err(Error::new(
@@ -67,7 +67,7 @@ impl RocCurve {
             false_positive_rate: 0.0,
             true_positive_rate: 0.0,
         }];
-        // Twice the area, in units of pairs: whole numbers, hence exact.
+        // Twice the area in units of pairs is a whole number and therefore exact.
         let (mut hits, mut alarms, mut twice_area) = (0usize, 0usize, 0u128);
         for tied in cases.chunk_by(|a, b| a.0 == b.0) {
             let before = hits;
@@ -119,11 +119,11 @@ pub struct OneVsRest {
 }
 
 impl OneVsRest {
-    /// The curves of `probabilities`, one per class in logit order for each case. A class without
-    /// curve follows `policy` in the macro AUC, its worst value being 0.
+    /// The curves of `probabilities`, one per class in logit order for each case. A class without a
+    /// curve follows `policy` in the macro AUC, with 0 as its worst value.
     ///
     /// # Errors
-    /// `Mismatch` if the two lists differ in length, `Invalid` if a probability is no finite number.
+    /// `Mismatch` if the two lists differ in length, `Invalid` if a probability is not finite.
     pub fn from_probabilities(
         truth: &[Diagnosis],
         probabilities: &[[f64; 3]],

@@ -1,18 +1,9 @@
-//! Lesion scores of a set of scans.
+//! What is predicted in scans without lesions.
 
 use crate::{Aggregate, EmptyPolicy, Overlap};
 use serde::{Deserialize, Serialize};
 
-/// One scan's overlap.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CaseOverlap {
-    /// Name of the scan.
-    pub id: String,
-    /// Overlap of predicted with true lesions.
-    pub overlap: Overlap,
-}
-
-/// Scans that truly have no lesion: what was predicted there all the same.
+/// Lesions that were predicted in scans that truly have none.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FalsePositives {
     /// Scans without any true lesion.
@@ -28,7 +19,7 @@ pub struct FalsePositives {
 
 impl FalsePositives {
     /// Counts what was predicted in scans without true lesion. All volumes are defined and finite,
-    /// so that no policy changes anything.
+    /// so the policy does not matter.
     pub fn of<'a>(scans: impl IntoIterator<Item = &'a Overlap>) -> Self {
         let volumes: Vec<_> = scans
             .into_iter()
@@ -50,69 +41,21 @@ impl FalsePositives {
     }
 }
 
-/// Scores of a set of scans.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SegmentationScores {
-    /// Volume Dice (0..=1) of the scans that truly have lesions.
-    pub dice: Aggregate,
-    /// The scans that truly have none.
-    pub false_positives: FalsePositives,
-}
-
-impl SegmentationScores {
-    /// Scores `cases`. Scans without true lesion are left out of the Dice and go into
-    /// [`SegmentationScores::false_positives`]; every scan is in exactly one of the two.
-    pub fn from_cases(cases: &[CaseOverlap], policy: EmptyPolicy) -> Self {
-        let (free, bearing): (Vec<_>, Vec<_>) =
-            cases.iter().partition(|c| c.overlap.truth_is_empty());
-        let dice: Vec<_> = bearing.iter().map(|c| c.overlap.dice()).collect();
-        Self {
-            dice: Aggregate::from_values(&dice, policy, 0.0),
-            false_positives: FalsePositives::of(free.iter().map(|c| &c.overlap)),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn case(id: &str, tp: u64, fp: u64, fnn: u64) -> CaseOverlap {
-        CaseOverlap {
-            id: id.to_owned(),
-            overlap: Overlap {
-                true_positive: tp,
-                false_positive: fp,
-                false_negative: fnn,
-                voxel_mm3: 500.0,
-            },
-        }
-    }
-
     #[test]
-    fn lesion_free_scans_have_their_own_line() {
-        let cases = [
-            case("a", 1, 0, 0),
-            case("b", 1, 1, 1),
-            case("c", 0, 0, 3),
-            case("free", 0, 0, 0),
-            case("false alarm", 0, 4, 0),
-        ];
-        let scores = SegmentationScores::from_cases(&cases, EmptyPolicy::Propagate);
-        assert_eq!(scores.dice.n, 3);
-        assert_eq!(scores.dice.mean, Some(0.5));
-        let fp = &scores.false_positives;
-        assert_eq!((fp.n, fp.n_with_prediction, fp.rate), (2, 1, Some(0.5)));
-        assert_eq!(fp.volume_ml.mean, Some(1.0));
-        assert_eq!(scores.dice.n + fp.n, cases.len());
-    }
-
-    #[test]
-    fn no_scans_at_all() {
-        let scores = SegmentationScores::from_cases(&[], EmptyPolicy::Skip);
-        assert_eq!(
-            (scores.dice.mean, scores.false_positives.rate),
-            (None, None)
-        );
+    fn false_lesions_are_counted_over_all_scans_without_lesions() {
+        let scan = |false_positive: u64| Overlap {
+            true_positive: 0,
+            false_positive,
+            false_negative: 0,
+            voxel_mm3: 500.0,
+        };
+        let found = FalsePositives::of(&[scan(0), scan(4)]);
+        assert_eq!((found.n, found.n_with_prediction), (2, 1));
+        assert_eq!((found.rate, found.volume_ml.mean), (Some(0.5), Some(1.0)));
+        assert_eq!(FalsePositives::of(&[]).rate, None);
     }
 }

@@ -67,7 +67,7 @@ fn a_scan_without_prediction_counts_as_its_diagonal() {
 }
 
 #[test]
-fn json_says_what_is_no_number() {
+fn json_has_words_for_undefined_and_infinite_values() {
     let cohort = CohortMetrics::from_cases(&cases(), EmptyPolicy::Propagate).unwrap();
     let json = serde_json::to_value(&cohort).unwrap();
     assert_eq!(json["surface"]["convention"], "area");

@@ -67,7 +67,7 @@ fn golden() -> Golden {
     serde_json::from_str(include_str!("golden/statistics.json")).unwrap()
 }
 
-/// Relative, so that small p values count too.
+/// Compares relative to `theirs`, because p values can be small.
 #[track_caller]
 fn assert_close(what: &str, ours: Option<f64>, theirs: f64) {
     let ours = ours.unwrap_or(f64::NAN);

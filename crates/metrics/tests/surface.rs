@@ -1,5 +1,5 @@
-//! Surface and lesion scores against `surface-distance` and MONAI (`tests/golden/make_surface.py`), and
-//! against their definitions.
+//! Surface and lesion scores against `surface-distance` and MONAI (`tests/golden/make_surface.py`),
+//! and against their definitions.
 
 use multirnet_metrics::{
     CaseMetrics, Convention, LesionConfig, LesionDetection, Metric, SurfaceConfig,
@@ -153,7 +153,7 @@ fn voxels_agree_with_monai() {
         }
         for (i, &percent) in golden.percents.iter().enumerate() {
             let ours = d.hausdorff_mm(percent);
-            // MONAI interpolates between infinite distances, which gives no number.
+            // MONAI interpolates between infinite distances, which gives NaN.
             if ours == Some(f64::INFINITY) && percent < 100.0 {
                 assert!(g.hausdorff[i].0.is_none());
                 assert_close(name, ours, g.hausdorff[0]);
@@ -165,7 +165,7 @@ fn voxels_agree_with_monai() {
 }
 
 #[test]
-fn lesions_and_dice_agree_and_json_keeps_what_is_no_number() {
+fn lesions_and_dice_agree_and_json_keeps_undefined_and_infinite_values() {
     for case in &golden().cases {
         let (truth, predicted) = (mask(case, &case.truth), mask(case, &case.predicted));
         for convention in [Convention::Area, Convention::Voxel6] {
@@ -184,7 +184,7 @@ fn lesions_and_dice_agree_and_json_keeps_what_is_no_number() {
             assert_eq!((read.overlap, read.lesions), (m.overlap, m.lesions));
             assert_eq!(read.surface.config, config);
             for metric in Metric::ALL {
-                // serde_json reads numbers to the last bit but one.
+                // serde_json may miss the last bit of a number.
                 match (metric.value(&read), metric.value(&m)) {
                     (Some(a), Some(b)) if b.is_finite() => assert!((a - b).abs() <= 1e-15 * b),
                     (a, b) => assert_eq!(a, b, "{}", case.name),
@@ -195,7 +195,7 @@ fn lesions_and_dice_agree_and_json_keeps_what_is_no_number() {
 }
 
 #[test]
-fn a_label_alone_is_as_its_own_mask() {
+fn one_label_scores_as_its_own_mask() {
     let geometry = Geometry::axial([6, 8, 9], [5.0, 0.7, 0.9]).unwrap();
     let labels = |seed| {
         Volume::from_fn(geometry, |[z, y, x]| {
@@ -306,7 +306,7 @@ proptest! {
             let farthest = farthest_nearest(&t, &p).1.max(farthest_nearest(&p, &t).1);
             prop_assert!((d.hausdorff_mm(100.0).unwrap() - farthest).abs() < 1e-9);
             if convention == Convention::Voxel6 {
-                // Voxels count alike, so that the mean needs no table of areas.
+                // All voxels count 1, so the mean does not need the table of areas.
                 let mean = d.truth_to_predicted.mean_mm().unwrap();
                 prop_assert!((mean - farthest_nearest(&t, &p).0).abs() < 1e-9);
                 prop_assert_eq!(d.truth_to_predicted.weight(), t.len() as f64);

@@ -40,7 +40,7 @@ impl From<multirnet_infer::Error> for Error {
             Infer::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Model,
         };
-        Self::caused(kind, cause)
+        Self::from_report(cause.into_report(|_| kind))
     }
 }
 
@@ -51,13 +51,13 @@ impl From<multirnet_cohort::Error> for Error {
             multirnet_cohort::ErrorKind::Interrupted => ErrorKind::Interrupted,
             _ => ErrorKind::Scan,
         };
-        Self::caused(kind, cause)
+        Self::from_report(cause.into_report(|_| kind))
     }
 }
 
 impl From<multirnet_report::Error> for Error {
     fn from(cause: multirnet_report::Error) -> Self {
-        Self::caused(ErrorKind::Draw, cause)
+        Self::from_report(cause.into_report(|_| ErrorKind::Draw))
     }
 }
 
@@ -67,6 +67,6 @@ impl From<multirnet_volume::Error> for Error {
             multirnet_volume::ErrorKind::Write => ErrorKind::Write,
             _ => ErrorKind::Scan,
         };
-        Self::caused(kind, cause)
+        Self::from_report(cause.into_report(|_| kind))
     }
 }

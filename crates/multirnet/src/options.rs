@@ -1,6 +1,7 @@
 //! Options that come from a model, with single fields changed.
 
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::toml_text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -9,11 +10,9 @@ use serde::de::DeserializeOwned;
 /// # Errors
 /// `Options` with the line of the text that is wrong.
 pub fn overlay_toml<T: Serialize + DeserializeOwned>(base: &T, over: &str) -> Result<T> {
-    let bad = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Options, e.to_string());
-    // Read by itself first: its errors name the line of the text.
-    toml::from_str::<T>(over).map_err(|e| bad(&e.to_string().trim_end()))?;
-    let over: toml::Table = toml::from_str(over).map_err(|e| bad(&e))?;
-    overlay(base, &over)
+    // Reading the text by itself first gives errors that name its line.
+    toml_text::parse::<T>(over)?;
+    overlay(base, &toml_text::parse(over)?)
 }
 
 /// `base` with the values of the table `over`.

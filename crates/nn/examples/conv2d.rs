@@ -1,6 +1,6 @@
-//! Times 2D convolutions of 128 slices forward and backward, by this project's kernels and by
-//! burn's `conv2d`: `cargo run --release -p multirnet-nn --example conv2d`. Prints medians, and the
-//! processor time, which says more on a busy machine.
+//! Times 2D convolutions of 128 slices forward and backward, with this project's kernels and with
+//! burn's `conv2d`: `cargo run --release -p multirnet-nn --example conv2d`. Prints medians and the
+//! processor time, which is the more reliable figure on a busy machine.
 
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Distribution, Tensor, module};
@@ -17,7 +17,7 @@ fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split(' ').collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    // Fields 14 and 15 of proc(5), in hundredths of a second.
+    // These are fields 14 and 15 of proc(5), in hundredths of a second.
     (ticks(12).unwrap_or(0.0) + ticks(13).unwrap_or(0.0)) / 100.0
 }
 

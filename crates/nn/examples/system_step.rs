@@ -1,7 +1,7 @@
 //! Times training steps of any system on windows of 32 × 96 × 96: `cargo run --release -p
 //! multirnet-nn --example system_step -- SYSTEM [preset] [batch] [steps] [fields as JSON]`, or
-//! `all` for every system. Prints the median of each stage, and the processor time of a step,
-//! which says more on a busy machine.
+//! `all` for every system. Prints the median of each stage and the processor time of a step, which
+//! is the more reliable figure on a busy machine.
 
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::{Device, Distribution, Int, Tensor};
@@ -17,7 +17,7 @@ fn processor() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split(' ').collect();
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
-    // Fields 14 and 15 of proc(5), in hundredths of a second.
+    // These are fields 14 and 15 of proc(5), in hundredths of a second.
     (ticks(12).unwrap_or(0.0) + ticks(13).unwrap_or(0.0)) / 100.0
 }
 

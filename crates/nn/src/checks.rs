@@ -10,11 +10,12 @@ pub(crate) fn is_width(channels: &usize) -> bool {
     (1..=MAX_CHANNELS).contains(channels)
 }
 
-/// The first of `(holds, field, rule)` that does not hold, as an error.
+/// Checks configuration fields, given as `(holds, field, rule)`.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`], naming the field and the presets to start from.
+/// [`ErrorKind::Config`] for the first check that does not hold; the message names the field and
+/// the presets.
 pub(crate) fn fields(checks: &[(bool, &str, &str)], presets: &[&str]) -> Result<()> {
     match checks.iter().find(|(holds, ..)| !holds) {
         None => Ok(()),
@@ -29,11 +30,11 @@ pub(crate) fn fields(checks: &[(bool, &str, &str)], presets: &[&str]) -> Result<
     }
 }
 
-/// Every side of a window must satisfy `fits`; `rule` says so in words.
+/// Checks that every side of a window satisfies `fits`. `rule` describes the condition in words.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Mismatch`] naming the shape and the rule.
+/// [`ErrorKind::Mismatch`] if a side does not; the message names the shape and the rule.
 pub(crate) fn window(
     system: &str,
     shape: [usize; 3],
@@ -51,21 +52,21 @@ pub(crate) fn window(
     .hint(format!("each side must be {rule}")))
 }
 
-/// Every side of a window must be a positive multiple of `step`.
+/// Checks that every side of a window is a positive multiple of `step`.
 ///
 /// # Errors
 ///
-/// As [`window`].
+/// Those of [`window`].
 pub(crate) fn multiple(system: &str, shape: [usize; 3], step: usize) -> Result<()> {
     let rule = format!("a positive multiple of {step}");
     window(system, shape, |n| n > 0 && n.is_multiple_of(step), &rule)
 }
 
-/// What every net asserts of its input.
+/// Asserts that a net's input has one channel and has passed the check of its shape.
 ///
 /// # Panics
 ///
-/// Unless there is one channel and `checked` is fine.
+/// If the input has another number of channels, or `checked` is an error.
 pub(crate) fn input([_, channels, ..]: [usize; 5], checked: Result<()>) {
     assert_eq!(channels, 1, "the net takes one CT channel");
     if let Err(error) = checked {

@@ -1,14 +1,15 @@
-//! The operations that nets are made of, whoever carries them out.
+//! The operations that nets are made of, independent of the engine that executes them.
 //!
-//! A net says once, over [`Compute`], what is computed from what. [`Eager`] computes it at once
-//! with burn: training, and inference on any device. Others record it: `multirnet-infer` makes
-//! the plan of its engine by passing a recorder through the same code.
+//! A net is defined once, over [`Compute`]. [`Eager`] executes the operations at once with burn,
+//! for training and for inference on any device. Another implementation can record them: the engine
+//! of `multirnet-infer` passes a recorder through the same code and plans its buffers from the
+//! record.
 
 use crate::layers::{Conv, FusionUp, NormLayer, UpConv, nearest_up2};
 use burn::nn::{Dropout, Linear, PRelu};
 use burn::tensor::{Tensor, activation::sigmoid};
 
-/// Carries out the operations of a net.
+/// The operations of a net. An implementation executes or records them.
 pub trait Compute {
     /// A map of features, `[batch, channels, d, h, w]`.
     type Map: Clone;
@@ -18,7 +19,7 @@ pub trait Compute {
     /// A convolution.
     fn conv(&self, x: Self::Map, layer: &Conv) -> Self::Map;
 
-    /// Convolution → norm → (+ residual) → PReLU; the residual has the output's shape or one
+    /// Convolution → norm → (+ residual) → PReLU. The residual has the output's shape, or one
     /// channel, which is then added to every channel.
     fn conv_norm_act(
         &self,
@@ -32,21 +33,21 @@ pub trait Compute {
     /// Transposed 2³ convolution with stride 2 → norm → PReLU.
     fn up(&self, x: Self::Map, conv: &UpConv, norm: &NormLayer, act: &PRelu) -> Self::Map;
 
-    /// The channels of both maps, those of `a` first.
+    /// The concatenation of the channels of both maps, those of `a` first.
     fn cat(&self, a: Self::Map, b: Self::Map) -> Self::Map;
 
-    /// `skip ⊙ (1 − sigmoid(up2(logit)))`; the logit has one channel and half the sides, and is
-    /// repeated in space and over the channels.
+    /// `skip ⊙ (1 − sigmoid(up2(logit)))`. The logit has one channel and half the sides; it is
+    /// upsampled by nearest neighbour and applies to all channels.
     fn reverse_attention(&self, skip: Self::Map, logit: Self::Map) -> Self::Map;
 
     /// `sigmoid(Σ_i ω_i · UP_i(S_i))` over `(S_i, UP_i, ω_i)`.
     ///
     /// # Panics
     ///
-    /// Without any part.
+    /// If `parts` is empty.
     fn fuse(&self, parts: Vec<(Self::Map, &FusionUp, f64)>) -> Self::Map;
 
-    /// The largest of the channels.
+    /// The maximum over channels, with one channel.
     fn channel_max(&self, x: Self::Map) -> Self::Map;
 
     /// The product of two maps of the same shape.
@@ -55,8 +56,8 @@ pub trait Compute {
     /// The sum of two maps of the same shape.
     fn add(&self, a: Self::Map, b: Self::Map) -> Self::Map;
 
-    /// The same map, cut off from the gradient. It changes no value, so that whoever computes no
-    /// gradients leaves it as it is.
+    /// The same map, detached from the gradient. Its values do not change, so an implementation
+    /// without gradients returns the map as it is.
     fn detach(&self, x: Self::Map) -> Self::Map {
         x
     }
@@ -65,7 +66,7 @@ pub trait Compute {
     fn head(&self, maps: [Self::Map; 2], dropout: &Dropout, linear: &Linear) -> Self::Vector;
 }
 
-/// Computes at once, with burn.
+/// Executes each operation at once, with burn.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Eager;
 

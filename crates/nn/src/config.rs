@@ -1,4 +1,4 @@
-//! The network's configuration: every choice that SPEC-level documentation names is a field.
+//! Configuration of MultiR-Net. Every choice that the paper leaves open is a field.
 
 use crate::checks;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,7 +11,7 @@ pub const CLASSES: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Norm {
-    /// Batch normalisation; running statistics outside training (the paper's).
+    /// Batch normalisation, with running statistics outside training (paper).
     #[default]
     Batch,
     /// Instance normalisation: each channel of each window by itself (ours).
@@ -46,18 +46,18 @@ pub enum ClassFrom {
     Mean,
 }
 
-/// What the classes come from, as far as passes have been run.
+/// The value from which the classes are computed, over the passes so far.
 #[derive(Debug, Clone)]
 pub struct Kept<T> {
     /// The chosen pass's value, or the sum over all passes for [`ClassFrom::Mean`].
     pub value: T,
-    /// How many passes' values it is the sum of.
+    /// Number of passes whose values are summed.
     pub count: usize,
 }
 
 impl ClassFrom {
-    /// Takes the value `now` of the next pass into account; `add` adds a pass's value to the sum. This
-    /// is the one definition of the choice: the net on burn and the CPU engine both use it.
+    /// Updates `kept` with the value `now` of the next pass. `add` adds a pass's value to the sum.
+    /// Both the net on burn and the CPU engine use this method, so that their choices agree.
     pub fn keep<T>(
         self,
         kept: Option<Kept<T>>,
@@ -97,27 +97,29 @@ pub struct MultiRNetConfig {
     pub classification: bool,
     /// Lesion channels K: 1 (lesion, the paper) or 2 (ground-glass opacity, consolidation).
     pub lesion_channels: usize,
-    /// Weights ω of the decoder levels 1..4 in the multi-scale fusion; not trained (paper).
+    /// Weights ω of the decoder levels 1..4 in the multi-scale fusion. They are not trained
+    /// (paper).
     pub scale_weights: [f64; 4],
     /// How the lesion map enters the classification subnet.
     pub mask_feedback: MaskFeedback,
-    /// Whether the lesion map that enters the classification subnet is cut off from the gradient
-    /// (ours: true; the paper does not say). If not, the classes' loss reaches the lesion map
-    /// through it and spoils it. Only training is concerned.
+    /// Whether the lesion map that enters the classification subnet is detached from the gradient
+    /// (ours: true; the paper does not say). If it is not, the gradient of the classification loss
+    /// reaches the lesion map and spoils it. This affects training only.
     pub detach_mask: bool,
-    /// Factor on the first weights of the maps' upsampling, `UP_i`, and so on the first logits of
-    /// lesions (ours: 5; 1 is plain upsampling, which with Σ ω = 1 starts with all probabilities
-    /// near one half). Only new nets are concerned.
+    /// Factor on the initial weights of the maps' upsampling, `UP_i`, and therefore on the initial
+    /// lesion logits (ours: 5). With 1, which is plain upsampling, and Σ ω = 1, all probabilities
+    /// start near one half. This affects new nets only.
     pub logit_gain: f64,
     /// Channels of the six classification modules (paper: 16, 32, 64, 128, 128, 256).
     pub class_channels: [usize; 6],
     /// Dropout before the classifier's linear layer (ours: 0.3).
     pub dropout: f64,
-    /// n of the iterative strategy: passes 0..=n run (paper: 2 segments best).
+    /// n of the iterative strategy: the net runs passes 0..=n (paper: 2 segments best).
     pub iterations: usize,
     /// Which pass gives the class logits (ours: last).
     pub class_from: ClassFrom,
-    /// Whether the lesion map fed back to the next pass is cut off from the gradient (ours: true).
+    /// Whether the lesion map that is fed back to the next pass is detached from the gradient
+    /// (ours: true).
     pub detach_feedback: bool,
 }
 
@@ -183,19 +185,19 @@ impl MultiRNetConfig {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`], naming the field.
+    /// [`ErrorKind::Config`] if a field is out of range; the message names the field.
     pub fn validate(&self) -> Result<()> {
         let width = |c: &usize| (1..=2048).contains(c);
         let fields: [(bool, &str, &str); 8] = [
             (
                 self.channels.iter().all(width),
                 "channels",
-                "each must be 1 to 2048",
+                "must be 1 to 2048 each",
             ),
             (
                 self.class_channels.iter().all(width),
                 "class_channels",
-                "each must be 1 to 2048",
+                "must be 1 to 2048 each",
             ),
             (
                 matches!(self.kernel_size, 3 | 5),
@@ -210,7 +212,7 @@ impl MultiRNetConfig {
             (
                 self.scale_weights.iter().all(|w| w.is_finite()),
                 "scale_weights",
-                "each must be a finite number",
+                "must be finite numbers",
             ),
             (
                 self.logit_gain.is_finite() && self.logit_gain > 0.0,
@@ -227,7 +229,8 @@ impl MultiRNetConfig {
         checks::fields(&fields, &Self::PRESETS)
     }
 
-    /// Side of a window must be a multiple of this: the bottom level is 16 times smaller.
+    /// The sides of a window must be multiples of this, because the bottom level is 16 times
+    /// smaller.
     pub const WINDOW_MULTIPLE: usize = 16;
 
     /// Checks that a window of `shape` (d, h, w) can pass through the net.

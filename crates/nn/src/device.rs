@@ -1,19 +1,19 @@
-//! Where networks run.
+//! The device that a network runs on.
 
 use crate::error::Result;
 pub use burn::tensor::Device;
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-/// Where a network runs.
+/// The device that a network runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum DeviceChoice {
-    /// The processor, with this project's kernels.
+    /// The CPU, with this project's kernels.
     #[default]
     Cpu,
-    /// The best graphics processor that wgpu finds, with burn's kernels. Needs the feature `wgpu`.
+    /// The best GPU that wgpu finds, with burn's kernels. Needs the feature `wgpu`.
     Gpu,
 }
 
@@ -29,11 +29,11 @@ impl DeviceChoice {
         }
     }
 
-    /// The device, without autodiff. The graphics processor is opened once and then shared.
+    /// Opens the device, without autodiff. The GPU is opened once and then shared.
     ///
     /// # Errors
-    /// [`ErrorKind::Device`](crate::ErrorKind::Device) if the program was built without the
-    /// feature `wgpu`, or if no graphics processor with a driver is found.
+    /// [`ErrorKind::Device`](crate::ErrorKind::Device) for the GPU if the program was built without
+    /// the feature `wgpu`, or if no GPU with a driver is found.
     pub fn open(self) -> Result<Device> {
         match self {
             Self::Cpu => Ok(Device::flex()),
@@ -41,10 +41,10 @@ impl DeviceChoice {
         }
     }
 
-    /// What the device calls itself: the adapter's name, or `CPU`.
+    /// Name of the device: the GPU's name and backend, or `CPU`.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// Those of [`open`](Self::open).
     pub fn describe(self) -> Result<String> {
         match self {
             Self::Cpu => Ok("CPU".to_owned()),
@@ -59,7 +59,8 @@ impl std::fmt::Display for DeviceChoice {
     }
 }
 
-/// Whether `x` lies where this project's kernels run; elsewhere burn's own operations do the work.
+/// Whether this project's kernels can run on the device of `x`. On other devices burn's own
+/// operations do the work.
 pub(crate) fn has_kernels<const D: usize>(x: &Tensor<D>) -> bool {
     !cfg!(feature = "wgpu") || x.device() == Device::flex()
 }
@@ -69,7 +70,7 @@ fn gpu() -> Result<(Device, String)> {
     use crate::error::{Error, ErrorKind};
     use std::sync::OnceLock;
 
-    // A runtime can be initialised once only; a failure is kept too, so that it stays the same.
+    // A runtime can be initialised only once. A failure is therefore kept as well.
     static GPU: OnceLock<std::result::Result<(Device, String), String>> = OnceLock::new();
     let opened = GPU.get_or_init(|| {
         let (device, setup) = Device::wgpu_options()

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// Kind of an error, for a caller that reacts to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,13 +8,13 @@ pub enum ErrorKind {
     Io,
     /// The file could not be written.
     Write,
-    /// The weights are not what their format demands (truncated, corrupt, not finite).
+    /// The weights violate their format (truncated, corrupt, not finite).
     Malformed,
-    /// The file is of a format or version that this program does not read.
+    /// The file has a format or version that this program does not read.
     Unsupported,
     /// A configuration field is out of its range.
     Config,
-    /// Weights and configuration, or a tensor and the net, do not belong together.
+    /// Weights do not match the configuration, or a tensor does not match the net.
     Mismatch,
     /// The device that was asked for cannot be used.
     Device,

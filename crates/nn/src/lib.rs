@@ -1,9 +1,9 @@
-//! MultiR-Net: one network that segments pneumonia lesions in chest CT and tells COVID-19,
-//! community-acquired pneumonia and neither apart.
+//! MultiR-Net: one network that segments pneumonia lesions in chest CT and classifies a scan as
+//! COVID-19, community-acquired pneumonia or normal.
 //!
-//! From small to large: [`layers`] → [`blocks`] → [`nets`]. A net is written once, here, over the
-//! operations of [`Compute`]. [`Eager`] carries them out on [burn](https://burn.dev)'s tensors: the
-//! device that a net is created on decides whether it trains (`device.autodiff()`: batch
+//! [`nets`] are made of [`blocks`], and blocks of [`layers`]. A net is defined once, over the
+//! operations of [`Compute`]. [`Eager`] executes them on [burn](https://burn.dev)'s tensors. The
+//! device on which a net is created decides whether it trains (`device.autodiff()`: batch
 //! statistics, dropout, gradients) or only runs (running statistics, no dropout).
 //!
 //! ```
@@ -11,13 +11,13 @@
 //! use multirnet_nn::{MultiRNetConfig, NetConfig, SystemConfig};
 //!
 //! let device = Device::flex();
-//! // Two channels everywhere: too few to learn anything, enough to see the shapes.
+//! // A net with two channels everywhere learns nothing, but it shows the shapes.
 //! let config = MultiRNetConfig { channels: [2; 5], class_channels: [2; 6], ..MultiRNetConfig::base() };
 //! config.check_window([16, 32, 32])?;
-//! // Every system answers in the same form, and MultiR-Net is one of them.
+//! // Every system has the same form of output, and MultiR-Net is one of them.
 //! let system = SystemConfig::from(config).init(&device);
 //! let answer = system.answer(Tensor::<5>::zeros([1, 1, 16, 32, 32], &device));
-//! // One lesion map a pass; the last one is the result.
+//! // Each pass gives a lesion map. The last one is the result.
 //! assert_eq!(answer.lesion.len(), 3);
 //! assert_eq!(answer.lesion().map(|map| map.dims()), Some([1, 1, 16, 32, 32]));
 //! assert_eq!(answer.logits().map(|logits| logits.dims()), Some([1, 3]));

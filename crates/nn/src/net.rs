@@ -1,4 +1,4 @@
-//! What every net that is trained and compared here gives and promises.
+//! The interface of all nets that are trained and compared here.
 
 use crate::error::Result;
 use burn::module::Module;
@@ -6,23 +6,23 @@ use burn::tensor::{Device, Tensor};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a net says of a batch of windows.
+/// A net's output for a batch of windows.
 #[derive(Debug, Clone, Default)]
 pub struct ModelOutput {
-    /// Lesion probabilities `[batch, K, d, h, w]`: every output that the segmentation loss is
-    /// averaged over (passes, deep supervision), the result last. Empty if the net does not
-    /// segment.
+    /// Lesion probabilities `[batch, K, d, h, w]`, one for each output of the net (passes, deep
+    /// supervision). The segmentation loss is averaged over them, and the last one is the result.
+    /// Empty if the net does not segment.
     pub lesion: Vec<Tensor<5>>,
-    /// Class logits `[batch, 3]` in the order normal, CAP, COVID-19: every output that the
-    /// cross-entropy is averaged over. Empty if the net does not classify.
+    /// Class logits `[batch, 3]` in the order normal, CAP, COVID-19, one for each output of the
+    /// net. The cross-entropy is averaged over them. Empty if the net does not classify.
     pub class_logits: Vec<Tensor<2>>,
-    /// Class logits that are the result, where they are not the last of `class_logits`.
+    /// Class logits that are the result; `None` if the last of `class_logits` is the result.
     pub chosen_logits: Option<Tensor<2>>,
-    /// Probabilities `[batch, 1, d, h, w]` that are supervised by the lesions' edges in each slice
+    /// Edge probabilities `[batch, 1, d, h, w]`, which the lesions' edges in each slice supervise
     /// (Inf-Net).
     pub edges: Vec<Tensor<5>>,
-    /// Features `[batch, C, d', h', w']` whose global average goes into the linear layer of the
-    /// classifier, for Grad-CAM.
+    /// Features `[batch, C, d', h', w']` whose global average is the input of the classifier's
+    /// linear layer, for Grad-CAM.
     pub class_features: Option<Tensor<5>>,
 }
 
@@ -40,20 +40,20 @@ impl ModelOutput {
     }
 }
 
-/// What is known of a system, for tables and documents.
+/// Name, source and differences of a system, for tables and documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SystemCard {
-    /// Its usual name.
+    /// Usual name of the system.
     pub name: &'static str,
     /// Where it was published: authors, title, venue, year, DOI or arXiv number.
     pub source: &'static str,
-    /// What this implementation changes or had to choose.
+    /// Differences of this implementation from the publication, and its own choices.
     pub differs: &'static str,
 }
 
-/// A net that answers for windows of CT.
+/// A net that segments or classifies windows of CT.
 pub trait Net: Module {
-    /// The net's answer.
+    /// Runs the net.
     ///
     /// # Shapes
     ///
@@ -65,7 +65,7 @@ pub trait Net: Module {
     fn answer(&self, x: Tensor<5>) -> ModelOutput;
 
     /// Weights `[C, 3]` of the linear layer that follows the global average of
-    /// [`ModelOutput::class_features`], for Grad-CAM; `None` if there is no such place.
+    /// [`ModelOutput::class_features`], for Grad-CAM; `None` if the net does not have such a layer.
     fn class_weights(&self) -> Option<Tensor<2>> {
         None
     }
@@ -73,9 +73,9 @@ pub trait Net: Module {
 
 /// The configuration of a [`Net`].
 pub trait NetConfig: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt::Debug {
-    /// The net that it makes.
+    /// The net of this configuration.
     type Net: Net;
-    /// What is known of the system.
+    /// Name, source and differences of the system.
     const CARD: SystemCard;
     /// Names that [`preset`](Self::preset) knows; `base` is the published size.
     const PRESETS: &'static [&'static str];
@@ -87,28 +87,30 @@ pub trait NetConfig: Serialize + DeserializeOwned + Clone + PartialEq + std::fmt
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the field.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a field is out of range; the message
+    /// names the field.
     fn validate(&self) -> Result<()>;
 
     /// Checks that a window of `shape` (d, h, w) can pass through the net.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Mismatch`](crate::ErrorKind::Mismatch) with the shapes that can.
+    /// [`ErrorKind::Mismatch`](crate::ErrorKind::Mismatch) if it cannot; the message describes the
+    /// shapes that can.
     fn check_window(&self, shape: [usize; 3]) -> Result<()>;
 
-    /// Whether it gives lesion maps.
+    /// Whether the net gives lesion maps.
     fn segments(&self) -> bool;
 
-    /// Whether it gives classes.
+    /// Whether the net gives classes.
     fn classifies(&self) -> bool;
 
-    /// Lesion channels K of its maps.
+    /// Number K of lesion channels.
     fn lesion_channels(&self) -> usize {
         1
     }
 
-    /// Makes the net on `device`; it trains if the device is an autodiff device.
+    /// Makes the net on `device`. On an autodiff device it trains.
     ///
     /// # Panics
     ///

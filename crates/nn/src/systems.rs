@@ -1,7 +1,7 @@
-//! Every net that can be trained, scored and compared here, behind one type.
+//! One type for all nets that can be trained, scored and compared here.
 //!
-//! [`SystemConfig`] names a net and holds its configuration; [`SystemConfig::init`] makes a
-//! [`System`], whose [`ModelOutput`] loss, training and scoring share. A new net is one file under
+//! [`SystemConfig`] names a net and holds its configuration. [`SystemConfig::init`] makes a
+//! [`System`]. Loss, training and scoring use its [`ModelOutput`]. A new net needs one file under
 //! `nets/` with a [`Net`] and its [`NetConfig`], and one line in the table at the end of this file.
 
 pub use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
@@ -16,7 +16,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// One configuration of `C`: `fields` over the preset, or over the defaults without one.
+/// A configuration of `C`: `fields` replace those of the preset, or of the default without a
+/// preset.
 fn read<C: NetConfig>(preset: Option<&str>, fields: Map<String, Value>) -> Result<C> {
     let bad = |reason: String| Error::new(ErrorKind::Config, reason);
     let mut whole = Map::new();
@@ -35,17 +36,17 @@ fn read<C: NetConfig>(preset: Option<&str>, fields: Map<String, Value>) -> Resul
 
 macro_rules! systems {
     ($($name:literal => $net:ident: $config:ident,)+) => {
-        /// Any of the nets.
+        /// A net of any system.
         #[derive(Module, Debug)]
         #[allow(clippy::large_enum_variant, reason = "there is one net in a process at a time")]
         pub enum AnyNet {
             $(#[doc = concat!("See [`", stringify!($net), "`].")] $net($net),)+
         }
 
-        /// Which net, and its configuration.
+        /// The configuration of a net of any system.
         ///
-        /// In files a table with the keys `system` (default `multirnet`), `preset` (optional) and
-        /// the net's own fields, which replace the preset's.
+        /// In files it is a table with the keys `system` (default `multirnet`), `preset` (optional)
+        /// and the net's own fields, which replace the preset's.
         #[derive(Debug, Clone, PartialEq)]
         pub enum SystemConfig {
             $(#[doc = concat!("See [`", stringify!($config), "`].")] $net($config),)+
@@ -66,11 +67,11 @@ macro_rules! systems {
                 match self { $(Self::$net(_) => $name,)+ }
             }
 
-            /// The system called `name` with a preset and further fields.
+            /// The configuration of the system `name`, from a preset and further fields.
             ///
             /// # Errors
             ///
-            /// [`ErrorKind::Config`] for a name, preset, field or value that is not known.
+            /// [`ErrorKind::Config`] if the name, the preset, a field or a value is unknown.
             pub fn read(name: &str, preset: Option<&str>, fields: Map<String, Value>) -> Result<Self> {
                 match name {
                     $($name => read::<$config>(preset, fields).map(Self::$net),)+
@@ -84,55 +85,55 @@ macro_rules! systems {
                 }
             }
 
-            /// Its configuration as JSON, without the system's name.
+            /// The configuration as JSON, without the system's name.
             fn fields(&self) -> serde_json::Result<Value> {
                 match self { $(Self::$net(config) => serde_json::to_value(config),)+ }
             }
 
-            /// What is known of the system.
+            /// Name, source and differences of the system.
             pub fn card(&self) -> SystemCard {
                 match self { $(Self::$net(_) => <$config as NetConfig>::CARD,)+ }
             }
 
-            /// Names of its presets.
+            /// Names of the system's presets.
             pub fn presets(&self) -> &'static [&'static str] {
                 match self { $(Self::$net(_) => <$config as NetConfig>::PRESETS,)+ }
             }
 
-            /// See [`NetConfig::validate`].
+            /// Checks every field's range.
             ///
             /// # Errors
             ///
-            /// As there.
+            /// Those of [`NetConfig::validate`].
             pub fn validate(&self) -> Result<()> {
                 match self { $(Self::$net(config) => NetConfig::validate(config),)+ }
             }
 
-            /// See [`NetConfig::check_window`].
+            /// Checks that a window of `shape` (d, h, w) can pass through the net.
             ///
             /// # Errors
             ///
-            /// As there.
+            /// Those of [`NetConfig::check_window`].
             pub fn check_window(&self, shape: [usize; 3]) -> Result<()> {
                 match self { $(Self::$net(config) => NetConfig::check_window(config, shape),)+ }
             }
 
-            /// Whether it gives lesion maps.
+            /// Whether the net gives lesion maps.
             pub fn segments(&self) -> bool {
                 match self { $(Self::$net(config) => NetConfig::segments(config),)+ }
             }
 
-            /// Whether it gives classes.
+            /// Whether the net gives classes.
             pub fn classifies(&self) -> bool {
                 match self { $(Self::$net(config) => NetConfig::classifies(config),)+ }
             }
 
-            /// Lesion channels K.
+            /// Number K of lesion channels.
             pub fn lesion_channels(&self) -> usize {
                 match self { $(Self::$net(config) => NetConfig::lesion_channels(config),)+ }
             }
 
-            /// Makes the net on `device`; it trains if the device is an autodiff device.
+            /// Makes the net on `device`. On an autodiff device it trains.
             ///
             /// # Panics
             ///
@@ -174,7 +175,7 @@ impl System {
         &self.config
     }
 
-    /// The net's answer; see [`Net::answer`].
+    /// Runs the net; see [`Net::answer`].
     ///
     /// # Shapes
     ///
@@ -192,7 +193,7 @@ impl System {
         self.net.class_weights()
     }
 
-    /// Numbers that are trained: weights and biases, without the running statistics of norms.
+    /// Number of trained parameters, without the running statistics of norms.
     pub fn trained_parameters(&self) -> usize {
         trained_parameters(&self.net)
     }
@@ -218,7 +219,7 @@ impl Serialize for SystemConfig {
         use serde::ser::Error;
         let mut map = Map::from_iter([("system".to_owned(), self.name().into())]);
         if let Value::Object(fields) = self.fields().map_err(S::Error::custom)? {
-            // TOML has no null: what is none is left out.
+            // TOML does not have null, so fields without a value are left out.
             map.extend(fields.into_iter().filter(|(_, value)| !value.is_null()));
         }
         map.serialize(serializer)
@@ -231,7 +232,9 @@ impl<'de> Deserialize<'de> for SystemConfig {
         let mut text = |key: &str| match map.remove(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(other) => Err(D::Error::custom(format!("model.{key} {other} is no name"))),
+            Some(other) => Err(D::Error::custom(format!(
+                "model.{key} is {other}, which is not a name"
+            ))),
         };
         let (name, preset) = (text("system")?, text("preset")?);
         let name = name.as_deref().unwrap_or("multirnet");
@@ -239,7 +242,7 @@ impl<'de> Deserialize<'de> for SystemConfig {
     }
 }
 
-// The table of all systems: the name in files, the net, its configuration.
+// The table of all systems: the name in files, the net, and its configuration.
 systems! {
     "multirnet" => MultiRNet: MultiRNetConfig,
     "unet3d" => UNet3d: UNet3dConfig,

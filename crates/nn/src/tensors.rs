@@ -1,23 +1,23 @@
-//! The tensors of a net by name.
+//! The named tensors of a net.
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::BTreeMap;
 
-/// One tensor of the net.
+/// A tensor of a net, with its name.
 #[derive(Debug, Clone)]
 pub struct NamedTensor {
-    /// Its place in the net, joined by dots.
+    /// Path of the tensor in the net, joined by dots.
     pub name: String,
-    /// burn's id of it, by which optimisers keep their state.
+    /// burn's id of the tensor, by which optimisers keep their state.
     pub id: ParamId,
-    /// Its shape.
+    /// Shape of the tensor.
     pub shape: Vec<usize>,
-    /// Its values in row-major order.
+    /// Values of the tensor in row-major order.
     pub values: Vec<f32>,
 }
 
-/// Every tensor of the net in order, running statistics included.
+/// All tensors of the net in order, running statistics included.
 pub fn tensors(net: &impl Module) -> Vec<NamedTensor> {
     let mut visitor = Collect {
         path: Vec::new(),
@@ -29,12 +29,12 @@ pub fn tensors(net: &impl Module) -> Vec<NamedTensor> {
         },
         found: Vec::new(),
     };
-    // `valid` brings running statistics up to date: they lag by one batch otherwise.
+    // `valid` updates the running statistics, which lag by one batch otherwise.
     net.valid().visit(&mut visitor);
     visitor.found
 }
 
-/// Names, ids and shapes of every tensor of the net, in the order of [`tensors`].
+/// Names, ids and shapes of all tensors of the net, in the order of [`tensors`].
 pub fn names(net: &impl Module) -> Vec<(String, ParamId, Vec<usize>)> {
     let mut visitor = Collect {
         path: Vec::new(),
@@ -45,8 +45,7 @@ pub fn names(net: &impl Module) -> Vec<(String, ParamId, Vec<usize>)> {
     visitor.found
 }
 
-/// Numbers of the net that are trained: weights and biases, without the running statistics of
-/// norms.
+/// Number of trained parameters of the net, without the running statistics of norms.
 pub fn trained_parameters(net: &impl Module) -> usize {
     names(net)
         .iter()
@@ -55,7 +54,7 @@ pub fn trained_parameters(net: &impl Module) -> usize {
         .sum()
 }
 
-/// `net` with the tensors that `values` names replaced.
+/// Replaces the tensors of `net` that `values` names.
 pub(crate) fn replace<T: Module>(net: T, values: BTreeMap<String, Vec<f32>>, device: &Device) -> T {
     net.map(&mut Replace {
         path: Vec::new(),
@@ -64,15 +63,15 @@ pub(crate) fn replace<T: Module>(net: T, values: BTreeMap<String, Vec<f32>>, dev
     })
 }
 
-/// Whether a module adds its name to a tensor's path. An enum's variant does not, so that a tensor has
-/// the same name whatever the norm. The net within a `System` does not either.
+/// Whether a module adds its name to a tensor's path. An enum's variant does not, so a tensor has
+/// the same name with any norm. The net within a `System` does not either.
 fn is_step(name: &str, container: &str) -> bool {
     let variant = container.starts_with("Enum");
     let system = name == "net" && container == "Struct:System";
     !variant && !system
 }
 
-/// Collects what `visit` makes of each tensor's name, id, shape and values.
+/// Collects the results of `visit` for each tensor's name, id, shape and values.
 struct Collect<T, F> {
     path: Vec<String>,
     visit: F,

@@ -1,9 +1,9 @@
 //! Weights on disk: a safetensors file with the configuration in its metadata.
 //!
-//! The metadata holds one key, `multirnet`: `{"format": 1, "config": {…}}`, the configuration as
-//! [`SystemConfig`] writes it. Tensors are named by their place in the net
-//! (`segmentation.encoders.0.units.0.conv.weight`); running statistics of batch norms are among
-//! them. The same net always gives the same bytes.
+//! The metadata holds one key, `multirnet`: `{"format": 1, "config": {…}}`, with the configuration
+//! as [`SystemConfig`] writes it. The name of a tensor is its path in the net
+//! (`segmentation.encoders.0.units.0.conv.weight`). The running statistics of batch norms are
+//! included. The same net always gives the same bytes.
 
 pub use crate::tensors::{NamedTensor, names, tensors, trained_parameters};
 
@@ -22,7 +22,7 @@ const KEY: &str = "multirnet";
 const FORMAT: u32 = 1;
 /// Largest file that [`load`] reads, in bytes; the largest preset has under 300 MB.
 pub const MAX_FILE_BYTES: u64 = 1 << 30;
-/// Names listed in a message before "and N more".
+/// Number of names that a message lists before "and N more".
 const LISTED: usize = 3;
 
 #[derive(Serialize, Deserialize)]
@@ -31,8 +31,8 @@ struct Header<T> {
     config: T,
 }
 
-/// How weights are stored. Vectors (norms, PReLU slopes, biases) always stay f32: they are small,
-/// and running variances may exceed f16's range.
+/// Data type of stored weights. Vectors (norms, PReLU slopes, biases) are always stored as f32,
+/// because they are small and running variances may exceed the range of f16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
@@ -41,20 +41,20 @@ pub enum Dtype {
     F32,
     /// 16 bits, 11 of them precision.
     F16,
-    /// 16 bits, 8 of them precision; f32's range.
+    /// 16 bits, 8 of them precision, with the range of f32.
     Bf16,
 }
 
-/// A net that weights files hold.
+/// A net that a weights file can hold.
 pub trait Stored: Module {
-    /// The configuration that the file carries.
+    /// The configuration that is written to the file.
     fn stored_config(&self) -> SystemConfig;
 
-    /// A new net of a configuration that a file carries.
+    /// A new net of the configuration in a file.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] if that makes another net.
+    /// [`ErrorKind::Unsupported`] if the configuration is that of another kind of net.
     fn of_stored(config: &SystemConfig, device: &Device) -> Result<Self>;
 }
 
@@ -90,16 +90,17 @@ impl Stored for MultiRNet {
 ///
 /// # Errors
 ///
-/// As [`save_as`].
+/// Those of [`save_as`].
 pub fn save(path: &Path, net: &impl Stored) -> Result<()> {
     save_as(path, net, Dtype::F32)
 }
 
-/// Writes the net to `path`: to a temporary name beside it, which then takes its place.
+/// Writes the net to `path`, with matrices and kernels in `dtype`. It writes a temporary file
+/// beside `path` first and then renames it.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Write`] if that fails; else as [`to_bytes`].
+/// [`ErrorKind::Write`] if writing fails, and those of [`to_bytes`].
 pub fn save_as(path: &Path, net: &impl Stored, dtype: Dtype) -> Result<()> {
     let bytes = to_bytes(net, dtype).map_err(|e| e.at(path))?;
     Ok(multirnet_base::files::write_synced(path, &bytes)?)
@@ -147,18 +148,19 @@ pub fn to_bytes(net: &impl Stored, dtype: Dtype) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Io`] if the file cannot be read; else as [`from_bytes`].
+/// [`ErrorKind::Io`] if the file cannot be read, and those of [`from_bytes`].
 pub fn load<T: Stored>(path: &Path, device: &Device) -> Result<T> {
     from_bytes(&path.display().to_string(), &read(path)?, device)
 }
 
-/// Reads the tensors in the file at `path` into a new net of `config`, whatever configuration
-/// stands beside them: weights to start a training from.
+/// Reads the tensors of the file at `path` into a new net of `config`, for example to start a
+/// training from them. The configuration in the file may differ from `config`, but not in the
+/// system.
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Mismatch`]: another system, or tensors of other names or shapes.
-/// - Else as [`load`].
+/// - [`ErrorKind::Mismatch`]: the file holds another system, or tensors of other names or shapes.
+/// - Those of [`load`].
 pub fn load_as(path: &Path, config: &SystemConfig, device: &Device) -> Result<System> {
     let bytes = read(path)?;
     let (file, stored) = open(&bytes).map_err(|e| e.at(path))?;
@@ -167,7 +169,7 @@ pub fn load_as(path: &Path, config: &SystemConfig, device: &Device) -> Result<Sy
         let hint = if stored.name() == config.name() && has != needs {
             format!("the weights have {has} lesion channels: set model.lesion_channels = {has}")
         } else {
-            "give weights of the same system and sizes, or set [model] as theirs".to_owned()
+            "give weights of the same system and sizes, or set [model] to theirs".to_owned()
         };
         Error::new(
             ErrorKind::Mismatch,
@@ -177,7 +179,10 @@ pub fn load_as(path: &Path, config: &SystemConfig, device: &Device) -> Result<Sy
     };
     if stored.name() != config.name() {
         let names = [&stored, config].map(|c| c.card().name);
-        let reason = format!("they are of {}, it is {}", names[0], names[1]);
+        let reason = format!(
+            "they are weights of {}, but the net is {}",
+            names[0], names[1]
+        );
         return Err(unfit(reason).at(path));
     }
     fill(config.init(device), &file, device, &unfit).map_err(|e| e.at(path))
@@ -199,14 +204,16 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| Error::io(path, doing, e))
 }
 
-/// Reads a net from the bytes of a safetensors file onto `device`; `name` is for messages.
+/// Reads a net from the bytes of a safetensors file onto `device`. Messages name the file `name`.
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Malformed`]: truncated or corrupt file, or values that are not finite.
-/// - [`ErrorKind::Unsupported`]: not this program's weights, another format version or type.
+/// - [`ErrorKind::Malformed`]: the file is truncated or corrupt, or a value is not finite.
+/// - [`ErrorKind::Unsupported`]: the file was not written by this program, or has another format
+///   version or type.
 /// - [`ErrorKind::Config`]: a field of the configuration is out of range.
-/// - [`ErrorKind::Mismatch`]: tensors missing, unknown or of the wrong shape; they are named.
+/// - [`ErrorKind::Mismatch`]: tensors are missing, unknown or of the wrong shape; the message names
+///   them.
 pub fn from_bytes<T: Stored>(name: &str, bytes: &[u8], device: &Device) -> Result<T> {
     parse(bytes, device).map_err(|e| e.at(Path::new(name)))
 }
@@ -215,7 +222,7 @@ pub fn from_bytes<T: Stored>(name: &str, bytes: &[u8], device: &Device) -> Resul
 ///
 /// # Errors
 ///
-/// As [`from_bytes`], but for the tensors.
+/// Those of [`from_bytes`], except for errors of tensors.
 pub fn config_of(name: &str, bytes: &[u8]) -> Result<SystemConfig> {
     open(bytes)
         .map(|(_, config)| config)
@@ -230,9 +237,9 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, SystemConfig)> {
     let corrupt = |e: safetensors::SafeTensorError| {
         Error::new(
             ErrorKind::Malformed,
-            format!("not a complete safetensors file: {e}"),
+            format!("the file is not a complete safetensors file: {e}"),
         )
-        .hint("the file is truncated, corrupt or no weights file: copy or download it again")
+        .hint("the file is truncated, corrupt or not a weights file: copy or download it again")
     };
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(corrupt)?;
     let file = SafeTensors::deserialize(bytes).map_err(corrupt)?;
@@ -247,7 +254,7 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, SystemConfig)> {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "weights of format {}, this program reads format {FORMAT}",
+                "the weights have format {}, but this program reads format {FORMAT}",
                 header.format
             ),
         )
@@ -261,11 +268,11 @@ fn open(bytes: &[u8]) -> Result<(SafeTensors<'_>, SystemConfig)> {
 
 fn parse<T: Stored>(bytes: &[u8], device: &Device) -> Result<T> {
     let (file, config) = open(bytes)?;
-    // Parameters are made when first used: a net's shapes cost next to nothing.
+    // Parameters are allocated at their first use, so a new net's shapes cost almost nothing.
     fill(T::of_stored(&config, device)?, &file, device, &mismatch)
 }
 
-/// `net` with the tensors of `file`; `unfit` makes the error for other names or shapes.
+/// Fills `net` with the tensors of `file`. `unfit` makes the error for other names or shapes.
 fn fill<T: Module>(
     net: T,
     file: &SafeTensors<'_>,
@@ -283,7 +290,7 @@ fn fill<T: Module>(
         };
         if view.shape() != shape.as_slice() {
             return Err(unfit(format!(
-                "tensor `{name}` has shape {:?}, the net needs {shape:?}",
+                "tensor `{name}` has shape {:?}, but the net needs {shape:?}",
                 view.shape()
             )));
         }
@@ -374,9 +381,9 @@ fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>> {
         other => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("tensor `{name}` is of type {other:?}"),
+                format!("tensor `{name}` has type {other:?}"),
             )
-            .hint("F32, F16 and BF16 are read"));
+            .hint("store the tensors as F32, F16 or BF16"));
         }
     };
     match values.iter().find(|v| !v.is_finite()) {

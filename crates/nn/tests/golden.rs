@@ -1,4 +1,4 @@
-//! The net against an implementation of its own in PyTorch: outputs, losses, every gradient and
+//! The net against an independent implementation in PyTorch: outputs, losses, every gradient and
 //! every running statistic. `golden/make_multirnet.py` made the files.
 
 use burn::module::{Module, ModuleVisitor, Param};
@@ -21,7 +21,7 @@ impl<'a> Golden<'a> {
         let config: MultiRNetConfig = serde_json::from_str(config).unwrap();
         Self {
             file: SafeTensors::deserialize(bytes).unwrap(),
-            // The classes' loss reaches the lesion map in the other implementation.
+            // In the other implementation the classification loss reaches the lesion map.
             config: MultiRNetConfig {
                 detach_mask: false,
                 ..config
@@ -48,7 +48,7 @@ impl<'a> Golden<'a> {
         Tensor::from_data(values.as_slice(), device)
     }
 
-    /// The net with the golden weights, by way of a weights file.
+    /// The net with the golden weights, read from a weights file.
     fn net(&self, device: &Device) -> MultiRNet {
         let views = self.file.iter().filter_map(|(name, view)| {
             let name = name.strip_prefix("weight/")?;
@@ -62,7 +62,8 @@ impl<'a> Golden<'a> {
         weights::from_bytes("golden", &bytes, device).unwrap()
     }
 
-    /// `got` is within the tolerance of the golden tensor `name`, relative to its largest value.
+    /// Asserts that `got` is within the tolerance of the golden tensor `name`, relative to the
+    /// tensor's largest value.
     fn check(&self, name: &str, got: Vec<f32>, floor: f32) {
         let (_, want) = self.floats(name);
         assert_eq!(got.len(), want.len(), "{name}");
@@ -159,7 +160,7 @@ fn compare(bytes: &[u8]) {
         .collect();
     assert_eq!(names.len(), visitor.found.len());
     for name in names {
-        // Sums that cancel to (nearly) zero carry the rounding of their terms.
+        // Sums that (nearly) cancel to zero contain the rounding errors of their terms.
         golden.check(&format!("grad/{name}"), visitor.found[name].clone(), 1e-3);
     }
 

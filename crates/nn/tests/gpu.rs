@@ -1,6 +1,6 @@
-//! The net on a graphics processor against the net on the processor: outputs, losses, gradients,
-//! running statistics and a training step. A software adapter serves as well; without any, each
-//! test says that it was skipped.
+//! The net on the GPU against the net on the CPU: outputs, losses, gradients, running statistics
+//! and a training step. A software adapter suffices. Without any adapter, each test reports that it
+//! was skipped.
 #![cfg(feature = "wgpu")]
 
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
@@ -13,7 +13,7 @@ use multirnet_nn::{
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-/// Of the largest value of each tensor.
+/// Tolerance, relative to the largest value of each tensor.
 const TOLERANCE: f32 = 1e-3;
 
 fn gpu() -> Option<Device> {
@@ -94,8 +94,8 @@ impl ModuleVisitor for Visitor<'_> {
     }
 }
 
-/// Sets the slopes of all PReLUs to 1. Elsewhere gradients jump where an activation is 0, and a
-/// different rounding may put it on the other side; `gpu_ops.rs` tests slopes of all kinds.
+/// Sets the slopes of all PReLUs to 1. With other slopes gradients jump where an activation is 0,
+/// and different rounding may put it on the other side. `gpu_ops.rs` tests other slopes.
 struct Slopes(bool);
 
 impl ModuleMapper for Slopes {
@@ -136,8 +136,8 @@ fn everything(bytes: &[u8], shape: [usize; 3], device: &Device) -> Named {
     assert!(visitor.found.len() > 50);
     all.extend(visitor.found);
 
-    // The step itself: with ε this large Adam's update is nearly proportional to the gradient
-    // and not to its sign, which no tolerance could compare.
+    // This is the step itself. With a large ε Adam's update is nearly proportional to the gradient.
+    // With a small one it would follow the gradient's sign, which has no useful tolerance.
     let mut adam = AdamConfig::new().with_epsilon(1.0).init();
     let grads = GradientsParams::from_grads(grads, &net);
     let net: MultiRNet = adam.step(0.1, net, grads);
@@ -157,12 +157,12 @@ fn compare(config: MultiRNetConfig, shape: [usize; 3]) {
         channels: config.channels.map(|c| c / 4),
         class_channels: config.class_channels.map(|c| c / 4),
         iterations: 1,
-        // Its random numbers are the device's own.
+        // The random numbers of dropout depend on the device.
         dropout: 0.0,
         ..config
     };
     let net = {
-        // The random state is one for the process, and the tests run side by side.
+        // The process has one random state, and the tests run in parallel.
         static TURN: Mutex<()> = Mutex::new(());
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         cpu.seed(7);
@@ -181,7 +181,7 @@ fn compare(config: MultiRNetConfig, shape: [usize; 3]) {
     for (name, want) in &want {
         let got = &got[name];
         assert_eq!(want.len(), got.len(), "{name}");
-        // Sums that cancel to (nearly) zero carry the rounding of their terms.
+        // Sums that (nearly) cancel to zero contain the rounding errors of their terms.
         let scale = want.iter().fold(1e-3f32, |m, v| m.max(v.abs()));
         let off = want.iter().zip(got).map(|(a, b)| (a - b).abs() / scale);
         let off = off.fold(
@@ -201,7 +201,7 @@ fn compare(config: MultiRNetConfig, shape: [usize; 3]) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// One voxel along two axes at the bottom level.
+/// A window with one voxel along two axes at the bottom level.
 const THIN: [usize; 3] = [16, 32, 16];
 
 #[test]
@@ -235,7 +235,7 @@ fn vnet5_with_group_norm() {
 #[test]
 fn segmentation_alone() {
     let config = MultiRNetConfig {
-        // Odd widths, so that no vector of channels is full.
+        // With these widths no vector of channels is full.
         channels: [12, 20, 28, 12, 20],
         classification: false,
         ..MultiRNetConfig::base()

@@ -1,4 +1,4 @@
-//! Each operation on a graphics processor against the same on the processor; see `gpu.rs`.
+//! Each operation on the GPU against the same on the CPU; see `gpu.rs`.
 #![cfg(feature = "wgpu")]
 
 use burn::tensor::{Device, Tensor, TensorData};
@@ -7,7 +7,7 @@ use multirnet_nn::layers::nearest_up2;
 use multirnet_nn::ops::conv::{conv3d, up2};
 use multirnet_nn::ops::norm_act::{Parameters, batch_norm_act, norm_act};
 
-/// Of the largest value of each tensor.
+/// Tolerance, relative to the largest value of each tensor.
 const TOLERANCE: f32 = 1e-4;
 
 fn gpu() -> Option<Device> {

@@ -1,4 +1,4 @@
-//! What the net promises beyond its numbers.
+//! Properties of the net besides its numbers.
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -149,12 +149,12 @@ fn configurations_out_of_range_are_named() {
     assert!(unknown.is_err());
 }
 
-/// The closed form of Grad-CAM against the definition, by autodiff.
+/// The closed form of Grad-CAM agrees with the definition, computed by autodiff.
 #[test]
 fn grad_cam_agrees_with_autodiff() {
     let plain = Device::flex();
     let device = Device::flex().autodiff();
-    // Frozen: on the autodiff device, but with running statistics and without dropout.
+    // A frozen net is on the autodiff device, but uses running statistics and no dropout.
     let net = tiny().init(&device).freeze();
     let x = x(2, &plain);
     let on_device = Tensor::from_data(x.clone().into_data(), &device);

@@ -1,5 +1,5 @@
-//! Res2Net, Inf-Net and JCS: against an implementation of their own in PyTorch
-//! (`golden/make_nets2d.py`), their sizes, and what they promise beyond their numbers.
+//! Res2Net, Inf-Net and JCS: against independent implementations in PyTorch
+//! (`golden/make_nets2d.py`), their sizes, and their other properties.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
@@ -26,7 +26,7 @@ fn formula(name: &str, n: usize) -> Vec<f64> {
     (0..n as u64).map(number).collect()
 }
 
-/// The net with the formula's weights, by way of a weights file.
+/// The net with the formula's weights, read from a weights file.
 fn filled(config: &SystemConfig, device: &Device) -> System {
     let start = weights::to_bytes(&config.init(device), weights::Dtype::F32).unwrap();
     let (_, metadata) = SafeTensors::read_metadata(&start).unwrap();
@@ -63,7 +63,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-/// Within 1e-4 of the golden values' span.
+/// Asserts that `got` is within 1e-4 of the golden values, relative to their span.
 fn check(file: &SafeTensors<'_>, name: &str, got: &[f32]) {
     let view = file.tensor(name).unwrap();
     let chunks = view.data().as_chunks::<4>().0;
@@ -143,8 +143,9 @@ fn all(preset: &str) -> [SystemConfig; 3] {
     ]
 }
 
-/// The twin's counts; those of Res2Net and Inf-Net are the published 23.68 M and 33.12 M, the
-/// latter with the backbone's linear layer for 1000 classes, which Inf-Net has and never uses.
+/// The counts are those of the PyTorch implementation. Res2Net has the published 23.68 M. Inf-Net
+/// has the published 33.12 M together with the backbone's linear layer for 1000 classes, which the
+/// published net has and never uses.
 #[test]
 fn base_has_the_published_size() {
     let device = Device::flex();
@@ -279,7 +280,7 @@ fn jcs_trains_its_nets_apart() {
     assert!(!by_lesion.is_empty() && !by_class.is_empty());
 }
 
-/// In evaluation a window's maps are those of its slices, one at a time.
+/// In evaluation a window's maps equal those of its slices one at a time.
 #[test]
 fn slices_do_not_see_each_other() {
     let device = Device::flex();
@@ -298,7 +299,8 @@ fn slices_do_not_see_each_other() {
     }
 }
 
-/// The logits are the linear layer on the features' global average: what Grad-CAM relies on.
+/// The logits are the output of the linear layer on the features' global average. Grad-CAM relies
+/// on this.
 #[test]
 fn logits_follow_from_the_class_features() {
     let device = Device::flex();
@@ -309,7 +311,7 @@ fn logits_follow_from_the_class_features() {
             let features = answer.class_features.clone().unwrap();
             let pooled = features.reshape([b, c, d * h * w]).mean_dim(2);
             let by_hand = pooled.reshape([b, c]).matmul(net.class_weights().unwrap());
-            // The bias is what is left: the same for every window.
+            // The rest is the bias, which is the same for every window.
             values(answer.logits().unwrap() - by_hand)
         };
         let left = centred(net.answer(random(&device)));

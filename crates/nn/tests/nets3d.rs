@@ -1,4 +1,4 @@
-//! What the comparison's 3D nets promise beyond their numbers.
+//! Properties of the comparison's 3D nets besides their numbers.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor};
@@ -16,7 +16,7 @@ fn config(system: &str, preset: &str, fields: serde_json::Value) -> SystemConfig
     SystemConfig::read(system, Some(preset), fields).unwrap()
 }
 
-/// Small enough to be quick.
+/// Configurations that are small enough for quick tests.
 fn tiny(system: &str) -> SystemConfig {
     let fields = match system {
         "unet3d" => json!({"channels": [2, 4, 4, 6]}),
@@ -42,7 +42,7 @@ fn count(system: &str, preset: &str, fields: serde_json::Value) -> usize {
         .trained_parameters()
 }
 
-/// In hundredths of a million, as the papers print them.
+/// A number of parameters in hundredths of a million, as the papers print it.
 fn rounded(parameters: usize) -> usize {
     (parameters + 5_000) / 10_000
 }
@@ -52,8 +52,8 @@ fn base_nets_have_the_published_counts() {
     let none = || json!({});
     let unet = count("unet3d", "base", none());
     assert_eq!((unet, rounded(unet)), (19_070_433, 1907));
-    // The paper counts three input channels and three labels, biases before the norms and no
-    // scales and shifts of norms: each convolution has one bias where its norm has two numbers.
+    // The paper counts three input channels, three labels and the biases before the norms, but not
+    // the scales and shifts of norms. Each convolution has one bias, and its norm has two numbers.
     let outputs = 1440 + 896;
     assert_eq!(
         unet + 2 * 32 * 27 + 2 * (64 + 1) + outputs - 2 * outputs,
@@ -65,7 +65,7 @@ fn base_nets_have_the_published_counts() {
     assert_eq!((narrow, rounded(narrow)), (6_552_372, 655));
     let dense = count("densenet", "base", none());
     assert_eq!((dense, rounded(dense)), (11_245_699, 1125));
-    // No count is published; the twin in PyTorch has as many.
+    // No count is published. The PyTorch implementation has the same number.
     assert_eq!(count("zhou", "base", none()), 10_812_100);
 }
 
@@ -152,7 +152,7 @@ fn class_logits_are_the_linear_layer_on_the_mean_of_the_features() {
         assert_eq!(weights.dims(), [c, 3], "{system}");
         let means = features.reshape([b, c, d * h * w]).mean_dim(2);
         let products = values(means.reshape([b, c]).matmul(weights));
-        // What is left is the bias: the same in each window.
+        // The rest is the bias, which is the same in each window.
         let rest: Vec<f32> = values(logits)
             .iter()
             .zip(products)
@@ -186,7 +186,7 @@ impl ModuleVisitor for Untouched<'_> {
         self.seen += 1;
         let grad = param.val().grad(self.grads).map(values);
         let name = self.path.join(".");
-        // Biases before a batch norm have no effect, by their nature.
+        // Biases before a batch norm have no effect, because the norm cancels them.
         let idle = name.ends_with("conv.bias");
         if !grad.is_some_and(|g| idle || g.iter().any(|v| *v != 0.0)) {
             self.found.push(name);
@@ -231,7 +231,7 @@ fn round_trip<C: NetConfig>() {
     }
     assert!(C::preset("large").is_none());
     assert!(serde_json::from_str::<C>(r#"{"width": 3}"#).is_err());
-    // Nothing given is the published size.
+    // A configuration without fields has the published size.
     assert_eq!(serde_json::from_str::<C>("{}").ok(), C::preset("base"));
     for text in [C::CARD.name, C::CARD.source, C::CARD.differs] {
         assert!(!text.is_empty() && !text.contains("  "), "{text}");

@@ -7,10 +7,10 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::collections::HashMap;
 
 const TOLERANCE: f32 = 1e-4;
-/// Of maps, every so many-th value is stored.
+/// The golden files store every `STRIDE`-th value of a map.
 const STRIDE: usize = 17;
 
-/// Numbers in [0, 1) that only the name decides: FNV-1a, then SplitMix64.
+/// Numbers in [0, 1) that depend on the name alone: FNV-1a, then SplitMix64.
 fn uniform(name: &str, count: usize) -> Vec<f64> {
     let seed = name.bytes().fold(0xCBF2_9CE4_8422_2325u64, |seed, byte| {
         (seed ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
@@ -27,7 +27,7 @@ fn uniform(name: &str, count: usize) -> Vec<f64> {
     (0..count).map(|_| next()).collect()
 }
 
-/// As `value` of the script.
+/// The same values as those of the script's function `value`.
 fn value(name: &str, shape: &[usize]) -> Vec<f32> {
     let count = shape.iter().product();
     let fan_in = if shape.len() == 2 {
@@ -45,7 +45,7 @@ fn value(name: &str, shape: &[usize]) -> Vec<f32> {
     values.map(|u| of(u) as f32).collect()
 }
 
-/// The system with the golden weights, by way of a weights file.
+/// The system with the golden weights, read from a weights file.
 fn system(config: &SystemConfig, device: &Device) -> System {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = weights::names(&config.init(device))
         .into_iter()

@@ -1,4 +1,4 @@
-//! Parameter counts, by a formula of their own and as counted in PyTorch
+//! Parameter counts, against an independent formula and against the counts of PyTorch
 //! (`golden/make_multirnet.py` prints them).
 
 use burn::module::Module;
@@ -9,7 +9,7 @@ use multirnet_nn::{MultiRNetConfig, Norm};
 fn count(config: &MultiRNetConfig) -> (usize, usize) {
     let (c, k3) = (config.channels, config.kernel_size.pow(3));
     let lesions = config.lesion_channels;
-    // A convolution without bias, γ and β, PReLU's slope.
+    // A unit has a convolution without bias, γ, β and the PReLU's slope.
     let unit = |from: usize, to: usize, kernel: usize| from * to * kernel + 3 * to;
     let mut segmentation = 0;
     for (i, convs) in [1, 2, 3, 3, 3].into_iter().enumerate() {
@@ -43,7 +43,7 @@ fn count(config: &MultiRNetConfig) -> (usize, usize) {
     )
 }
 
-/// Trained parameters that the net holds: burn also counts batch norms' running statistics.
+/// Trained parameters of the net. burn's count also includes the running statistics of batch norms.
 fn held(config: &MultiRNetConfig) -> usize {
     let net = config.init(&Device::flex());
     let names = multirnet_nn::weights::names(&net);

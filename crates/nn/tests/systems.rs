@@ -1,4 +1,4 @@
-//! The table of systems: names, configurations and what every system promises.
+//! The table of systems: names, configurations and properties of every system.
 
 use multirnet_nn::{ErrorKind, MultiRNetConfig, SystemConfig};
 use serde_json::json;
@@ -9,7 +9,7 @@ fn a_configuration_without_system_is_multirnet() {
     assert_eq!(config, MultiRNetConfig::small().into());
     let config: SystemConfig = serde_json::from_value(json!({})).unwrap();
     assert_eq!(config, SystemConfig::default());
-    // As weights files of earlier versions hold it.
+    // Weights files of earlier versions hold the configuration in this form.
     let fields = serde_json::to_value(MultiRNetConfig::vnet5()).unwrap();
     let config: SystemConfig = serde_json::from_value(fields).unwrap();
     assert_eq!(config, MultiRNetConfig::vnet5().into());
@@ -31,7 +31,7 @@ fn every_system_has_presets_a_card_and_takes_the_papers_window() {
             for text in [card.name, card.source, card.differs] {
                 assert!(text.len() > 2, "{name}: {text}");
             }
-            // There and back, through JSON and with the fields spelt out.
+            // The configuration survives JSON, and also with all its fields written out.
             let written = serde_json::to_value(&config).unwrap();
             assert_eq!(written["system"], *name);
             let back: SystemConfig = serde_json::from_value(written).unwrap();

@@ -1,5 +1,5 @@
-//! MedT and TransU-Net against implementations of their own in PyTorch
-//! (`golden/make_transformers.py` made the files), and what they promise beyond that.
+//! MedT and TransU-Net against independent implementations in PyTorch
+//! (`golden/make_transformers.py` made the files), and their other properties.
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Distribution, Gradients, Tensor, TensorData};
@@ -31,7 +31,7 @@ fn uniform(name: &str) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The tensor of that name and shape, as in `golden/formula.py`.
+/// The tensor of this name and shape, as in `golden/formula.py`.
 fn formula(name: &str, shape: &[usize]) -> Vec<u8> {
     let (offset, scale) = match (name.rsplit('.').next().unwrap(), shape) {
         ("gamma" | "running_var", _) => (1.0, 0.4),
@@ -48,7 +48,7 @@ fn formula(name: &str, shape: &[usize]) -> Vec<u8> {
         .collect()
 }
 
-/// The system with weights by the formula, by way of a weights file.
+/// The system with the formula's weights, read from a weights file.
 fn filled(config: &SystemConfig, device: &Device) -> System {
     let names = weights::names(&config.init(device));
     let tensors: Vec<_> = names
@@ -111,7 +111,7 @@ fn trans_unet_is_pytorchs() {
     compare(include_bytes!("golden/transformers_trans_unet.safetensors"));
 }
 
-/// Counts that PyTorch gives for the implementations in `golden/`.
+/// The counts are those of the PyTorch implementations in `golden/`.
 #[test]
 fn parameters_are_the_published_ones() {
     let count = |system: &str, name: &str| {
@@ -122,25 +122,25 @@ fn parameters_are_the_published_ones() {
     assert_eq!(count("trans-unet", "base"), 105_275_921);
     assert_eq!(count("trans-unet", "small"), 181_201);
     let two = read("trans-unet", "base", r#"{"lesion_channels": 2}"#).unwrap();
-    // Published: 105.28 M.
+    // The published count is 105.28 M.
     assert_eq!(two.init(&Device::flex()).trained_parameters(), 105_276_066);
     assert_eq!(count("medt", "base"), 1_517_497);
     assert_eq!(count("medt", "small"), 26_515);
 }
 
-/// The published count of MedT, 1.56 M, taken apart.
+/// The published count of MedT, 1.56 M, consists of these parts.
 #[test]
 fn medts_published_parameters_include_unused_ones() {
     let ours = preset("medt", "base")
         .init(&Device::flex())
         .trained_parameters();
-    // A 1² convolution with bias in each block of the local branch, which no forward pass uses.
+    // Each block of the local branch has a 1² convolution with bias that no forward pass uses.
     let unused: usize = [(1, 16), (2, 32), (4, 64), (1, 128)]
         .into_iter()
         .map(|(blocks, width)| blocks * (width * width + width))
         .sum();
-    // Two further input channels of both stems; the second class of the head; the local branch's
-    // own head for two classes, never used.
+    // These are two further input channels of both stems, the second class of the head, and the
+    // local branch's own head for two classes, which is never used.
     let rgb = 2 * 49 * (8 + 64);
     let (class, head) = (16 + 1, 2 * (16 + 1));
     assert_eq!(unused + head, 35_570);
@@ -163,7 +163,7 @@ fn small_nets_take_the_usual_window() {
     }
 }
 
-/// Outside training each slice's answer depends on that slice alone.
+/// Outside training the output for a slice depends on that slice alone.
 #[test]
 fn slices_do_not_see_each_other() {
     let device = Device::flex();

@@ -1,4 +1,4 @@
-//! Weights files: what is written comes back, and what is broken is refused by name.
+//! Weights files: a written net comes back, and a broken file is refused by name.
 
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
@@ -117,7 +117,7 @@ fn truncated_and_corrupt_files_are_refused() {
     let mut huge = bytes.clone();
     huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
     assert_eq!(read(&huge).unwrap_err().kind(), ErrorKind::Malformed);
-    // Any single wrong byte in the header: an error or, for a byte that carries nothing, a net.
+    // A wrong byte in the header gives an error, or a net if the byte carries no information.
     let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
     for at in (0..header + 8).step_by(101) {
         let mut flipped = bytes.clone();
@@ -128,7 +128,7 @@ fn truncated_and_corrupt_files_are_refused() {
 
 type Tensors = Vec<(String, safetensors::Dtype, Vec<usize>, Vec<u8>)>;
 
-/// The net's file with `change` made to its tensors and `header` in its metadata.
+/// The net's file with its tensors altered by `change`, and with `header` in its metadata.
 fn altered(change: impl Fn(&mut Tensors), header: Option<&str>) -> Vec<u8> {
     let bytes = weights::to_bytes(&trained(), Dtype::F32).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -222,7 +222,7 @@ fn headers_of_other_programs_and_versions_are_refused() {
         ErrorKind::Config,
         "`channels`",
     );
-    // A net far larger than the file: refused before it is made.
+    // The net is far larger than the file and must be refused before it is allocated.
     let vast = MultiRNetConfig {
         channels: [2048; 5],
         ..tiny()

@@ -1,10 +1,10 @@
-//! Prints statistics of the number, size, shape and place of lesions in masks, of one set or of
-//! two side by side:
+//! Prints statistics of the number, size, shape and place of lesions in one set of masks, or in two
+//! side by side:
 //! `lesion_statistics FOLDER|MASK… [-- FOLDER|MASK…]`.
 //!
-//! Of a folder all files `*-lesions.nii.gz` are taken or, without any, all `*.nii.gz`. Where a
-//! file `X-lungs.nii.gz` lies beside `X-lesions.nii.gz`, the distance to the lungs' surface is
-//! measured as well. Masks without lesion are counted and otherwise left out.
+//! In a folder the program takes all files `*-lesions.nii.gz` or, if there are none, all `*.nii.gz`.
+//! If `X-lungs.nii.gz` lies beside `X-lesions.nii.gz`, it also measures the distance to the lungs'
+//! surface. It only counts masks without lesion.
 
 use multirnet_volume::components::{Connectivity, components};
 use multirnet_volume::distance::distance_to_background;
@@ -13,10 +13,10 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
-/// Lesions of less than this many ml are not counted.
+/// Volume in ml below which a lesion is not counted.
 const SMALLEST_ML: f64 = 0.1;
 
-/// Values by the name of what was measured, in the order in which they are printed.
+/// Values by the name of the measurement, in the order of printing.
 type Measured = BTreeMap<(usize, &'static str), Vec<f64>>;
 
 fn main() -> Result<(), Box<dyn Error>> {

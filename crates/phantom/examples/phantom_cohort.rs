@@ -1,7 +1,7 @@
 //! Statistics of a small cohort, and the time that one phantom takes.
 //!
 //! `cargo run --release -p multirnet-phantom --example phantom_cohort -- [PER_CLASS] [MATRIX] [SLICES]`
-//! prints one tab-separated line a phantom; set `RAYON_NUM_THREADS=1` for times on one core.
+//! prints one tab-separated line per phantom. Set `RAYON_NUM_THREADS=1` for times on one core.
 
 use multirnet_phantom::PhantomConfig;
 use multirnet_volume::Diagnosis;

@@ -1,7 +1,7 @@
-//! Renders a phantom and writes PNG slices for a look at it.
+//! Renders a phantom and writes slices of it as PNG.
 //!
 //! `cargo run --release -p multirnet-phantom --example phantom_slices -- OUT SEED CLASS [MATRIX] [overlay] [hu]`
-//! writes to the folder OUT; with `hu` also raw volumes for other programs.
+//! writes to the folder OUT. With `hu` it also writes raw volumes for other programs.
 
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_volume::Diagnosis;

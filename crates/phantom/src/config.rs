@@ -1,4 +1,4 @@
-//! What a phantom is made of.
+//! Configuration of a phantom.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::Ranges;
@@ -125,7 +125,7 @@ pub struct ScannerConfig {
     pub grain_mm: f64,
     /// Strength of streaks through the shoulders, 0 to 2.
     pub streaks: f64,
-    /// Value outside the circular field of view, −4096 to −1000, if it is cut.
+    /// Value outside the circular field of view, −4096 to −1000; the field is not cut without it.
     pub padding_hu: Option<i32>,
     /// Whether the couch is seen below the patient.
     pub couch: bool,
@@ -161,7 +161,7 @@ pub struct Lesion {
     pub softness: f64,
     /// Strength of the reticular network (crazy paving), 0 to 1.
     pub paving: f64,
-    /// Shift of the texture, so that equal ellipsoids look different.
+    /// Shift of the texture. It makes equal ellipsoids look different.
     pub phase: f64,
 }
 
@@ -169,11 +169,11 @@ pub struct Lesion {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Effusion {
-    /// The side that holds it.
+    /// The side that the fluid lies on.
     pub side: Side,
     /// Depth of the layer at the lung base in mm, 0 to 60.
     pub depth_mm: f64,
-    /// Height above the base where it ends, in mm, 10 to 250.
+    /// Height above the base at which the fluid ends, in mm, 10 to 250.
     pub height_mm: f64,
     /// HU of the fluid, −10 to 40.
     pub hu: f64,
@@ -304,7 +304,7 @@ impl PhantomConfig {
                     self.lesions.len()
                 ),
             )
-            .hint("a normal phantom has no lesions, a pneumonia at least one"));
+            .hint("give a normal phantom no lesions, and a pneumonia at least one"));
         }
         Ok(())
     }

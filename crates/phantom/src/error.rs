@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// The kind of an error. Callers can decide by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -10,7 +10,7 @@ pub enum ErrorKind {
     Geometry,
     /// Two volumes that should share a grid do not.
     Mismatch,
-    /// There are no lungs to work on, or nothing of them is left.
+    /// There are no lungs, or nearly nothing of them is left for lesions.
     NoLungs,
 }
 

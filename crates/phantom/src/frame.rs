@@ -1,4 +1,4 @@
-//! Pixels, the patient, and points as configurations hold them.
+//! Conversion between pixels, reference millimetres and the points of a configuration.
 
 /// A linear map of world millimetres in the plane to the patient's reference millimetres.
 pub(crate) struct Frame {

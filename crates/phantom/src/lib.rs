@@ -1,8 +1,8 @@
 //! Seeded synthetic chest CT with known truth: lungs, ground glass, consolidation and class.
 //!
-//! A [`PhantomConfig`] lists everything that makes a phantom; [`PhantomConfig::sample`] draws one
-//! from a seed and [`PhantomConfig::generate`] renders it. The same configuration gives the same
-//! voxels, whatever the number of threads.
+//! A [`PhantomConfig`] lists everything that makes a phantom. [`PhantomConfig::sample`] draws one
+//! from a seed, and [`PhantomConfig::generate`] renders it. The same configuration gives the same
+//! voxels for any number of threads.
 //!
 //! ```
 //! use multirnet_phantom::PhantomConfig;
@@ -23,13 +23,14 @@
 //!
 //! # How it works
 //! The anatomy is a set of implicit surfaces in *reference millimetres* (an average adult, see
-//! [`PatientConfig`]); each slice is evaluated at a few depths within its thickness, painted with
-//! vessel, airway and lesion densities, averaged, blurred by the kernel and given noise.
+//! [`PatientConfig`]). Each slice is evaluated at a few depths within its thickness and painted with
+//! vessel, airway and lesion densities. The depths are averaged, blurred by the kernel and given
+//! noise.
 //!
 //! # Truth
-//! - `lungs` takes in everything within the pleura that belongs to the lung: parenchyma, vessels
-//!   and bronchi inside it, lesions, nodules, scars and atelectasis. Not lung: mediastinum, large
-//!   hilar vessels, trachea, main bronchi and pleural effusion.
+//! - `lungs` is everything within the pleura that belongs to the lung: parenchyma, vessels and
+//!   bronchi inside it, lesions, nodules, scars and atelectasis. Mediastinum, large hilar vessels,
+//!   trachea, main bronchi and pleural effusion do not belong to it.
 //! - `lesions` marks voxels where a pneumonic opacity has at least half of its full density:
 //!   1 ground glass, 2 consolidation (air bronchograms inside included). Confounders
 //!   (atelectasis, nodules, emphysema, scars, effusion) are never marked.

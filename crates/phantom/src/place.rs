@@ -43,7 +43,7 @@ impl<'a, 'b> Placer<'a, 'b> {
             .collect()
     }
 
-    /// Adds the lesion; its new share of both lungs.
+    /// Adds the lesion. Returns the share of both lungs that it newly takes.
     fn add(&mut self, lesion: &Lesion) -> f64 {
         let mut new = 0;
         for i in self.inside(lesion) {
@@ -53,10 +53,10 @@ impl<'a, 'b> Placer<'a, 'b> {
         new as f64 / self.probes.len() as f64
     }
 
-    /// A probe's position drawn with weights.
+    /// Draws a probe's position with weights.
     fn draw(&self, r: &mut Random, weight: impl Fn([f32; 3], f32) -> f64) -> [f32; 3] {
         let mut best = (0, -1.0);
-        // A tournament: cheap, and no weight has to be normalised.
+        // A tournament is cheap and needs no normalised weights.
         for _ in 0..24 {
             let i = r.below(self.probes.len());
             let (p, depth) = self.probes[i];
@@ -128,7 +128,7 @@ impl<'a, 'b> Placer<'a, 'b> {
             } else {
                 thick * r.uniform(0.9, 1.3)
             };
-            // The flat side lies along the pleura, about as the outline of the cage.
+            // The flat side lies along the pleura, whose direction is about that of the cage's outline.
             let normal = f64::from(c[1] / 80.0).atan2(f64::from(c[0] / 120.0));
             let lesion = Lesion {
                 centre_mm: zyx(c),

@@ -1,4 +1,4 @@
-//! From a configuration to voxels.
+//! Rendering of a configuration.
 
 use crate::anatomy::{Anatomy, Section, Site, bin_of};
 use crate::frame::Frame;
@@ -14,7 +14,7 @@ use rayon::prelude::*;
 /// A synthetic scan with its truth; all volumes share one grid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Phantom {
-    /// The scan in whole HU; outside a cut field of view the scanner's padding value.
+    /// The scan in whole HU. Outside a cut field of view it has the scanner's padding value.
     pub ct: Volume<f32>,
     /// 1 right lung, 2 left lung.
     pub lungs: Volume<u8>,
@@ -22,7 +22,7 @@ pub struct Phantom {
     pub lesions: Volume<u8>,
     /// The class of the scan.
     pub class: Diagnosis,
-    /// What a reader would find, one line each.
+    /// The findings of the phantom, one line each.
     pub notes: Vec<String>,
 }
 
@@ -151,7 +151,7 @@ impl<'a> Stage<'a> {
             }
         }
         let pixel = frame.step[0].min(frame.step[1]);
-        // The great surfaces are smooth: their distances are taken on a coarse grid.
+        // The great surfaces are smooth, so their distances are evaluated on a coarse grid.
         let stride = ((4.3 / pixel) as usize).clamp(1, 6);
         let row = (nx - 1) / stride + 2;
         let mut nodes = Vec::new();
@@ -337,7 +337,7 @@ impl<'a> Stage<'a> {
         if !(0.0..46.0).contains(&below) || x.abs() > 205.0 {
             return -1000.0;
         }
-        // A shell of carbon fibre around foam, a thin mattress on it.
+        // The couch is a shell of carbon fibre around foam, with a thin mattress on it.
         if below < 9.0 {
             -955.0
         } else if (below - 10.5).abs() < 1.5 || (below - 44.5).abs() < 1.5 {
@@ -347,7 +347,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Blur, noise and rounding.
+    /// Applies blur, streaks and noise, and rounds to whole HU.
     fn finish(&self, k: usize, z: f32, scratch: &mut Scratch, ct: &mut [f32]) {
         let config = &self.anatomy.config;
         let s = &config.scanner;

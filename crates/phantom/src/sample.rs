@@ -77,7 +77,7 @@ fn base(seed: u64, class: Diagnosis, matrix: usize) -> PhantomConfig {
         vessels: r.normal(1.0, 0.12).clamp(0.7, 1.3),
         fissures: r.uniform(0.3, 1.0),
     };
-    // Thin slices cost time, so that small matrices rarely have them.
+    // Thin slices cost time, so small matrices rarely have them.
     let (spacing, thickness) = if matrix > 300 {
         r.pick(&[
             (1.0, 1.0),

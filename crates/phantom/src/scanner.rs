@@ -1,4 +1,4 @@
-//! What the scanner adds: blur, noise, streaks, field of view.
+//! Effects of the scanner: blur, noise and streaks.
 
 use multirnet_base::random::{Random, mix};
 
@@ -8,7 +8,7 @@ pub(crate) struct Kernel {
 }
 
 impl Kernel {
-    /// A Gaussian of `sigma` pixels, or `None` where it would do nothing.
+    /// A Gaussian of `sigma` pixels; `None` if it would do nothing.
     pub fn gaussian(sigma: f32) -> Option<Self> {
         if sigma < 0.22 {
             return None;
@@ -220,8 +220,8 @@ mod tests {
                 "{sigma}: {mean} and {sd}"
             );
             assert_eq!(plane, noise(sigma, 7));
-            // Neighbouring slices have seeds of their own and share nothing.
-            let other = noise(sigma, 8);
+            // Slices mix their seeds, and then share nothing.
+            let other = noise(sigma, mix(8));
             let products: Vec<f32> = plane.iter().zip(&other).map(|(a, b)| a * b).collect();
             assert!(moments(&products).0.abs() < 0.08);
         }

@@ -3,7 +3,7 @@
 use crate::anatomy::{Anatomy, ROOTS, Section, Site, bin_of};
 use multirnet_base::random::Random;
 
-/// Sections at regular heights, for questions about points rather than slices.
+/// Sections at regular heights, for queries about points instead of slices.
 pub(crate) struct Atlas<'a> {
     sections: Vec<Section<'a>>,
 }
@@ -67,12 +67,12 @@ struct Plan {
     depth: f32,
     leaf: f32,
     exponent: f32,
-    /// Weight of the way back to the root: small gives long branches, large a star.
+    /// Weight of the path back to the root. A small weight gives long branches, a large one a star.
     direct: f32,
     airway: bool,
 }
 
-/// All trees of both lungs.
+/// Grows all trees of both lungs.
 pub(crate) fn grow(atlas: &Atlas, seed: u64, density: f32) -> Vec<Segment> {
     let mut segments = Vec::new();
     for (side, roots) in ROOTS.iter().enumerate() {

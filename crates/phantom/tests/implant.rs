@@ -1,4 +1,4 @@
-//! Behaviour of implanted lesions, with phantoms in place of real scans.
+//! Behaviour of implanted lesions, with phantoms instead of real scans.
 
 mod common;
 
@@ -113,7 +113,7 @@ fn what_looks_abnormal_already_is_left_alone() {
 #[test]
 fn vessels_stand_out_of_ground_glass_and_vanish_in_consolidation() {
     let phantom = healthy();
-    // HU afterwards of what was vessel and of what was aerated, by label.
+    // HU after implanting of voxels that were vessel or aerated lung, by label.
     let mut sums = [[[0.0f64; 2]; 2]; 3];
     for (class, seed) in sick() {
         let made = ground().implant(&still(), class, seed).unwrap();
@@ -202,7 +202,7 @@ fn truth_can_be_seen() {
             }
         }
         for [sum, n] in sums {
-            // Of less than so many voxels noise decides.
+            // With fewer voxels the mean depends on the noise.
             if n > 30.0 {
                 let contrast = sum / n;
                 assert!(
@@ -257,7 +257,7 @@ fn the_scan_is_varied_with_its_lungs() {
                 sum += f64::from(hu.min(-500.0));
             }
         }
-        // The mask still fits, and the breathing level is near what was drawn.
+        // The mask still fits, and the breathing level is near the drawn one.
         assert!(dense / n < 0.15, "{} of the lungs is dense", dense / n);
         let aim = made.record.variation.lung_hu.unwrap();
         assert!((sum / n - aim).abs() < 110.0, "{} for {aim}", sum / n);

@@ -1,14 +1,24 @@
-//! What implanted lesions are like: their truth, their density, and where each pneumonia lies.
+//! Properties of implanted lesions: their truth, their density, and the place of each pneumonia.
 
 mod common;
 
-use common::{ground, healthy, sick, still, varied};
-use multirnet_phantom::implant::{ImplantConfig, Implanted, Pattern};
+use common::{ground, healthy, prepared, sick, still, varied};
+use multirnet_phantom::Side;
+use multirnet_phantom::implant::{ImplantConfig, Implanted, Pattern, Region};
 use multirnet_volume::components::{Connectivity, components};
+use multirnet_volume::distance::distance_to_background;
 use multirnet_volume::{Diagnosis, Volume};
 
 fn made(config: &ImplantConfig, class: Diagnosis, seed: u64) -> Implanted {
     ground().implant(config, class, seed).unwrap()
+}
+
+/// Variation on grids that are coarser still.
+fn coarse() -> ImplantConfig {
+    let mut config = varied();
+    config.background.pixel_mm = [3.5, 4.0];
+    config.background.slice_mm = [6.0, 8.0];
+    config
 }
 
 /// Mean of the voxels for which `wanted` holds.
@@ -23,7 +33,7 @@ fn mean(volume: &Volume<f32>, wanted: impl Fn(usize) -> bool) -> f64 {
 #[test]
 fn the_record_says_what_the_voxels_hold() {
     for (class, seed) in sick().step_by(3) {
-        let made = made(&varied(), class, seed);
+        let made = made(&coarse(), class, seed);
         let ml = |mask: &Volume<u8>, wanted: fn(u8) -> bool| {
             let n = mask.data().iter().filter(|l| wanted(**l)).count();
             n as f64 * mask.geometry().voxel_mm3() / 1000.0
@@ -42,21 +52,21 @@ fn the_record_says_what_the_voxels_hold() {
 
 #[test]
 fn half_of_the_lungs_stays_clear_by_default() {
-    let mut config = still();
+    let mut config = coarse();
     assert_eq!(config.clear_share, 0.5);
-    // More than there is room for.
+    // This is more than there is room for.
     config.involvement = [0.7, 0.9];
-    for (class, seed) in sick() {
+    for (class, seed) in sick().step_by(3) {
         let record = made(&config, class, seed).record;
         let share = (record.ground_glass_ml + record.consolidation_ml) / record.lungs_ml;
-        assert!((0.0..0.51).contains(&share), "{class} {seed}: {share}");
+        assert!((0.0..0.52).contains(&share), "{class} {seed}: {share}");
     }
 }
 
 #[test]
 fn every_outlined_piece_is_large_enough_to_be_seen() {
-    for (class, seed) in sick() {
-        let made = made(&varied(), class, seed);
+    for (class, seed) in sick().step_by(2) {
+        let made = made(&coarse(), class, seed);
         let voxel = made.lesions.geometry().voxel_mm3();
         for least in [1, 2] {
             let mask = made.lesions.map(|l| u8::from(l >= least));
@@ -73,7 +83,7 @@ fn every_outlined_piece_is_large_enough_to_be_seen() {
 #[test]
 fn lesions_fill_air_and_stay_below_solid_tissue() {
     let old = &healthy().ct;
-    for (class, seed) in sick() {
+    for (class, seed) in sick().step_by(5) {
         let made = made(&still(), class, seed);
         let new = &made.ct;
         let tissue = made.record.consolidation_hu;
@@ -104,12 +114,12 @@ fn ground_glass_is_as_dense_as_it_is_configured() {
         let mut config = still();
         config.ground_glass_hu = range;
         config.contrast_hu = 20.0;
-        let rises = (0..6).map(|seed| {
+        let rises = (0..2).map(|seed| {
             let made = made(&config, Diagnosis::Covid19, seed);
             let glass = |i: usize| made.lesions.data()[i] == 1 && old.data()[i] < -600.0;
             mean(&made.ct, glass) - mean(old, glass)
         });
-        rises.sum::<f64>() / 6.0
+        rises.sum::<f64>() / 2.0
     };
     let [faint, dense] = [[80.0, 120.0], [450.0, 550.0]].map(rise);
     // Texture, edges and spared lobules keep the mean below the full value.
@@ -121,26 +131,52 @@ fn ground_glass_is_as_dense_as_it_is_configured() {
 fn covid_lies_on_both_sides_and_cap_on_one() {
     let two_sided = |class| {
         let both = |seed: &u64| {
-            let made = made(&still(), class, *seed);
+            let made = made(&coarse(), class, *seed);
             let mut sides = [0usize; 3];
             for (lung, lesion) in made.lungs.data().iter().zip(made.lesions.data()) {
                 sides[usize::from(*lung)] += usize::from(*lesion > 0);
             }
             5 * sides[1].min(sides[2]) > sides[1].max(sides[2])
         };
-        (0..10).filter(both).count()
+        (0..6).filter(both).count()
     };
     let [covid, cap] = [Diagnosis::Covid19, Diagnosis::Cap].map(two_sided);
-    assert!(covid >= 6, "{covid} of 10 COVID-19 variants are two-sided");
-    assert!(cap <= 4, "{cap} of 10 CAP variants are two-sided");
+    assert!(covid >= 4, "{covid} of 6 COVID-19 variants are two-sided");
+    assert!(cap <= 2, "{cap} of 6 CAP variants are two-sided");
+}
+
+/// The avoided region is resampled with the scan, so its border is only known to about a voxel.
+#[test]
+fn an_avoided_lung_is_clear_but_for_its_border_however_the_scan_is_varied() {
+    let [nz, _, _] = healthy().ct.shape();
+    let ground = prepared(&[Region {
+        side: Some(Side::Left),
+        slices: [0, nz - 1],
+        reason: String::new(),
+    }]);
+    for (class, seed) in sick().step_by(2) {
+        let made = ground.implant(&coarse(), class, seed).unwrap();
+        let left = made.lungs.map(|l| u8::from(l == 2));
+        let depth = distance_to_background(&left);
+        let spacing = made.ct.geometry().spacing_mm();
+        let voxel = spacing.into_iter().fold(0.0, f64::max) as f32;
+        let mut right = 0;
+        for (i, &lesion) in made.lesions.data().iter().enumerate() {
+            if lesion > 0 && left.data()[i] > 0 {
+                assert!(depth.data()[i] <= voxel, "{} mm deep", depth.data()[i]);
+            }
+            right += usize::from(lesion > 0 && left.data()[i] == 0);
+        }
+        assert!(right > 0);
+    }
 }
 
 #[test]
 fn faint_variants_come_in_their_share() {
     let patterns = |share: f64| {
-        let mut config = still();
+        let mut config = coarse();
         config.faint_share = share;
-        (0..5)
+        (0..3)
             .map(|seed| made(&config, Diagnosis::Covid19, seed).record.pattern)
             .collect::<Vec<_>>()
     };

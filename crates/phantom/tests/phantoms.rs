@@ -114,7 +114,7 @@ fn hu_at(config: &PhantomConfig, p: &Phantom, point: [f64; 3]) -> f64 {
 
 #[test]
 fn tissues_have_their_hu_where_they_belong() {
-    // Fine enough for three pixels within each structure.
+    // The matrix is fine enough for three pixels within each structure.
     let config = PhantomConfig::sample(8, Diagnosis::Normal, 192);
     let mut config = config.with_slices(44).expect("44 slices are allowed");
     config.scanner.motion_mm = 0.0;

@@ -1,9 +1,9 @@
-//! What configurations promise that are drawn from a seed.
+//! Properties of configurations that are drawn from a seed.
 
 use multirnet_phantom::{Lesion, PhantomConfig, Side};
 use multirnet_volume::Diagnosis;
 
-const SEEDS: std::ops::Range<u64> = 500..540;
+const SEEDS: std::ops::Range<u64> = 500..520;
 
 fn sample(seed: u64, class: Diagnosis) -> PhantomConfig {
     PhantomConfig::sample(seed, class, 64)
@@ -15,7 +15,7 @@ fn on(side: Side, lesions: &[Lesion]) -> usize {
 
 #[test]
 fn every_sample_is_valid_and_survives_toml() {
-    for seed in SEEDS.chain([0, u64::from(u32::MAX)]) {
+    for seed in (500..508).chain([0, u64::from(u32::MAX)]) {
         for class in Diagnosis::ALL {
             let config = sample(seed, class);
             config.validate().unwrap();
@@ -28,14 +28,14 @@ fn every_sample_is_valid_and_survives_toml() {
 
 #[test]
 fn a_seed_is_one_patient_in_every_class_and_matrix() {
-    for seed in SEEDS.step_by(4) {
+    for seed in SEEDS.step_by(5) {
         let normal = sample(seed, Diagnosis::Normal);
         for class in Diagnosis::ALL {
             let other = sample(seed, class);
             assert_eq!(other.patient, normal.patient);
             assert_eq!(other.scanner, normal.scanner);
             assert_eq!(other.shape, normal.shape);
-            // Confounders may not tell the class.
+            // Confounders must not reveal the class.
             let (a, b) = (&other.confounders, &normal.confounders);
             assert_eq!(a.atelectasis, b.atelectasis);
             assert_eq!(a.emphysema, b.emphysema);
@@ -69,7 +69,7 @@ fn covid_is_bilateral_glass_that_keeps_to_no_lobe() {
             assert_eq!(lesion.side == Side::Right, right);
         }
     }
-    assert!(bilateral >= 30, "{bilateral} of 40 are bilateral");
+    assert!(bilateral >= 15, "{bilateral} of 20 are bilateral");
     assert!(5 * low > 3 * all, "{low} of {all} lie in the lower half");
 }
 
@@ -84,15 +84,15 @@ fn cap_begins_in_one_lobe_and_mostly_stays_on_its_side() {
         one_sided += usize::from(on(first.side, &config.lesions) == config.lesions.len());
         dense += usize::from(first.core > 0.5);
     }
-    assert!(one_sided >= 28, "{one_sided} of 40 are one-sided");
-    assert!(dense >= 28, "{dense} of 40 are consolidated");
+    assert!(one_sided >= 14, "{one_sided} of 20 are one-sided");
+    assert!(dense >= 14, "{dense} of 20 are consolidated");
 }
 
 #[test]
 fn pleural_fluid_goes_with_cap() {
     let effusions = |class| {
         let count = |seed| sample(seed, class).effusions.len();
-        SEEDS.map(count).sum::<usize>()
+        (500..540).map(count).sum::<usize>()
     };
     let [normal, cap, covid] = Diagnosis::ALL.map(effusions);
     assert!(cap > 2 * covid.max(normal), "{normal}, {cap}, {covid}");

@@ -1,4 +1,4 @@
-//! Draws every kind of figure with invented numbers, for a look at them.
+//! Draws every kind of figure with invented numbers, for inspection.
 //!
 //! `cargo run --workspace --release --example figures -- OUT [dark]` writes SVG, PNG and HTML files
 //! to the folder OUT. Scans are synthetic phantoms; all scores, curves and "predictions" are made up
@@ -247,7 +247,8 @@ fn charts(theme: &Theme) -> Outcome<Named> {
     Ok(figures)
 }
 
-/// A mask like `truth`, wrong in a way that depends on `k`: moved, cut, with a ball too many.
+/// A mask like `truth` with errors that depend on `k`: moved, and for larger `k` also cut and with
+/// an extra ball.
 fn predicted(truth: &Volume<u8>, lungs: &Volume<u8>, k: usize) -> Volume<u8> {
     let [nz, ny, nx] = truth.shape();
     let wave = |v: usize, f: f64| (v as f64 * f + k as f64).sin();

@@ -9,7 +9,7 @@ pub(crate) const SMALL: f64 = 13.0;
 /// Size of titles and labels.
 pub(crate) const BASE: f64 = 14.0;
 
-/// Whether a value can be placed on an axis; larger ones would exceed what ticks can number.
+/// Whether a value can be placed on an axis. Ticks cannot number values of 1e15 and more.
 pub(crate) fn drawable(value: f64) -> bool {
     value.is_finite() && value.abs() < 1e15
 }
@@ -43,7 +43,7 @@ impl Axis {
         Self::fixed(range(values), from, to)
     }
 
-    /// An axis over a range; over 0 to 1 if that is no range.
+    /// An axis over a range, or over 0 to 1 if the range is not valid.
     pub fn fixed((low, high): (f64, f64), from: f64, to: f64) -> Self {
         let (low, high) = if drawable(low) && drawable(high) && low < high {
             range([low, high].into_iter())
@@ -99,8 +99,8 @@ impl Axis {
         }
     }
 
-    /// Draws the axis left of an area from `left` to `right`, with horizontal grid lines; the name
-    /// stands upright, `name_at` is its baseline.
+    /// Draws the axis left of an area from `left` to `right`, with horizontal grid lines. The name
+    /// stands upright with its baseline at `name_at`.
     pub fn beside(
         &self,
         [left, right]: [f64; 2],
@@ -121,7 +121,8 @@ impl Axis {
     }
 }
 
-/// A figure's heading, also its accessible name, and where the figure goes on below it.
+/// A figure's heading, which is also its accessible name, and the height at which the figure
+/// continues below it.
 pub(crate) fn heading(title: &str, width: f64, theme: &Theme) -> (Markup, f64) {
     if title.is_empty() {
         return (html! {}, 14.0);
@@ -177,7 +178,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if low > high {
         (0.0, 1.0)
     } else if high - low <= 1e-9 * size.max(1e-3) {
-        // One value, as far as numbers on an axis can tell.
+        // The values are equal within the precision of an axis.
         let half = (0.1 * size).max(0.5);
         (low - half, high + half)
     } else {
@@ -185,7 +186,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     }
 }
 
-/// Five or so round values that enclose the range.
+/// About five round values that enclose the range.
 fn ticks((low, high): (f64, f64)) -> Vec<f64> {
     let raw = (high - low) / 5.0;
     let magnitude = 10f64.powf(raw.log10().floor());

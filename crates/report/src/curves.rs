@@ -98,13 +98,13 @@ pub fn curves_png(title: &str, x_label: &str, y_label: &str, curves: &[Curve]) -
     to_png(&curves_svg(title, x_label, y_label, curves))
 }
 
-/// Curves for one column of a journal, the legend below. Each curve has its own colour and marker,
-/// and its own dash pattern; up to twelve markers stand on a curve.
+/// Curves for one column of a journal, with the legend below. Each curve has its own colour, marker
+/// and dash pattern, and at most twelve markers.
 pub fn training_curves_svg(figure: &CurveFigure, theme: &Theme) -> String {
     draw(figure, theme, Layout::COLUMN)
 }
 
-/// Where things stand in a figure of curves.
+/// The layout of a figure of curves.
 struct Layout {
     width: f64,
     plot: [f64; 2],
@@ -177,7 +177,8 @@ fn curve(i: usize, points: &[[f64; 2]], theme: &Theme) -> Markup {
             let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
             d
         });
-    // Markers of different curves stand at different places, so that close curves can be told apart.
+    // Markers of different curves stand at different places. This distinguishes curves that run
+    // close together.
     let every = points.len().div_ceil(12).max(1);
     html! {
         g.curve {

@@ -1,12 +1,12 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// What went wrong, for callers that match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A file could not be read.
     Io,
-    /// A log is not what its format demands.
+    /// A log does not follow its format.
     Malformed,
     /// Scan and prediction do not belong together.
     Mismatch,

@@ -15,7 +15,7 @@ pub(crate) fn legend(names: &[&str], at: [f64; 2], width: f64, theme: &Theme) ->
     entries(names, at, width, true, theme)
 }
 
-/// As [`legend`], with markers only.
+/// [`legend`] with markers only.
 pub(crate) fn marks_legend(
     names: &[&str],
     at: [f64; 2],

@@ -1,8 +1,8 @@
-//! What a person looks at: the overview picture of a finding, training curves, the figures of a
-//! comparison, surfaces in three dimensions, HTML pages.
+//! Everything that the program draws for people: the overview picture of a finding, training
+//! curves, the figures of a comparison, surfaces in three dimensions, HTML pages.
 //!
-//! Figures are composed as SVG and rasterised by `resvg` with an embedded font, so that a picture
-//! looks the same on every machine and exists as vector and PNG from one source.
+//! Figures are composed as SVG and rasterised by `resvg` with an embedded font. A picture therefore
+//! looks the same on every machine, and SVG and PNG come from one source.
 //!
 //! ```
 //! use multirnet_report::{Block, Column, ReportPage, Section, Table, report_page};

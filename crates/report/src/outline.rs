@@ -4,7 +4,7 @@ use crate::{Error, ErrorKind, Result};
 use contour::ContourBuilder;
 use std::fmt::Write as _;
 
-/// Where `values` (rows of `w`, `h` of them) cross one half, each point moved by `place`. Sample
+/// Outlines along which `values` (`h` rows of `w`) cross one half. `place` moves each point. Sample
 /// `(i, j)` has its centre at `(i + 0.5, j + 0.5)`. The outermost samples should be zero, which
 /// closes every outline.
 pub(crate) fn outline(

@@ -115,7 +115,7 @@ fn panel(
         None => grey.iter().flat_map(|&g| [g, g, g]).collect(),
     };
     let outline = |colour: &str, width: f64, d: String| path(&d, colour, width);
-    // Kinds of lesion stand for themselves where the model tells them apart.
+    // Each kind of lesion has its own outline if the model distinguishes kinds.
     let lesions = lesion_lines(&o.prediction.finding)
         .into_iter()
         .map(|line| {
@@ -164,7 +164,7 @@ fn panel(
     })
 }
 
-/// An outline of lesions: what it is around, and how it is drawn.
+/// An outline of lesions: the kind that it surrounds, and its look.
 struct LesionLine {
     /// The kind, or `None` for all lesions.
     kind: Option<LesionKind>,
@@ -173,7 +173,7 @@ struct LesionLine {
     dash: Option<&'static str>,
 }
 
-/// The outlines of lesions in a picture of `finding`; dashes tell kinds apart without colour.
+/// The outlines of lesions in a picture of `finding`; dashes distinguish kinds without colour.
 fn lesion_lines(finding: &Finding) -> Vec<LesionLine> {
     let of = |kind: LesionKind| {
         let (colour, dash) = match kind {
@@ -200,7 +200,7 @@ fn lesion_lines(finding: &Finding) -> Vec<LesionLine> {
 
 fn legend(lesions: &[LesionLine], heat: bool) -> Markup {
     let y = 1128.0;
-    // Lungs stand behind the lesions' one or two entries.
+    // The lungs' entries follow the one or two entries of the lesions.
     let at = |i: usize| 20.0 + if lesions.len() > 1 { 152.0 } else { 170.0 } * i as f64;
     let lungs = at(lesions.len());
     let key = |x: f64, colour: &str, width: f64, label: &str| {
@@ -248,7 +248,7 @@ fn column(finding: &Finding, x: f64, y: f64, width: f64) -> Markup {
             (text(x + 16.0, next(0.0), THEME.style(14.0).faint(), "Most probable class"))
             (text(x + 16.0, next(32.0), THEME.style(28.0).bold(), finding.diagnosis.label()))
         } @else {
-            // A class that nobody has checked on patients never leads a result.
+            // A class that was not validated on patients never leads a result.
             (text(x + 16.0, next(0.0), THEME.style(14.0).faint(), "Lesion share of the lungs"))
             (text(x + 16.0, next(32.0), THEME.style(28.0).bold(), &format!("{:.1} %", 100.0 * involvement.both.fraction)))
             (text(x + 16.0, next(30.0), THEME.style(14.0).faint(), "Class probabilities, not validated on patients"))
@@ -317,7 +317,7 @@ fn wrap(content: &str, most: usize) -> Vec<String> {
     lines
 }
 
-/// The end of a text, since paths differ there.
+/// The last `most` characters of a text. Paths differ at their end.
 fn shorten(content: &str, most: usize) -> String {
     let count = content.chars().count();
     if count <= most {

@@ -18,13 +18,13 @@ pub struct Entry {
     pub name: String,
     /// Address of its page, relative to the index.
     pub href: String,
-    /// Its finding, or why there is none.
+    /// Its finding, or the reason why there is none.
     pub result: Result<Box<Finding>, String>,
-    /// What is known to be true of it (class and lesion volume in ml), for phantoms.
+    /// The true class and lesion volume in ml, which are known for phantoms.
     pub truth: Option<(Diagnosis, f64)>,
 }
 
-/// A page in one file. Its policy forbids every request to a network.
+/// A page in one file. Its content security policy forbids every request to a network.
 pub(crate) fn shell(title: &str, more_style: &str, body: &Markup) -> String {
     html! {
         (DOCTYPE)
@@ -42,7 +42,7 @@ pub(crate) fn shell(title: &str, more_style: &str, body: &Markup) -> String {
     .into_string()
 }
 
-/// The notice, and what results of synthetic scans are worth.
+/// The notice, and for synthetic scans a warning about what their results show.
 pub(crate) fn warnings(synthetic: bool) -> Markup {
     html! {
         p.notice { (NOTICE) }

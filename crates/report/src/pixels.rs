@@ -1,19 +1,19 @@
-//! Grey values and heat as pixels.
+//! Grey values and class activation as pixels.
 
 /// Grey value of a radiodensity in the lung window (centre −600, width 1500 HU).
 pub(crate) fn lung_window(hu: f32) -> u8 {
     ((hu + 1350.0) / 1500.0 * 255.0).clamp(0.0, 255.0).round() as u8
 }
 
-/// Colour of a heat in `[0, 1]`.
+/// Colour of a class activation in `[0, 1]`.
 pub(crate) fn heat_colour(value: f64) -> [u8; 3] {
     let c = colorous::INFERNO.eval_continuous(0.15 + 0.85 * value);
     [c.r, c.g, c.b]
 }
 
-/// A grey value under a heat of `value` in `[0, 1]`.
+/// A grey value blended with the colour of a class activation `value` in `[0, 1]`.
 pub(crate) fn blend(grey: u8, value: f32) -> [u8; 3] {
-    // NaN is no heat.
+    // NaN counts as no activation.
     let value = match f64::from(value) {
         v if v.is_nan() => 0.0,
         v => v.clamp(0.0, 1.0),
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_heat_leaves_the_picture_as_it_is() {
+    fn zero_and_nan_leave_the_picture_as_it_is() {
         assert_eq!(blend(77, 0.0), [77; 3]);
         assert_eq!(blend(77, f32::NAN), [77; 3]);
         assert_ne!(blend(77, 1.0), [77; 3]);

@@ -1,4 +1,4 @@
-//! Axial, coronal and sagittal pictures of a scan with what was found on them.
+//! Axial, coronal and sagittal pictures of a scan with the findings on them.
 
 use crate::Result;
 use crate::outline::outline;
@@ -101,7 +101,8 @@ impl WorldBox {
     }
 }
 
-/// World coordinate along each LPS axis where the mask covers most, or `None` if it is empty.
+/// The world point whose index along each array axis is that of the plane with most of the mask, or
+/// `None` if the mask is empty.
 pub(crate) fn busiest(mask: &Volume<u8>) -> Option<[f64; 3]> {
     let shape = mask.shape();
     let mut counts = shape.map(|n| vec![0u64; n]);
@@ -218,8 +219,8 @@ impl Plane {
     }
 }
 
-/// Fraction of `inside` around each point of `grid`: the mask's neighbourhood of the plane is cut
-/// out first, so that a plane costs a plane and not a volume.
+/// Fraction of `inside` around each point of `grid`. Only the block of the mask around the plane is
+/// cut out and resampled, not the whole volume.
 fn near<T: Voxel>(
     mask: &Volume<T>,
     grid: &Geometry,

@@ -14,7 +14,7 @@ pub struct ReportPage {
     pub lead: String,
     /// Whether results come from synthetic phantoms; the page says so at its top.
     pub synthetic: bool,
-    /// Its sections.
+    /// The sections.
     pub sections: Vec<Section>,
     /// How it was made: names and values, such as version, configuration and their hashes.
     pub provenance: Vec<(String, String)>,
@@ -109,7 +109,7 @@ pub enum Picture {
 pub struct Figure {
     /// Caption.
     pub caption: String,
-    /// What is to be seen, for readers who do not see it.
+    /// What the picture shows, for readers who cannot see it.
     pub alt: String,
     /// The picture.
     pub picture: Picture,
@@ -125,8 +125,9 @@ a{color:#005a8e}\
 @media print{@page{margin:18mm}body{max-width:none;padding:0;font-size:10pt}nav{display:none}.wide{overflow:visible}\
 h2,h3,caption{break-after:avoid}tr{break-inside:avoid}thead{display:table-header-group}a{color:inherit;text-decoration:none}}";
 
-/// A page in one file, with a print stylesheet, a table of contents, the notice that it is for
-/// research use only, and, where `synthetic` is set, that results say nothing about patients.
+/// A page in one file, with a print stylesheet, a table of contents (for more than two sections)
+/// and the notice that it is for research use only. If `synthetic` is set, it also says that the
+/// results say nothing about patients.
 pub fn report_page(page: &ReportPage) -> String {
     let mut numbers = Numbers::default();
     let body = html! {
@@ -180,7 +181,8 @@ impl Numbers {
                 self.figures += 1;
                 let source = match &figure.picture {
                     Picture::Png(bytes) => data_uri(bytes),
-                    // As a picture of its own, so that identifiers in it meet no others.
+                    // Embedded as a picture of its own, it cannot share identifiers with other
+                    // figures.
                     Picture::Svg(svg) => format!(
                         "data:image/svg+xml;base64,{}",
                         base64::engine::general_purpose::STANDARD.encode(svg)
@@ -197,7 +199,8 @@ impl Numbers {
     }
 }
 
-/// Addresses stay within the page's own folder: a scheme would make a link run code or leave.
+/// Turns an address with a scheme into a relative one. A scheme could make a link run code or leave
+/// the page's folder.
 fn safe(address: &str) -> String {
     match address.split(['/', '?', '#']).next() {
         Some(first) if first.contains(':') => format!("./{address}"),

@@ -6,8 +6,8 @@ use maud::{Markup, PreEscaped, html};
 use resvg::{tiny_skia, usvg};
 use std::sync::{Arc, OnceLock};
 
-/// Colours of anatomy on dark pictures: apart also for colour-blind readers (Okabe–Ito), never the
-/// only carrier of meaning.
+/// Colours of anatomy on dark pictures. Colour-blind readers can distinguish them (Okabe–Ito), and
+/// they are never the only carrier of meaning.
 pub(crate) mod colour {
     pub const LESION: &str = "#f0a020";
     pub const GROUND_GLASS: &str = "#f0e442";
@@ -17,10 +17,10 @@ pub(crate) mod colour {
     pub const BAR: &str = "#56b4e9";
 }
 
-/// The embedded font, and for browsers without it one of the same widths.
+/// The embedded font, followed by fonts of the same widths for browsers without it.
 const FONTS: &str = "DejaVu Sans, Bitstream Vera Sans, Verdana, sans-serif";
 
-/// How a text is set; [`crate::Theme`] makes it.
+/// The size, weight, colours and anchor of a text. [`crate::Theme`] makes it.
 #[derive(Clone, Copy)]
 pub(crate) struct Style {
     pub size: f64,
@@ -64,7 +64,7 @@ pub(crate) fn text(x: f64, y: f64, style: Style, content: &str) -> Markup {
     }
 }
 
-/// As [`text`], with a dark rim that keeps it legible on any picture.
+/// [`text`] with a dark rim that keeps it legible on any picture.
 pub(crate) fn text_on_picture(x: f64, y: f64, style: Style, content: &str) -> Markup {
     html! {
         g stroke="#000000" stroke-width="3" stroke-linejoin="round" paint-order="stroke" {
@@ -113,7 +113,7 @@ pub(crate) fn picture_over(
 
 /// A whole figure.
 pub(crate) fn document(width: f64, height: f64, ground: &str, body: &Markup) -> String {
-    // Whole units, so that pictures end with a pixel.
+    // With whole units, a picture ends at the edge of a pixel.
     let (width, height) = (width.ceil(), height.ceil());
     let view = format!("0 0 {width} {height}");
     html! {
@@ -134,7 +134,7 @@ pub(crate) fn data_uri(png: &[u8]) -> String {
     )
 }
 
-/// A coordinate with two decimals.
+/// A coordinate with at most two decimals.
 pub(crate) fn num(value: f64) -> String {
     let text = format!("{value:.2}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
@@ -174,7 +174,7 @@ pub(crate) fn to_png(svg: &str) -> Result<Vec<u8>> {
 /// At one column (88 mm) a figure of [`ONE_COLUMN`] units has 400 dpi with a scale of 3.
 ///
 /// # Errors
-/// `Draw` if `svg` is not SVG or the picture would have no or more than 20 000 pixels on a side.
+/// `Draw` if `svg` is not SVG or the picture would have 0 or more than 20 000 pixels on a side.
 pub fn figure_png(svg: &str, scale: f64) -> Result<Vec<u8>> {
     let fail = |reason: String| Error::new(ErrorKind::Draw, reason);
     let options = usvg::Options {
@@ -225,11 +225,11 @@ pub(crate) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
     } else {
         dejavu::sans::regular()
     };
-    // The widest letters are about one em wide, should the font be unreadable.
+    // If the font is unreadable, a letter counts as one em, which is about the width of the widest.
     let Ok(font) = FontRef::new(bytes) else {
         return size * content.chars().count() as f64;
     };
-    // In units of the font: scaled metrics are rounded to 1/64.
+    // The metrics are unscaled, because scaled ones are rounded to 1/64.
     let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::default());
     let em = font
         .metrics(Size::unscaled(), LocationRef::default())

@@ -3,23 +3,23 @@
 use crate::svg::{Style, num};
 use maud::{Markup, html};
 
-/// Colours of a figure: the same code draws on dark and on white ground.
+/// Colours of a figure. The same code draws on dark and on white ground.
 ///
-/// Series colours are those of Okabe and Ito (Color Universal Design, 2008), without the ones that
-/// vanish on the theme's ground.
+/// Series colours follow Okabe and Ito (Color Universal Design, 2008). Each theme leaves out or
+/// adapts those that vanish on its ground.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
     /// Ground of the figure.
     pub ground: &'static str,
     /// Ground of a panel in it.
     pub panel: &'static str,
-    /// Texts, axes.
+    /// Texts and axes.
     pub text: &'static str,
     /// Texts of less weight.
     pub faint: &'static str,
     /// Grid lines and borders.
     pub line: &'static str,
-    /// Colours of data series, in the order in which they are given out.
+    /// Colours of data series, in the order of the series.
     pub series: [&'static str; 7],
 }
 
@@ -70,8 +70,8 @@ impl Default for Theme {
     }
 }
 
-/// Dash patterns. Their number shares no factor with that of the colours, so that more series than
-/// either stay apart.
+/// Dash patterns. Their number has no common factor with that of the colours, so many more series
+/// than either have different combinations.
 const DASHES: [&str; 5] = ["", "9 4", "2.5 3", "10 3 2.5 3", "18 4"];
 
 /// Dash pattern of series `i`, `None` for a solid line.
@@ -135,8 +135,9 @@ pub(crate) fn marker(i: usize, at: [f64; 2], r: f64, fill: &str, rim: &str) -> M
     html! { path.mark d=(d) fill=(fill) stroke=(rim) stroke-width="0.6" {} }
 }
 
-/// A fill for series `i`: its definition and the value of the attribute `fill`. The identifier is
-/// made of what is drawn, so that equal names always mean equal fills when figures are joined.
+/// A fill for series `i`: its definition and the value of the attribute `fill`. The identifier
+/// consists of the pattern and the colour. Equal identifiers therefore mean equal fills when
+/// figures are joined.
 pub(crate) fn hatch(i: usize, theme: &Theme) -> (Markup, String) {
     let colour = theme.colour(i);
     let kind = i % 5;

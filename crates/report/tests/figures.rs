@@ -1,4 +1,4 @@
-//! Structure of the figures of a comparison, their pictures, and what they do with bad input.
+//! Structure of the figures of a comparison, their pictures, and their response to bad input.
 
 mod common;
 
@@ -273,7 +273,7 @@ fn overlays_show_all_systems_on_one_slice() {
     let svg = overlay_svg(&figure, &Theme::LIGHT).unwrap();
     check(&svg);
     assert_eq!(count(&svg, "<image"), 8);
-    // The reference on each picture, and each system's outline.
+    // Each picture has the outline of the reference, and each system has its own.
     assert_eq!(count(&svg, "class=\"outline\""), 8 + 6);
     assert!(svg.contains("Dice 81.2 %") && svg.contains("Dice undefined"));
     assert!(svg.contains("case &lt;1&gt;"));
@@ -284,7 +284,7 @@ fn overlays_show_all_systems_on_one_slice() {
         rest.split('"').next().unwrap().parse().unwrap()
     };
     assert!((size("height") / size("width") - 40.0 / 30.0).abs() < 1e-3);
-    // Eleven systems go on in a second row of pictures.
+    // Eleven systems continue in a second row of pictures.
     let many = OverlayFigure {
         cases: vec![case(11)],
         ..OverlayFigure::default()
@@ -307,7 +307,7 @@ fn overlays_show_all_systems_on_one_slice() {
 }
 
 #[test]
-fn activation_panels_part_right_from_wrong_cases() {
+fn activation_panels_separate_right_from_wrong_cases() {
     let heat = slice(|r, c| if r == c { f32::NAN } else { c as f32 / 10.0 });
     let base = case(0);
     let right = GradCamCase {

@@ -141,7 +141,7 @@ fn kinds_of_lesion_are_told_apart_where_they_are_known() {
         );
     }
     assert!(!both.contains("lesion (thick)"));
-    // Each kind in its own colour, and dashes on one of them: four panels and the legend.
+    // Four panels and the legend show each kind in its own colour, and one kind with dashes.
     let count = |part: &str| both.matches(part).count();
     assert_eq!(count("stroke=\"#f0e442\""), 5);
     assert_eq!(count("stroke=\"#e8601c\""), 5);

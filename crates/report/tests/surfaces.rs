@@ -60,7 +60,7 @@ fn surfaces_are_drawn_and_their_differences_add_up() {
     }
     let other = Volume::filled(0u8, Geometry::axial([2; 3], [1.0; 3]).unwrap());
     assert!(surface_panels(None, &truth, &other, &detail).is_err());
-    // Nothing to see is said.
+    // The figure says that there is nothing to draw.
     let empty = surface_panels(None, &other, &other, &detail).unwrap();
     let figure = SurfaceFigure {
         panels: empty,
@@ -171,7 +171,7 @@ fn a_report_is_one_accessible_page() {
     }
     assert_eq!(count(&html, "scope=\"col\""), 6);
     assert_eq!(count(&html, "scope=\"row\""), 12);
-    // Header, and a cell for each row, filled or not.
+    // The header, and one cell per row, filled or not.
     assert_eq!(count(&html, "class=\"number\""), 15);
     assert!(!html.contains("href=\"javascript"));
     assert!(!html.contains("http://") && !html.contains("https://"));

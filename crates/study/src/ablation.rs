@@ -1,9 +1,11 @@
 //! Ablations: variants of one configuration along several axes.
 
 use crate::config::{CohortConfig, StudyConfig, SystemEntry, resolve_init};
+use crate::config_line::with_line;
 use crate::{Error, ErrorKind, Result};
 use multirnet::evaluation::ScoreConfig;
 use multirnet::merge;
+use multirnet_base::toml_text;
 use multirnet_cohort::SplitConfig;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -68,8 +70,7 @@ impl AblationConfig {
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the ablation", e))?;
+        let text = toml_text::read(path, "ablation")?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.cohort.resolve(folder);
@@ -85,9 +86,8 @@ impl AblationConfig {
     /// # Errors
     /// `Config` with the key and the remedy.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut config: Self =
-            toml::from_str(text).map_err(|e| Error::caused(ErrorKind::Config, e))?;
-        config.study()?;
+        let mut config: Self = toml_text::parse(text)?;
+        config.study().map_err(|e| with_line(text, e))?;
         Ok(config)
     }
 

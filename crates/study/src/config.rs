@@ -1,8 +1,10 @@
 //! What a study is made of: one TOML file.
 
+use crate::config_line::with_line;
 use crate::{Error, ErrorKind, Result};
 use multirnet::evaluation::ScoreConfig;
 use multirnet::merge;
+use multirnet_base::toml_text;
 use multirnet_cohort::SplitConfig;
 use multirnet_infer::{Catalogue, PredictOptions, Tile};
 use multirnet_train::TrainConfig;
@@ -127,8 +129,7 @@ impl StudyConfig {
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.
     pub fn read(path: &Path) -> Result<Self> {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| Error::io(path, "read the study", e))?;
+        let text = toml_text::read(path, "study")?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.cohort.resolve(folder);
@@ -144,8 +145,8 @@ impl StudyConfig {
     /// # Errors
     /// `Config` with the key and the remedy.
     pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = toml::from_str(text).map_err(|e| Error::caused(ErrorKind::Config, e))?;
-        config.validate()?;
+        let config: Self = toml_text::parse(text)?;
+        config.validate().map_err(|e| with_line(text, e))?;
         Ok(config)
     }
 
@@ -233,10 +234,7 @@ impl StudyConfig {
     /// `Config` if a field is unknown or out of range, or systems prepare scans differently.
     pub fn predict_options(&self) -> Result<PredictOptions> {
         let bad = |e: &dyn std::fmt::Display| {
-            Error::new(
-                ErrorKind::Config,
-                format!("predict: {}", e.to_string().trim()),
-            )
+            Error::new(ErrorKind::Config, format!("predict: {}", one_line(e)))
         };
         let prepare = self.train_config(&self.systems[0])?.prepare;
         for system in &self.systems {
@@ -285,7 +283,7 @@ impl StudyConfig {
         }
         merge(&mut table, &system.set);
         let mut config: TrainConfig = table.try_into().map_err(|e: toml::de::Error| {
-            bad(format!("training configuration: {}", e.to_string().trim()))
+            bad(format!("training configuration: {}", one_line(&e)))
         })?;
         config.split = self.split.clone();
         config.validate().map_err(|e| bad(e.to_string()))?;
@@ -374,6 +372,11 @@ pub(crate) fn resolve_init(table: &mut toml::Table, folder: &Path) {
             .to_string_lossy()
             .into_owned();
     }
+}
+
+/// An error of the parser, which names the table in a second line, in one line.
+fn one_line(error: &dyn std::fmt::Display) -> String {
+    error.to_string().trim().replace('\n', " ")
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -25,13 +25,15 @@ impl Division {
     /// All divisions of the study.
     ///
     /// # Errors
-    /// `Cohort` if a division is impossible, or a study or patient lies on two sides.
+    /// `Cohort` if a division is impossible, or a study or patient lies on two sides; `Config` if no
+    /// scan is tested.
     pub fn all(config: &StudyConfig, study: &StudyCohort) -> Result<Vec<Self>> {
         let bad = |e| Error::caused(ErrorKind::Cohort, e);
         let divided = study.divided();
         if config.folds.is_empty() {
             let split = Split::stratified(&divided, &config.split).map_err(bad)?;
-            return Ok(vec![Self::from_split("split".to_owned(), study, split)?]);
+            let division = Self::from_split("split".to_owned(), study, split)?;
+            return Ok(vec![division.check_test(config, study.divided)?]);
         }
         let fold = |&fold: &usize| {
             let split = Split::cross_validation(&divided, &config.split, fold).map_err(bad)?;
@@ -72,6 +74,24 @@ impl Division {
             split,
             left_out,
         })
+    }
+
+    /// Refuses a division that tests nothing: a study of it would end without a score.
+    fn check_test(self, config: &StudyConfig, divided: usize) -> Result<Self> {
+        if !self.test().is_empty() {
+            return Ok(self);
+        }
+        Err(Error::new(
+            ErrorKind::Config,
+            format!(
+                "the test side of {:?} is empty: split.test_fraction = {:?} leaves no test scan of {divided}",
+                self.name, config.split.test_fraction
+            ),
+        )
+        .hint(
+            "raise split.test_fraction, name folds, or name test scans in [[cohort.test]], and run the \
+             study in another folder",
+        ))
     }
 
     /// Positions of its test scans in the cohort.

@@ -41,6 +41,15 @@ impl Error {
         )
         .hint("start the same command again to go on")
     }
+
+    /// The stop flag was raised while figures were drawn, which cannot go on in the middle.
+    pub(crate) fn interrupted_drawing() -> Self {
+        Self::new(
+            ErrorKind::Interrupted,
+            "stopped; everything done so far is kept",
+        )
+        .hint("start the same command again: it draws all figures anew")
+    }
 }
 
 impl From<multirnet::Error> for Error {

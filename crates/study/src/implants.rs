@@ -209,7 +209,7 @@ fn save(folder: &Path, id: &str, request: ImplantRequest, made: &Implanted) -> R
     let record = file(".json");
     match std::fs::remove_file(&record) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::io(&record, "replace the file", e));
+            return Err(Error::write(&record, "replace the file", e));
         }
         _ => {}
     }

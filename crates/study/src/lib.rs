@@ -6,24 +6,17 @@
 //! beside ours, tests between systems, and the figures of [`figures`]. An [`AblationConfig`] is a
 //! study whose systems are variants of one configuration.
 //!
-//! [`multirnet::evaluation`] scores one model on the scans of manifests, source by source, with the same scorer
-//! ([`CaseScore`](multirnet::evaluation::CaseScore)).
+//! [`multirnet::evaluation`] scores one model on the scans of manifests, source by source, with the
+//! same scorer ([`CaseScore`](multirnet::evaluation::CaseScore)).
 //!
 //! ```
 //! use multirnet_study::StudyConfig;
 //!
-//! let study = StudyConfig::parse(
-//!     r#"
+//! let study = StudyConfig::parse(r#"
 //!     title = "What does reverse attention bring?"
 //!     cohort.phantoms = { normal = 4, cap = 4, covid19 = 4, seed = 1, matrix = 96 }
-//!     train.run.epochs = 20
-//!     [[system]]
-//!     id = "with"
-//!     [[system]]
-//!     id = "without"
-//!     set.model = { reverse_attention = false }
-//!     "#,
-//! )?;
+//!     system = [{ id = "with" }, { id = "without", set.model.reverse_attention = false }]
+//! "#)?;
 //! // The systems are trained alike, but for what `set` changes.
 //! let [with, mut without] = [0, 1].map(|i| study.train_config(&study.systems[i]).unwrap());
 //! assert_ne!(with.model, without.model);
@@ -39,6 +32,7 @@
 mod ablation;
 mod cohort;
 mod config;
+mod config_line;
 mod division;
 mod error;
 pub mod figures;
@@ -66,6 +60,6 @@ pub use results::{Comparison, Results};
 pub use run::{results, run};
 pub use scoring::{TestOutput, TestScan, load_system, read_scores};
 pub use seeds::{SeedGroup, SeedSpread};
-pub use system_result::{Classification, Compared, Segmentation, SystemResult};
+pub use system_result::{Compared, SystemResult};
 pub use tables::{tables, tables_text, write_tables};
 pub use training::Trained;

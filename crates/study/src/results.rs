@@ -7,21 +7,15 @@ use crate::division::Division;
 use crate::folder::Folder;
 use crate::scoring::read_scores;
 use crate::seeds::{SeedGroup, seed_groups};
-use crate::system_result::{Classification, Compared, Segmentation, SystemResult};
+use crate::system_result::{Compared, SystemResult};
 use crate::training::Trained;
-use multirnet::evaluation::CaseScore;
-use multirnet::evaluation::intervals::{
-    Statistic, interval, patients, scoring, value_under_policy,
-};
-use multirnet::evaluation::sources;
-use multirnet_finding::{Probabilities, ScoredOn};
-use multirnet_metrics::roc::OneVsRest;
+use multirnet::evaluation::intervals::scoring;
+use multirnet::evaluation::{CaseScore, SystemScores};
+use multirnet_finding::ScoredOn;
 use multirnet_metrics::stats::{
-    BootstrapConfig, PairedT, Significance, Wilcoxon, bootstrap, defined_pairs, paired_t,
-    significance, wilcoxon,
+    PairedT, Significance, Wilcoxon, defined_pairs, paired_t, significance, wilcoxon,
 };
-use multirnet_metrics::{CaseMetrics, CohortMetrics, ConfusionMatrix, EmptyPolicy, Metric};
-use multirnet_volume::Diagnosis;
+use multirnet_metrics::{EmptyPolicy, Metric};
 use serde::Serialize;
 
 /// Everything that the tables of a study hold.
@@ -46,7 +40,7 @@ pub struct Results {
     pub comparisons: Vec<Comparison>,
     /// What trainings that differ in their seed only came to.
     pub seeds: Vec<SeedGroup>,
-    /// What undefined and infinite values value_under_policy.
+    /// What undefined and infinite values count in means.
     pub empty: EmptyPolicy,
 }
 
@@ -128,11 +122,11 @@ impl Results {
 fn system_result(
     config: &StudyConfig,
     system: &SystemEntry,
-    scores: Vec<CaseScore>,
+    cases: Vec<CaseScore>,
     parameters: usize,
 ) -> Result<SystemResult> {
     let train = config.train_config(system)?;
-    let (policy, draws) = (config.score.empty, &config.score.bootstrap);
+    let all: Vec<&CaseScore> = cases.iter().collect();
     Ok(SystemResult {
         id: system.id.clone(),
         label: system.label(&train),
@@ -140,83 +134,9 @@ fn system_result(
         paper: system.paper.clone(),
         group: system.group.clone(),
         parameters,
-        segmentation: segmentation(&scores, policy, draws)?,
-        sources: sources(&scores, &config.score)?,
-        classification: classification(&scores, policy, draws)?,
-        scores,
+        scores: SystemScores::from_cases(&all, &config.score)?,
+        cases,
     })
-}
-
-fn segmentation(
-    scores: &[CaseScore],
-    policy: EmptyPolicy,
-    draws: &BootstrapConfig,
-) -> Result<Option<Segmentation>> {
-    let cases: Vec<CaseMetrics> = scores
-        .iter()
-        .filter_map(|s| s.segmentation.clone())
-        .collect();
-    if cases.is_empty() {
-        return Ok(None);
-    }
-    let with_lesions: Vec<&CaseScore> = scores.iter().filter(|s| s.has_lesions()).collect();
-    let by_patient = patients(with_lesions.iter().copied());
-    let intervals = Metric::PAPER
-        .iter()
-        .map(|metric| {
-            let cases = with_lesions.iter().filter_map(|s| s.segmentation.as_ref());
-            let values: Vec<_> = cases
-                .map(|c| value_under_policy(*metric, c, policy))
-                .collect();
-            Ok(interval(
-                Statistic::Mean,
-                &values,
-                &by_patient,
-                policy,
-                draws,
-            )?)
-        })
-        .collect::<Result<Vec<_>>>();
-    Ok(Some(Segmentation {
-        scores: CohortMetrics::from_cases(&cases, policy).map_err(scoring)?,
-        intervals: if by_patient.is_empty() {
-            Vec::new()
-        } else {
-            intervals?
-        },
-    }))
-}
-
-fn classification(
-    scores: &[CaseScore],
-    policy: EmptyPolicy,
-    draws: &BootstrapConfig,
-) -> Result<Option<Classification>> {
-    let known = || scores.iter().filter_map(|s| Some((s, s.class?)));
-    let first = known().next().map(|(_, class)| class);
-    let several = known().any(|(_, class)| Some(class) != first);
-    let said: Vec<(&CaseScore, Diagnosis, Diagnosis, Probabilities)> = known()
-        .filter_map(|(s, class)| Some((s, class, s.predicted()?, s.probabilities?)))
-        .collect();
-    if said.is_empty() || !several {
-        return Ok(None);
-    }
-    let truth: Vec<Diagnosis> = said.iter().map(|s| s.1).collect();
-    let predicted: Vec<Diagnosis> = said.iter().map(|s| s.2).collect();
-    let probabilities: Vec<[f64; 3]> = said.iter().map(|s| s.3.to_array()).collect();
-    let by_patient = patients(said.iter().map(|s| s.0));
-    let right = |drawn: &[usize]| {
-        let scans: Vec<usize> = drawn.iter().flat_map(|&p| by_patient[p].clone()).collect();
-        let hits = scans.iter().filter(|&&i| truth[i] == predicted[i]).count();
-        Some(hits as f64 / scans.len() as f64)
-    };
-    Ok(Some(Classification {
-        scores: ConfusionMatrix::from_labels(&truth, &predicted)
-            .and_then(|m| m.scores(policy))
-            .map_err(scoring)?,
-        accuracy: bootstrap(by_patient.len(), draws, right).map_err(scoring)?,
-        roc: OneVsRest::from_probabilities(&truth, &probabilities, policy).map_err(scoring)?,
-    }))
 }
 
 /// Whether `other` is tested against `base`: another system, and of a group of seeds the first.
@@ -247,7 +167,7 @@ fn compare(
             let able = match what {
                 Compared::Segmentation(_) => true,
                 Compared::CorrectClass => {
-                    other.classification.is_some() && base.classification.is_some()
+                    other.classification().is_some() && base.classification().is_some()
                 }
             };
             // A system without this task has no values.

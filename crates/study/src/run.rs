@@ -4,8 +4,8 @@ use crate::options::{Event, Options};
 use crate::{
     Division, Folder, Result, Results, StudyCohort, StudyConfig, cohort, scoring, training,
 };
+use multirnet_base::StopToken;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 /// Runs the study to its end in the folder `root`: what is there already is kept, so that a study
 /// that was stopped goes on and ends with the same scores. Raising `stop` ends early.
@@ -17,7 +17,7 @@ pub fn run(
     config: &StudyConfig,
     root: &Path,
     options: &mut Options<'_>,
-    stop: &AtomicBool,
+    stop: &StopToken,
 ) -> Result<Results> {
     config.validate()?;
     let folder = Folder::open(root, config)?;
@@ -26,7 +26,7 @@ pub fn run(
         &config.cohort,
         &folder,
         &mut |done, total| progress(Event::Phantoms { done, total }),
-        stop,
+        stop.flag(),
     )?;
     let divisions = Division::all(config, &cohort)?;
     for division in &divisions {
@@ -37,7 +37,7 @@ pub fn run(
             });
         }
         for system in &config.systems {
-            training::ensure(config, system, division, &folder, options, stop)?;
+            training::ensure(config, system, division, &folder, options, stop.flag())?;
         }
         scoring::ensure(config, division, &folder, options, stop)?;
     }

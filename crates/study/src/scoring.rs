@@ -20,7 +20,6 @@ use multirnet_infer::{DeviceChoice, Network, PredictOptions, load_network, run_p
 use multirnet_metrics::SurfaceConfig;
 use multirnet_volume::{Geometry, Volume, io};
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A scan with its truth, ready for every system.
 pub struct TestScan {
@@ -70,21 +69,25 @@ impl TestScan {
         Ok(Self { case: scan, parts })
     }
 
-    /// Runs `network` over every part and puts its outputs together.
+    /// Runs `network` over every part and puts its outputs together. Raising `stop` ends early.
     ///
     /// # Errors
-    /// `Scoring`: what [`multirnet_infer::run_prepared`] refuses.
-    pub fn run(&self, network: &dyn Network, options: &PredictOptions) -> Result<TestOutput> {
+    /// `Scoring`: what [`multirnet_infer::run_prepared`] refuses; `Interrupted`.
+    pub fn run(
+        &self,
+        network: &dyn Network,
+        options: &PredictOptions,
+        stop: &StopToken,
+    ) -> Result<TestOutput> {
         let (mut lesions, mut classes, mut heatmaps) = (Vec::new(), Vec::new(), Vec::new());
         for part in &self.parts {
-            let said = run_prepared(
-                network,
-                &part.grid,
-                &part.prepared,
-                options,
-                &StopToken::new(),
-            )
-            .map_err(|e| Error::caused(ErrorKind::Scoring, e))?;
+            let said =
+                run_prepared(network, &part.grid, &part.prepared, options, stop).map_err(|e| {
+                    match e.kind() {
+                        multirnet_infer::ErrorKind::Interrupted => Error::interrupted(),
+                        _ => Error::caused(ErrorKind::Scoring, e),
+                    }
+                })?;
             lesions.extend(said.lesions.map(|l| (part.planes.clone(), l)));
             classes.extend(said.probabilities.map(|p| (part.planes.clone(), p)));
             heatmaps.extend(said.heatmap);
@@ -133,7 +136,7 @@ pub(crate) fn ensure(
     division: &Division,
     folder: &Folder,
     options: &mut Options<'_>,
-    stop: &AtomicBool,
+    stop: &StopToken,
 ) -> Result<()> {
     let predict = config.predict_options()?;
     let test = division.test();
@@ -156,7 +159,7 @@ pub(crate) fn ensure(
         let given = &division.cohort.cases[case];
         let scan = TestScan::read(given, &predict.prepare, options.read)?;
         for s in missing {
-            if stop.load(Ordering::Relaxed) {
+            if stop.is_raised() {
                 return Err(Error::interrupted());
             }
             let system = &config.systems[s];
@@ -180,6 +183,7 @@ pub(crate) fn ensure(
                 &predict,
                 &config.score.surface,
                 &place,
+                stop,
             )?;
         }
     }
@@ -201,8 +205,14 @@ fn score(
     options: &PredictOptions,
     surface: &SurfaceConfig,
     place: &Place<'_>,
+    stop: &StopToken,
 ) -> Result<()> {
-    let said = scan.run(network, options).map_err(|e| e.at(&case.scan))?;
+    let said = scan
+        .run(network, options, stop)
+        .map_err(|e| match e.kind() {
+            ErrorKind::Interrupted => e,
+            _ => e.at(&case.scan),
+        })?;
     if let Some(lesions) = &said.lesions {
         let mask = place.folder.mask(place.system, place.division, place.case);
         multirnet_base::files::make_dir(mask.parent().unwrap_or(place.folder.root()))?;

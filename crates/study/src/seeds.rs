@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct SeedGroup {
     /// The group's name in the configuration.
     pub group: String,
-    /// The system's name in tables: that of its first training.
+    /// The system's name in tables, without the seed (see [`common_label`]).
     pub label: String,
     /// Ids of its trainings.
     pub systems: Vec<String>,
@@ -71,12 +71,10 @@ pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<
             spread.mean.is_some().then_some(spread)
         };
         let metrics = Metric::PAPER.map(Compared::Segmentation).into_iter();
+        let labels: Vec<&str> = members().map(|s| s.label.as_str()).collect();
         SeedGroup {
             group: name.clone(),
-            label: members()
-                .next()
-                .map(|s| s.label.clone())
-                .unwrap_or_default(),
+            label: common_label(&labels).unwrap_or_else(|| name.clone()),
             systems: members().map(|s| s.id.clone()).collect(),
             scores: metrics
                 .chain([Compared::CorrectClass])
@@ -87,10 +85,24 @@ pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<
     names.into_iter().map(group).collect()
 }
 
+/// What `labels` have in common: their first parts, which commas end, as far as they are the same. The
+/// seed is what differs, so `U-Net, seed 1` and `U-Net, seed 2` give `U-Net`. `None` if already the
+/// first parts differ.
+fn common_label(labels: &[&str]) -> Option<String> {
+    let (first, others) = labels.split_first()?;
+    let mut common: Vec<&str> = first.split(", ").collect();
+    for other in others {
+        let parts = common.iter().zip(other.split(", "));
+        let same = parts.take_while(|(a, b)| **a == *b).count();
+        common.truncate(same);
+    }
+    (!common.is_empty()).then(|| common.join(", "))
+}
+
 /// A system's mean over the test scans, as the tables have it.
 fn mean(system: &SystemResult, score: Compared, policy: EmptyPolicy) -> Option<f64> {
     match score {
-        Compared::CorrectClass => Some(system.classification.as_ref()?.scores.accuracy),
+        Compared::CorrectClass => Some(system.classification()?.scores.accuracy),
         Compared::Segmentation(metric) => {
             let values: Vec<Option<f64>> = system
                 .cases_with_lesions()
@@ -106,6 +118,24 @@ fn mean(system: &SystemResult, score: Compared, policy: EmptyPolicy) -> Option<f
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_is_labelled_without_the_seed() {
+        for (labels, label) in [
+            (
+                &["n = 0, batch norm, seed 1", "n = 0, batch norm, seed 2"][..],
+                Some("n = 0, batch norm"),
+            ),
+            (
+                &["3D U-Net", "3D U-Net, seed 2", "3D U-Net, seed 3"],
+                Some("3D U-Net"),
+            ),
+            (&["first", "second"], None),
+            (&["alone, seed 1"], Some("alone, seed 1")),
+        ] {
+            assert_eq!(common_label(labels).as_deref(), label);
+        }
+    }
 
     #[test]
     fn spread_over_seeds_by_hand() {

@@ -1,12 +1,11 @@
 //! The results of one system.
 
 use multirnet::evaluation::intervals::value_under_policy;
-use multirnet::evaluation::{CaseScore, SourceScores};
-use multirnet_metrics::roc::OneVsRest;
-use multirnet_metrics::stats::Interval;
-use multirnet_metrics::{CaseMetrics, ClassificationScores, CohortMetrics, EmptyPolicy, Metric};
+use multirnet::evaluation::{CaseScore, Classification, Segmentation, SystemScores};
+use multirnet_metrics::{CaseMetrics, EmptyPolicy, Metric};
 use multirnet_nn::SystemCard;
 use serde::Serialize;
+
 /// What one system came to.
 #[derive(Debug, Clone, Serialize)]
 pub struct SystemResult {
@@ -22,35 +21,12 @@ pub struct SystemResult {
     pub group: Option<String>,
     /// Numbers that were trained.
     pub parameters: usize,
-    /// Lesion segmentation, if the system segments.
-    pub segmentation: Option<Segmentation>,
-    /// The scores of each source of test scans by itself, in the order in which sources appear.
-    pub sources: Vec<SourceScores>,
-    /// Classification, if the system classifies and there is more than one class.
-    pub classification: Option<Classification>,
+    /// Its scores over the test scans; an evaluation of one model writes the same.
+    #[serde(flatten)]
+    pub scores: SystemScores,
     /// Its scores, scan by scan.
     #[serde(skip)]
-    pub scores: Vec<CaseScore>,
-}
-
-/// Lesion segmentation over the test scans.
-#[derive(Debug, Clone, Serialize)]
-pub struct Segmentation {
-    /// Means and counts.
-    pub scores: CohortMetrics,
-    /// Intervals of the paper's four means by patient, in the order of [`Metric::PAPER`].
-    pub intervals: Vec<Interval>,
-}
-
-/// Classification over the test scans.
-#[derive(Debug, Clone, Serialize)]
-pub struct Classification {
-    /// Accuracy, recall, precision, F1.
-    pub scores: ClassificationScores,
-    /// Interval of the accuracy by patient.
-    pub accuracy: Interval,
-    /// Curves and areas, each class against the rest.
-    pub roc: OneVsRest,
+    pub cases: Vec<CaseScore>,
 }
 
 /// What is compared between two systems.
@@ -74,6 +50,17 @@ impl Compared {
 }
 
 impl SystemResult {
+    /// Lesion segmentation over the test scans, if the system segments.
+    pub fn segmentation(&self) -> Option<&Segmentation> {
+        self.scores.all.segmentation.as_ref()
+    }
+
+    /// Classification over the test scans, if the system classifies and they are of several classes.
+    pub fn classification(&self) -> Option<&Classification> {
+        let found = self.scores.all.classification.as_ref();
+        found.filter(|c| c.has_several_classes())
+    }
+
     /// One metric in every test scan that truly has lesions, `None` where undefined; nothing from a
     /// system that does not segment.
     pub fn values(&self, metric: Metric) -> Vec<Option<f64>> {
@@ -82,7 +69,7 @@ impl SystemResult {
 
     /// The segmentation scores of the test scans that truly have lesions.
     pub fn cases_with_lesions(&self) -> impl Iterator<Item = &CaseMetrics> {
-        let all = self.scores.iter().filter_map(|s| s.segmentation.as_ref());
+        let all = self.cases.iter().filter_map(|s| s.segmentation.as_ref());
         all.filter(|c| !c.overlap.truth_is_empty())
     }
 
@@ -93,7 +80,7 @@ impl SystemResult {
                 .map(|c| value_under_policy(metric, c, policy))
                 .collect(),
             Compared::CorrectClass => self
-                .scores
+                .cases
                 .iter()
                 .filter_map(|s| Some(f64::from(u8::from(s.predicted()? == s.class?))))
                 .map(Some)

@@ -89,7 +89,17 @@ pub(crate) fn ensure(
             multirnet_train::ErrorKind::Diverged => ErrorKind::Diverged,
             _ => ErrorKind::Training,
         };
-        Error::new(kind, format!("training of {:?}: {e}", system.id))
+        let error = Error::from_report(e.into_report(|_| kind));
+        let error = error.within(&format!("training of {:?}", system.id));
+        match kind {
+            // The folder of a study refuses another configuration.
+            ErrorKind::Diverged => error.hint(format!(
+                "run the study in a new folder with a lower learning rate than \
+                 optimiser.learning_rate = {:?} of this system",
+                train.optimiser.learning_rate
+            )),
+            _ => error,
+        }
     };
     let settings = multirnet_train::Options {
         out: &out,

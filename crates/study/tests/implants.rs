@@ -122,3 +122,13 @@ fn scans_that_cannot_be_used_are_named() {
         ErrorKind::Config
     );
 }
+
+#[test]
+fn a_record_that_cannot_be_replaced_is_a_failure_to_write() {
+    let (folder, ct, cohort) = (tempfile::tempdir().unwrap(), scan(), cohort());
+    // A folder in the place of the first variant's record cannot be removed as a file.
+    std::fs::create_dir(folder.path().join("a-00.json")).unwrap();
+    let error = make(&cohort, folder.path(), &ct).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Write, "{error}");
+    assert!(error.to_string().contains("a-00.json"), "{error}");
+}

@@ -1,5 +1,6 @@
 //! A whole study on tiny phantoms: run, stopped and gone on with, reported.
 
+use multirnet_base::StopToken;
 use multirnet_cohort::{Case, Cohort, Side};
 use multirnet_infer::Catalogue;
 use multirnet_infer::DeviceChoice;
@@ -10,7 +11,6 @@ use multirnet_study::{
 use multirnet_volume::{Diagnosis, Volume};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 fn read(path: &Path) -> multirnet_cohort::Result<Volume<f32>> {
     multirnet_cohort::read_volume(path)
@@ -83,18 +83,18 @@ fn run(
     root: &Path,
     mut stop: impl FnMut(&Event<'_>) -> bool + Send,
 ) -> multirnet_study::Result<Results> {
-    let flag = AtomicBool::new(false);
+    let token = StopToken::new();
     let mut options = Options {
         read: &read,
         device: DeviceChoice::Cpu,
         models: &Catalogue::default(),
         progress: &mut |event| {
             if stop(&event) {
-                flag.store(true, Ordering::Relaxed);
+                token.raise();
             }
         },
     };
-    multirnet_study::run(config, root, &mut options, &flag)
+    multirnet_study::run(config, root, &mut options, &token)
 }
 
 fn tables(root: &Path, results: &Results) -> BTreeMap<String, String> {
@@ -139,7 +139,8 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
         }
     }
     assert_eq!(interruptions, 4);
-    let got = tables(&parts, &run(&config, &parts, |_| false).unwrap());
+    let results = run(&config, &parts, |_| false).unwrap();
+    let got = tables(&parts, &results);
     assert_eq!(
         got.keys().collect::<Vec<_>>(),
         expected.keys().collect::<Vec<_>>()
@@ -166,7 +167,12 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     assert_eq!(tested.len(), 5);
     assert_eq!(tested.iter().filter(|l| l.contains("test-0")).count(), 1);
 
-    let page = figures::report(&parts, &read, DeviceChoice::Cpu, None, &mut |_| {}).unwrap();
+    a_stopped_report_is_interrupted(&parts, &results);
+    let page = report(&parts, Some(results.clone()), &StopToken::new(), |_| {}).unwrap();
+    let drawn = std::fs::read(&page).unwrap();
+    let again = report(&parts, None, &StopToken::new(), |_| {}).unwrap();
+    assert_eq!(std::fs::read(again).unwrap(), drawn);
+    known_results_are_not_computed_again(&parts, results);
     let html = std::fs::read_to_string(page).unwrap();
     assert!(html.contains("For research use only") && html.contains("synthetic"));
     for name in [
@@ -191,6 +197,63 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     let error = run(&other, &parts, |_| false).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Folder);
     assert!(error.to_string().contains("epochs"), "{error}");
+}
+
+/// Draws the report of the study in `root`.
+fn report(
+    root: &Path,
+    results: Option<Results>,
+    stop: &StopToken,
+    mut progress: impl FnMut(&str),
+) -> multirnet_study::Result<std::path::PathBuf> {
+    let device = DeviceChoice::Cpu;
+    figures::report(root, &read, device, results, &mut progress, stop)
+}
+
+/// Stops the report of the study in `root` before each of its sections: it ends with an error, and
+/// before the page is written.
+fn a_stopped_report_is_interrupted(root: &Path, results: &Results) {
+    let sections = ["tables", "box plots", "overlays", "surfaces", "Grad-CAM"];
+    for at in sections {
+        let stop = StopToken::new();
+        let mut told = Vec::new();
+        let result = report(root, Some(results.clone()), &stop, |what| {
+            told.push(what.to_owned());
+            if what == at {
+                stop.raise();
+            }
+        });
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted, "{at}: {error}");
+        assert!(error.to_string().contains("is kept"), "{error}");
+        assert_eq!(told.last().map(String::as_str), Some(at));
+        assert!(!root.join("index.html").exists());
+    }
+}
+
+/// Draws the report of the study in `root` whose scores are hidden: only results that are given can
+/// be its source.
+fn known_results_are_not_computed_again(root: &Path, results: Results) {
+    let (scores, hidden) = (root.join("scores/net/split"), root.join("hidden"));
+    std::fs::create_dir(&hidden).unwrap();
+    let files = |folder: &Path| -> Vec<_> {
+        let entries = std::fs::read_dir(folder).unwrap();
+        let paths = entries.map(|e| e.unwrap().path());
+        paths
+            .filter(|p| p.extension().is_some_and(|e| e == "json"))
+            .collect()
+    };
+    let move_to = |from: &Path, to: &Path| {
+        for file in files(from) {
+            std::fs::rename(&file, to.join(file.file_name().unwrap())).unwrap();
+        }
+    };
+    move_to(&scores, &hidden);
+    assert_eq!(files(&hidden).len(), 5);
+    let error = report(root, None, &StopToken::new(), |_| {}).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Scoring, "{error}");
+    report(root, Some(results), &StopToken::new(), |_| {}).unwrap();
+    move_to(&hidden, &scores);
 }
 
 /// Scans of patients `names` in turn, which no file holds.

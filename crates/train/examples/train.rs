@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Scans are volume files (no DICOM). Prepared scans go to `OUT/../cache`. A file `OUT/stop` ends
-//! the training after the current step, with a checkpoint. Set `MIMALLOC_PURGE_DELAY=-1`: memory
-//! given back to the system and taken again costs a good part of a step.
+//! the training after the current step, with a checkpoint. Set `MIMALLOC_PURGE_DELAY=-1`, because
+//! returning memory to the system and taking it again costs a good part of a step.
 
 use multirnet_cohort::{Cohort, Split};
 use multirnet_train::{Event, Options, TrainConfig, train};

@@ -1,7 +1,7 @@
 //! Variation of windows (ours: the paper does not describe its augmentation).
 //!
-//! Flip, rotation and scale are joined into one resampling of the scan around the window's centre,
-//! so that rotated corners show what really lies there; intensity follows.
+//! Flip, rotation and scale make up one resampling of the scan around the window's centre, so
+//! rotated corners show the scan itself. The change of intensity follows.
 
 use crate::Result;
 use multirnet_base::Ranges;
@@ -9,7 +9,7 @@ use multirnet_base::random::Random;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// How windows are varied. Each part is drawn for each window by itself.
+/// How windows are varied. Each part is drawn independently for each window.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
@@ -31,9 +31,9 @@ pub struct AugmentConfig {
     pub brightness: f64,
     /// Largest standard deviation of noise, in units of the window.
     pub noise: f64,
-    /// Probability that the scan ends within the window, below, above or on both sides: what lies
-    /// beyond repeats the last slice. Half of these windows keep at most a quarter of their slices,
-    /// down to a single one, as slabs and single slices do.
+    /// Probability that the scan ends within the window: below, above or on both sides. The last
+    /// slice is repeated beyond the end. Half of these windows keep at most a quarter of their
+    /// slices, down to a single one, to imitate slabs and single slices.
     pub cut: f64,
     /// Probability that the field of view ends within the window, at one to four sides.
     pub narrow: f64,
@@ -90,7 +90,7 @@ impl AugmentConfig {
     pub(crate) fn draw_affine(&self, rng: &mut Random, spacing_mm: [f64; 3]) -> Affine {
         let flip = rng.unit() < self.flip;
         let moved = rng.unit() < self.affine;
-        // Drawn in any case: one part switched off does not change the others' draws.
+        // These are drawn in any case, so switching one part off does not change the other draws.
         let angles = [
             rng.symmetric(self.rotation_degrees),
             rng.symmetric(self.tilt_degrees),
@@ -128,7 +128,7 @@ impl AugmentConfig {
 }
 
 impl AugmentConfig {
-    /// Draws the part of a window of `shape` voxels that was scanned; `None` if it is the whole.
+    /// Draws the part of a window of `shape` voxels that was scanned; `None` if it is all of it.
     pub(crate) fn draw_ends(
         &self,
         rng: &mut Random,
@@ -171,7 +171,7 @@ impl Affine {
         }
     }
 
-    /// Whether no interpolation is needed; then, whether x is mirrored.
+    /// Whether x is mirrored, if the map needs no interpolation; else `None`.
     pub fn as_mirror(&self) -> Option<bool> {
         [false, true]
             .into_iter()

@@ -4,17 +4,17 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use std::vec::IntoIter;
 
-/// The average of all tensors of a net, running statistics of norms included: a norm's mean is
-/// nearly linear in the weights, so that averaged statistics fit averaged weights better than those
-/// of the last weights do.
+/// The average of all tensors of a net, including the running statistics of norms. A norm's mean is
+/// nearly linear in the weights, so averaged statistics fit averaged weights better than the last
+/// weights' statistics do.
 ///
-/// It lives on the net's device; a step costs a pass over the weights.
+/// It lies on the net's device. Each step costs one pass over the weights.
 pub(crate) struct Average {
     values: Vec<Tensor<1>>,
 }
 
 impl Average {
-    /// An average that has seen `net` alone.
+    /// An average that starts with the tensors of `net`.
     pub fn new(net: &impl Module) -> Self {
         Self { values: read(net) }
     }
@@ -35,8 +35,8 @@ impl Average {
     }
 }
 
-/// Share that the average keeps of itself after `step` steps: at the start it forgets fast, so that
-/// it does not drag the first weights along.
+/// Share of itself that the average keeps after `step` steps. It is small at the start, so the
+/// average soon forgets the first weights.
 pub(crate) fn decay(limit: f64, step: u64) -> f64 {
     let t = step as f64;
     limit.min((1.0 + t) / (10.0 + t))
@@ -45,7 +45,7 @@ pub(crate) fn decay(limit: f64, step: u64) -> f64 {
 /// Every tensor in order, flat, without autodiff.
 fn read(net: &impl Module) -> Vec<Tensor<1>> {
     let mut found = Read(Vec::new());
-    // `valid` brings running statistics up to date: they lag by one batch otherwise.
+    // `valid` updates the running statistics, which otherwise lag by one batch.
     net.valid().visit(&mut found);
     found.0
 }

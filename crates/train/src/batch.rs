@@ -1,4 +1,4 @@
-//! From windows to tensors, and from the net's output to quick scores.
+//! Tensors of windows, and quick scores of the net's output.
 
 use crate::log::{MeanLosses, ValidationRecord};
 use crate::window::{ViewKind, Window};
@@ -45,7 +45,7 @@ impl Batch {
     }
 }
 
-/// The three losses as numbers, fetched at once.
+/// The three losses as numbers. They are read from the device at once.
 pub(crate) fn numbers(losses: &Losses) -> Result<MeanLosses> {
     let all = Tensor::cat(
         vec![
@@ -75,10 +75,10 @@ pub(crate) fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
 pub(crate) struct Scores {
     /// λ of a net with both tasks.
     classification_weight: Option<f64>,
-    /// Each task's loss, weighted by the windows that know it.
+    /// Mean loss of each task over the windows whose truth is known for it.
     segmentation: Mean,
     classification: Mean,
-    /// Dice of any lesion and right classes, over all windows and over global ones.
+    /// Dice of any lesion, and right classes. Each is over all windows, then over global ones.
     dice: [Mean; 2],
     right: [Mean; 2],
     /// Dice of ground glass and of consolidation.
@@ -107,7 +107,7 @@ impl Mean {
 }
 
 impl Scores {
-    /// No scores yet of what `config` trains.
+    /// Empty scores for the tasks that `config` trains.
     pub fn new(config: &TrainConfig) -> Self {
         let both = config.model.segments() && config.model.classifies();
         Self {
@@ -186,7 +186,7 @@ impl Scores {
             losses: MeanLosses {
                 total: match self.classification_weight {
                     Some(w) => (1.0 - w) * segmentation + w * classification,
-                    // One task only: the other's loss is 0.
+                    // If there is only one task, the other's loss is 0.
                     None => segmentation + classification,
                 },
                 segmentation,
@@ -210,7 +210,7 @@ pub(crate) fn union(probability: &[f32], voxels: usize) -> impl Iterator<Item = 
     })
 }
 
-/// Dice of a window at threshold 0.5, any lesion channel against any label; `None` if it truly has
+/// Dice of a window at threshold 0.5, any lesion channel against any label; `None` if its truth has
 /// no lesion.
 fn window_dice(probability: &[f32], labels: &[u8]) -> Option<f64> {
     let truth = labels.iter().map(|&l| l != 0);
@@ -286,12 +286,12 @@ mod tests {
         let mut scores = Scores::new(&config);
         scores.add(&windows, &losses(0.6, 1.2), &answer).unwrap();
         let record = scores.record();
-        // Any lesion: 2 of 3 marked and 2 of 3 true voxels agree in both windows that know.
+        // Any lesion: in both windows of known lesions, 2 of 3 marked voxels are 2 of 3 true ones.
         assert_eq!(record.dice, Some(2.0 / 3.0));
         assert_eq!(record.dice_ground_glass, Some(0.5));
         assert_eq!(record.dice_consolidation, Some(1.0));
         assert_eq!(record.accuracy, Some(1.0));
-        // A batch that knows nothing leaves the losses as they are.
+        // A batch of unknown truth does not change the losses.
         scores
             .add(&windows[2..], &losses(9.0, 9.0), &ModelOutput::default())
             .unwrap();
@@ -313,7 +313,7 @@ mod tests {
             channels(2, Known::ALL),
             [0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0]
         );
-        // Lesion of a kind that nobody named is lesion in both channels.
+        // A lesion of unknown kind is lesion in both channels.
         let unnamed = Known {
             kinds: false,
             ..Known::ALL

@@ -1,11 +1,13 @@
 //! Checkpoints.
 //!
-//! In `checkpoints/` of a run lie `best.safetensors` and `last.safetensors` (weights, for use) and
-//! `last.state` (all that an exact continuation needs): the magic bytes; the length of a TOML
-//! header as u64; the header (position, configuration, training scans); the weights, the averaged
-//! weights (if there is an average) and the optimiser's state as burn's own records in full
-//! precision; the SHA-256 of all that. Numbers are little-endian. Each file is written whole or not
-//! at all. The safetensors files hold the averaged weights, if there is an average.
+//! The folder `checkpoints/` of a run has `best.safetensors` and `last.safetensors` (weights, for
+//! use) and `last.state` (the state for an exact continuation). The safetensors files hold the
+//! averaged weights, if there is an average. Each file is written whole or not at all.
+//!
+//! `last.state` consists of the magic bytes; the length of a TOML header as u64; the header
+//! (position, configuration, training scans); the weights, the averaged weights (if there is an
+//! average) and the optimiser's state as burn's own records in full precision; the SHA-256 of all
+//! bytes before it. Numbers are little-endian.
 
 use crate::average::Average;
 use crate::{Error, ErrorKind, Result};
@@ -21,8 +23,8 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"MRNTRST2";
 
-/// Where a run stands. Windows and dropout are keyed by the seed and the step, so the step is all
-/// that random numbers need.
+/// Position of a run. The seed and the step key the random numbers of windows and dropout, so the
+/// position needs no other random state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Position {
     /// Steps done.
@@ -31,23 +33,23 @@ pub struct Position {
     pub epoch: u64,
     /// Steps done in the current epoch.
     pub step_in_epoch: u64,
-    /// Sums of the losses over those steps: total, segmentation, classification.
+    /// Sums of the losses over the steps of the current epoch: total, segmentation, classification.
     pub sums: [f64; 3],
     /// The stage, from 0.
     pub stage: usize,
-    /// Steps, epochs and seconds done before it.
+    /// Steps, epochs and seconds done before the stage.
     pub before: Before,
     /// Lowest validation loss of the stage.
     pub best_loss: f64,
-    /// The epoch that reached it, from 1; 0 for none.
+    /// The epoch with the lowest validation loss, from 1; 0 for none.
     pub best_epoch: u64,
-    /// Validations since.
+    /// Validations since the best epoch.
     pub epochs_without_improvement: u64,
     /// Seconds of training in all parts of the run.
     pub seconds: f64,
 }
 
-/// What was done before a stage began.
+/// Steps, epochs and seconds that were done before a stage began.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Before {
     /// Steps.
@@ -115,7 +117,7 @@ pub(crate) struct State {
     path: PathBuf,
 }
 
-/// What is trained.
+/// The net in training, with its optimiser and the average of its weights.
 pub(crate) struct Trained {
     pub net: System,
     pub optimiser: ModuleOptimizer,
@@ -124,7 +126,7 @@ pub(crate) struct Trained {
 }
 
 impl Trained {
-    /// The weights that are validated and saved, for evaluation: the average, if there is one.
+    /// The net for evaluation that is validated and saved. It has the average, if there is one.
     pub fn evaluated(&self) -> System {
         match &self.average {
             Some(average) => average.of(&self.net),
@@ -143,7 +145,7 @@ pub(crate) fn save(
 ) -> Result<()> {
     let fail =
         |e: String| Error::new(ErrorKind::Write, format!("cannot save the state: {e}")).at(path);
-    // `valid` brings running statistics up to date: they lag by one batch otherwise.
+    // `valid` updates the running statistics, which otherwise lag by one batch.
     let record = |net: System| net.into_record().into_bytes();
     let weights = record(trained.net.valid()).map_err(|e| fail(e.to_string()))?;
     let average = match &trained.average {

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// The kind of an error. Callers can decide by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,7 +8,7 @@ pub enum ErrorKind {
     Io,
     /// A file of the run or of the cache could not be written.
     Write,
-    /// A file's content is not what its format demands (manifest, checkpoint, cache entry).
+    /// A file's content does not follow its format (manifest, checkpoint, cache entry).
     Malformed,
     /// A configuration value is out of range, unknown, or contradicts another.
     Config,
@@ -16,11 +16,12 @@ pub enum ErrorKind {
     Scan,
     /// One patient, study or scan would lie on two sides of a split, or a split is impossible.
     Leakage,
-    /// A run cannot be resumed: something changed since its checkpoint.
+    /// A run cannot be resumed because something changed since its checkpoint, or a new run cannot
+    /// begin because its folder already has one.
     Resume,
-    /// Training went wrong numerically (loss not finite).
+    /// The training went wrong numerically: the loss is not finite.
     Diverged,
-    /// The stop flag was raised before there was a run to save; prepared scans are kept.
+    /// The stop flag was raised before there was a run to save. Prepared scans are kept.
     Interrupted,
 }
 

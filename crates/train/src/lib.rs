@@ -1,14 +1,14 @@
 //! Windows, augmentation, training loop and checkpoints.
 //!
-//! The way of a training: a [`Cohort`](multirnet_cohort::Cohort) is divided by a
-//! [`Split`](multirnet_cohort::Split), its scans are prepared into a
-//! [`Cache`](multirnet_cohort::Cache), a [`Sampler`] says which windows of both views come in which order,
-//! worker threads cut and vary them, and [`train`] fits the network to them.
+//! A training takes these steps: a [`Split`](multirnet_cohort::Split) divides a
+//! [`Cohort`](multirnet_cohort::Cohort), the scans are prepared into a
+//! [`Cache`](multirnet_cohort::Cache), a [`Sampler`] decides the windows of both views and their
+//! order, worker threads cut and vary them, and [`train`] fits the network to them.
 //!
 //! ```
 //! use multirnet_train::TrainConfig;
 //!
-//! // What a file leaves out has its default. A misspelt key is refused with its line.
+//! // Missing keys have their defaults. A misspelt key is refused with its line.
 //! let config = TrainConfig::parse("[run]\nepochs = 30")?;
 //! assert_eq!((config.run.epochs, config.sampling.batch), (30, 4));
 //! let error = TrainConfig::parse("[run]\nepoch = 30").unwrap_err();
@@ -27,17 +27,11 @@
 //! let config = TrainConfig::recipe();
 //! let cohort = Cohort::read(Path::new("cohort.csv"))?;
 //! let split = Split::stratified(&cohort, &config.split)?;
-//! let options = Options {
-//!     out: Path::new("runs/mine"),
-//!     cache: Path::new("cache"),
-//!     read: &read_volume,
-//!     device: DeviceChoice::Cpu.open()?,
-//!     resume: false,
-//!     prepare_jobs: 2,
-//! };
+//! let (out, cache) = (Path::new("runs/mine"), Path::new("cache"));
+//! let device = DeviceChoice::Cpu.open()?;
+//! let options = Options { out, cache, read: &read_volume, device, resume: false, prepare_jobs: 2 };
 //! let mut observer = |event: &Event| eprintln!("{event:?}");
-//! let stop = AtomicBool::new(false);
-//! let summary = train(&config, &cohort, &split, &options, &mut observer, &stop)?;
+//! let summary = train(&config, &cohort, &split, &options, &mut observer, &AtomicBool::new(false))?;
 //! println!("{:?}: {}", summary.reason, summary.best_weights.display());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -50,10 +44,10 @@
 //! | `split.csv` | each scan's side |
 //! | `log.csv` | losses and quick scores, a line for each epoch of all stages |
 //! | `steps.csv` | losses and times, a line for each step |
-//! | `threshold.json` | the threshold that suits the validation windows best, and those tried |
+//! | `threshold.json` | the best threshold for the validation windows, and all that were tried |
 //! | `checkpoints/best.safetensors` | weights with the lowest validation loss of the last stage |
 //! | `checkpoints/last.safetensors` | weights of the last checkpoint |
-//! | `checkpoints/last.state` | what an exact continuation needs |
+//! | `checkpoints/last.state` | the state for an exact continuation |
 
 #![recursion_limit = "256"]
 

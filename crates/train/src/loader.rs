@@ -1,7 +1,7 @@
 //! Worker threads that make windows ahead of the training loop.
 //!
-//! Items are handed out by number and taken in order, so their content cannot depend on timing.
-//! At most `capacity` items are ready or in the making: that bounds the memory.
+//! Workers make items by number, and the loop takes them in order, so their content cannot depend
+//! on timing. At most `capacity` items are ready or in work, which bounds the memory.
 
 use crate::window::Window;
 use crate::{Error, ErrorKind, Result};
@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Scope;
 
-/// What makes item number `i`.
+/// Makes item number `i`.
 pub(crate) type Source<'a> = dyn Fn(u64) -> Result<Window> + Sync + 'a;
 
 /// Items made in advance.
@@ -29,7 +29,7 @@ struct State {
 }
 
 impl Loader {
-    /// A loader of the items `first..end`, not yet at work.
+    /// A loader of the items `first..end`. [`Loader::start`] starts its workers.
     pub fn new(first: u64, end: u64, capacity: usize) -> Self {
         Self {
             state: Mutex::new(State {
@@ -44,8 +44,8 @@ impl Loader {
         }
     }
 
-    /// Starts `workers` threads in `scope` and returns the guard that takes items and, when
-    /// dropped, sends the threads home.
+    /// Starts `workers` threads in `scope`. Returns the guard that takes items; dropping it stops
+    /// the threads.
     pub fn start<'scope, 'env>(
         &'env self,
         scope: &'scope Scope<'scope, 'env>,
@@ -92,11 +92,11 @@ impl Loader {
     }
 }
 
-/// The taking end of a [`Loader`].
+/// The guard that takes items of a [`Loader`].
 pub(crate) struct Items<'a>(&'a Loader);
 
 impl Items<'_> {
-    /// The next item, waiting until it is made; `None` after the last.
+    /// Waits for the next item and takes it; `None` after the last.
     pub fn take(&self) -> Option<Result<Window>> {
         let mut state = self.0.lock();
         if state.taken >= self.0.end {
@@ -117,7 +117,7 @@ impl Items<'_> {
         }
     }
 
-    /// The next `n` items, fewer at the end.
+    /// Takes the next `n` items, fewer at the end.
     pub fn batch(&self, n: usize) -> Result<Vec<Window>> {
         (0..n).map_while(|_| self.take()).collect()
     }

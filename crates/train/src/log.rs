@@ -18,7 +18,7 @@ pub struct MeanLosses {
     pub classification: f64,
 }
 
-/// What the fixed validation windows say.
+/// Losses and scores of the fixed validation windows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ValidationRecord {
     /// Mean losses.
@@ -27,13 +27,13 @@ pub struct ValidationRecord {
     pub dice: Option<f64>,
     /// The same for global views only.
     pub dice_global: Option<f64>,
-    /// Mean Dice of ground glass over the windows that hold some and know the kinds; `None` if
-    /// there are none or the net has one lesion channel.
+    /// Mean Dice of ground glass over the windows that have some and whose kinds are known; `None`
+    /// if there are none or the net has one lesion channel.
     pub dice_ground_glass: Option<f64>,
     /// The same for consolidation.
     pub dice_consolidation: Option<f64>,
-    /// Share of windows of a known class whose class is right; `None` without classification
-    /// subnet.
+    /// Share of windows of a known class whose class is right; `None` if there are none or the net
+    /// does not classify.
     pub accuracy: Option<f64>,
     /// The same for global views only, which have the class of their scan.
     pub accuracy_global: Option<f64>,
@@ -69,7 +69,7 @@ pub struct StepRecord {
     pub losses: MeanLosses,
     /// Learning rate.
     pub learning_rate: f64,
-    /// Seconds waited for windows.
+    /// Seconds of waiting for windows.
     pub wait_seconds: f64,
     /// Seconds of forward and backward pass and update.
     pub compute_seconds: f64,
@@ -90,8 +90,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens the logs in `folder`, with what was logged up to `epoch` and `step` kept and later
-    /// lines (of a run that went on after its last checkpoint) dropped.
+    /// Opens the logs in `folder`. Keeps the lines up to `epoch` and `step`. Drops later lines, which
+    /// the run wrote after its last checkpoint.
     pub fn open(folder: &Path, epoch: u64, step: u64) -> Result<Self> {
         let (epochs, steps_path) = (folder.join("log.csv"), folder.join("steps.csv"));
         let lines = kept(&epochs, epoch);

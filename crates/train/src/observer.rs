@@ -1,4 +1,4 @@
-//! What a training tells whoever watches it.
+//! Events of a training, and its summary.
 
 use crate::log::{EpochRecord, StepRecord};
 use serde::Serialize;
@@ -21,9 +21,9 @@ pub enum StopReason {
 /// How a training ended.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
-    /// Why.
+    /// Reason for the end of the training.
     pub reason: StopReason,
-    /// The stage that it ended in, from 1: weights, loss and threshold are of that stage.
+    /// The stage in which the training ended, from 1. Weights, loss and threshold are of that stage.
     pub stage: usize,
     /// Epochs done.
     pub epochs: u64,
@@ -31,15 +31,15 @@ pub struct Summary {
     pub steps: u64,
     /// The epoch with the lowest validation loss of the stage, from 1; 0 for none.
     pub best_epoch: u64,
-    /// That loss; `None` without validation.
+    /// The lowest validation loss of the stage; `None` without validation.
     pub best_loss: Option<f64>,
-    /// Threshold on probabilities of lesion with the highest mean Dice of the local validation
-    /// windows with lesion, for the best weights; `None` if there are none or the run was
+    /// Threshold on probabilities of lesion with the highest mean Dice over the local validation
+    /// windows with lesion, for the best weights; `None` if there are no such windows or the run was
     /// interrupted.
     pub threshold: Option<f32>,
     /// Minutes of training in all parts of the run.
     pub minutes: f64,
-    /// Seconds of this part waited for windows.
+    /// Seconds of this part spent on waiting for windows.
     pub wait_seconds: f64,
     /// Seconds of this part spent on steps.
     pub compute_seconds: f64,
@@ -51,7 +51,7 @@ pub struct Summary {
     pub last_weights: PathBuf,
 }
 
-/// What happened.
+/// An event of a training.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -63,33 +63,33 @@ pub enum Event {
         total: usize,
         /// The scan's name.
         name: String,
-        /// Why it failed, if it did.
+        /// The error, if the preparation failed.
         error: Option<String>,
-        /// What the input gate warned of.
+        /// Warnings of the input gate.
         warnings: Vec<String>,
     },
-    /// Something about the cohort that may spoil what the network learns.
+    /// A property of the cohort may spoil what the network learns.
     Warning(String),
     /// Training begins.
     Started {
-        /// Weights that are trained.
+        /// Number of weights that are trained.
         parameters: usize,
-        /// Training scans.
+        /// Number of training scans.
         train: usize,
-        /// Validation scans.
+        /// Number of validation scans.
         validation: usize,
         /// Steps of an epoch in the current stage.
         steps_per_epoch: u64,
-        /// Steps at most, of all stages.
+        /// Largest number of steps of all stages.
         steps: u64,
-        /// Steps done before (of a resumed run).
+        /// Steps that were done before the run was resumed.
         done: u64,
     },
     /// A stage begins or goes on.
     Stage {
-        /// Its number, from 1.
+        /// The stage's number, from 1.
         number: usize,
-        /// Stages of the run.
+        /// Number of stages of the run.
         of: usize,
         /// Shape of its windows `(z, y, x)`.
         window: [usize; 3],
@@ -98,7 +98,7 @@ pub enum Event {
     },
     /// A step is done.
     Step {
-        /// Its figures.
+        /// The step's losses, learning rate and times.
         record: StepRecord,
         /// Number of the epoch, from 1.
         epoch: u64,
@@ -121,9 +121,9 @@ pub enum Event {
     Finished(Summary),
 }
 
-/// Told of every event, on the training thread: answer quickly.
+/// Receives every event. The training thread calls it and waits for its return.
 pub trait Observer: Send {
-    /// Something happened.
+    /// Receives one event.
     fn event(&mut self, event: &Event);
 }
 

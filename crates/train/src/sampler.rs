@@ -1,8 +1,8 @@
-//! Which window comes next.
+//! The order of the windows.
 //!
-//! Item `i` of a run is a function of the seed and `i` alone: which scan (decks of all scans, each
-//! shuffled by itself), which view of which of its parts, which centre, which variation. So neither
-//! the number of worker threads nor an interruption changes what the network sees.
+//! Item `i` of a run is a function of the seed and `i` alone: its scan (from decks of all scans, each
+//! shuffled by itself), the scan's part, the view, the centre and the variation. So neither the
+//! number of worker threads nor an interruption changes the windows that the network gets.
 
 use crate::augment::{Affine, AugmentConfig};
 use crate::config::SamplingConfig;
@@ -23,9 +23,10 @@ const VALIDATION: u64 = 3;
 /// Draws training windows.
 #[derive(Debug, Clone)]
 pub struct Sampler {
-    /// Scans that are interchangeable: of one source and one class, where these are balanced.
+    /// Groups of interchangeable scans: of one source if sources are balanced, and of one class if
+    /// classes are balanced.
     groups: Vec<Vec<usize>>,
-    /// The groups in the numbers in which a deck holds them.
+    /// The groups' numbers, each as often as the group comes in a deck.
     deck: Vec<usize>,
     sampling: SamplingConfig,
     augment: AugmentConfig,
@@ -36,8 +37,8 @@ impl Sampler {
     /// A sampler of the cohort's scans at the positions `scans`; there must be at least one.
     ///
     /// # Errors
-    /// `Config` if `sampling.source_weights` names a source that the cohort does not have, or
-    /// leaves none of the scans' sources a weight.
+    /// `Config` if `sampling.source_weights` names a source that the cohort does not have, or gives
+    /// none of the scans' sources a weight above 0.
     pub fn new(
         cohort: &Cohort,
         scans: &[usize],
@@ -64,11 +65,11 @@ impl Sampler {
             .max(1)
     }
 
-    /// Position in the cohort of the scan of item `i`.
+    /// Position in the cohort of the scan of item `item`.
     ///
-    /// Decks follow each other, each shuffled by itself. A deck says how often each group comes;
-    /// which of the group's scans it is, is said by a deck of the group alone, so that each of its
-    /// scans comes equally often, whatever the group's share.
+    /// Decks follow each other, each shuffled by itself. A deck decides how often each group comes. A
+    /// deck of the group alone decides which of its scans comes, so each of them comes equally often
+    /// for any share of the group.
     pub fn scan_of(&self, item: u64) -> usize {
         let n = self.deck.len() as u64;
         let (cycle, place) = (item / n, (item % n) as usize);
@@ -83,8 +84,8 @@ impl Sampler {
         group[(drawn % of_group) as usize]
     }
 
-    /// Item `i`, whose scan `case` is, number `position` of the cohort, and is prepared as
-    /// `prepared`.
+    /// Cuts item `item` out of its scan `case`, which is number `position` of the cohort and prepared
+    /// as `prepared`.
     pub fn window(
         &self,
         item: u64,
@@ -104,7 +105,7 @@ impl Sampler {
         let shape = self.sampling.patch_size;
         let (mut image, mut labels) = cut(view, centre, &affine, shape);
         self.augment.vary_intensity(&mut rng, &mut image);
-        // After the noise, which the repeated slices share.
+        // This comes after the noise, because repeated slices share their noise.
         let kept = self.augment.draw_ends(&mut rng, shape);
         if let Some(kept) = &kept {
             end_scan(&mut image, shape, kept);
@@ -115,12 +116,12 @@ impl Sampler {
     }
 }
 
-/// Groups of scans, and how often each comes in a deck.
+/// Groups of scans, and a deck of their numbers.
 ///
-/// Sources come in the ratio of their weights if they are balanced, and count as one source if
-/// not. Within a source its classes come equally often if they are balanced (scans of unknown
-/// class are a class of their own here), and as often as they have scans if not. The deck is as
-/// long as one that holds each source as often as the largest one would come by itself.
+/// If sources are balanced, they come in the ratio of their weights; if not, they count as one
+/// source. If classes are balanced, they come equally often within a source (scans of unknown class
+/// are a class of their own here); if not, each scan of the source comes equally often. The deck has
+/// as many places per source as the largest source would need by itself.
 fn decks(
     cohort: &Cohort,
     scans: &[usize],
@@ -132,9 +133,9 @@ fn decks(
         let names: Vec<&str> = known.into_keys().collect();
         return Err(Error::new(
             ErrorKind::Config,
-            format!("sampling.source_weights names {name:?}, which is no source of the cohort"),
+            format!("sampling.source_weights names {name:?}, which is not a source of the cohort"),
         )
-        .hint(format!("its sources are {names:?}")));
+        .hint(format!("name one of its sources {names:?}")));
     }
     let mut sources: BTreeMap<&str, BTreeMap<Option<Diagnosis>, Vec<usize>>> = BTreeMap::new();
     for &scan in scans {
@@ -165,8 +166,8 @@ fn decks(
     };
     let length = sources.values().map(alone).max().unwrap_or(0) * sources.len();
     let (mut groups, mut deck) = (Vec::new(), Vec::new());
-    // Places are handed out up to the sum of the shares so far, so that a source keeps its share
-    // although each of its classes is rounded.
+    // The sum of the shares so far is rounded instead of each share. A source therefore keeps its
+    // share, although the places of its classes are rounded.
     let mut sum = 0.0;
     for (source, classes) in sources {
         let share = weight(source) / total / classes.len() as f64;
@@ -174,7 +175,7 @@ fn decks(
             let place = |sum: f64| (sum * length as f64).round() as usize;
             let often = place(sum + share) - place(sum);
             sum += share;
-            // A source that has a weight comes, if rarely.
+            // Each group of a source with a weight above 0 comes at least once.
             let often = if share > 0.0 { often.max(1) } else { 0 };
             deck.extend(std::iter::repeat_n(groups.len(), often));
             groups.push(scans);
@@ -183,8 +184,9 @@ fn decks(
     Ok((groups, deck))
 }
 
-/// What a class can be told by instead of by its lesions: the sources whose training scans `scans`
-/// are all of one known class although the training has several.
+/// Sources whose training scans (those in `scans`) of known class all have the same class, although
+/// the training has several classes. A network can tell such a class by the source instead of by the
+/// lesions.
 pub fn sources_of_one_class(cohort: &Cohort, scans: &[usize]) -> Vec<(String, Diagnosis)> {
     let mut classes: BTreeMap<&str, BTreeSet<Diagnosis>> = BTreeMap::new();
     for case in scans.iter().map(|&i| &cohort.cases[i]) {
@@ -200,12 +202,12 @@ pub fn sources_of_one_class(cohort: &Cohort, scans: &[usize]) -> Vec<(String, Di
     classes.into_iter().filter_map(only).collect()
 }
 
-/// A window that is always the same, for validation.
+/// A window for validation, which is always the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FixedWindow {
     /// Position of the scan in the cohort.
     pub case: usize,
-    /// Its view.
+    /// The view that it shows.
     pub kind: ViewKind,
     /// Number of the window within the scan.
     pub number: u64,
@@ -241,7 +243,7 @@ impl FixedWindow {
         sampling: &SamplingConfig,
         seed: u64,
     ) -> Window {
-        // Keyed by the scan's content, so that the order of the manifest plays no part.
+        // The key is the scan's content, so the order of the manifest does not matter.
         let content = u64::from_str_radix(prepared.content.get(..16).unwrap_or("0"), 16);
         let mut rng = Random::keyed(&[seed, VALIDATION, content.unwrap_or(0), self.number]);
         let (view, centre) = place(&mut rng, prepared, self.kind, sampling);
@@ -251,9 +253,9 @@ impl FixedWindow {
     }
 }
 
-/// A view of one of the scan's parts, and a centre in it: the middle of a global view; of a local
-/// one a lesion voxel (if there is any and the draw says so) or a lung voxel. Parts come as often
-/// as they have planes, or planes with lesion.
+/// Draws a view of one of the scan's parts, and a centre in it. A global view is centred on its
+/// middle. A local one is centred on a lesion voxel (if there is any and the draw says so) or on a
+/// lung voxel. A part's probability is proportional to its planes, or to its planes with lesion.
 fn place<'a>(
     rng: &mut Random,
     prepared: &'a PreparedCase,
@@ -304,7 +306,7 @@ fn lesion_centre(rng: &mut Random, view: &View) -> [f64; 3] {
 
 fn lung_centre(rng: &mut Random, view: &View) -> [f64; 3] {
     let lungs = view.lungs.data();
-    // The lungs fill a good part of their box, so that a hit comes soon.
+    // The lungs fill much of their box, so a few draws are enough.
     for _ in 0..1000 {
         let i = rng.below(lungs.len());
         if lungs[i] != 0 {
@@ -314,9 +316,9 @@ fn lung_centre(rng: &mut Random, view: &View) -> [f64; 3] {
     middle(view)
 }
 
-/// A view of the `whole` has its scan's class. A part of the lungs has it too if it shows lesion and
-/// is normal otherwise, as far as lesions are known. Of a scan of unknown class no window has a
-/// class: windows without lesion would teach that its source is normal.
+/// A view of the `whole` has its scan's class. If the lesions are known, a part of the lungs has it
+/// too if it shows lesion, and is normal otherwise. No window of a scan of unknown class has a class,
+/// because windows without lesion would teach that its source is normal.
 fn label(
     image: Vec<f32>,
     labels: Vec<u8>,

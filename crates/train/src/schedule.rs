@@ -5,8 +5,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
-/// Learning rate of the step after `step` done ones, with `progress` (0..=1) the part of the run
-/// that is over.
+/// Learning rate of the step that follows the first `step` steps of a stage. `progress` (0..=1) is
+/// the part of the stage that is over.
 pub(crate) fn learning_rate(config: &OptimiserConfig, step: u64, progress: f64) -> f64 {
     let rate = match config.schedule {
         Schedule::Constant => config.learning_rate,

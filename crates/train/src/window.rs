@@ -22,17 +22,17 @@ pub struct Window {
     pub labels: Vec<u8>,
     /// Class, 0 normal, 1 CAP, 2 COVID-19.
     pub class: usize,
-    /// What of labels and class is known.
+    /// Which of lesions, their kinds and the class are known.
     pub known: Known,
-    /// Where it comes from.
+    /// The view that it shows.
     pub kind: ViewKind,
     /// Position of its scan in the cohort.
     pub case: usize,
 }
 
-/// Image and labels of `shape` voxels around `centre` (a continuous voxel index) under `affine`;
-/// what lies outside the view repeats its nearest voxel. Linear for the image, nearest for the
-/// labels.
+/// Cuts image and labels of `shape` voxels around `centre` (a continuous voxel index) under `affine`.
+/// Outside the view its nearest voxel is repeated. Interpolation is linear for the image and nearest
+/// for the labels.
 pub(crate) fn cut(
     view: &View,
     centre: [f64; 3],
@@ -49,8 +49,8 @@ pub(crate) fn cut(
 }
 
 /// The centre nearest to `centre` whose window of `shape` voxels lies within a view of `size`
-/// voxels; the view's middle along axes where it is smaller than the window. Prediction places its
-/// windows in the same way.
+/// voxels. Along axes where the view is smaller than the window, it is the view's middle. Prediction
+/// places its windows in the same way.
 pub(crate) fn within(centre: [f64; 3], size: [usize; 3], shape: [usize; 3]) -> [f64; 3] {
     std::array::from_fn(|a| {
         let (last, half) = (size[a] as f64 - 1.0, (shape[a] as f64 - 1.0) / 2.0);
@@ -62,8 +62,8 @@ pub(crate) fn within(centre: [f64; 3], size: [usize; 3], shape: [usize; 3]) -> [
     })
 }
 
-/// Shows in place of everything outside the block `kept` (`(z, y, x)`, not empty) of a window of
-/// `shape` voxels the nearest voxel of that block: as if the scan ended there.
+/// Replaces each voxel outside the block `kept` (`(z, y, x)`, not empty) of a window of `shape`
+/// voxels by the nearest voxel of that block, as if the scan ended there.
 pub(crate) fn end_scan<T: Copy>(data: &mut [T], shape: [usize; 3], kept: &[Range<usize>; 3]) {
     let [_, ny, nx] = shape;
     let [z, y, x] = kept;
@@ -89,7 +89,7 @@ pub(crate) fn end_scan<T: Copy>(data: &mut [T], shape: [usize; 3], kept: &[Range
 
 const SCALE: f32 = 1.0 / 65535.0;
 
-/// Voxel for voxel: the centre is rounded so that no interpolation is needed.
+/// Copies voxel for voxel. The centre is rounded, so no interpolation is needed.
 fn copy(
     view: &View,
     centre: [f64; 3],

@@ -48,7 +48,8 @@ fn sources_and_their_classes_come_equally_often_and_so_do_the_scans_of_each() {
         }
         counts
     };
-    // Half of all from each source, in the east half from each class, evenly within.
+    // Each source gives half of the items, each class half of the east's, and each scan of a class
+    // equally many.
     let counts = draw(&sampling, 1200);
     assert_eq!(counts, [60, 60, 60, 60, 60, 100, 100, 100, 300, 300]);
 
@@ -105,7 +106,7 @@ fn a_source_that_tells_the_class_is_warned_of_where_classes_are_learnt() {
         let mut found = vec![];
         let (out, cache) = (folder.path().join(name), folder.path().join("cache"));
         let options = options(&out, &cache, false);
-        // It is told before anything is prepared: no need to go on.
+        // The warning comes before any scan is prepared, so the training may stop then.
         let stop = AtomicBool::new(true);
         let mut observer = |event: &Event| {
             if let Event::Warning(text) = event {

@@ -10,7 +10,7 @@ use multirnet_train::{Event, MeanLosses, train};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Trains `steps` more steps in `folder` on a device, and gives their losses.
+/// Trains `steps` more steps in `folder` on a device, and returns their losses.
 fn go(
     folder: &Path,
     name: &str,
@@ -20,7 +20,7 @@ fn go(
 ) -> Vec<MeanLosses> {
     let cohort = cohort(folder, 2);
     let mut config = config();
-    // Its random numbers are the device's own.
+    // Dropout is off, because its random numbers depend on the device.
     config.model = multirnet_nn::MultiRNetConfig {
         dropout: 0.0,
         ..model()
@@ -70,7 +70,7 @@ fn a_run_resumes_on_the_other_device() {
             a.total,
             b.total
         );
-        // Adam's steps go by the signs of gradients, so that roundings grow from step to step.
+        // Adam's steps follow the signs of gradients, so rounding errors grow from step to step.
         let bound = if step < 3 { 1e-3 } else { 3e-2 };
         assert!(
             (a.total - b.total).abs() <= bound * a.total,

@@ -1,4 +1,4 @@
-//! Phantoms in Hounsfield units through the whole way: manifest, gate, lungs, cache, training.
+//! Phantoms in Hounsfield units go the whole way: manifest, gate, lungs, cache, training.
 
 mod common;
 
@@ -8,7 +8,7 @@ use multirnet_cohort::{Cache, Case, Cohort};
 use multirnet_phantom::PhantomConfig;
 use multirnet_volume::{Diagnosis, io};
 
-/// Never raised.
+/// A stop flag that is never raised.
 static GO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 #[test]
@@ -51,7 +51,7 @@ fn phantoms_are_prepared_and_trained_on() {
         );
     }
 
-    // Both kinds of lesion apart, in a run of two steps.
+    // A run of two steps tells both kinds of lesion apart.
     config.model = multirnet_nn::MultiRNetConfig {
         lesion_channels: 2,
         ..model()

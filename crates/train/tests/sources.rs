@@ -1,4 +1,4 @@
-//! Scans of real sources: values linear in HU, gaps, single slices, what is not known, balance.
+//! Scans of real sources: values linear in HU, gaps, single slices, unknown truth.
 
 mod common;
 
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Never raised.
+/// A stop flag that is never raised.
 static GO: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// The box with two lungs, its grey values mapped to HU: lung near -800, lesion near -160.
@@ -121,7 +121,7 @@ fn windows_never_reach_over_a_gap_and_stacks_come_as_often_as_they_have_slices()
     let entry = cache.ensure(&case, &GO).unwrap();
     assert_eq!(entry.lesion_voxels, 5 * 12 * 12);
     assert_eq!(entry.local().count(), 3);
-    // From disk as it was made.
+    // The case from disk equals the prepared one.
     let prepared = cache.get(&case, &entry.key).unwrap();
     assert_eq!(*prepared, load_case(&case, &prepare, &read).unwrap());
     let planes: Vec<usize> = prepared.parts.iter().map(|p| p.planes).collect();
@@ -166,7 +166,7 @@ fn windows_never_reach_over_a_gap_and_stacks_come_as_often_as_they_have_slices()
         assert!((65..135).contains(&second), "{second}");
         assert!((35..85).contains(&third), "{third}");
     }
-    // On lesions: two planes in the second stack, three in the third.
+    // Two planes of the second stack and three of the third have lesions.
     let [first, second, third] = draw(0.0, 1.0);
     assert_eq!(first, 0);
     assert!((120..200).contains(&second), "{second}");
@@ -370,7 +370,7 @@ fn windows_say_what_is_known_of_them() {
     let found = known(&sick);
     assert_eq!(found[&(false, false)], ([true, false, true], 2));
     assert_eq!(found[&(false, true)], ([true, true, true], 0));
-    // Lesions may be anywhere in a local window, but the whole chest has its class.
+    // If lesions are unknown, a local window has no class, but the whole chest has its class.
     let found = known(&unlabelled);
     assert!(!found[&(false, true)].0[0] && !found[&(false, true)].0[2]);
     assert_eq!(found[&(true, true)], ([false, false, true], 2));

@@ -71,7 +71,7 @@ fn a_run_of_two_stages_resumes_bit_for_bit_from_anywhere() {
     assert_eq!((rates[0], rates[6]), (1.5e-3, 1.5e-3));
     assert!(rates[5] < rates[2] && rates[9] < rates[7], "{rates:?}");
 
-    // In stage 1, at its last step with the validation still to come, in stage 2.
+    // The stops lie in stage 1, at its last step before the validation, and in stage 2.
     for stops in [vec![2, 4], vec![6], vec![8, 1], vec![1, 5, 2]] {
         let name = format!("{stops:?}");
         for (i, stop) in stops.iter().enumerate() {
@@ -97,7 +97,7 @@ fn a_run_resumes_between_its_stages() {
     let cohort = cohort(dir, 2);
     let config = staged();
     run(&config, &cohort, dir, "whole", false, None).unwrap();
-    // After the last epoch of stage 1, and at the first sign of stage 2.
+    // The stop comes after the last epoch of stage 1, or at the first event of stage 2.
     for at in ["epoch", "stage"] {
         let stop = AtomicBool::new(false);
         let mut observer = |event: &Event| {
@@ -139,7 +139,7 @@ fn patience_ends_a_stage_and_its_best_weights_go_on() {
     let dir = folder.path();
     let cohort = cohort(dir, 2);
     let mut config = staged();
-    // Weights that do not move: only the first epoch of each stage improves.
+    // The weights do not move, so only the first epoch of each stage improves.
     config.optimiser.learning_rate = 0.0;
     config.optimiser.final_learning_rate = 0.0;
     config.model = MultiRNetConfig {
@@ -196,7 +196,7 @@ fn a_run_starts_from_given_weights() {
     config.run.epochs = 1;
     let first = run(&config, &cohort, dir, "first", false, None).unwrap();
 
-    // With a learning rate of 0 they stay as they are; passes and dropout may differ.
+    // With a learning rate of 0 the weights stay as they are. Passes and dropout may differ.
     config.run.init = Some(first.last_weights.clone());
     config.optimiser.learning_rate = 0.0;
     config.model = MultiRNetConfig {
@@ -213,7 +213,7 @@ fn a_run_starts_from_given_weights() {
         kept.map(|t| (t.name, t.values)).collect::<Vec<_>>()
     };
     assert_eq!(trained(&second.last_weights), trained(&first.last_weights));
-    // The record of it stands in the run, which goes on without the file.
+    // The run records the path, and resumes without the file.
     let text = fs::read_to_string(dir.join("second/config.toml")).unwrap();
     assert!(text.contains("init = "), "{text}");
     fs::remove_file(&first.last_weights).unwrap();

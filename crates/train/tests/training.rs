@@ -25,7 +25,7 @@ fn a_resumed_run_gives_bit_identical_weights() {
     let whole = run(&config, &cohort, dir, "whole", false, None).unwrap();
     assert_eq!((whole.steps, whole.reason), (8, StopReason::Epochs));
 
-    // Stopped in the middle of the first epoch, then again in the second.
+    // The run stops in the middle of the first epoch, then again in the second.
     let part = run(&config, &cohort, dir, "parts", false, Some(3)).unwrap();
     assert_eq!((part.steps, part.reason), (3, StopReason::Interrupted));
     assert_ne!(weights(dir, "whole"), weights(dir, "parts"));
@@ -40,7 +40,7 @@ fn a_resumed_run_gives_bit_identical_weights() {
     assert_eq!(lines.lines().count(), 3);
 }
 
-/// The curves of two runs are the same, but for times.
+/// Asserts that the curves of two runs are the same, except for times.
 #[track_caller]
 fn same_curves(folder: &Path, one: &str, other: &str) {
     let columns = |name: &str, file: &str| -> Vec<Vec<String>> {
@@ -121,7 +121,7 @@ fn a_stop_during_validation_ends_the_run_and_resumes_there() {
     let cohort = cohort(dir, 2);
     let config = config();
     run(&config, &cohort, dir, "whole", false, None).unwrap();
-    // After the last step of the first epoch.
+    // The stop comes after the last step of the first epoch.
     let part = run(&config, &cohort, dir, "parts", false, Some(4)).unwrap();
     assert_eq!(
         (part.reason, part.steps, part.epochs),
@@ -148,7 +148,7 @@ fn early_stopping_and_time_limits_end_a_run() {
     config.run.epochs = 50;
     config.run.patience = 2;
     let summary = run(&config, &cohort, folder.path(), "patience", false, None).unwrap();
-    // Weights that do not move: only the first epoch improves.
+    // The weights do not move, so only the first epoch improves.
     assert_eq!(
         (summary.reason, summary.epochs, summary.best_epoch),
         (StopReason::Patience, 3, 1)

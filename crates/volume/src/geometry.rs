@@ -283,6 +283,42 @@ impl Geometry {
     }
 }
 
+/// Distance in millimetres up to which voxels count as lying in the same place: file formats round.
+const SAME_PLACE_MM: f64 = 1e-2;
+
+impl Geometry {
+    /// In what this grid and `other` differ, for an error message; `None` if their voxels lie within
+    /// a hundredth of a millimetre of each other.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        if self.matches(other, SAME_PLACE_MM) {
+            return None;
+        }
+        let differ = |a: [f64; 3], b: [f64; 3], least: f64| {
+            a.iter().zip(b).any(|(a, b)| (a - b).abs() > least)
+        };
+        let list = |v: [f64; 3]| v.map(|x| format!("{x:.3}")).join(", ");
+        let both = |what: &str, a: [f64; 3], b: [f64; 3]| {
+            format!("their {what} are ({}) and ({})", list(a), list(b))
+        };
+        Some(if self.shape != other.shape {
+            let [a, b] = [self.shape, other.shape].map(|s| s.map(|n| n.to_string()).join(" × "));
+            format!("they have {a} and {b} voxels (z, y, x)")
+        } else if differ(self.spacing_mm, other.spacing_mm, 1e-4) {
+            let (a, b) = (self.spacing_mm, other.spacing_mm);
+            both("spacings in millimetres (z, y, x)", a, b)
+        } else if differ(self.origin_mm, other.origin_mm, SAME_PLACE_MM) {
+            let (a, b) = (self.origin_mm, other.origin_mm);
+            both(
+                "first voxels in millimetres (left, posterior, superior)",
+                a,
+                b,
+            )
+        } else {
+            "their axes point in different directions".to_owned()
+        })
+    }
+}
+
 /// Direction matrix of the canonical orientation: z → superior, y → posterior, x → left.
 pub(crate) const CANONICAL: [[f64; 3]; 3] = [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]];
 
@@ -320,6 +356,36 @@ mod tests {
             assert!(json.contains(from), "{json}");
             assert!(serde_json::from_str::<Geometry>(&json.replacen(from, to, 1)).is_err());
         }
+    }
+
+    #[test]
+    fn a_difference_names_what_differs() {
+        let new = |shape, spacing, origin, direction| {
+            Geometry::new(shape, spacing, origin, direction).unwrap()
+        };
+        let own = new([4, 5, 6], [2.0, 1.0, 1.0], [0.0; 3], CANONICAL);
+        let mut turned = CANONICAL;
+        turned[1] = turned[1].map(|x| -x);
+        for (other, expected) in [
+            (
+                new([4, 5, 7], [2.0, 1.0, 1.0], [0.0; 3], CANONICAL),
+                "4 × 5 × 6 and 4 × 5 × 7",
+            ),
+            (
+                new([4, 5, 6], [2.5, 1.0, 1.0], [0.0; 3], CANONICAL),
+                "(2.000, 1.000, 1.000) and (2.500",
+            ),
+            (
+                new([4, 5, 6], [2.0, 1.0, 1.0], [0.0, 0.0, 3.0], CANONICAL),
+                "first voxels",
+            ),
+            (new([4, 5, 6], [2.0, 1.0, 1.0], [0.0; 3], turned), "axes"),
+        ] {
+            let difference = own.difference(&other).unwrap();
+            assert!(difference.contains(expected), "{difference}");
+        }
+        let near = new([4, 5, 6], [2.0, 1.0, 1.0], [0.004; 3], CANONICAL);
+        assert_eq!(own.difference(&near), None);
     }
 
     #[test]

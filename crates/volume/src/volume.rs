@@ -180,18 +180,15 @@ impl<T: Voxel> Volume<T> {
     /// Checks that `other` lies on the same grid within a hundredth of a millimetre.
     ///
     /// # Errors
-    /// `Mismatch` that states both geometries.
+    /// `Mismatch` that states in what the grids differ.
     pub fn check_same_grid<U: Voxel>(&self, other: &Volume<U>) -> Result<()> {
-        if self.geometry.matches(&other.geometry, 1e-2) {
-            return Ok(());
+        match self.geometry.difference(&other.geometry) {
+            None => Ok(()),
+            Some(difference) => Err(Error::new(
+                ErrorKind::Mismatch,
+                format!("the grids differ: {difference}"),
+            )),
         }
-        Err(Error::new(
-            ErrorKind::Mismatch,
-            format!(
-                "the grids differ: {:?} and {:?}",
-                self.geometry, other.geometry
-            ),
-        ))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Are the values Hounsfield units of a body with air in and around it?
+//! Checks that the values are Hounsfield units of a body with air in and around it.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_volume::Volume;
@@ -8,14 +8,14 @@ use rayon::prelude::*;
 const AIR_HU: f32 = -700.0;
 /// Fat, muscle, blood and organs lie between these.
 const TISSUE_HU: [f32; 2] = [-200.0, 250.0];
-/// Fewest voxels of air and of tissue, as shares of all.
+/// Least share of the voxels that are air, and least share that are tissue.
 const LEAST: f64 = 0.005;
-/// No CT number lies beyond, metal and padding included.
+/// Range of all CT numbers, metal and padding included.
 const LIMITS: [f32; 2] = [-32_768.0, 65_535.0];
-/// More than 1 % of the voxels above this is not a CT in Hounsfield units.
+/// A scan with more than 1 % of its voxels above this is not in Hounsfield units.
 const BRIGHT_HU: f32 = 3100.0;
 
-/// Counts over all voxels; only the first two count where values are not finite.
+/// Counts over all voxels. A chunk with values that are not finite fills only `nan` and `infinite`.
 #[derive(Clone, Copy)]
 struct Census {
     nan: usize,
@@ -25,7 +25,7 @@ struct Census {
     air: usize,
     tissue: usize,
     bright: usize,
-    /// Where tissue lies if 1024 was not subtracted.
+    /// Voxels from 850 to 1250, where tissue lies if 1024 was not subtracted.
     raised_tissue: usize,
 }
 
@@ -41,7 +41,7 @@ impl Census {
         raised_tissue: 0,
     };
 
-    /// One simple loop a count, so that each runs on many values at once.
+    /// Counts `values`. Each count has a simple loop of its own, which the compiler can vectorise.
     fn of(values: &[f32]) -> Self {
         let count = |test: fn(f32) -> bool| values.iter().map(|&v| u32::from(test(v))).sum::<u32>();
         let mut c = Self::EMPTY;
@@ -75,7 +75,7 @@ impl Census {
     }
 }
 
-/// Refuses what is not a CT in Hounsfield units; returns the smallest and the largest value.
+/// Refuses a scan that is not a CT in Hounsfield units. Returns the smallest and the largest value.
 pub(super) fn check(scan: &Volume<f32>) -> Result<[f64; 2]> {
     let census = scan
         .data()
@@ -89,10 +89,10 @@ pub(super) fn check(scan: &Volume<f32>) -> Result<[f64; 2]> {
     if census.nan + census.infinite > 0 {
         return refuse(
             format!(
-                "{} of {total} values are not numbers and {} are infinite",
+                "{} of {total} values are NaN and {} are infinite",
                 census.nan, census.infinite
             ),
-            "convert the scan anew from its DICOM series; padding should be -1024",
+            "convert the scan again from its DICOM series; padding should be -1024",
         );
     }
     let (low, high) = (census.low, census.high);
@@ -131,7 +131,7 @@ pub(super) fn check(scan: &Volume<f32>) -> Result<[f64; 2]> {
         if low > -100.0 && share(census.raised_tissue) > 0.05 {
             return refuse(
                 format!(
-                    "no value lies near air (-1000 HU) and {:.0} % lie around 1000 to 1100: the \
+                    "no value lies near air (-1000 HU) and {:.0} % lie from 850 to 1250: the \
                      values run from {low} to {high} and look as if 1024 had not been subtracted",
                     100.0 * share(census.raised_tissue)
                 ),
@@ -140,7 +140,7 @@ pub(super) fn check(scan: &Volume<f32>) -> Result<[f64; 2]> {
         }
         return refuse(
             format!(
-                "{:.2} % of the values lie below {AIR_HU} HU, a chest CT has more air than that \
+                "only {:.2} % of the values lie below {AIR_HU} HU, but a chest CT has more air \
                  (the values run from {low} to {high})",
                 100.0 * share(census.air)
             ),
@@ -151,8 +151,8 @@ pub(super) fn check(scan: &Volume<f32>) -> Result<[f64; 2]> {
     if share(census.tissue) < LEAST {
         return refuse(
             format!(
-                "{:.2} % of the values lie between {} and {} HU, a chest CT has more soft tissue \
-                 than that (the values run from {low} to {high})",
+                "only {:.2} % of the values lie between {} and {} HU, but a chest CT has more \
+                 soft tissue (the values run from {low} to {high})",
                 100.0 * share(census.tissue),
                 TISSUE_HU[0],
                 TISSUE_HU[1]

@@ -1,4 +1,4 @@
-//! The input gate: is this a CT of a chest, and can it be measured? (SPEC 3.1)
+//! The input gate: checks that a scan is a CT of a chest that can be measured (SPEC 3.1).
 
 mod intensity;
 mod pose;
@@ -16,19 +16,19 @@ use serde::{Deserialize, Serialize};
 pub struct GateConfig {
     /// Fewest slices, and fewest voxels along every other axis.
     pub min_slices: usize,
-    /// Most voxels in all; more would not fit into memory.
+    /// Most voxels in all. More would not fit into memory.
     pub max_voxels: usize,
-    /// Smallest and largest pixel spacing in millimetres; beyond is refused.
+    /// Smallest and largest accepted pixel spacing in millimetres.
     pub in_plane_mm: [f64; 2],
     /// Pixel spacing in millimetres beyond which the report warns.
     pub warn_in_plane_mm: f64,
-    /// Smallest and largest distance between slices in millimetres; beyond is refused.
+    /// Smallest and largest accepted distance between slices in millimetres.
     pub slice_mm: [f64; 2],
     /// Distance between slices in millimetres beyond which the report warns.
     pub warn_slice_mm: f64,
-    /// Smallest and largest width and depth of the image in millimetres; beyond is refused.
+    /// Smallest and largest accepted width and depth of the image in millimetres.
     pub extent_mm: [f64; 2],
-    /// Smallest and largest volume of both lungs together in litres; beyond is refused.
+    /// Smallest and largest accepted volume of both lungs together in litres.
     pub lung_litres: [f64; 2],
 }
 
@@ -47,10 +47,10 @@ impl Default for GateConfig {
     }
 }
 
-/// What the gate found in a scan that it let through.
+/// What the gate found in a scan that it accepted.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GateReport {
-    /// What a reader of the results should know, one sentence each.
+    /// Warnings for readers of the results, one sentence each.
     pub warnings: Vec<String>,
     /// Voxels per axis `(z, y, x)` in canonical order.
     pub shape: [usize; 3],
@@ -60,12 +60,12 @@ pub struct GateReport {
     pub range_hu: [f64; 2],
     /// Volumes of the right and the left lung in millilitres, as far as the scan shows them.
     pub lung_ml: [f64; 2],
-    /// Whether the scan cuts the lungs, so that volumes hold for the scanned part only.
+    /// Whether the scan cuts the lungs. Volumes then hold for the scanned part only.
     pub lungs_cut: bool,
 }
 
-/// Checks that `scan` is a chest CT in Hounsfield units that can be measured. Finds the lungs for
-/// it; [`prepare`](crate::prepare) does so once for all.
+/// Checks that `scan` is a chest CT in Hounsfield units that can be measured. It segments the lungs
+/// to check their volume; [`prepare`](crate::prepare) segments them once for all its steps.
 ///
 /// # Errors
 /// `Grid`, `Intensity` or `NoLungs`; each says what was found, what is expected and what to do.
@@ -98,8 +98,8 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
     if let Some(&few) = shape.iter().filter(|&&n| n < config.min_slices).min() {
         return refuse(
             format!(
-                "the scan has {few} slices (its shape is {shape:?} voxels, z, y, x), at least {} \
-                 are needed",
+                "the scan has {few} slices (its shape is {shape:?} voxels, z, y, x), but at least \
+                 {} are needed",
                 config.min_slices
             ),
             "give a whole volume, not single slices or a scout".to_owned(),
@@ -108,7 +108,7 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
     if geometry.len() > config.max_voxels {
         return refuse(
             format!(
-                "the scan has {} million voxels, at most {} million are taken",
+                "the scan has {} million voxels, but at most {} million are accepted",
                 geometry.len() / 1_000_000,
                 config.max_voxels / 1_000_000
             ),
@@ -119,7 +119,7 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
             ),
         );
     }
-    // The slices are stacked along the coarsest axis; of equal spacings, along the patient.
+    // The slices are stacked along the coarsest axis. A tie goes to the patient's long axis.
     let slice = (0..3).fold(0, |best, a| {
         if spacing[a] > 1.05 * spacing[best] {
             a
@@ -131,7 +131,7 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
     if !(low..=high).contains(&spacing[slice]) {
         return refuse(
             format!(
-                "the slices are {:.3} mm apart, {low} to {high} mm are expected",
+                "the slices are {:.3} mm apart, but {low} to {high} mm are expected",
                 spacing[slice]
             ),
             "check the spacing in the file's header; use a reconstruction with thinner slices"
@@ -149,7 +149,7 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
         if !(low..=high).contains(&spacing[a]) {
             return refuse(
                 format!(
-                    "the pixels are {:.3} mm wide, {low} to {high} mm are expected",
+                    "the pixels are {:.3} mm wide, but {low} to {high} mm are expected",
                     spacing[a]
                 ),
                 "check the spacing in the file's header".to_owned(),
@@ -159,7 +159,7 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
         let [low, high] = config.extent_mm;
         if a > 0 && !(low..=high).contains(&extent) {
             return refuse(
-                format!("the image is {extent:.0} mm wide, {low} to {high} mm are expected"),
+                format!("the image is {extent:.0} mm wide, but {low} to {high} mm are expected"),
                 "check the spacing in the file's header; give the whole cross section of the chest"
                     .to_owned(),
             );
@@ -183,8 +183,8 @@ fn check_grid(geometry: &Geometry, config: &GateConfig, warnings: &mut Vec<Strin
     Ok(())
 }
 
-/// Bytes that preparing and predicting hold per voxel of the scan at most: the scan in 4 bytes, two
-/// masks, and the lung box, which may be as large, in 5.
+/// Most bytes per voxel of the scan that preparation and prediction hold: 4 for the scan, 2 for two
+/// masks, and 5 for the lung box, which can be as large as the scan.
 const MEMORY_PER_VOXEL: usize = 11;
 
 /// Largest angle between an array axis and its patient axis.
@@ -196,11 +196,11 @@ fn tilt_degrees(canonical: &Geometry) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// The part of [`check`] that judges the lung mask; adds to `report`. Labels other than 1 (right)
-/// and 2 (left) count for both lungs together only.
+/// The part of [`check`] that judges the lung mask. It adds its results to `report`. Labels other
+/// than 1 (right) and 2 (left) count only for both lungs together.
 ///
 /// # Errors
-/// `NoLungs` if there is too little or too much of them, `Mismatch` if the grids differ.
+/// `NoLungs` if the lungs' volume is outside `config.lung_litres`, `Mismatch` if the grids differ.
 pub fn check_lungs(
     scan: &Volume<f32>,
     lungs: &Volume<u8>,
@@ -216,14 +216,14 @@ pub fn check_lungs(
     if litres < low {
         return Err(Error::new(
             ErrorKind::NoLungs,
-            format!("only {litres:.2} l of lung are in view, at least {low} l are needed"),
+            format!("only {litres:.2} l of lung are in view, but at least {low} l are needed"),
         )
         .hint("give a CT of the chest; a scan of the head or abdomen cannot be assessed"));
     }
     if litres > high {
         return Err(Error::new(
             ErrorKind::NoLungs,
-            format!("{litres:.1} l of lung were found, at most {high} l are plausible"),
+            format!("{litres:.1} l of lung were found, but at most {high} l are plausible"),
         )
         .hint("check the spacing in the file's header"));
     }
@@ -262,7 +262,8 @@ fn histogram(labels: &[u8]) -> [usize; 256] {
         a
     };
     let chunk = |labels: &[u8]| {
-        // Neighbours are mostly equal: counted apart, they do not wait for each other.
+        // Neighbouring labels are mostly equal. With four counters, an increment does not wait for
+        // the one before it.
         let mut lanes = [[0u32; 256]; 4];
         for four in labels.chunks(4) {
             for (lane, &v) in lanes.iter_mut().zip(four) {

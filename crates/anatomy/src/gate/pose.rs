@@ -1,31 +1,31 @@
-//! Does the geometry tell the truth about where head, back and left are?
+//! Compares the geometry's directions (head, back, left) with the chest in the scan.
 
 use crate::{LEFT, RIGHT};
 use multirnet_volume::{Orientation, Volume};
 
-/// A cross section at the scan's end, in mm², beyond which the lungs count as cut.
+/// Lung cross section at the scan's end, in mm², above which the lungs count as cut.
 pub(super) const CUT_MM2: f64 = 500.0;
 
-/// Bone is denser than this.
+/// Lowest density of bone.
 const BONE_HU: f32 = 220.0;
 /// Half the width of the spine in millimetres, with some room.
 const SPINE_MM: f64 = 30.0;
-/// Grid on which the chest is looked at, in millimetres.
+/// Spacing of the thinned-out grid on which the chest is measured, in millimetres.
 const STEP_MM: f64 = 4.0;
 
-/// What the chest's contents say about its pose.
+/// Measurements of the chest that reveal its pose.
 pub(super) struct Pose {
     /// Lung cross section in the lowest and the highest plane, in mm².
     pub cut_mm2: [f64; 2],
-    /// How much of its bounding box the lungs fill near their lower and their upper end: low at
-    /// the base, where they wrap around the diaphragm, high at the apex.
+    /// Share of their bounding boxes that the lungs fill near their lower and their upper end. It
+    /// is low at the base, where they wrap around the diaphragm, and high at the apex.
     solidity: Option<[f64; 2]>,
     /// How far the bone near the midline lies behind the lungs' centre, in mm.
     bone_behind_mm: Option<f64>,
 }
 
 impl Pose {
-    /// What contradicts the geometry, one sentence each.
+    /// The contradictions to the geometry, one sentence each.
     pub(super) fn warnings(&self) -> Vec<String> {
         let mut out = Vec::new();
         if let Some([base, apex]) = self.solidity
@@ -51,7 +51,7 @@ impl Pose {
     }
 }
 
-/// Looks at `scan` and its lungs on a thinned-out grid.
+/// Measures `scan` and its lungs on a thinned-out grid.
 pub(super) fn look(scan: &Volume<f32>, lungs: &Volume<u8>) -> Pose {
     let geometry = scan.geometry();
     let target = geometry.reoriented(Orientation::CANONICAL);

@@ -5,23 +5,26 @@ use crate::components::{Connectivity, components};
 use multirnet_volume::{Geometry, Volume};
 use rayon::prelude::*;
 
-/// Denser than this is no airway lumen. Lung may be less dense.
+/// Highest density of an airway lumen. Lung can be below it as well.
 const LUMEN_HU: f32 = -800.0;
 /// The lumen of the bronchi is at most this much denser than the trachea's.
 const BRONCHUS_HU: f32 = 70.0;
-/// What lies around an airway is denser than this for at least these shares: around the trachea,
-/// and around a bronchus. Lung that happens to be emptier than its surroundings has no wall.
+/// Lowest density of an airway's wall.
 const WALL_HU: f32 = -500.0;
+/// Least share of wall around the trachea, and around a bronchus. A region of lung that is emptier
+/// than its surroundings does not have a wall.
 const WALLED: [f64; 2] = [0.6, 0.3];
-/// Smallest cross section of a bronchus that is followed, in mm²: less is a gap in the lung.
+/// Smallest cross section of a bronchus that is followed, in mm². A smaller region is a gap in the
+/// lung.
 const BRONCHUS_MM2: f64 = 25.0;
 /// How far below the carina main bronchi are followed, in millimetres.
 const BELOW_CARINA_MM: f64 = 60.0;
-/// Cross section of a trachea in mm²; a smaller region may follow it, as a main bronchus does.
+/// Smallest and largest cross section of a trachea in mm². The main bronchi that follow it may be
+/// smaller.
 const TRACHEA_MM2: [f64; 2] = [40.0, 900.0];
-/// Shortest trachea or pair of bronchi that is taken for one, in millimetres.
+/// Shortest track that counts as an airway, in millimetres.
 const SHORTEST_MM: f64 = 18.0;
-/// Length of the trachea's upper part that shows what its lumen reads, in millimetres.
+/// Length in millimetres of the trachea's upper part in which the lumen's density is measured.
 const TOP_MM: f64 = 25.0;
 /// How far from the body's middle a trachea may lie, in millimetres.
 const OFF_MIDDLE_MM: f64 = 45.0;
@@ -29,7 +32,7 @@ const OFF_MIDDLE_MM: f64 = 45.0;
 /// A region of lumen within one axial plane.
 struct Region {
     area_mm2: f64,
-    /// Share of the tissue among the voxels around it.
+    /// Share of tissue among the voxels around the region.
     walled: f64,
     /// Centre column, in voxels.
     x: f64,
@@ -41,10 +44,12 @@ struct Plane {
     regions: Vec<Region>,
 }
 
-/// The lumen of the trachea and the main bronchi with their inner rim, followed plane by plane
-/// from above; empty if there is none. Once a region widens as lung does, it is left.
+/// The lumen of the trachea and the main bronchi with their inner rim, followed plane by plane from
+/// above. A region that widens as lung does is not followed. The mask is empty if no trachea is
+/// found.
 ///
-/// Also returns what the scanner reads for air, where the trachea shows it.
+/// Also returns the density that the scanner measures for air, or `None` if the trachea is too
+/// small to show it.
 pub(super) fn airways(
     hu: &Volume<f32>,
     air: &Volume<u8>,
@@ -55,8 +60,8 @@ pub(super) fn airways(
     let Some(trachea) = best_track(&planes, hu.geometry(), body) else {
         return none();
     };
-    // Once more with what the trachea's upper part shows the lumen to be, so that lung is not
-    // taken for it.
+    // The second pass takes its limit from the lumen of the trachea's upper part. This limit
+    // excludes lung.
     let top = (TOP_MM / hu.geometry().spacing_mm()[0]).ceil() as usize;
     let upper = paint(&planes, &trachea[..top.clamp(1, trachea.len())], air);
     let lumen = lumen_hu(hu, &upper);
@@ -91,7 +96,8 @@ fn best_track(planes: &[Plane], geometry: &Geometry, body: &Volume<u8>) -> Optio
             }
             let track = follow(planes, z, index as u32 + 1, geometry, &mut seen);
             let length = track.len() as f64 * sz;
-            // A gas-filled gullet or bowel may be long too: the middle wins over the length.
+            // A gas-filled oesophagus or bowel can be long too. The score therefore counts at most
+            // 80 mm of length and subtracts the distance from the body's middle.
             let score = length.min(80.0) - off;
             if length >= SHORTEST_MM && best.as_ref().is_none_or(|b| score > b.0) {
                 best = Some((score, track));
@@ -114,8 +120,8 @@ fn paint(planes: &[Plane], track: &[(usize, Vec<u32>)], air: &Volume<u8>) -> Vol
     lumen
 }
 
-/// What the scanner reads for air: the median over part of the airways, `None` if they are
-/// too small to tell.
+/// The density that the scanner measures for air: the median over `airways`, or `None` if they have
+/// fewer than 30 voxels.
 fn lumen_hu(hu: &Volume<f32>, airways: &Volume<u8>) -> Option<f32> {
     let mut values: Vec<f32> = hu
         .data()
@@ -125,7 +131,7 @@ fn lumen_hu(hu: &Volume<f32>, airways: &Volume<u8>) -> Option<f32> {
         .map(|(v, _)| *v)
         .collect();
     values.sort_by(f32::total_cmp);
-    // Sharp kernels undershoot in a narrow lumen.
+    // Sharp kernels undershoot in a narrow lumen. Air is not below −1000 HU.
     (values.len() >= 30).then(|| values[values.len() / 2].max(-1000.0))
 }
 
@@ -139,7 +145,7 @@ fn follow(
 ) -> Track {
     let [_, ny, nx] = geometry.shape();
     let [sz, _, sx] = geometry.spacing_mm();
-    // A bronchus runs sideways: about as far per plane as the planes are apart.
+    // A bronchus also runs sideways: per plane, by about the distance between planes.
     let reach = ((sz / sx).round() as usize).clamp(1, 4);
     let mut widest = planes[z].regions[label as usize - 1].area_mm2;
     let mut track = vec![(z, vec![label])];
@@ -186,7 +192,8 @@ fn follow(
         }
         for &n in &next {
             seen[below][n as usize - 1] = true;
-            // The trachea's width is known after a few planes; bronchi do not widen it.
+            // Only the first ten planes measure the trachea's width. Bronchi below must not widen
+            // it.
             if z - below < 10 {
                 widest = widest.max(plane.regions[n as usize - 1].area_mm2);
             }

@@ -6,19 +6,20 @@ use multirnet_volume::boxes::box_sum;
 use multirnet_volume::morphology::{bounds, flood_border};
 use rayon::prelude::*;
 
-/// Denser than this is tissue (or couch); fat lies above.
+/// Lowest density of tissue, fat included. The couch is denser than this as well.
 const SOLID_HU: f32 = -300.0;
-/// Gas in the bowel reads like the airways' lumen, within this.
+/// How far the mean density of bowel gas may lie above that of the airways' lumen.
 const GAS_MARGIN_HU: f32 = 45.0;
-/// Noise of single voxels on a grid that is not averaged.
+/// Allowance for the noise of single voxels, for scans whose grid is too coarse to be averaged.
 const NOISE_HU: f32 = 80.0;
-/// The core of a bubble, a voxel off its edge, has tissue within this, in millimetres.
+/// Distance from a bubble's core within which its wall lies, in millimetres. The core ends a voxel
+/// inside the bubble's edge.
 const WALL_MM: f64 = 6.0;
-/// The core of a bubble that is worth a look, in millilitres.
+/// Smallest core of a bubble that is removed, in millilitres.
 const BUBBLE_ML: f64 = 4.0;
 
-/// The body of a canonical scan: its largest solid part, thin plates such as couch and clothes
-/// taken away, with everything that this part encloses in an axial plane.
+/// The body of a canonical scan: its largest solid part without thin plates such as couch and
+/// clothes, with everything that this part encloses in an axial plane.
 pub(super) fn body(hu: &Volume<f32>) -> Volume<u8> {
     let solid = hu.map(|v| u8::from(v > SOLID_HU));
     let core = largest(&shrink_by_one(&solid), Connectivity::Faces);
@@ -43,9 +44,9 @@ pub(super) fn air_within(hu: &Volume<f32>, body: &Volume<u8>, air_hu: f32) -> Vo
     air
 }
 
-/// Takes bowel gas out of `air`: below the plane `base`, regions that are as empty as the airways'
-/// lumen throughout, with their rim. Gas right under the diaphragm is otherwise joined to the lung
-/// where slices are thick.
+/// Removes bowel gas from `air`: regions in the planes up to `base` that are about as empty as the
+/// airways' lumen (`lumen_hu`), with their rim. Where slices are thick, gas right under the
+/// diaphragm would otherwise be connected to the lung.
 pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, base: usize) {
     let shape = hu.shape();
     let ml = hu.geometry().voxel_mm3() / 1000.0;
@@ -55,7 +56,8 @@ pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, 
     for axis in 0..3 {
         box_sum(&mut mean, below, axis, 1);
     }
-    // The mean over a box bears noise and drops the edge.
+    // The mean over 3 × 3 × 3 voxels suppresses noise. At a bubble's edge the box includes the
+    // denser wall, so the core leaves the edge out.
     let limit = lumen_hu + GAS_MARGIN_HU;
     let mut core = air.map(|_| 0u8);
     // How many voxels of the box lie in the volume.
@@ -84,7 +86,7 @@ pub(super) fn remove_gas(hu: &Volume<f32>, air: &mut Volume<u8>, lumen_hu: f32, 
     if bubbles.data().iter().all(|&v| v == 0) {
         return;
     }
-    // Back to the bubble's edge, and over the rim that its wall blurs.
+    // Grows each core back to the bubble's edge, then over the rim that the wall blurs.
     let mut grown = grow_within(&grow_within(&bubbles, &gas), &gas);
     grown = grow_within(&grow_within(&grown, air), air);
     for (a, &g) in air.data_mut().iter_mut().zip(grown.data()) {
@@ -97,7 +99,7 @@ fn wall_steps(grid: &Volume<u8>) -> usize {
     (WALL_MM / grid.geometry().spacing_mm()[2]).round().max(1.0) as usize
 }
 
-/// The block around `part` that [`within_air`] looks at, of `part` and of `air`.
+/// The block around `part` that [`within_air`] examines, cut out of `part` and of `air`.
 fn surroundings(part: &Volume<u8>, air: &Volume<u8>) -> Option<(Volume<u8>, Volume<u8>)> {
     let (low, high) = bounds(part)?;
     let room = wall_steps(part) + 2;
@@ -106,7 +108,7 @@ fn surroundings(part: &Volume<u8>, air: &Volume<u8>) -> Option<(Volume<u8>, Volu
     Some((part.crop(start, shape).ok()?, air.crop(start, shape).ok()?))
 }
 
-/// Whether `part` lies in air that is less empty, as emphysema lies in lung, rather than in a wall.
+/// Whether `part` lies in less empty air, as emphysema does in lung, and not within a wall.
 fn within_air(part: &Volume<u8>, air: &Volume<u8>) -> bool {
     let all = part.map(|_| 1);
     let near = (0..wall_steps(part)).fold(part.clone(), |grown, _| grow_within(&grown, &all));
@@ -121,7 +123,8 @@ fn within_air(part: &Volume<u8>, air: &Volume<u8>) -> bool {
     2 * airy > shell
 }
 
-/// The voxels of `mask` all of whose six neighbours lie in it; what is beyond the volume does.
+/// The voxels of `mask` whose six neighbours all lie in it. Neighbours beyond the volume count as
+/// inside.
 pub(super) fn shrink_by_one(mask: &Volume<u8>) -> Volume<u8> {
     neighbours(mask, |own, around| own & around)
 }

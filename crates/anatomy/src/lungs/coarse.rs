@@ -4,8 +4,8 @@ use crate::Result;
 use multirnet_volume::{Geometry, Volume};
 use rayon::prelude::*;
 
-/// Values are cut to this range before they are averaged, so that padding (−2000, −3024) counts
-/// as air and metal does not spread.
+/// Values are clamped to this range before they are averaged. Padding (−2000, −3024) then counts as
+/// air, and metal does not spread.
 const RANGE_HU: [f32; 2] = [-1024.0, 1000.0];
 
 /// Averages blocks of whole voxels whose size is about `target_mm`; the axes keep their order.

@@ -1,14 +1,15 @@
-//! What belongs to the lungs without being aerated: vessels, consolidation, pleural lesions.
+//! The parts of the lungs that are not aerated: vessels, consolidation, pleural lesions.
 
 use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
 use multirnet_volume::morphology::{bounds, close, fill_holes};
 
-/// Bronchi that a closing of this radius in millimetres bridges run within the lung and belong to
-/// it; main bronchi are wider and lie beside it.
+/// Radius in millimetres of the closing that bridges bronchi within the lung, which belong to it.
+/// Main bronchi are wider and lie beside the lung.
 const BRONCHUS_MM: f64 = 5.0;
 
-/// Closes each lung and fills its holes. Trachea and main bronchi stay out, and no lung takes what the other has.
+/// Closes each lung and fills its holes. Trachea and main bronchi stay outside. A lung never takes
+/// voxels of the other one.
 pub(super) fn fill(aerated: &Volume<u8>, airways: &Volume<u8>, closing_mm: f64) -> Volume<u8> {
     let mut out = aerated.clone();
     for side in [RIGHT, LEFT] {

@@ -1,8 +1,8 @@
 //! Consolidation that closing cannot reach, found by comparing the two lungs.
 //!
-//! A lobe that holds no air leaves no trace in the aerated mask, but the chest is nearly
-//! symmetric: where the other lung lies, seen in the mirror, there is lung on this side too, unless
-//! heart or liver take its place. Those two are asked about separately.
+//! A lobe without air leaves no trace in the aerated mask, but the chest is nearly symmetric: where
+//! the other lung lies, seen in the mirror, this side has lung too, unless heart or liver take its
+//! place. The module checks for those two separately.
 
 use super::ribs::RibCage;
 use crate::components::{Connectivity, components};
@@ -12,32 +12,36 @@ use multirnet_volume::boxes::box_sum;
 use multirnet_volume::morphology::{dilate, erode};
 use rayon::prelude::*;
 
-/// Bone is denser than this; the midline is found from it.
+/// Lowest density of bone. The midline is fitted to bone.
 const BONE_HU: f32 = 200.0;
 /// Half the width in millimetres of the strip that holds spine and sternum.
 const STRIP_MM: f64 = 35.0;
-/// Nearer to the midline than this is mediastinum, in millimetres: to the right, and to the left,
-/// where the aorta runs down beside the spine.
+/// Reach of the mediastinum from the midline in millimetres: on the right, and on the left, where
+/// the aorta runs down beside the spine.
 const MEDIASTINUM_MM: [f64; 2] = [28.0, 40.0];
-/// Pleural fluid lies between these and fat lies below the other; consolidation is denser than
-/// fluid, or less dense where it still holds some air.
+/// Range of the mean density of pleural fluid. Consolidation is denser, or less dense where it
+/// still holds some air.
 const FLUID_HU: [f32; 2] = [-6.0, 16.0];
+/// Highest mean density of fat.
 const FAT_HU: f32 = -70.0;
-/// Density is averaged over a box of twice this width, in millimetres.
+/// Half the width in millimetres of the box over which density is averaged.
 const AVERAGE_MM: f64 = 4.0;
-/// How much higher the dome of the diaphragm may stand than on the other side, in millimetres: the
-/// right one, and the left one.
+/// How much higher the right dome of the diaphragm may stand than the left one, and the left one
+/// than the right one, in millimetres.
 const DOME_MM: [f64; 2] = [10.0, 0.0];
-/// Thinner than twice this is asymmetry and not a lesion, in millimetres.
+/// Half the thickness in millimetres below which a region is asymmetry of the chest and not a
+/// lesion.
 const CORE_MM: f64 = 7.0;
-/// Less than this is asymmetry too, in millilitres.
+/// Smallest volume of a lesion in millilitres. A smaller region is asymmetry too.
 const LEAST_ML: f64 = 15.0;
 /// Width of the lung's blurred edge, in millimetres.
 const EDGE_MM: f64 = 5.0;
-/// A region whose sides lie against its own lung by less than this share is no part of it.
+/// Least share of a region's sides that lie against its own lung. A region with less is not a part
+/// of the lung.
 const TOUCH_SHARE: f64 = 0.12;
-/// A region whose sides lie against its own lung by more than this share, and below which there is
-/// lung for less than the second share, is a dome of the diaphragm, around which the lung folds.
+/// Shares that identify a dome of the diaphragm, around which the lung folds: more than the first
+/// share of its sides lie against its own lung, and less than the second share of its voxels have
+/// lung below them.
 const DOME_SHARES: [f64; 2] = [0.8, 0.4];
 
 /// The symmetry plane `normal · p = offset` in millimetres, `p = (z, y, x)`.
@@ -51,7 +55,7 @@ impl Plane {
         (0..3).map(|a| self.normal[a] * p[a]).sum::<f64>() - self.offset
     }
 
-    /// Where the plane crosses row `y` at the height of the lungs' middle plane, in millimetres.
+    /// The column at which the plane crosses row `y` of the volume's middle slice, in millimetres.
     fn column_mm(&self, lungs: &Volume<u8>, y: f64) -> f64 {
         let [sz, sy, _] = lungs.geometry().spacing_mm();
         let z = lungs.shape()[0] as f64 / 2.0;
@@ -65,8 +69,8 @@ impl Plane {
     }
 }
 
-/// Adds to `lungs` what the mirror shows to be lung without air; `middle` is the patient's middle
-/// column.
+/// Adds the airless regions to `lungs` that the mirrored other lung reveals. `middle` is the
+/// patient's middle column.
 pub(super) fn add_consolidation(
     hu: &Volume<f32>,
     lungs: &mut Volume<u8>,
@@ -119,7 +123,8 @@ fn midline(hu: &Volume<f32>, lungs: &Volume<u8>, middle: f64) -> Option<Plane> {
         return None;
     }
     let [a, b, c] = solve(m)?;
-    // Steeper than 25° is no patient's midline but scattered bone.
+    // A plane tilted by more than 25° is not the patient's midline: it was fitted to scattered
+    // bone.
     if b.abs() > 0.47 || c.abs() > 0.47 {
         return None;
     }
@@ -149,7 +154,8 @@ fn solve(mut m: [[f64; 4]; 3]) -> Option<[f64; 3]> {
     Some(std::array::from_fn(|i| m[i][3] / m[i][i]))
 }
 
-/// What `side` lacks against the mirrored other lung, without what heart and diaphragm explain.
+/// The region that `side` lacks compared with the mirrored other lung, without the parts that heart
+/// and diaphragm explain.
 fn missing(
     hu: &Volume<f32>,
     lungs: &Volume<u8>,
@@ -183,7 +189,7 @@ fn missing(
         .enumerate()
         .for_each(|(z, out)| {
             for y in 0..ny {
-                // The heart lies to the left, before the middle of the chest.
+                // The heart lies on the left, in front of the chest's middle.
                 if side == LEFT && (z as f64) < heart_top && (y as f64) < centre_y {
                     continue;
                 }
@@ -238,7 +244,7 @@ fn missing(
     if kept.data().iter().all(|&v| v == 0) {
         return None;
     }
-    // Closes the seam between the lung and what was found.
+    // Closing fills the seam between the lung and the regions found.
     let mut joined = kept.clone();
     for (j, &l) in joined.data_mut().iter_mut().zip(lungs.data()) {
         *j |= u8::from(l == side);
@@ -258,7 +264,7 @@ fn missing(
     Some(closed)
 }
 
-/// Takes those voxels out of `lack` around which it is fluid or fat on average.
+/// Removes voxels from `lack` around which its mean density is that of fluid or fat.
 fn drop_fluid(hu: &Volume<f32>, lack: &mut Volume<u8>) {
     let shape = hu.shape();
     let half = hu
@@ -277,7 +283,8 @@ fn drop_fluid(hu: &Volume<f32>, lack: &mut Volume<u8>) {
     }
 }
 
-/// The lungs' middle row, and the plane above which there is no heart: a third from the top.
+/// The lungs' mean row, and the plane above which the heart does not reach: a third of the lungs'
+/// height below their top.
 fn chest_centre(lungs: &Volume<u8>) -> Option<(f64, f64)> {
     let [_, ny, nx] = lungs.shape();
     let (mut sum, mut count) = (0usize, 0usize);
@@ -293,14 +300,14 @@ fn chest_centre(lungs: &Volume<u8>) -> Option<(f64, f64)> {
     (count > 0).then(|| (sum as f64 / count as f64, top))
 }
 
-/// What a region lies against.
+/// How a region touches the lung on its side.
 #[derive(Clone, Default)]
 struct Contacts {
-    /// Faces within the axial planes.
+    /// Number of the region's faces within the axial planes.
     sides: usize,
-    /// Those of them against the lung on the region's side.
+    /// Number of these faces that lie against the lung.
     lung: usize,
-    /// Voxels with that lung somewhere below.
+    /// Number of voxels that have the lung somewhere below them.
     above_lung: usize,
 }
 

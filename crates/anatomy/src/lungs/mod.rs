@@ -1,9 +1,9 @@
 //! The lung mask, right and left.
 //!
-//! What is lung is decided on a coarse grid of about 2 mm (`coarse`): the body (`body`), the air
-//! in it without the airways (`airways`), the parts of it that are lungs and their sides
-//! (`sides`), and what belongs to them without being aerated (`fill`, `mirror`). The border is then drawn
-//! on the scan's own grid (`refine`).
+//! This module finds the lungs on a coarse grid of about 2 mm (`coarse`): the body (`body`), the
+//! air in it without the airways (`airways`), the parts of this air that are lungs and their sides
+//! (`sides`), and the parts of the lungs that are not aerated (`fill`, `mirror`). It then draws the
+//! border on the scan's own grid (`refine`).
 
 mod airways;
 mod body;
@@ -25,16 +25,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LungConfig {
-    /// Below this a region is air or aerated lung.
+    /// Density in HU below which a voxel is air or aerated lung.
     pub air_hu: f64,
-    /// Voxels below this at the border of an aerated region still belong to the lung.
+    /// Density in HU below which a voxel at the border of the lung still belongs to it.
     pub border_hu: f64,
-    /// What is lung is decided on a grid of about this spacing, in millimetres.
+    /// Approximate spacing in millimetres of the coarse grid on which the lungs are found.
     pub coarse_mm: f64,
-    /// Radius in millimetres of the closing that takes vessels and lesions in.
+    /// Radius in millimetres of the closing that adds vessels and lesions.
     pub closing_mm: f64,
-    /// Whether consolidation without any air is looked for where the other lung, mirrored, has
-    /// lung.
+    /// Whether to look for airless consolidation where the other lung, mirrored, has lung.
     pub mirror: bool,
 }
 
@@ -65,18 +64,19 @@ impl LungConfig {
 /// states them.
 ///
 /// Consolidation, pleural lesions and vessels within the lungs belong to the mask; the trachea and
-/// the main bronchi do not. One lung alone is found too: the other label is then missing.
+/// the main bronchi do not. A single lung is found too; the other label is then missing.
 ///
 /// # Errors
-/// `NoLungs` if nothing in the scan looks like a lung; `Config`.
+/// `NoLungs` if no region of the scan has the size and the density of a lung; `Config` if a value
+/// of `config` is out of its range.
 pub fn segment_lungs(scan: &Volume<f32>, config: &LungConfig) -> Result<Volume<u8>> {
     segment_lungs_watched(scan, config, &mut |_| true)
 }
 
-/// As [`segment_lungs`]; `watch` is told before each part and may end it.
+/// [`segment_lungs`] with progress: calls `watch` before each part of the work, which can stop it.
 ///
 /// # Errors
-/// As [`segment_lungs`], and `Interrupted` if `watch` answers that the work shall end.
+/// As [`segment_lungs`], and `Interrupted` if `watch` returns false.
 pub fn segment_lungs_watched(
     scan: &Volume<f32>,
     config: &LungConfig,

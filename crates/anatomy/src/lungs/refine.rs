@@ -3,7 +3,7 @@
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 
-/// What was found on the coarse grid, in the scan's axis order.
+/// Masks found on the coarse grid, in the scan's axis order.
 pub(super) struct Cells {
     /// The lungs with all that belongs to them.
     pub lungs: Volume<u8>,
@@ -13,12 +13,12 @@ pub(super) struct Cells {
     pub airways: Volume<u8>,
 }
 
-/// How the voxels of a cell are decided.
+/// How the voxels of a cell are labelled.
 #[derive(Clone, Copy, PartialEq)]
 enum Cell {
     Outside,
     Inside(u8),
-    /// At the border: aerated voxels are lung, others by the interpolated mask.
+    /// A border cell: its aerated voxels are lung, and the interpolated mask decides the others.
     Border {
         label: u8,
         /// Whether the cell is lung that is not aerated.
@@ -26,8 +26,9 @@ enum Cell {
     },
 }
 
-/// Draws the lungs of `cells`, blocks of `factor` voxels, on the grid of `scan`: within a cell of
-/// the border by the voxels' own values where the lung is aerated, by interpolation elsewhere.
+/// Draws the lungs of `cells`, which are blocks of `factor` voxels, on the grid of `scan`. In a
+/// border cell, voxels below `border_hu` are lung, and interpolation between cells decides the
+/// others.
 pub(super) fn refine(
     scan: &Volume<f32>,
     cells: &Cells,

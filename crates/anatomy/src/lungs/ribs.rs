@@ -7,7 +7,8 @@ use rayon::prelude::*;
 const DIRECTIONS: usize = 120;
 /// Bone nearer to the middle of the chest than this is spine, in millimetres.
 const NEAREST_MM: f64 = 45.0;
-/// Ribs run downwards, so that planes within this distance close the ring, in millimetres.
+/// Ribs run obliquely downwards. Planes within this distance together show a closed ring, in
+/// millimetres.
 const SLAB_MM: f64 = 10.0;
 /// Thickness of intercostal muscle and pleura within the ribs' inner edge, in millimetres.
 const WALL_MM: f64 = 4.0;
@@ -53,7 +54,8 @@ impl RibCage {
             .into_par_iter()
             .map(|z| {
                 std::array::from_fn(|d| {
-                    // A gap between two ribs is bridged over 15° on either side.
+                    // Looks for ribs within 3° on either side, then within 15°, which bridges a gap
+                    // between two ribs.
                     [1, 5]
                         .map(|reach| around(z, d, reach))
                         .into_iter()
@@ -88,7 +90,7 @@ mod tests {
     #[test]
     fn a_ring_with_gaps_holds_what_is_inside() {
         let geometry = Geometry::axial([9, 100, 100], [4.0, 3.0, 3.0]).expect("a valid grid");
-        // A ring of 120 mm around (150, 150) of which each plane shows every third part.
+        // A ring of radius 120 mm around (150, 150). Each plane shows every third part of it.
         let hu = Volume::from_fn(geometry, |[z, y, x]| {
             let (y, x) = (y as f64 * 3.0 - 150.0, x as f64 * 3.0 - 150.0);
             let part = (y.atan2(x) * 8.0).floor() as i64 + z as i64;

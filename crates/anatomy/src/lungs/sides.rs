@@ -1,4 +1,4 @@
-//! Which parts of the air in the body are lungs, and on which side.
+//! The parts of the air in the body that are lungs, and their sides.
 
 use super::airways::middle_columns;
 use crate::components::{Connectivity, components};
@@ -7,7 +7,7 @@ use crate::{LEFT, RIGHT};
 use multirnet_volume::Volume;
 use multirnet_volume::morphology::bounds;
 
-/// Smallest part that is looked at, in millilitres.
+/// Smallest part that is considered, in millilitres.
 const SMALLEST_ML: f64 = 0.3;
 /// Smallest aerated part that counts as a lung by itself, in millilitres.
 const LUNG_ML: f64 = 60.0;
@@ -16,16 +16,17 @@ const LUNG_SHARE: f64 = 0.15;
 /// A smaller part belongs to a lung if it lies within this distance of it, in millimetres: above
 /// the lungs' base, and at their base, where stomach and bowel are neighbours.
 const NEAR_MM: [f64; 2] = [20.0, 8.0];
-/// A part that reaches over the middle with more than this share is taken for both lungs joined.
+/// A part that has more than this share on either side of the middle is both lungs joined.
 const BOTH_SHARE: f64 = 0.12;
-/// The largest part is gas and no lung if half of it is emptier than this, unless it is as large
-/// as only an emphysematous lung is, in millilitres.
+/// A part whose median density is below this is gas and not a lung, unless it is larger than
+/// `EMPHYSEMA_ML`.
 const GAS_HU: f32 = -945.0;
+/// Volume in millilitres that only an emphysematous lung exceeds at so low a density.
 const EMPHYSEMA_ML: f64 = 1500.0;
 /// Width of a histogram's bins, which start at −1024 HU.
 const BIN_HU: f32 = 4.0;
 
-/// What is known of one part of the air.
+/// Measurements of one part of the air.
 #[derive(Clone, Default)]
 struct Part {
     voxels: usize,
@@ -55,7 +56,7 @@ impl Part {
 struct Air<'a> {
     labels: &'a Volume<u32>,
     parts: Vec<Part>,
-    /// Values of the parts that are large enough to be looked at, sorted into bins.
+    /// Histograms of the parts that are large enough to be considered.
     histograms: Vec<Option<Box<[u32; 256]>>>,
     ml: f64,
 }
@@ -80,8 +81,9 @@ impl Air<'_> {
             .unwrap_or(255)
     }
 
-    /// Gas in the bowel is emptier than nearly all of the lung, by whatever the scanner reads for
-    /// air; what lung there is apart from the main part is denser, since a lesion parts it.
+    /// Whether a part is bowel gas: its 10th percentile lies below the 2nd percentile of the lung.
+    /// Gas is emptier than nearly all of the lung, whatever the scanner measures for air. A
+    /// separate part of lung is denser, because a lesion separates it.
     fn gassy(&self, part: usize, lung: usize) -> bool {
         self.quantile(part, 0.10) < self.quantile(lung, 0.02)
     }
@@ -162,7 +164,7 @@ pub(super) fn base_plane(mask: &Volume<u8>) -> usize {
     areas.iter().position(|&a| 2 * a >= most).unwrap_or(0)
 }
 
-/// Adds the smaller parts that lie near a lung on their side and are not bowel or gullet.
+/// Adds the smaller parts that lie near a lung on their side and are neither bowel nor oesophagus.
 fn add_small(out: &mut Volume<u8>, air: &Air<'_>, main: &[usize], largest: usize, base: f64) {
     let lung_z = air.parts[largest].z / air.parts[largest].voxels as f64;
     let sx = out.geometry().spacing_mm()[2];
@@ -171,7 +173,7 @@ fn add_small(out: &mut Volume<u8>, air: &Air<'_>, main: &[usize], largest: usize
         .chain(air.parts.iter().enumerate().map(|(i, p)| {
             let n = p.voxels as f64;
             let off_mm = (p.off / n * sx).abs();
-            // No bowel lies beside the upper lungs, so what is empty there is emphysema.
+            // No bowel lies beside the upper lungs, so an empty part there is emphysema.
             let upper = p.z / n > lung_z && off_mm > 40.0;
             let fits = air.histograms[i].is_some()
                 && !main.contains(&i)
@@ -202,8 +204,8 @@ fn add_small(out: &mut Volume<u8>, air: &Air<'_>, main: &[usize], largest: usize
     }
 }
 
-/// The patient's middle column per plane: that of the body, averaged over the planes that show
-/// much air, so that an arm or the couch in one plane does not move it.
+/// The patient's middle column: that of the body, averaged over the planes that show much air. An
+/// arm or the couch in one plane hardly moves it.
 fn smooth_middle(air: &Volume<u8>, body: &Volume<u8>) -> f64 {
     let columns = middle_columns(body);
     let amounts: Vec<usize> = (0..columns.len())
@@ -240,8 +242,9 @@ fn measure(labels: &[u32], count: usize, shape: [usize; 3], middle: f64) -> Vec<
     parts
 }
 
-/// Divides the part `label`, which holds both lungs, along its densest or narrowest seam: cores
-/// from an erosion that parts the sides, grown back from the emptiest voxels to the densest.
+/// Divides the part `label`, which holds both lungs, along its densest or narrowest seam. An
+/// erosion separates the sides into cores, which then grow back from the emptiest voxels to the
+/// densest.
 fn split(hu: &Volume<f32>, labels: &[u32], label: u32, middle: f64, out: &mut Volume<u8>) {
     let mut whole = out.map(|_| 0u8);
     for (w, &n) in whole.data_mut().iter_mut().zip(labels) {
@@ -300,7 +303,7 @@ fn cores(core: &Volume<u8>, middle: f64, voxels: usize) -> Option<Volume<u8>> {
     (most[0].min(most[1]) * 50 > voxels).then(|| found.labels.map(|n| side[n as usize]))
 }
 
-/// Grows the labels of `seeds` over `within`, emptiest voxels first, so that they meet on the
+/// Grows the labels of `seeds` over `within`, emptiest voxels first. The labels then meet on the
 /// densest seam.
 fn flood(seeds: &mut Volume<u8>, within: &Volume<u8>, density: &Volume<f32>) {
     const STEP_HU: f32 = 8.0;

@@ -36,7 +36,7 @@ pub fn respaced<T: multirnet_volume::Voxel>(volume: &Volume<T>, spacing_mm: [f64
         .expect("the same shape")
 }
 
-/// The voxels in the opposite order along an axis, the geometry left as it is: a lie.
+/// Reverses the voxels along an axis and keeps the geometry, which is then wrong.
 pub fn flipped(volume: &Volume<f32>, axis: usize) -> Volume<f32> {
     let shape = volume.shape();
     Volume::from_fn(*volume.geometry(), |mut index| {

@@ -24,8 +24,9 @@ impl Ablate {
         let mut ablation = AblationConfig::read(&self.study.config).map_err(study_failure)?;
         self.study.apply(&mut ablation.cohort);
         let config = ablation.study().map_err(study_failure)?;
-        let (folder, results) = study::run(&self.study, &config)?;
+        let stop = crate::stop::saving()?;
+        let (folder, results) = study::run(&self.study, &config, &stop)?;
         ablation.write_axes(&folder).map_err(study_failure)?;
-        study::finish(&self.study, context, results)
+        study::finish(&self.study, context, results, &stop)
     }
 }

@@ -25,7 +25,8 @@ impl Compare {
     pub fn run(self, context: Context) -> Outcome {
         let mut config = StudyConfig::read(&self.study.config).map_err(study_failure)?;
         self.study.apply(&mut config.cohort);
-        let (_, results) = study::run(&self.study, &config)?;
-        study::finish(&self.study, context, results)
+        let stop = crate::stop::saving()?;
+        let (_, results) = study::run(&self.study, &config, &stop)?;
+        study::finish(&self.study, context, results, &stop)
     }
 }

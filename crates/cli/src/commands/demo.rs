@@ -7,6 +7,7 @@ use crate::output;
 use crate::phantoms::make;
 use crate::predicting::{Row, Run, analyse, spinner, table};
 use multirnet::{Scan, write_results};
+use multirnet_base::StagedFolder;
 use multirnet_finding::NOTICE;
 use multirnet_metrics::Overlap;
 use multirnet_report::{Entry, index_page};
@@ -41,6 +42,7 @@ impl Demo {
             context: &context,
             stop: crate::stop::ending()?,
         };
+        StagedFolder::check(&self.out)?;
         let predictor = self.model.load()?;
         let card = predictor.card();
         output::say(&format!(

@@ -7,6 +7,7 @@ use crate::output;
 use crate::predicting::{PredictArguments, Run, analyse, spinner};
 use crate::scan::{self, ReadArguments};
 use multirnet::write_results;
+use multirnet_base::StagedFolder;
 use multirnet_volume::{Diagnosis, Planes as _};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -67,7 +68,7 @@ impl Explain {
         let mut options = self.predict.options(&predictor)?;
         options.explain = true;
         options.explain_class = self.class;
-        let lungs = self.predict.lungs()?;
+        StagedFolder::check(&self.out)?;
         let run = Run {
             context: &context,
             stop: crate::stop::ending()?,
@@ -76,6 +77,7 @@ impl Explain {
         let bar = spinner(&name);
         bar.set_message("reading");
         let scan = self.read.open(&self.scan)?;
+        let lungs = self.predict.lungs_on(&scan.volume)?;
         let prediction = analyse(&predictor, &scan, lungs.as_ref(), &options, &run, &bar)?;
         bar.set_message("writing");
         write_results(&scan.volume, &prediction, &name, &self.out)?;

@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output;
-use multirnet_base::StagedFolder;
 use multirnet_base::digest::sha256;
+use multirnet_base::{StagedFolder, toml_text};
 use multirnet_finding::{NOTICE, ScoredOn, ValidatedOn};
 use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource};
 use multirnet_nn::weights::{self, Dtype};
@@ -137,10 +137,8 @@ impl Package {
 }
 
 fn read_card(path: &Path) -> Outcome<CardFile> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::input(format!("{}: cannot read the card: {e}", path.display())))?;
-    toml::from_str(&text)
-        .map_err(|e| Failure::input(format!("{}: {}", path.display(), e.to_string().trim_end())))
+    let text = toml_text::read(path, "card")?;
+    toml_text::parse(&text).map_err(|fault| Failure::toml(path, fault))
 }
 
 impl CardFile {

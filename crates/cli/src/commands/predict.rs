@@ -8,9 +8,9 @@ use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
 use multirnet::write_results;
 use multirnet::{Finding, MemoryPlan, Model, PredictOptions};
+use multirnet_base::StagedFolder;
 use multirnet_base::jobs::in_parallel;
 use multirnet_finding::NOTICE;
-use multirnet_volume::Volume;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -57,8 +57,8 @@ impl Predict {
         let predictor = self.model.load()?;
         let mut options = self.predict.options(&predictor)?;
         options.explain &= !self.no_heatmap;
-        let lungs = self.predict.lungs()?;
-        if lungs.is_some() && self.scans.len() > 1 {
+        StagedFolder::check(&self.out)?;
+        if self.predict.lungs.is_some() && self.scans.len() > 1 {
             return Err(Failure::new(Exit::Usage, "--lungs goes with a single scan"));
         }
         output::say(&format!("{NOTICE} Model: {}", predictor.card().trained_on));
@@ -79,8 +79,7 @@ impl Predict {
             let mut memory = None;
             let (row, exit) = Row::timed(&names[i], || {
                 let place = (self.scans[i].as_path(), names[i].as_str(), out.as_path());
-                let lungs = lungs.as_ref();
-                let (finding, plan) = self.one(&predictor, place, lungs, &options, &run)?;
+                let (finding, plan) = self.one(&predictor, place, &options, &run)?;
                 memory = Some(plan);
                 Ok(finding)
             });
@@ -130,7 +129,6 @@ impl Predict {
         &self,
         model: &Model,
         (path, name, out): (&Path, &str, &Path),
-        lungs: Option<&Volume<u8>>,
         options: &PredictOptions,
         run: &Run<'_>,
     ) -> Outcome<(Finding, MemoryPlan)> {
@@ -138,9 +136,10 @@ impl Predict {
         let start = std::time::Instant::now();
         bar.set_message("reading");
         let scan = self.read.open(path)?;
+        let lungs = self.predict.lungs_on(&scan.volume)?;
         let read_seconds = start.elapsed().as_secs_f64();
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
-        let mut prediction = analyse(model, &scan, lungs, options, run, &bar)?;
+        let mut prediction = analyse(model, &scan, lungs.as_ref(), options, run, &bar)?;
         prediction.finding.timings.insert(
             0,
             multirnet_finding::Timing {

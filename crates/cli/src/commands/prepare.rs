@@ -3,7 +3,6 @@
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output;
-use indicatif::{ProgressBar, ProgressStyle};
 use multirnet::read_volume;
 use multirnet_cohort::{Cache, Cohort, Entry, manifest};
 use multirnet_train::TrainConfig;
@@ -142,12 +141,10 @@ impl Prepare {
             None => TrainConfig::recipe(),
         };
         let stages = config.stages();
-        let bar = ProgressBar::new((cohort.cases.len() * stages.len()) as u64);
-        if let Ok(style) =
-            ProgressStyle::with_template("preparing {bar:30} {pos}/{len} (left: {eta})")
-        {
-            bar.set_style(style);
-        }
+        let bar = output::bar(
+            Some((cohort.cases.len() * stages.len()) as u64),
+            "preparing {bar:30} {pos}/{len} (left: {eta})",
+        );
         let mut progress = |_: usize, result: &multirnet_cohort::Result<Entry>| {
             if let Ok(entry) = result {
                 for warning in &entry.warnings {

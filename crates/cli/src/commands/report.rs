@@ -22,7 +22,8 @@ pub struct Report {
 impl Report {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
-        let page = study::report(&self.run, DeviceChoice::Cpu, None)?;
+        let stop = crate::stop::saving()?;
+        let page = study::report(&self.run, DeviceChoice::Cpu, None, &stop)?;
         if context.json {
             return output::print(&output::to_json(&serde_json::json!({ "page": page }))?);
         }

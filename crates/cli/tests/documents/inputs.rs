@@ -13,25 +13,29 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// One phantom of each class, and how many scans were made of them.
-pub struct Scans {
-    phantoms: [Phantom; 3],
+/// Draws one phantom of each class, with seeds that give few and thick slices.
+pub fn draw_phantoms() -> [Phantom; 3] {
+    [
+        common::phantom(Diagnosis::Normal, 1),
+        common::phantom(Diagnosis::Cap, 3),
+        common::phantom(Diagnosis::Covid19, 6),
+    ]
+}
+
+/// The scans of one folder: the phantoms that they show, and how many there are.
+pub struct Scans<'a> {
+    phantoms: &'a [Phantom; 3],
     made: Cell<u8>,
 }
 
 /// A card for `multirnet package`.
 const CARD: &str = "licence = \"CC0-1.0\"\nattribution = [\"Phantoms of this project.\"]\n";
 
-impl Scans {
-    /// Draws the phantoms, with seeds that give few and thick slices.
-    pub fn draw() -> Self {
-        let of = |class, seed| common::phantom(class, seed);
+impl<'a> Scans<'a> {
+    /// No scan yet.
+    pub fn new(phantoms: &'a [Phantom; 3]) -> Self {
         Self {
-            phantoms: [
-                of(Diagnosis::Normal, 1),
-                of(Diagnosis::Cap, 3),
-                of(Diagnosis::Covid19, 6),
-            ],
+            phantoms,
             made: Cell::new(0),
         }
     }

@@ -14,6 +14,7 @@ mod small;
 use blocks::Shown;
 use checks::Treatment;
 use inputs::Scans;
+use multirnet_phantom::Phantom;
 use multirnet_phantom::implant::{AvoidList, ImplantConfig};
 use multirnet_study::{AblationConfig, StudyConfig};
 use multirnet_train::TrainConfig;
@@ -22,6 +23,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 /// Words in capitals that stand for something of the reader's, and what they are here.
@@ -60,42 +63,53 @@ fn documents(root: &Path) -> Vec<String> {
 #[test]
 fn the_commands_of_the_documents_run_as_written() {
     let root = workspace();
-    let scans = Scans::draw();
+    let phantoms = inputs::draw_phantoms();
+    let documents = documents(&root);
+    let (next, run) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let problems = Mutex::new(Vec::new());
+    // Two at a time: much of what the commands do keeps one core busy.
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(document) = documents.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let (found, count) = run_document(&root, document, &phantoms);
+                    problems.lock().unwrap().extend(found);
+                    run.fetch_add(count, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let (problems, run) = (problems.into_inner().unwrap(), run.into_inner());
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n\n"));
+    assert!(run > 20, "only {run} commands were found in the documents");
+}
+
+/// Runs the commands of a document up to the first that fails. Returns what is wrong, and how many were
+/// run.
+fn run_document(root: &Path, document: &str, phantoms: &[Phantom; 3]) -> (Vec<String>, usize) {
+    let text = fs::read_to_string(root.join(document)).unwrap();
+    let commands = blocks::commands(document, &text);
     let (mut problems, mut run) = (Vec::new(), 0);
-    for document in documents(&root) {
-        let text = fs::read_to_string(root.join(&document)).unwrap();
-        let commands = blocks::commands(&document, &text);
-        let treated = commands.iter().map(|c| {
-            let words = blocks::words(&c.text);
-            checks::treatment(&root, &words).map_err(|e| format!("{c}: {e}"))
-        });
-        let treated: Vec<_> = treated.collect();
-        let is_run = |t: &Result<Treatment, String>| matches!(t, Ok(Treatment::Run(_)));
-        let place = treated
-            .iter()
-            .any(is_run)
-            .then(|| Place::new(&root, &scans));
-        for (command, treatment) in commands.iter().zip(treated) {
-            match treatment {
-                Err(problem) => problems.push(problem),
-                Ok(Treatment::Looked(what)) => eprintln!("         {command}: {what}"),
-                Ok(Treatment::Run(words)) => {
-                    let Some(place) = &place else { continue };
-                    run += 1;
-                    let start = Instant::now();
-                    let result = place.run(command, words);
-                    eprintln!("{:6.1} s {command}", start.elapsed().as_secs_f64());
-                    if let Err(problem) = result {
-                        problems.push(format!("{command}: {problem}"));
-                        // What follows may need what this command did not make.
-                        break;
-                    }
+    let mut place = None;
+    for command in &commands {
+        match checks::treatment(root, &blocks::words(&command.text)) {
+            Err(problem) => problems.push(format!("{command}: {problem}")),
+            Ok(Treatment::Looked(what)) => eprintln!("         {command}: {what}"),
+            Ok(Treatment::Run(words)) => {
+                let place = place.get_or_insert_with(|| Place::new(root, &Scans::new(phantoms)));
+                run += 1;
+                let start = Instant::now();
+                let result = place.run(command, words);
+                eprintln!("{:6.1} s {command}", start.elapsed().as_secs_f64());
+                if let Err(problem) = result {
+                    problems.push(format!("{command}: {problem}"));
+                    // What follows may need what this command did not make.
+                    break;
                 }
             }
         }
     }
-    assert!(problems.is_empty(), "\n{}\n", problems.join("\n\n"));
-    assert!(run > 20, "only {run} commands were found in the documents");
+    (problems, run)
 }
 
 /// The folder that a document's commands are run in.
@@ -108,7 +122,7 @@ type Snapshot = BTreeMap<PathBuf, (u64, SystemTime)>;
 
 impl Place {
     /// Prepares inputs, small configurations and shims.
-    fn new(root: &Path, scans: &Scans) -> Self {
+    fn new(root: &Path, scans: &Scans<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = Self { folder };
         shims::write(&place.bin());

@@ -128,7 +128,7 @@ fn study(table: &mut Table) {
     shorten(table, "folds", 2);
     for cohort in tables(table, "cohort") {
         for phantoms in tables(cohort, "phantoms") {
-            few(phantoms, 3);
+            few(phantoms, 2);
         }
         for more in ["test", "training"] {
             for scans in tables(cohort, more) {

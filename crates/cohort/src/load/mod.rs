@@ -32,9 +32,8 @@ impl View {
     /// # Errors
     /// `Scan` if the grids differ or are too large.
     pub fn new(image: Volume<u16>, lesions: Volume<u8>, lungs: Volume<u8>) -> Result<Self> {
-        let scan = |e: multirnet_volume::Error| Error::new(ErrorKind::Scan, e.to_string());
-        image.check_same_grid(&lesions).map_err(scan)?;
-        image.check_same_grid(&lungs).map_err(scan)?;
+        image.check_same_grid(&lesions)?;
+        image.check_same_grid(&lungs)?;
         if u32::try_from(image.data().len()).is_err() {
             return Err(Error::new(ErrorKind::Scan, "the view has too many voxels"));
         }
@@ -143,7 +142,7 @@ fn part(
         ),
         Some(mask) => prepared
             .labels(mask)
-            .map_err(|e| Error::new(ErrorKind::Scan, e.to_string()).at(&case.scan))?,
+            .map_err(|e| Error::from(e).at(&case.scan))?,
     };
     let quantise = |v: &Volume<f32>| v.map(|x| (x.clamp(0.0, 1.0) * 65535.0).round() as u16);
     let part = Part {

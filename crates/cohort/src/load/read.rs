@@ -61,14 +61,14 @@ pub fn read_case(case: &Case, read: &Reader, prepare: &PrepareConfig) -> Result<
         Some(spacing) => {
             let g = stored.geometry();
             Geometry::new(g.shape(), spacing, g.origin_mm(), g.direction())
-                .map_err(|e| fail(&case.scan, e))?
+                .map_err(|e| Error::from(e).at(&case.scan))?
         }
     };
     // Labels lie on the grid as it is stored; both then move to the grid that counts.
     let labels = |path: &Path| -> Result<Volume<u8>> {
         labels_on(path, stored.geometry())?
             .with_geometry(grid)
-            .map_err(|e| fail(path, e))
+            .map_err(|e| Error::from(e).at(path))
     };
     let lesions = match (&case.mask, case.lesions_known) {
         (_, false) => None,
@@ -82,7 +82,7 @@ pub fn read_case(case: &Case, read: &Reader, prepare: &PrepareConfig) -> Result<
     };
     let scan = linear(case, stored)
         .with_geometry(grid)
-        .map_err(|e| fail(&case.scan, e))?;
+        .map_err(|e| Error::from(e).at(&case.scan))?;
     let runs = match &case.slices {
         None => std::iter::once(0..scan.shape()[0]).collect(),
         Some(path) => runs(path, scan.shape()[0])?,
@@ -124,9 +124,9 @@ pub(super) fn refused(case: &Case, error: multirnet_anatomy::Error) -> Error {
 fn read_stored(case: &Case, read: &Reader) -> Result<Volume<f32>> {
     match case.spacing_mm {
         Some(spacing) if case.is_picture() => {
-            io::read_picture(&case.scan, spacing).map_err(|e| fail(&case.scan, e))
+            io::read_picture(&case.scan, spacing).map_err(|e| Error::from(e).at(&case.scan))
         }
-        _ => read(&case.scan).map_err(|e| fail(&case.scan, e)),
+        _ => read(&case.scan).map_err(|e| e.at(&case.scan)),
     }
 }
 
@@ -143,7 +143,8 @@ fn linear(case: &Case, scan: Volume<f32>) -> Volume<f32> {
 /// size must agree only.
 fn labels_on(path: &Path, grid: &Geometry) -> Result<Volume<u8>> {
     if io::is_picture(path) {
-        let labels = io::read_picture_labels(path, grid.spacing_mm()).map_err(|e| fail(path, e))?;
+        let labels = io::read_picture_labels(path, grid.spacing_mm())
+            .map_err(|e| Error::from(e).at(path))?;
         let (own, wanted) = (labels.shape(), grid.shape());
         return labels.with_geometry(*grid).map_err(|_| {
             fail(
@@ -153,16 +154,10 @@ fn labels_on(path: &Path, grid: &Geometry) -> Result<Volume<u8>> {
             .hint("give a mask of the same slice at the same size")
         });
     }
-    let labels = io::read_labels(path).map_err(|e| fail(path, e))?;
-    if !labels.geometry().matches(grid, 1e-2) {
-        return Err(fail(
-            path,
-            format!(
-                "the mask is not on the scan's grid: {:?} and {grid:?}",
-                labels.geometry()
-            ),
-        )
-        .hint("resample the mask onto the scan first"));
+    let labels = io::read_labels(path).map_err(|e| Error::from(e).at(path))?;
+    if let Some(difference) = labels.geometry().difference(grid) {
+        let reason = format!("the mask is not on the scan's grid: {difference}");
+        return Err(fail(path, reason).hint("resample the mask onto the scan first"));
     }
     Ok(labels)
 }
@@ -207,7 +202,7 @@ fn planes<T: Voxel>(volume: &Volume<T>, run: &Range<usize>) -> Result<Volume<T>>
     let [_, ny, nx] = volume.shape();
     volume
         .crop([run.start, 0, 0], [run.len(), ny, nx])
-        .map_err(|e| Error::new(ErrorKind::Scan, e.to_string()))
+        .map_err(Error::from)
 }
 
 /// The listed values of the lung mask only; sides as they are in the file if none are listed.

@@ -67,9 +67,8 @@ impl Cohort {
         let mut listed: HashMap<PathBuf, &Path> = HashMap::new();
         for path in paths {
             for case in Self::read_in(path, root)?.cases {
-                if let Some(first) = listed.insert(place_of(&case.scan), path)
-                    && first != path
-                {
+                // No manifest lists a scan twice by itself, but the same manifest may be given twice.
+                if let Some(first) = listed.insert(place_of(&case.scan), path) {
                     return Err(Error::new(
                         ErrorKind::Malformed,
                         format!(

@@ -3,6 +3,7 @@
 use super::COLUMNS;
 use super::row::Row;
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::toml_text;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -15,22 +16,15 @@ struct Document {
 
 pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
     let malformed = |line: u64, reason: String| Error::new(ErrorKind::Malformed, reason).line(line);
-    let line_of = |offset: usize| {
-        let before = &text.as_bytes()[..offset.min(text.len())];
-        before.iter().filter(|b| **b == b'\n').count() as u64 + 1
-    };
-    let document: Document = toml::from_str(text).map_err(|e| {
-        malformed(
-            e.span().map_or(1, |s| line_of(s.start)),
-            e.message().to_owned(),
-        )
-        .hint("a TOML manifest is a list of [[case]] tables")
+    let document: Document = toml_text::parse(text).map_err(|fault| {
+        malformed(fault.line.unwrap_or(1), fault.reason)
+            .hint("a TOML manifest is a list of [[case]] tables")
     })?;
     document
         .case
         .into_iter()
         .map(|table| {
-            let line = line_of(table.span().start);
+            let line = toml_text::line_of(text, table.span().start);
             let mut row = Row {
                 line,
                 ..Row::default()

@@ -1,4 +1,4 @@
-//! The JPEG family, each by a decoder in Rust.
+//! Decoding of the JPEG family.
 
 use super::lossless::Stream;
 use super::refusal::{broken, check_size};
@@ -6,7 +6,7 @@ use crate::layout::Layout;
 use crate::{Error, ErrorKind, Result};
 use jpeg_decoder::PixelFormat;
 
-/// JPEG baseline and JPEG Lossless.
+/// Decodes JPEG baseline, extended and Lossless.
 pub(super) fn decode_jpeg(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     if let Some(stream) = Stream::parse(bytes) {
         check_size("JPEG", layout, stream.width, stream.height)?;
@@ -35,7 +35,7 @@ pub(super) fn decode_jpeg(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     }
 }
 
-/// JPEG-LS, lossless and near-lossless.
+/// Decodes JPEG-LS, lossless and near-lossless.
 pub(super) fn decode_jpeg_ls(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     // The decoder compares this size with the stream's own before it allocates.
     let (columns, rows) = (layout.columns as u32, layout.rows as u32);
@@ -45,7 +45,7 @@ pub(super) fn decode_jpeg_ls(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> 
     Ok(values)
 }
 
-/// JPEG 2000, lossless and lossy.
+/// Decodes JPEG 2000, lossless and lossy.
 pub(super) fn decode_jpeg_2000(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     use hayro_jpeg2000::{DecodeSettings, DecoderContext, Image};
     let settings = DecodeSettings {
@@ -67,7 +67,7 @@ pub(super) fn decode_jpeg_2000(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>
     let [component] = decoded.components() else {
         return Err(colour());
     };
-    // The decoder shifts signed samples as if they were unsigned.
+    // The decoder adds the level shift of unsigned samples to signed ones too. It is removed here.
     let shift = if is_signed(bytes) {
         1i32 << component.bit_depth().saturating_sub(1).min(30)
     } else {
@@ -80,8 +80,8 @@ pub(super) fn decode_jpeg_2000(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>
         .collect())
 }
 
-/// Whether the first component's samples are signed: the top bit of Ssiz, which lies 40 bytes
-/// behind the SIZ marker.
+/// Whether the first component's samples are signed. The top bit of Ssiz says so, and Ssiz lies 40
+/// bytes behind the SIZ marker.
 fn is_signed(bytes: &[u8]) -> bool {
     bytes
         .windows(4)
@@ -93,6 +93,6 @@ fn is_signed(bytes: &[u8]) -> bool {
 fn colour() -> Error {
     Error::new(
         ErrorKind::Unsupported,
-        "the compressed image is in colour, a CT slice is not",
+        "the compressed image is in colour, but a CT slice is not",
     )
 }

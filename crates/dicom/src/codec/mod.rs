@@ -1,4 +1,4 @@
-//! Stored values of one frame, decompressed.
+//! Decompression of one frame's stored values.
 
 mod jpeg;
 mod lossless;
@@ -65,7 +65,8 @@ fn frame_bytes<'a>(
     join(&fragments[from..to])
 }
 
-/// The stored values of frame `index`, each in the low bits that the file keeps it in.
+/// The stored values of frame `index` as the file keeps them. Bits above the high bit are not
+/// removed.
 pub(crate) fn stored_values(
     container: &Container,
     layout: &Layout,
@@ -99,7 +100,7 @@ pub(crate) fn stored_values(
     if values.len() != pixels {
         return Err(Error::new(
             ErrorKind::Malformed,
-            format!("{} pixels where {pixels} are needed", values.len()),
+            format!("the frame has {} pixels instead of {pixels}", values.len()),
         )
         .hint("the file is damaged; fetch it again"));
     }
@@ -121,7 +122,7 @@ fn native(data: &[u8], container: &Container, layout: &Layout, index: usize) -> 
         Error::new(
             ErrorKind::Malformed,
             format!(
-                "the pixel data have {} bytes, frame {} needs {}",
+                "the pixel data have {} bytes, but frame {} needs {}",
                 data.len(),
                 index + 1,
                 (index + 1) * size

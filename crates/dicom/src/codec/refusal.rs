@@ -1,9 +1,9 @@
-//! What decoders refuse.
+//! Errors of the decoders.
 
 use crate::layout::Layout;
 use crate::{Error, ErrorKind, Result};
 
-/// A decoder's error.
+/// The error of a decoder for `format`.
 pub(super) fn broken(format: &str, reason: impl std::fmt::Display) -> Error {
     Error::new(
         ErrorKind::Malformed,
@@ -12,7 +12,7 @@ pub(super) fn broken(format: &str, reason: impl std::fmt::Display) -> Error {
     .hint("the file is damaged or was not copied completely; fetch it again")
 }
 
-/// Refuses an image of another size than the header gives, before anything is allocated for it.
+/// Refuses an image whose size differs from the header's.
 pub(super) fn check_size(format: &str, layout: &Layout, width: usize, height: usize) -> Result<()> {
     if (width, height) == (layout.columns, layout.rows) {
         return Ok(());
@@ -20,7 +20,7 @@ pub(super) fn check_size(format: &str, layout: &Layout, width: usize, height: us
     Err(broken(
         format,
         format_args!(
-            "it has {width} x {height} pixels, the header says {} x {}",
+            "it has {width} x {height} pixels, but the header says {} x {}",
             layout.columns, layout.rows
         ),
     ))

@@ -4,7 +4,7 @@ use super::refusal::broken;
 use crate::Result;
 use crate::layout::Layout;
 
-/// Decodes one frame: one segment a byte of the value, the high byte first, each PackBits.
+/// Decodes one frame. Each byte of a value has its own segment of PackBits, the high byte first.
 pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     let word = |i: usize| -> Result<usize> {
         bytes
@@ -17,7 +17,7 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     if segments != needed {
         return Err(broken(
             "RLE",
-            format_args!("{segments} segments, {needed} are needed"),
+            format_args!("it has {segments} segments instead of {needed}"),
         ));
     }
     let pixels = layout.rows * layout.columns;
@@ -37,7 +37,7 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
     Ok(values)
 }
 
-/// Shifts every value up by a byte and puts the segment's bytes in.
+/// Shifts every value up by a byte and puts the segment's bytes into the low byte.
 fn unpack(mut packed: &[u8], values: &mut [u16]) -> Result<()> {
     let mut out = values.iter_mut();
     let mut put = |v: u8| match out.next() {
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn joins_the_bytes_high_byte_first() {
-        // Runs, literals and a no-op; a padding byte behind the last segment.
+        // Runs, literals, a no-op, and a padding byte behind the last segment.
         let bytes = frame(&[&[0xFB, 1], &[2, 10, 20, 30, 0x80, 0xFE, 40, 0]]);
         let values = decode(&bytes, &layout(16)).unwrap();
         assert_eq!(values, [266, 276, 286, 296, 296, 296]);

@@ -1,8 +1,8 @@
-//! Transfer syntaxes: which are read, and how their pixels are stored.
+//! The supported transfer syntaxes and their pixel formats.
 
 use crate::{Error, ErrorKind, Result};
 
-/// Pixel formats that are read, by transfer syntax.
+/// The supported pixel formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Codec {
     Native,
@@ -13,7 +13,7 @@ pub(super) enum Codec {
     Jpeg2000,
 }
 
-/// The format of a transfer syntax; `None` if it is not read.
+/// The format of a transfer syntax; `None` if it is not supported.
 pub(super) fn codec(syntax: &str) -> Option<Codec> {
     Some(match syntax.strip_prefix("1.2.840.10008.1.2")? {
         "" | ".1" | ".2" | ".1.99" => Codec::Native,
@@ -33,7 +33,7 @@ pub(crate) fn is_always_lossy(syntax: &str) -> bool {
     )
 }
 
-/// An error that names the transfer syntax, if it is not read.
+/// Refuses a transfer syntax that is not supported, by its name.
 pub(crate) fn check_syntax(syntax: &str) -> Result<()> {
     if codec(syntax).is_some() {
         return Ok(());
@@ -45,7 +45,7 @@ pub(crate) fn check_syntax(syntax: &str) -> Result<()> {
     .map_or("unknown", |t| t.name());
     Err(Error::new(
         ErrorKind::Unsupported,
-        format!("the transfer syntax {syntax} ({name}) is not read"),
+        format!("the transfer syntax {syntax} ({name}) is not supported"),
     )
     .hint(
         "transcode it, for example with `gdcmconv --raw IN OUT` (GDCM) or `dcmdjpeg IN OUT` (DCMTK)",

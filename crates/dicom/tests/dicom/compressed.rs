@@ -1,4 +1,4 @@
-//! Golden files from independent encoders (`golden/make_series.py`): every transfer syntax that is read.
+//! Golden files of the supported compressions, from independent encoders (`golden/make_series.py`).
 
 use crate::support::read;
 use std::path::Path;

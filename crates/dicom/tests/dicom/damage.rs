@@ -1,4 +1,4 @@
-//! Damaged files give an error or a result, never a panic or a flood of memory.
+//! Damaged files give an error or a result, never a panic or a huge allocation.
 
 use crate::support::*;
 use multirnet_dicom::ReadOptions;
@@ -6,7 +6,8 @@ use rand::{Rng, RngExt, SeedableRng};
 use std::io::Read;
 use std::path::Path;
 
-/// Reads the middle of three files replaced by `bytes`; only panics matter.
+/// Replaces the middle one of three files by `bytes` and reads the series. An error is fine, a
+/// panic or a value that is not finite fails the test.
 fn try_with(folder: &Path, bytes: &[u8]) {
     std::fs::write(folder.join("01.dcm"), bytes).unwrap();
     for allow_irregular in [false, true] {
@@ -47,7 +48,7 @@ const FORMATS: [&str; 9] = [
 ];
 
 #[test]
-fn truncated_files() {
+fn truncated_files_never_panic() {
     for name in FORMATS {
         let files = golden(name);
         let folder = tempfile::tempdir().unwrap();
@@ -60,7 +61,7 @@ fn truncated_files() {
 }
 
 #[test]
-fn flipped_bytes() {
+fn flipped_bytes_never_panic() {
     let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(7);
     for name in FORMATS {
         let files = golden(name);
@@ -70,7 +71,7 @@ fn flipped_bytes() {
         for round in 0..150 {
             let mut bytes = files[1].clone();
             for _ in 0..1 + round % 4 {
-                // Every other time in the second half, where the compressed data are.
+                // Every other round changes only the second half, where the compressed data are.
                 let from = if round % 2 == 0 { 128 } else { bytes.len() / 2 };
                 let at = rng.random_range(from..bytes.len());
                 bytes[at] = (rng.next_u32() & 0xFF) as u8;
@@ -81,7 +82,7 @@ fn flipped_bytes() {
 }
 
 #[test]
-fn damaged_archives() {
+fn damaged_archives_never_panic() {
     let whole =
         std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jpeg_ls.zip"))
             .unwrap();

@@ -1,9 +1,9 @@
-//! Irregular series: refused with the files, mended on demand.
+//! Irregular series are refused with their files, and mended on demand.
 
 use crate::support::*;
 use multirnet_dicom::{Error, ErrorKind, Scan};
 
-/// Refused without, mended with permission; gives error and scan.
+/// Reads `slices` without and with `allow_irregular`. Returns the error and the scan.
 fn both(slices: &[Slice]) -> (Error, Scan) {
     let error = read_slices(slices, false).expect_err("an irregular series was read");
     assert_eq!(error.kind(), ErrorKind::Irregular, "{error}");
@@ -14,7 +14,7 @@ fn both(slices: &[Slice]) -> (Error, Scan) {
 }
 
 #[test]
-fn missing_slices() {
+fn missing_slices_are_refused_or_interpolated() {
     let mut slices = series(8);
     slices.drain(3..5);
     let (error, scan) = both(&slices);
@@ -22,7 +22,7 @@ fn missing_slices() {
     assert!(text.contains("2 slices are missing"), "{text}");
     assert_eq!(error.offending().len(), 1);
     assert!(text.contains("6.00 mm between 02.dcm and 03.dcm"), "{text}");
-    // Filled in linearly.
+    // The gap is interpolated linearly.
     let expected: Vec<f32> = (0..8).map(|k| k as f32).collect();
     for (a, b) in planes(&scan).iter().zip(expected) {
         assert!((a - b).abs() < 1e-4, "{:?}", planes(&scan));
@@ -33,7 +33,7 @@ fn missing_slices() {
 }
 
 #[test]
-fn uneven_distances() {
+fn uneven_distances_are_refused_or_resampled() {
     let mut slices = series(6);
     slices[4].position = Some([-10.0, -20.0, -100.0 + 8.7]);
     let (error, scan) = both(&slices);
@@ -42,7 +42,7 @@ fn uneven_distances() {
         "{error}"
     );
     assert_eq!(error.offending().len(), 2);
-    // The fourth plane is where the third and fifth slice say, at 8 of 6 to 8.7 mm.
+    // Plane 4 lies at 8 mm, between slice 3 at 6 mm and slice 4 at 8.7 mm.
     let expected = 3.0 + 2.0 / 2.7;
     assert!(
         (planes(&scan)[4] - expected).abs() < 1e-3,
@@ -53,7 +53,7 @@ fn uneven_distances() {
 }
 
 #[test]
-fn rounding_of_positions_is_no_irregularity() {
+fn rounding_of_positions_is_not_an_irregularity() {
     let mut slices = series(9);
     for (k, s) in slices.iter_mut().enumerate() {
         let jitter = if k % 2 == 0 { 0.01 } else { -0.01 };
@@ -64,7 +64,7 @@ fn rounding_of_positions_is_no_irregularity() {
 }
 
 #[test]
-fn gantry_tilt() {
+fn gantry_tilt_is_refused_or_straightened() {
     let tilt = 15f64.to_radians();
     let mut slices = series(6);
     for (k, s) in slices.iter_mut().enumerate() {
@@ -108,7 +108,7 @@ fn gantry_tilt() {
 }
 
 #[test]
-fn sideways_shifts() {
+fn sideways_shifts_are_refused_or_straightened() {
     let mut slices = series(5);
     slices[2].position = Some([-10.0 + 1.2, -20.0, -96.0]);
     let (error, scan) = both(&slices);
@@ -117,7 +117,7 @@ fn sideways_shifts() {
         "{error}"
     );
     assert_eq!(error.offending(), ["02.dcm"]);
-    // Two pixels of 0.6 mm more on one side.
+    // The grid is two pixels of 0.6 mm wider than a slice.
     assert_eq!(scan.volume.shape(), [5, 4, 6]);
     assert_eq!(
         scan.volume.plane(0)[..6],
@@ -130,7 +130,7 @@ fn sideways_shifts() {
 }
 
 #[test]
-fn mixed_orientations_and_sizes() {
+fn slices_of_other_orientation_or_size_are_refused() {
     let mut slices = series(6);
     slices[1].spacing = Some([0.9, 0.6]);
     let mut scout = slice(7);
@@ -177,7 +177,7 @@ fn duplicates_are_told_apart() {
 }
 
 #[test]
-fn slices_without_geometry_in_a_series() {
+fn slices_without_geometry_are_refused_or_left_out() {
     let mut slices = series(5);
     slices[4].spacing = None;
     let (error, scan) = both(&slices);

@@ -1,4 +1,4 @@
-//! Behaviour of the reader on series made here, byte by byte.
+//! Behaviour of the reader on series that the tests write byte by byte.
 
 mod compressed;
 mod damage;

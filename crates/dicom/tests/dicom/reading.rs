@@ -1,4 +1,4 @@
-//! What is read, and how.
+//! Series that are read, and the volumes that come out.
 
 use crate::support::*;
 use multirnet_dicom::{ReadOptions, is_dicom, list};
@@ -87,13 +87,13 @@ fn values_are_rescaled_per_slice_and_padding_is_air() {
     assert_eq!(scan.volume.plane(1)[..5], [-1024.0; 5]);
     assert_eq!(scan.volume.plane(0)[5], 0.0);
     assert_eq!(scan.volume.plane(2)[5], -2.0);
-    // Below air is air.
+    // Values below air become air.
     assert_eq!(scan.volume.plane(2)[6], -1024.0);
     assert!(scan.warnings.is_empty(), "{:?}", scan.warnings);
 }
 
 #[test]
-fn unsigned_values_and_padding() {
+fn unsigned_values_and_padding_are_read() {
     let mut slices = series(3);
     for s in &mut slices {
         s.signed = false;
@@ -104,7 +104,7 @@ fn unsigned_values_and_padding() {
         s.values[1] = 1064;
     }
     let scan = read_slices(&slices, false).unwrap();
-    // 40000 − 1024 is beyond what CT can mean and is bounded.
+    // 40000 − 1024 is too high for CT and becomes the largest value.
     assert_eq!(scan.volume.plane(0)[..3], [32767.0, 40.0, -1024.0]);
 }
 
@@ -228,7 +228,7 @@ fn a_zip_is_read_like_a_folder_and_other_files_are_counted() {
     let scan = read(&path).unwrap();
     assert_eq!(planes(&scan), [0.0, 1.0, 2.0, 3.0]);
     assert_eq!(scan.files[0], "a/b/9");
-    assert_eq!(scan.notes, ["1 file that is no DICOM image was skipped"]);
+    assert_eq!(scan.notes, ["1 file that is not a DICOM image was skipped"]);
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn enhanced_multi_frame_files_are_read() {
     s.spacing = None;
     s.rescale = None;
     s.frames = Some(3);
-    // Frames stored out of order.
+    // The frames are stored out of order.
     let order = [2.0, 0.0, 1.0];
     s.values = order.iter().flat_map(|&v| [v as i16 * 10; 16]).collect();
     let mut shared = group((0x0020, 0x9116), &element((0x0020, 0x0037), &s.orientation));
@@ -286,7 +286,7 @@ fn enhanced_multi_frame_files_are_read() {
     s.more
         .sequence((0x5200, 0x9229), &[shared])
         .sequence((0x5200, 0x9230), &frames);
-    // The tests' pixel writer fills one frame; the values given here are three.
+    // By itself the tests' writer fills only one frame. The values given here are three frames.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enhanced.dcm");
     std::fs::write(&path, s.bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Input that is refused, and how the refusal reads.
+//! Input that is refused, and the messages of the refusals.
 
 use crate::support::*;
 use multirnet_dicom::{Error, ErrorKind, ReadOptions, is_dicom};
@@ -8,7 +8,7 @@ fn refused(slices: &[Slice]) -> Error {
 }
 
 #[test]
-fn series_that_are_no_axial_ct() {
+fn series_that_are_not_axial_ct_are_refused() {
     type Change = fn(&mut Slice);
     let cases: [(&str, Change); 7] = [
         ("not CT (modality MR)", |s| s.modality = "MR"),
@@ -36,7 +36,7 @@ fn series_that_are_no_axial_ct() {
 }
 
 #[test]
-fn too_few_slices() {
+fn too_few_slices_are_refused() {
     for n in [1, 2] {
         let error = refused(&series(n));
         let text = format!("{n} of the 3 slices that a volume needs");
@@ -47,14 +47,14 @@ fn too_few_slices() {
     let error = read(&folder.path().join("00.dcm")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(
-        error.to_string().contains("1 slice makes no volume"),
+        error.to_string().contains("1 slice does not make a volume"),
         "{error}"
     );
     assert!(error.to_string().contains("give the folder"), "{error}");
 }
 
 #[test]
-fn plain_multi_frame_without_positions() {
+fn a_multi_frame_file_without_positions_is_refused() {
     let mut s = slice(0);
     s.frames = Some(4);
     s.values = vec![0; 64];
@@ -81,7 +81,7 @@ fn unsupported_compression_is_named() {
 }
 
 #[test]
-fn unknown_series() {
+fn an_unknown_series_is_refused_with_the_listing() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &series(3));
     for asked in ["2", "0", "1.2.99", ""] {
@@ -96,7 +96,7 @@ fn unknown_series() {
 }
 
 #[test]
-fn two_patients_under_one_series() {
+fn a_series_of_two_patients_is_refused() {
     let mut slices = series(4);
     slices[2].patient = "OTHER";
     let error = refused(&slices);
@@ -123,7 +123,7 @@ fn several_studies_are_warned_of() {
 }
 
 #[test]
-fn paths_without_dicom() {
+fn paths_without_dicom_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let missing = read(&folder.path().join("missing")).unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::Io);
@@ -158,14 +158,14 @@ fn damaged_files_are_named_and_left_out_on_demand() {
         assert_eq!(planes(&scan), [0.0, 1.0, 2.0, 3.0, 4.0]);
         assert!(scan.warnings[0].contains("05.dcm"), "{:?}", scan.warnings);
     }
-    // Given by itself, the damaged file is the error.
+    // If the damaged file itself is given, the error names it.
     std::fs::write(folder.path().join("05.dcm"), &last[..last.len() - 7]).unwrap();
     let error = read(&folder.path().join("05.dcm")).unwrap_err();
     assert!(error.path().unwrap().ends_with("05.dcm"), "{error}");
 }
 
 #[test]
-fn too_few_pixels() {
+fn too_few_pixels_are_refused() {
     let mut slices = series(3);
     slices[1].values = vec![0; 15];
     let error = refused(&slices);
@@ -185,7 +185,7 @@ fn absurd_sizes_are_refused_before_they_are_allocated() {
     let error = refused(&slices);
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
 
-    // One stray slice far away would make a huge grid when mended.
+    // Mending one stray slice far away would need a huge grid.
     let mut slices = series(4);
     for s in &mut slices {
         s.rows = 512;
@@ -198,7 +198,7 @@ fn absurd_sizes_are_refused_before_they_are_allocated() {
 
 #[cfg(unix)]
 #[test]
-fn unreadable_files() {
+fn unreadable_files_are_named() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &series(4));

@@ -70,7 +70,7 @@ pub fn numbers(values: &[f64]) -> String {
         .join("\\")
 }
 
-/// One CT slice; the fields are what tests vary.
+/// One CT slice. Tests vary its fields.
 #[derive(Clone)]
 pub struct Slice {
     pub syntax: &'static str,
@@ -94,11 +94,11 @@ pub struct Slice {
     pub stored: u16,
     pub rescale: Option<[f64; 2]>,
     pub padding: Option<i16>,
-    /// Stored values; empty: all equal to the instance number.
+    /// Stored values. If empty, all values are the instance number.
     pub values: Vec<i16>,
-    /// Compressed pixel data in place of values.
+    /// Compressed pixel data instead of values.
     pub fragment: Option<Vec<u8>>,
-    /// Further elements, of groups below the pixels'.
+    /// Further elements, whose groups come before the pixel data.
     pub more: Writer,
 }
 

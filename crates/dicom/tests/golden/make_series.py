@@ -1,10 +1,10 @@
-"""Golden DICOM series, one zip archive a transfer syntax, made with independent encoders.
+"""Golden DICOM series from independent encoders, in one zip archive per transfer syntax.
 
     pip install numpy pydicom imagecodecs python-gdcm
     python make_series.py  # writes *.zip beside this file
 
-Each archive holds three 16 x 16 CT slices, 2.5 mm apart. The values follow `pattern`, which the
-test computes again.
+Each archive holds three 16 x 16 CT slices, 2.5 mm apart. The values follow `pattern` or, for 8-bit
+formats, `smooth`. The test computes them again.
 """
 
 import io
@@ -33,7 +33,7 @@ def pattern(z: int) -> np.ndarray:
 
 
 def smooth(z: int) -> np.ndarray:
-    """What a lossy 8-bit format can carry."""
+    """Values of slice z for the lossy 8-bit format: smooth and small."""
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     return x * 6 + y * 5 + z * 10
 

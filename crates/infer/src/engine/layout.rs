@@ -1,9 +1,9 @@
-//! Where each map lies: buffers planned before anything runs.
+//! The layout: which buffer holds each map, planned before the net runs.
 
 use super::record::{Operation, Recording, Value};
 use std::collections::BTreeMap;
 
-/// Place of a map: channels from `channel` on in a buffer whose images have `channels` of them.
+/// Place of a map: channels from `channel` on in a buffer whose images have `channels` channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) buffer: usize,
@@ -11,22 +11,22 @@ pub(super) struct Place {
     pub(super) channels: usize,
 }
 
-/// Which maps share which buffer; for any window.
+/// The assignment of maps to buffers, which holds for windows of any shape.
 #[derive(Debug)]
 pub(super) struct Layout {
     places: Vec<Place>,
-    /// Whether a concatenation has nothing to copy, its parts being made in place.
+    /// For each step, whether it is a concatenation whose parts are computed in place.
     joined: Vec<bool>,
-    /// For each buffer, the maps' channels and halvings that it must hold.
+    /// For each buffer, the channels and halvings of the maps that it holds.
     contents: Vec<Vec<(usize, u32)>>,
 }
 
 impl Layout {
-    /// Plans for `recording`, largest maps first served. Sizes are compared for a window of 16
-    /// voxels a side; other windows scale all of them alike.
+    /// Plans the layout of `recording`, largest maps first. Sizes are those for a window of 16
+    /// voxels a side. Other windows scale all sizes by the same factor.
     pub(super) fn new(recording: &Recording) -> Self {
         let n = recording.kinds.len();
-        // The map in which another lies, and the first channel there.
+        // For each map, the map that contains it and its first channel there.
         let mut inside: Vec<Option<(Value, usize)>> = vec![None; n];
         let mut joined = vec![false; recording.steps.len()];
         for (i, step) in recording.steps.iter().enumerate() {
@@ -37,7 +37,7 @@ impl Layout {
             let before = inside.clone();
             inside[a.0] = Some((step.output, 0));
             inside[b.0] = Some((step.output, recording.kinds[a.0].channels));
-            // No step may read from the buffer that it writes to.
+            // No step may read the buffer that it writes.
             let clash = recording.steps.iter().enumerate().any(|(j, s)| {
                 j != i
                     && !joined[j]
@@ -52,8 +52,8 @@ impl Layout {
                 inside = before;
             }
         }
-        // Steps between which each root map is alive; the inputs from the beginning, what is
-        // asked for until the end.
+        // First and last step at which each root map is alive. The inputs are alive from the
+        // beginning, and the results until the end.
         let end = recording.steps.len();
         let mut alive: BTreeMap<Value, (usize, usize)> = BTreeMap::new();
         let mut touch = |v: Value, at: usize| {
@@ -79,8 +79,8 @@ impl Layout {
         };
         let mut roots: Vec<(Value, (usize, usize))> = alive.into_iter().collect();
         roots.sort_by_key(|(v, _)| std::cmp::Reverse(size(*v)));
-        // Each goes to the first buffer that is free for its time: the largest come first, so
-        // that no buffer grows.
+        // Each map goes to the first buffer that is free while the map is alive. Since the largest
+        // maps come first, no buffer has to grow.
         let mut buffers: Vec<Vec<(usize, usize)>> = Vec::new();
         let mut of_root = BTreeMap::new();
         let mut contents: Vec<Vec<(usize, u32)>> = Vec::new();
@@ -117,12 +117,12 @@ impl Layout {
         self.places[value.0]
     }
 
-    /// Whether step `i` is a concatenation that needs no copying.
+    /// Whether step `i` is a concatenation that needs no copy.
     pub(super) fn joined(&self, i: usize) -> bool {
         self.joined[i]
     }
 
-    /// Floats of each buffer for windows of `shape`.
+    /// Number of floats of each buffer for `batch` windows of `shape`.
     pub(super) fn sizes(&self, shape: [usize; 3], batch: usize) -> Vec<usize> {
         let largest = |contents: &Vec<(usize, u32)>| {
             contents
@@ -135,7 +135,7 @@ impl Layout {
     }
 }
 
-/// The map that holds `v` in the end, and the channel at which it begins there.
+/// The outermost map that contains `v`, and the first channel of `v` there.
 fn root(inside: &[Option<(Value, usize)>], v: Value) -> (Value, usize) {
     match inside[v.0] {
         Some((outer, channel)) => {

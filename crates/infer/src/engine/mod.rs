@@ -1,10 +1,10 @@
 //! The CPU engine: a trained net as a plan of fused steps.
 //!
 //! [`Recording`] passes a recorder through the net's own definition (`multirnet_nn::Compute`), so
-//! that there is no second copy of it: convolutions come out with their norms folded into the
-//! weights, and with the residual and PReLU that follow. [`Layout`] gives every map a place in as
-//! few buffers as their lifetimes allow; parts of a concatenation are made where they belong. The
-//! memory is known before anything runs, and kept between windows.
+//! that there is no second definition. It folds norms into the weights of the convolutions before
+//! them, and fuses the residual and PReLU that follow. [`Layout`] gives every map a place in as few
+//! buffers as their lifetimes allow. The parts of a concatenation are computed in place. The size
+//! of the buffers is known before the net runs, and the engine keeps them between windows.
 
 mod layout;
 mod record;
@@ -21,7 +21,7 @@ use record::{Head, Operation, Recording};
 use std::sync::Mutex;
 use steps::{Run, Workspace};
 
-/// MultiR-Net on the CPU, by this project's kernels alone.
+/// MultiR-Net on the CPU, with this project's kernels alone.
 #[derive(Debug)]
 pub struct Engine {
     recording: Recording,
@@ -29,28 +29,28 @@ pub struct Engine {
     config: MultiRNetConfig,
     parameters: u64,
     precision: Precision,
-    /// Buffers that wait for the next window.
+    /// Buffers that are kept for the next windows.
     idle: Mutex<Vec<Workspace>>,
 }
 
 impl Engine {
-    /// Whether nets of this configuration can be run: norms must be batch norms, whose statistics
-    /// are known after training.
+    /// Whether the engine can run nets of this configuration: norms must be batch norms, whose
+    /// statistics are known after training, and the net must classify.
     pub fn supports(config: &MultiRNetConfig) -> bool {
         config.norm == Norm::Batch && config.classification
     }
 
-    /// Plans for `net`.
+    /// Records `net` and plans its buffers.
     ///
     /// # Errors
-    /// `Model` if the net is none that [`supports`](Self::supports) knows.
+    /// `Model` if [`supports`](Self::supports) is false for the net's configuration.
     pub fn new(net: &MultiRNet) -> Result<Self> {
         let recording = Recording::new(net).map_err(|problem| {
             Error::new(
                 ErrorKind::Model,
                 format!("the engine cannot run this model: {problem}"),
             )
-            .hint("use `BurnNetwork`, which runs any")
+            .hint("use `BurnNetwork`, which also runs other norms")
         })?;
         Ok(Self {
             layout: Layout::new(&recording),
@@ -62,11 +62,11 @@ impl Engine {
         })
     }
 
-    /// Multiply-adds of one pass over a window of `shape` counted as two operations each, as
-    /// defined (not as computed).
+    /// Floating-point operations of one pass over a window of `shape`: two for each multiply-add of
+    /// the convolutions' definitions. Winograd's algorithm computes fewer.
     ///
     /// # Errors
-    /// `Model` if the net cannot take such windows.
+    /// `Model` if the net cannot take windows of this shape.
     pub fn flops(&self, shape: [usize; 3]) -> Result<u64> {
         MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let run = self.run_of(shape, 1);
@@ -88,7 +88,7 @@ impl Engine {
         }
     }
 
-    /// All passes over a batch of windows.
+    /// Runs all passes over a batch of windows.
     fn passes(&self, input: &WindowBatch<'_>) -> Result<Passes> {
         let (windows, shape) = (input.values(), input.shape());
         let (size, batch) = (input.voxels(), input.count());
@@ -100,7 +100,7 @@ impl Engine {
         workspace.buffers.resize_with(sizes.len(), Vec::new);
         for (buffer, size) in workspace.buffers.iter_mut().zip(sizes) {
             if buffer.len() < size {
-                *buffer = Vec::new(); // freed first: its content is of no use
+                *buffer = Vec::new(); // Freed before the allocation: its content is not needed.
                 buffer.resize(size, 0.0);
             }
         }
@@ -154,13 +154,13 @@ impl Engine {
     }
 }
 
-/// What all passes give.
+/// Results of all passes.
 struct Passes {
-    /// `[K, d, h, w]` of each window.
+    /// Lesion probabilities `[K, d, h, w]` of each window.
     lesion: Vec<Vec<f32>>,
-    /// Features of the head's two maps, all windows one after the other.
+    /// Features of the head's two maps, one window after the other.
     maps: [Vec<f32>; 2],
-    /// Their grid.
+    /// Grid of the features.
     grid: [usize; 3],
 }
 
@@ -176,7 +176,7 @@ impl Passes {
 }
 
 impl Head {
-    /// Class probabilities of the averages over a block of the features' grid.
+    /// Class probabilities from the features' averages over a block of their grid.
     fn classify(
         &self,
         maps: [&[f32]; 2],
@@ -236,7 +236,10 @@ impl Network for Engine {
     fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
         let mut passes = self.passes(tile)?;
         if passes.lesion.len() != 1 {
-            return Err(Error::new(ErrorKind::Model, "one tile at a time"));
+            return Err(Error::new(
+                ErrorKind::Model,
+                "the engine runs one tile at a time",
+            ));
         }
         let maps = passes.features(0);
         let classes = blocks
@@ -264,7 +267,8 @@ impl Network for Engine {
         }
         let buffers: usize = self.layout.sizes(shape, batch).iter().sum();
         let voxels = batch * shape.iter().product::<usize>();
-        // Weights as they came and packed; windows in, fed-back map, lesion map out.
+        // The sum contains the weights, plain and packed, and three kinds of maps: the windows, the
+        // map that is fed back, and the lesion map.
         let packed = 6 * self.parameters;
         4 * ((buffers + working + (2 + self.config.lesion_channels) * voxels) as u64
             + self.parameters
@@ -285,7 +289,7 @@ impl Network for Engine {
                 ErrorKind::Model,
                 "this processor has no instructions for bf16 (AVX512-BF16)",
             )
-            .hint("use f32"));
+            .hint("use the precision f32"));
         }
         self.precision = precision;
         for step in &mut self.recording.steps {

@@ -1,4 +1,4 @@
-//! The net, recorded: which operation takes what.
+//! The recording of a net: its operations and the maps that they read and write.
 
 use burn::module::Param;
 use burn::nn::{BatchNorm, Dropout, Linear, PRelu};
@@ -12,44 +12,45 @@ use std::cell::RefCell;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Value(pub(super) usize);
 
-/// Channels of a map, and how often its sides are halved.
+/// Number of channels of a map, and how often its sides have been halved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) channels: usize,
     pub(super) halvings: u32,
 }
 
-/// One part of the fusion of lesion maps.
+/// One part of the multi-scale fusion of lesion maps.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) map: Value,
-    /// `[in, out, s, s, s]`, times the scale's weight.
+    /// Weights `[in, out, s, s, s]`, multiplied by the scale's weight ω.
     pub(super) weights: Vec<f32>,
     pub(super) factor: usize,
 }
 
-/// An operation and what it takes.
+/// An operation and the maps that it reads.
 #[derive(Debug)]
 pub(super) enum Operation {
-    /// A convolution with what follows it.
+    /// A convolution with its bias, residual and PReLU.
     Layer {
         layer: Box<Layer>,
         x: Value,
         residual: Option<Value>,
     },
-    /// Channels of both.
+    /// Concatenation of the channels of both maps.
     Cat([Value; 2]),
-    /// Skip connection, logit.
+    /// Reverse attention on a skip connection (first) by a logit (second).
     Attend([Value; 2]),
     /// Multi-scale fusion.
     Fuse(Vec<Part>),
+    /// The maximum over channels.
     Largest(Value),
     Multiply([Value; 2]),
     Add([Value; 2]),
 }
 
 impl Operation {
-    /// The maps that it reads.
+    /// The maps that the operation reads.
     pub(super) fn inputs(&self) -> Vec<Value> {
         match self {
             Self::Layer { x, residual, .. } => residual.iter().copied().chain([*x]).collect(),
@@ -60,7 +61,7 @@ impl Operation {
     }
 }
 
-/// An operation and the map that it makes.
+/// An operation and the map that it writes.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) operation: Operation,
@@ -70,11 +71,11 @@ pub(super) struct Step {
 /// The linear layer at the end of the classification.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
-    /// Maps whose averages it takes, one after the other.
+    /// The two maps whose averages, one after the other, are the layer's input.
     pub(super) maps: [Value; 2],
-    /// `[features, classes]`.
+    /// Weights `[features, classes]`.
     pub(super) weights: Vec<f32>,
-    /// Per class.
+    /// Bias of each class.
     pub(super) bias: Vec<f32>,
 }
 
@@ -83,7 +84,7 @@ pub(super) struct Head {
 pub(super) struct Recording {
     pub(super) kinds: Vec<Kind>,
     pub(super) steps: Vec<Step>,
-    /// CT and previous lesion map.
+    /// The CT and the previous lesion map.
     pub(super) inputs: [Value; 2],
     pub(super) lesion: Value,
     /// The lesion map that is fed back.
@@ -95,7 +96,7 @@ impl Recording {
     /// Records a pass of `net`.
     ///
     /// # Errors
-    /// What the engine cannot run, in words.
+    /// The reason why the engine cannot run the net.
     pub(super) fn new(net: &MultiRNet) -> Result<Self, String> {
         let recorder = Recorder::default();
         let input = || {
@@ -133,8 +134,8 @@ struct Recorded {
     problem: Option<String>,
 }
 
-/// Carries out nothing and writes everything down. Batch norms are folded into the weights before
-/// them.
+/// Records operations and computes nothing. It folds batch norms into the weights of the
+/// convolutions before them.
 #[derive(Debug, Default)]
 struct Recorder(RefCell<Recorded>);
 
@@ -156,7 +157,7 @@ impl Recorder {
         output
     }
 
-    /// Adds a layer, or notes why that is impossible.
+    /// Adds a layer, or records why that is impossible.
     fn layer(
         &self,
         layer: Result<Layer, String>,
@@ -185,7 +186,7 @@ fn parameter<const D: usize>(parameter: &Param<Tensor<D>>) -> Vec<f32> {
     floats(parameter.val())
 }
 
-/// Scale and shift per channel that a norm comes to.
+/// Scale and shift per channel that replace a norm.
 fn folded(norm: &NormLayer) -> Result<(Vec<f32>, Vec<f32>), String> {
     let NormLayer::Batch(norm) = norm else {
         return Err("only batch norms can be folded into weights".to_owned());
@@ -210,7 +211,7 @@ fn scale_and_shift(norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
     (scale.into_iter().map(|s| s as f32).collect(), shift)
 }
 
-/// PReLU's slopes, one per channel.
+/// The PReLU's slopes, one per channel.
 fn slopes(act: &PRelu, channels: usize) -> Vec<f32> {
     let alpha = parameter(&act.alpha);
     match alpha.as_slice() {

@@ -1,4 +1,4 @@
-//! What an operation does to its buffers.
+//! The steps of a run: operations on the buffers.
 
 use super::layout::{Layout, Place};
 use super::record::{Operation, Part, Recording, Step, Value};
@@ -11,7 +11,7 @@ pub(super) struct Workspace {
     pub(super) buffers: Vec<Vec<f32>>,
 }
 
-/// A run's sizes and places.
+/// The sizes and places of the maps in one run.
 pub(super) struct Run<'a> {
     pub(super) recording: &'a Recording,
     pub(super) layout: &'a Layout,
@@ -34,7 +34,7 @@ impl Run<'_> {
         self.recording.kinds[value.0].channels
     }
 
-    /// First float of a map in its buffer, and floats from one image to the next.
+    /// Index of a map's first float in its buffer, and the floats from one image to the next.
     fn strides(&self, value: Value) -> (usize, usize) {
         let Place {
             channel, channels, ..
@@ -43,14 +43,14 @@ impl Run<'_> {
         (channel * volume, channels * volume)
     }
 
-    /// Image `n` of a map, all its channels.
+    /// All channels of image `n` of a map.
     pub(super) fn image<'b>(&self, workspace: &'b Workspace, value: Value, n: usize) -> &'b [f32] {
         let (start, image) = self.strides(value);
         let buffer = &workspace.buffers[self.layout.place(value).buffer];
         &buffer[start + n * image..][..self.channels(value) * self.volume(value)]
     }
 
-    /// As [`image`](Self::image), to write.
+    /// All channels of image `n` of a map, to write.
     pub(super) fn image_mut<'b>(
         &self,
         workspace: &'b mut Workspace,
@@ -70,7 +70,7 @@ impl Run<'_> {
         }
     }
 
-    /// Carries out step `i`.
+    /// Runs step `i`.
     pub(super) fn step(
         &self,
         i: usize,
@@ -81,8 +81,8 @@ impl Run<'_> {
             return Ok(());
         }
         let y = step.output;
-        // No step reads the buffer that it writes (the layout sees to that), so that it can be
-        // taken out meanwhile.
+        // The layout ensures that no step reads the buffer that it writes. The buffer can
+        // therefore be taken out of the workspace during the step.
         let buffer = self.layout.place(y).buffer;
         let mut out = std::mem::take(&mut workspace.buffers[buffer]);
         let (start, image) = self.strides(y);
@@ -110,7 +110,7 @@ impl Run<'_> {
         result
     }
 
-    /// The operations that are no convolutions, on image `n`.
+    /// Runs an operation other than a convolution on image `n`.
     fn simple(
         &self,
         operation: &Operation,
@@ -152,7 +152,7 @@ impl Run<'_> {
     }
 }
 
-/// Floats that a task of an elementwise operation takes.
+/// Number of floats that a task of an elementwise operation takes.
 const GRAIN: usize = 1 << 14;
 
 fn combine(out: &mut [f32], a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) {
@@ -205,7 +205,7 @@ fn fuse(parts: &[(&Part, &[f32])], [d, h, w]: [usize; 3], out: &mut [f32]) {
                 let channels = map.len() * s.pow(3) / volume;
                 let [_, hs, ws] = [d / s, h / s, w / s];
                 for c in 0..channels {
-                    // Kernel of channel c to k, and the plane of the map under this one.
+                    // The kernel from channel c to k, and the map's plane that lies under this one.
                     let kernel =
                         &part.weights[(c * (out_channels(parts, volume)) + k) * s.pow(3)..];
                     let from = &map[(c * (d / s) + z / s) * hs * ws..][..hs * ws];
@@ -224,7 +224,7 @@ fn fuse(parts: &[(&Part, &[f32])], [d, h, w]: [usize; 3], out: &mut [f32]) {
         });
 }
 
-/// Lesion channels: all parts have as many, and so has the output.
+/// Number of lesion channels, which is the same in all parts and in the output.
 fn out_channels(parts: &[(&Part, &[f32])], volume: usize) -> usize {
     parts
         .first()

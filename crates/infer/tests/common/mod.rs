@@ -1,4 +1,4 @@
-//! A box chest with known lesions, and networks whose answers are known.
+//! A synthetic chest with known lesions, and networks with known outputs.
 #![allow(dead_code)]
 
 use multirnet_anatomy::Intensity;
@@ -15,7 +15,7 @@ pub const LESION: f32 = 0.7;
 
 type ModelOutput = dyn Fn(&[f32], [usize; 3]) -> WindowOutput + Send + Sync;
 
-/// A network made of a function of one window.
+/// A network that computes its output with a function of one window.
 pub struct Fake {
     pub channels: usize,
     pub answer: Box<ModelOutput>,
@@ -47,7 +47,7 @@ impl Network for Fake {
     }
 }
 
-/// Cams of one voxel per 16³ block, from a function of `(class, block)`.
+/// Grad-CAM maps with one voxel per 16³ block, from a function of `(class, block)`.
 pub fn cams(window: [usize; 3], value: impl Fn(usize, [usize; 3]) -> f32) -> Cams {
     let shape = window.map(|n| n / 16);
     Cams {
@@ -66,8 +66,8 @@ pub fn cams(window: [usize; 3], value: impl Fn(usize, [usize; 3]) -> f32) -> Cam
     }
 }
 
-/// Says 0.95 where the window is brighter than half a lesion, else 0.02; COVID-19 if there is any
-/// such voxel, else normal.
+/// A model that gives 0.95 where the window is brighter than half a lesion, and 0.02 elsewhere. Its
+/// class is COVID-19 if there is any such voxel, else normal.
 pub fn seeing() -> Model {
     predictor(1, |window, shape| {
         let lesion: Vec<f32> = window
@@ -104,7 +104,7 @@ pub fn predictor(
     Model::with_network(Box::new(network), card, "0".repeat(64))
 }
 
-/// A scan, its lungs, and which of its voxels are lesion.
+/// A scan, its lungs and its lesion mask.
 pub struct Case {
     pub scan: Volume<f32>,
     pub lungs: Volume<u8>,
@@ -124,7 +124,7 @@ pub fn grid(orientation: Orientation) -> Geometry {
     .reoriented(orientation)
 }
 
-/// Two ellipsoid lungs; with `sick`, a lesion low in the left lung (world X grows to the left).
+/// Two ellipsoid lungs, with a lesion low in the left lung if `sick` (world X grows to the left).
 pub fn case(geometry: Geometry, sick: bool) -> Case {
     let canonical = grid(Orientation::CANONICAL);
     let inside = |index: [usize; 3], centre: [f64; 3], radius: [f64; 3]| {

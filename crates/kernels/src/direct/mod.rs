@@ -1,4 +1,4 @@
-//! Convolutions as they are defined, plane by plane, and their transposes.
+//! Direct convolutions, plane by plane, and their transposes.
 
 mod weights;
 mod work;
@@ -12,7 +12,8 @@ use crate::scratch::Scratch;
 use weights::phase_taps;
 use work::{Out, View, Work};
 
-/// Images worked on together, and how their packed arrays are got at.
+/// Number of images that are packed and computed together. It is 1 if the images are further apart
+/// than their channels need, because packing reads a group of images as one dense array.
 fn groups(
     conv: &Conv,
     source: EpilogueSource,
@@ -105,7 +106,7 @@ pub(crate) fn forward(
 /// The transposed convolution: from the output's shape to the input's.
 ///
 /// # Panics
-/// If an array is too short for the convolution's sizes, or the epilogue has a residual where the
+/// If an array is too short for the convolution's sizes, or if the epilogue has a residual and the
 /// stride is not 1.
 pub(crate) fn transposed(
     conv: &Conv,
@@ -131,8 +132,9 @@ pub(crate) fn transposed(
         row: s * w,
         column: s,
     };
-    // Input position i (padded) = s·q + f takes from output q − m through tap s·m + f.
-    // Per axis and phase: first q, number of q; over all phases: how far the source must reach.
+    // Padded input position i = s·q + f receives output q − m through tap s·m + f.
+    // `first` and `count` give the first q and the number of q of phase f along an axis. `reach`
+    // and `front` give how far the taps reach, and the zeros that the source needs in front.
     let first = |f: usize| pad.saturating_sub(f).div_ceil(s);
     let last = |f: usize, axis: usize| (conv.input[axis] + pad - 1).checked_sub(f);
     let count =
@@ -172,7 +174,8 @@ pub(crate) fn transposed(
             let packed = &mut buffer[..used];
             pack(conv.isa(), images, conv.output(), front, 1, grid, packed);
         }
-        // Phases 0 and 1 along x of a doubling are made together, so that rows are written once.
+        // If the sides are doubled, phases 0 and 1 along x are computed together. Each row is
+        // therefore written once.
         let pair = s == 2 && conv.kernel == 2 && pad == 0 && w % 2 == 0;
         for (i, f) in cube(s).enumerate() {
             let counts = [0, 1, 2].map(|a| count(f[a], a));
@@ -222,7 +225,7 @@ pub(crate) fn transposed(
 }
 
 /// Floats of working memory for one image on `threads` threads: its packed copy, and a plane of
-/// results for each thread.
+/// results of each thread.
 pub(crate) fn working_floats(conv: &Conv, transposed: bool, threads: usize) -> usize {
     if conv.is_pointwise() {
         return 0;

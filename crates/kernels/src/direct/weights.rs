@@ -1,17 +1,17 @@
-//! Weights in the order in which direct convolutions use them.
+//! Weights in the order in which direct convolutions read them.
 
 use crate::conv::Conv;
 use crate::pack::cube;
 use crate::simd::Isa;
 use rayon::prelude::*;
 
-/// Weights in the order of use, with the taps that they belong to: one set for a convolution, one
-/// per phase of the stride for its transpose.
+/// Weights in the order in which the kernels read them: one set for a convolution, or one set per
+/// phase of the stride for its transpose.
 #[derive(Debug, Clone)]
 pub(crate) struct Packed(pub(super) Vec<Vec<f32>>);
 
 impl Packed {
-    /// For [`forward`](super::forward).
+    /// Packs weights for [`forward`](super::forward).
     pub(crate) fn forward(conv: &Conv, weights: &[f32]) -> Self {
         let (k3, ci) = (conv.kernel.pow(3), conv.channels_in);
         let all: Vec<usize> = (0..k3).collect();
@@ -25,7 +25,7 @@ impl Packed {
         )])
     }
 
-    /// For [`transposed`](super::transposed).
+    /// Packs weights for [`transposed`](super::transposed).
     pub(crate) fn transposed(conv: &Conv, weights: &[f32]) -> Self {
         let (k3, ci, co) = (conv.kernel.pow(3), conv.channels_in, conv.channels_out);
         let get = |o: usize, c: usize, t: usize| weights[(c * ci + o) * k3 + t];
@@ -40,8 +40,8 @@ impl Packed {
     }
 }
 
-/// Taps (number and position) that reach the phase `f` of the stride, last first: memory is
-/// walked forward.
+/// Taps (number and position) that reach the phase `f` of the stride. The last tap comes first,
+/// because it reads the lowest address.
 pub(super) fn phase_taps(conv: &Conv, f: [usize; 3]) -> Vec<(usize, [usize; 3])> {
     let s = conv.stride;
     let mut taps: Vec<_> = cube(conv.kernel)
@@ -52,7 +52,7 @@ pub(super) fn phase_taps(conv: &Conv, f: [usize; 3]) -> Vec<(usize, [usize; 3])>
     taps
 }
 
-/// Blocks of output channels, then input channel, tap, channel.
+/// Weights in the order `[block of output channels][input channel][tap][channel of the block]`.
 fn pack_weights(
     isa: Isa,
     co: usize,
@@ -83,7 +83,8 @@ fn pack_weights(
     packed
 }
 
-/// Output channels in blocks of the register tile's height, halving for the tail.
+/// Output channels in blocks `(first, size)` of the register tile's height. The size halves for the
+/// remaining channels.
 pub(super) fn blocks(isa: Isa, co: usize) -> Vec<(usize, usize)> {
     let mut size = isa.channels();
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! The planes of a direct convolution, side by side.
+//! The planes of a direct convolution, computed in parallel.
 
 use super::weights::blocks;
 use crate::epilogue::{Epilogue, Target, finish};
@@ -11,8 +11,8 @@ use rayon::prelude::*;
 /// Floats of a strip of results.
 const STRIP: usize = 6144;
 
-/// Where results go: position (image, channel, plane, row, column) by strides, from `origin` of
-/// image `first` on.
+/// Where results go: strides of channel, plane, row and column, from position `origin` of image
+/// `first` on.
 #[derive(Clone, Copy)]
 pub(super) struct Out {
     pub target: Target,
@@ -24,27 +24,28 @@ pub(super) struct Out {
     pub column: usize,
 }
 
-/// What is read: a packed grid, and the outputs wanted per axis.
+/// The packed grid that is read, and the number of outputs per axis.
 #[derive(Clone, Copy)]
 pub(super) struct View {
     pub grid: Grid,
-    /// Nothing may be read past the last position wanted.
+    /// Whether reads must end at the last position that is wanted.
     pub exact: bool,
     pub count: [usize; 3],
 }
 
-/// Planes of results and what they are computed from.
+/// A direct convolution's weights, taps, channels and epilogue.
 pub(super) struct Work<'a> {
     pub isa: Isa,
     pub ci: usize,
     pub co: usize,
-    /// Weights and taps; two sets if two phases along x are made together.
+    /// Weights and taps; two sets if two phases along x are computed together.
     pub sets: &'a [(&'a [f32], &'a [usize])],
     pub epilogue: &'a Epilogue<'a>,
 }
 
 impl Work<'_> {
-    /// Computes every plane of `images` images, whose packed arrays lie `x_image` floats apart in `x`.
+    /// Computes every plane of `images` images, whose packed arrays lie `x_image` floats apart in
+    /// `x`.
     pub(super) fn run(&self, x: &[f32], x_image: usize, images: usize, view: View, out: Out) {
         let grid = view.grid;
         let [planes, rows, columns] = view.count;
@@ -59,7 +60,7 @@ impl Work<'_> {
         let taps = self.sets.iter().flat_map(|(_, taps)| *taps);
         let reach = taps.max().copied().unwrap_or(0);
         let pair = self.sets.len() == 2;
-        // The bounds that the kernel's raw pointers rely on.
+        // The kernel's raw pointers rely on these bounds.
         assert!(
             (images - 1) * x_image
                 + (self.ci - 1) * x_channel
@@ -90,7 +91,7 @@ impl Work<'_> {
         (0..images * planes * blocks.len())
             .into_par_iter()
             .for_each(|i| {
-                // The larger of weights and input is walked once.
+                // Consecutive tasks share the larger of weights and input, which is thus read once.
                 let (b, at) = if heavy {
                     (i / (images * planes), i % (images * planes))
                 } else {
@@ -102,7 +103,7 @@ impl Work<'_> {
                 let image = out.first + n;
                 let position = out.origin + z * out.plane;
                 let first = image * out.target.image + start * out.channel + position;
-                // SAFETY: `first` and what is added below stay under the bound asserted above;
+                // SAFETY: `first` and the offsets added below stay under the bound asserted above;
                 // tasks differ in image, plane or channel block, so their positions differ.
                 let target = unsafe { { out }.target.y.0.add(first) };
                 let call = |set: usize, from: usize, y: *mut f32, y_channel: usize, len: usize| {
@@ -127,7 +128,7 @@ impl Work<'_> {
                         );
                     }
                 };
-                // `n` results of channel `o` of the block at `position + at`.
+                // Finishes `n` results of the block's channel `o` at `position + at`.
                 let finish = |from: *const f32, to: *mut f32, n: usize, o: usize, at: usize| {
                     let residual = self.epilogue.at(image, start + o, position + at);
                     // SAFETY: the processor has the instruction set; the callers below give `n`
@@ -137,7 +138,7 @@ impl Work<'_> {
                 if direct && view.exact {
                     call(0, 0, target, out.channel, len);
                     for o in 0..oc {
-                        // SAFETY: the line that was just written.
+                        // SAFETY: this is the line that was just written.
                         let line = unsafe { target.add(o * out.channel) };
                         finish(line, line, len, o, 0);
                     }
@@ -156,8 +157,8 @@ impl Work<'_> {
                     for (o, lines) in first.chunks_exact_mut(room).enumerate() {
                         for (r, line) in lines.chunks_mut(pitch).take(count).enumerate() {
                             let at = (top + r) * out.row;
-                            // SAFETY: a row of channel `start + o` of this task's plane; the
-                            // second phase's row lies in its buffer as the first's in its.
+                            // SAFETY: this is a row of channel `start + o` of this task's plane;
+                            // the second phase's row has the same place in its own buffer.
                             unsafe {
                                 let row = target.add(o * out.channel + at);
                                 let from = line.as_mut_ptr();
@@ -202,7 +203,7 @@ unsafe fn merge_generic<S: Simd>(a: *const f32, b: *const f32, to: *mut f32, n: 
 }
 
 dispatch! {
-    /// Floats of two rows in turns.
+    /// Interleaves the floats of two rows.
     ///
     /// # Safety
     /// The processor has `isa`; `a` and `b` have `n` floats, `to` `2n`.

@@ -1,6 +1,6 @@
 //! Kernels compiled for every instruction set.
 
-/// Makes `fn $name(isa, args)` that runs the generic `$kernel::<S>` compiled for `isa`.
+/// Defines `fn $name(isa, args)`, which runs the generic `$kernel::<S>` compiled for `isa`.
 macro_rules! dispatch {
     ($(#[$doc:meta])* $vis:vis unsafe fn $name:ident = $kernel:ident($($arg:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
@@ -11,13 +11,13 @@ macro_rules! dispatch {
                 #[target_feature(enable = "avx512f")]
                 #[allow(clippy::too_many_arguments)]
                 unsafe fn avx512($($arg: $type),*) {
-                    // SAFETY: passed on to the caller; the features are enabled here.
+                    // SAFETY: the features are enabled here; the rest is the caller's promise.
                     unsafe { $kernel::<$crate::simd::Avx512>($($arg),*) }
                 }
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 unsafe fn avx2($($arg: $type),*) {
-                    // SAFETY: passed on to the caller; the features are enabled here.
+                    // SAFETY: the features are enabled here; the rest is the caller's promise.
                     unsafe { $kernel::<$crate::simd::Avx2>($($arg),*) }
                 }
                 // SAFETY: `isa` comes from `available`, so the processor has the features; the
@@ -32,7 +32,7 @@ macro_rules! dispatch {
             }
             #[cfg(target_arch = "aarch64")]
             if isa == $crate::simd::Isa::Neon {
-                // SAFETY: NEON is always there; the rest is the caller's promise.
+                // SAFETY: every AArch64 processor has NEON; the rest is the caller's promise.
                 return unsafe { $kernel::<$crate::simd::Neon>($($arg),*) };
             }
             let _ = isa;

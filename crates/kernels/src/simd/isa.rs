@@ -1,22 +1,22 @@
-//! Instruction sets, and which of them the processor has.
+//! Instruction sets, and the detection of those that the processor has.
 
 use std::sync::OnceLock;
 
-/// The instruction set that the kernels use.
+/// An instruction set that the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Isa {
-    /// AVX-512F: 16 floats.
+    /// AVX-512F: vectors of 16 floats.
     Avx512,
-    /// AVX2 with FMA: 8 floats.
+    /// AVX2 with FMA: vectors of 8 floats.
     Avx2,
-    /// NEON with fused multiply-add: 4 floats.
+    /// NEON with fused multiply-add: vectors of 4 floats.
     Neon,
-    /// What the compiler makes of arrays of four floats.
+    /// Arrays of 4 floats, which the compiler vectorises for the baseline processor.
     Portable,
 }
 
 impl Isa {
-    /// Floats of a vector.
+    /// Number of floats of a vector.
     pub(crate) fn lanes(self) -> usize {
         match self {
             Self::Avx512 => 16,
@@ -25,7 +25,7 @@ impl Isa {
         }
     }
 
-    /// Output channels of a register tile.
+    /// Number of output channels of a register tile.
     pub(crate) fn channels(self) -> usize {
         match self {
             Self::Avx512 | Self::Neon => 8,
@@ -36,8 +36,8 @@ impl Isa {
 
 /// The instruction set in use: the widest one that the processor has.
 ///
-/// The environment variable `MULTIRNET_ISA` (`avx512`, `avx2`, `neon`, `portable`) narrows it, for
-/// tests and comparisons; it never selects one that the processor lacks.
+/// The environment variable `MULTIRNET_ISA` (`avx512`, `avx2`, `neon`, `portable`) can select a
+/// narrower one for tests and comparisons. It never selects one that the processor lacks.
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {

@@ -1,8 +1,8 @@
 //! The few vector operations that the kernels need, one implementation per instruction set.
 //!
-//! Kernels are written once over [`Simd`] and marked `#[inline(always)]`; a thin
-//! `#[target_feature]` function per instruction set ([`dispatch!`]) instantiates them, so that
-//! everything inlines into code compiled for that set while the crate itself is built for the
+//! Kernels are written once over [`Simd`] and marked `#[inline(always)]`. A thin
+//! `#[target_feature]` function per instruction set ([`dispatch!`]) instantiates them. Everything
+//! inlines into that function and is compiled for its set, while the crate itself is built for the
 //! baseline processor.
 
 mod dispatch;

@@ -1,4 +1,4 @@
-//! The vector operations on AArch64, where NEON is always there.
+//! The vector operations on AArch64, where every processor has NEON.
 
 use super::vector::Simd;
 use std::arch::aarch64::*;
@@ -13,7 +13,7 @@ impl Simd for Neon {
     const CHANNELS: usize = 8;
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {
-        // SAFETY: NEON belongs to every AArch64 processor.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vdupq_n_f32(0.0) }
     }
     #[inline(always)]
@@ -33,7 +33,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn fma(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
-        // SAFETY: NEON belongs to every AArch64 processor.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vfmaq_f32(c, a, b) }
     }
     #[inline(always)]

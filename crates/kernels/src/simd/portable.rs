@@ -1,8 +1,8 @@
-//! The vector operations without an instruction set of the processor's own.
+//! The vector operations without processor intrinsics.
 
 use super::vector::Simd;
 
-/// One float at a time: the tails.
+/// One float at a time, for the tails of lines.
 #[derive(Clone, Copy)]
 pub(crate) struct Scalar;
 
@@ -72,17 +72,17 @@ impl Simd for Portable {
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> [f32; 4] {
-        // SAFETY: the caller gives four valid floats; the read asks for no alignment.
+        // SAFETY: the caller gives four valid floats; the read needs no alignment.
         unsafe { p.cast::<[f32; 4]>().read_unaligned() }
     }
     #[inline(always)]
     unsafe fn store(p: *mut f32, v: [f32; 4]) {
-        // SAFETY: the caller gives four valid floats; the write asks for no alignment.
+        // SAFETY: the caller gives four valid floats; the write needs no alignment.
         unsafe { p.cast::<[f32; 4]>().write_unaligned(v) }
     }
     #[inline(always)]
     unsafe fn fma(a: [f32; 4], b: [f32; 4], c: [f32; 4]) -> [f32; 4] {
-        // Not `mul_add`: without the instruction it is a call per float.
+        // `mul_add` is not used: without the instruction it is a function call per float.
         std::array::from_fn(|i| a[i] * b[i] + c[i])
     }
     #[inline(always)]

@@ -1,10 +1,10 @@
-//! The vector operations that kernels are written over.
+//! The vector operations that the kernels use.
 
 /// Vector operations on `LANES` floats.
 ///
 /// # Safety
 /// Every method may only be called when the processor has the instruction set of the
-/// implementation; `load` and `store` need `LANES` valid floats at the pointer (no alignment).
+/// implementation. `load` and `store` need `LANES` valid floats at the pointer, without alignment.
 pub(crate) trait Simd: Copy {
     type V: Copy;
     const LANES: usize;
@@ -22,7 +22,7 @@ pub(crate) trait Simd: Copy {
     /// `x` where it is positive, else `slope · x`.
     unsafe fn prelu(x: Self::V, slope: Self::V) -> Self::V;
 
-    /// Lanes `from..to`; zeros elsewhere. Floats outside them are not read.
+    /// Loads lanes `from..to`; the other lanes are zero. Floats outside the range are not read.
     #[inline(always)]
     unsafe fn load_part(p: *const f32, from: usize, to: usize) -> Self::V {
         let mut buffer = [0f32; 16];
@@ -34,11 +34,11 @@ pub(crate) trait Simd: Copy {
         unsafe { Self::load(buffer.as_ptr()) }
     }
 
-    /// The first `n` lanes; floats behind them are not written.
+    /// Stores the first `n` lanes. Floats behind them are not written.
     #[inline(always)]
     unsafe fn store_part(p: *mut f32, v: Self::V, n: usize) {
         let mut buffer = [0f32; 16];
-        // SAFETY: the buffer holds the widest vector, the caller gives `n` valid floats.
+        // SAFETY: the buffer holds the widest vector; the caller gives `n` valid floats.
         unsafe {
             Self::store(buffer.as_mut_ptr(), v);
             p.copy_from_nonoverlapping(buffer.as_ptr(), n);
@@ -95,8 +95,8 @@ pub(crate) trait Simd: Copy {
         }
     }
 
-    /// Transposes blocks of 16 by 16 floats, if the set does it in registers: row `i` of `src` is
-    /// at `i · src_row`, row `j` of `dst` at `j · dst_row`.
+    /// Transposes a block of 16 by 16 floats. Row `i` of `src` is at `i · src_row`, row `j` of
+    /// `dst` at `j · dst_row`.
     #[inline(always)]
     unsafe fn transpose16(src: *const f32, src_row: usize, dst: *mut f32, dst_row: usize) {
         for i in 0..16 {
@@ -108,10 +108,11 @@ pub(crate) trait Simd: Copy {
     }
 }
 
-/// `M · LANES` floats from position `start` of a row of `w` floats on, as `M` (2 or 4) phases: lane `i` of phase
-/// `k` is position `start + i·M + k`, zeros beyond the row's ends.
+/// `M · LANES` floats of a row of `w` floats, from position `start` on, as `M` (2 or 4) phases.
+/// Lane `i` of phase `k` is position `start + i·M + k`; lanes beyond the row's ends are zero.
 ///
-/// Not a closure of its caller: those are compiled without the caller's instruction set.
+/// This is not a closure of its caller, because the compiler would compile a closure without the
+/// caller's instruction set.
 ///
 /// # Safety
 /// `row` has `w` readable floats.

@@ -95,7 +95,7 @@ impl Simd for Avx512 {
                 x[0] = _mm512_permutex2var_ps(a, even, b);
                 x[1] = _mm512_permutex2var_ps(a, odd, b);
             } else if N == 4 {
-                // Phases 0 and 1 (2 and 3) of two vectors, then halves together.
+                // Gathers phases 0 and 1 (2 and 3) of two vectors, then joins the halves.
                 let low =
                     _mm512_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28, 1, 5, 9, 13, 17, 21, 25, 29);
                 let high = _mm512_add_epi32(low, _mm512_set1_epi32(2));
@@ -149,7 +149,7 @@ impl Simd for Avx512 {
             for (i, a) in a.iter_mut().enumerate() {
                 *a = _mm512_loadu_ps(src.add(i * src_row));
             }
-            // Pairs of floats, pairs of pairs, then 128-bit lanes twice.
+            // Transposes pairs of floats, then pairs of pairs, then 128-bit lanes in two steps.
             let mut b = a;
             for i in 0..8 {
                 b[2 * i] = _mm512_unpacklo_ps(a[2 * i], a[2 * i + 1]);

@@ -1,12 +1,13 @@
-//! The products at each point in bf16: inputs and weights rounded to 16 bits, sums in 32.
+//! The products at each point in bf16: inputs and weights are rounded to 16 bits, sums have 32.
 //!
-//! Tiles are transformed and kept in `f32`; the products of a point first turn their inputs into
-//! pairs of channels, which `vdpbf16ps` multiplies and adds at twice the rate of `f32`.
+//! Tiles are transformed and kept in `f32`. The products of a point first turn their inputs into
+//! pairs of channels. `vdpbf16ps` multiplies and adds such pairs at twice the rate of `f32`.
 
 use super::filter::Filter;
 use crate::simd::Isa;
 
-/// Whether this processor multiplies bf16 (AVX512-BF16).
+/// Whether this processor can multiply bf16 (AVX512-BF16) and the instruction set in use is
+/// AVX-512.
 pub fn bf16_available() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -21,14 +22,14 @@ pub fn bf16_available() -> bool {
     }
 }
 
-/// To bf16, to the nearest, ties to even.
+/// Rounds to the nearest bf16; ties go to the even one.
 fn round(v: f32) -> u32 {
     let bits = v.to_bits();
     (bits + 0x7fff + (bits >> 16 & 1)) >> 16
 }
 
 impl Filter {
-    /// Weights as pairs of input channels in bf16, the first in the low half:
+    /// Weights as pairs of input channels in bf16, with the first channel in the low half:
     /// `[point][block][pair][channel of the block]`.
     pub(super) fn in_pairs(&self) -> Vec<u32> {
         let pairs = self.channels_in.div_ceil(2);
@@ -47,11 +48,12 @@ impl Filter {
     }
 }
 
-/// As [`super::product::products`] in bf16, for blocks of 8 output channels.
+/// [`super::product::products`] in bf16, for blocks of 8 output channels.
 ///
 /// # Safety
-/// [`bf16_available`]; `v` and `m` as there; `u` holds `[blocks][⌈ci/2⌉][8]` pairs for each point
-/// (`u_point` apart), `panel` `⌈ci/2⌉ · vectors · 16` floats of working memory.
+/// [`bf16_available`] is true; `v` and `m` satisfy the conditions of [`super::product::products`];
+/// `u` holds `[blocks][⌈ci/2⌉][8]` pairs for each point (`u_point` apart), and `panel`
+/// `⌈ci/2⌉ · vectors · 16` floats of working memory.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 #[allow(clippy::too_many_arguments)]
@@ -70,7 +72,7 @@ pub(super) unsafe fn products(
     use std::arch::x86_64::*;
     let columns = vectors * 16;
     let pairs = ci.div_ceil(2);
-    // Word i of the first channel, then of the second.
+    // Word i of the first channel comes before word i of the second.
     let mut order = [0u16; 32];
     for (i, o) in order.iter_mut().enumerate() {
         *o = (i / 2 + 16 * (i % 2)) as u16;
@@ -109,7 +111,7 @@ pub(super) unsafe fn products(
 /// Eight output channels of `NV` vectors of tiles.
 ///
 /// # Safety
-/// As [`products`], for one point and block.
+/// The conditions of [`products`] hold for one point and block.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 unsafe fn block<const NV: usize>(

@@ -6,9 +6,9 @@ use crate::pointer::Pointer;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;
 
-/// Weights `[channels_out, channels_in, 3, 3, 3]`, transformed and in the order of use:
-/// `[point][block of output channels][input channel][channel of the block]`, zeros for channels
-/// that fill up the last block.
+/// Weights `[channels_out, channels_in, 3, 3, 3]`, transformed, in the order in which the products
+/// read them: `[point][block of output channels][input channel][channel of the block]`. Channels
+/// that fill up the last block are zero.
 #[derive(Debug, Clone)]
 pub(crate) struct Filter {
     pub(crate) tile: Tile,
@@ -16,14 +16,14 @@ pub(crate) struct Filter {
     pub(crate) channels_out: usize,
     /// Output channels of a block.
     pub(crate) block: usize,
-    /// Empty if there are `pairs`.
+    /// Transformed weights; empty if `pairs` holds them.
     pub(crate) weights: Vec<f32>,
-    /// The weights in bf16, as `half` wants them.
+    /// The weights in bf16, as `bf16::products` reads them; empty unless the precision is bf16.
     pub(crate) pairs: Vec<u32>,
 }
 
 impl Filter {
-    /// Transforms weights that `get(output, input, tap)` gives.
+    /// Transforms the weights that `get(output, input, tap)` returns.
     pub(crate) fn new(
         isa: Isa,
         tile: Tile,
@@ -49,8 +49,8 @@ impl Filter {
                         }
                     }
                 }
-                // SAFETY: the processor has `isa`; block `b`'s place for these input channels is
-                // written by this task alone, `lines · block` floats at each point.
+                // SAFETY: the processor has `isa`; only this task writes block `b` of these input
+                // channels, `lines · block` floats at each point.
                 unsafe {
                     let to = { to }.0.add((b * channels_in + c) * block);
                     transform(isa, tile, taps.as_ptr(), lines * block, to, point);
@@ -74,18 +74,18 @@ impl Filter {
         self
     }
 
-    /// Floats of one point.
+    /// Number of floats of one point.
     pub(crate) fn point_floats(&self) -> usize {
         self.channels_out.div_ceil(self.block) * self.block_floats()
     }
 
-    /// Floats of one block of output channels at one point.
+    /// Number of floats of one block of output channels at one point.
     pub(crate) fn block_floats(&self) -> usize {
         self.channels_in * self.block
     }
 }
 
-/// Input channels that are transformed together.
+/// Number of input channels that are transformed together.
 const LINES: usize = 2;
 
 #[inline(always)]
@@ -138,7 +138,7 @@ unsafe fn transform_generic<S: Simd>(
 }
 
 dispatch! {
-    /// `G` along three axes of `n` (at most 16) kernels.
+    /// Applies `G` along three axes of `n` (at most 16) kernels.
     ///
     /// # Safety
     /// The processor has `isa`; `taps` holds `[27][16]` floats; `to` has `n` floats at each point,
@@ -211,7 +211,7 @@ unsafe fn transform_back_generic<S: Simd>(
 }
 
 dispatch! {
-    /// `Gᵀ` along three axes: gradients of `n` kernels, `[27][n]`.
+    /// Applies `Gᵀ` along three axes, which gives the gradients of `n` kernels, `[27][n]`.
     ///
     /// # Safety
     /// The processor has `isa`; `from` has `n` floats at each point, `point` apart; `taps` has

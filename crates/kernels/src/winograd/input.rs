@@ -1,10 +1,10 @@
-//! Tiles of the input (or of the output's gradient), transformed.
+//! The transform of tiles of the input, or of the output's gradient.
 
 use super::plan::{Segment, Tile};
 use super::points::{a, bt};
 use crate::simd::{Simd, dispatch, phases};
 
-/// One row of the volume along x, transformed: `m + 2` rows of `width` tiles.
+/// Transforms one row of the volume along x into `m + 2` rows of `width` tiles.
 ///
 /// # Safety
 /// `row` has `w` readable floats; every `to[k]` has `width` writable ones.
@@ -16,7 +16,7 @@ unsafe fn line<S: Simd, const M: usize, const ADJOINT: bool>(
     width: usize,
     to: [*mut f32; 6],
 ) {
-    // SAFETY: `block` reads only positions within the row; stores keep within `width`.
+    // SAFETY: `phases` reads only positions within the row; stores stay within `width`.
     unsafe {
         let start = (first * M) as isize - isize::from(!ADJOINT);
         let step = (S::LANES * M) as isize;
@@ -28,7 +28,8 @@ unsafe fn line<S: Simd, const M: usize, const ADJOINT: bool>(
             x[..M].copy_from_slice(&now[..M]);
             at += step;
             if !ADJOINT {
-                // Lanes beyond the last tile hold what its last inputs are shifted in from.
+                // The last tile's last two inputs are shifted in from the next lane. If the vector
+                // has lanes beyond the last tile, that lane is in the vector itself.
                 if width - j >= S::LANES {
                     now = phases::<S, M>(row, w, at);
                 }
@@ -63,15 +64,15 @@ unsafe fn tiles<S: Simd, const M: usize, const ADJOINT: bool>(
     point: usize,
 ) {
     let alpha = M + 2;
-    // Inputs of a tile along z and y, and how far they begin before its outputs.
+    // Number of inputs of a tile along z and y, and how far they begin before its outputs.
     let (nz, ny, before) = if ADJOINT { (2, M, 0) } else { (4, M + 2, 1) };
     let columns = segment.rows * segment.width;
     let length = (segment.rows + 1) * segment.width + S::LANES;
     let at = |z: usize, k: usize, r: usize| {
         ((z * alpha + k) * M + r % M) * length + r / M * segment.width
     };
-    // SAFETY: `at` stays within 4 · alpha · M · length floats, of which each row of tiles takes
-    // `width`; the last vector of a line ends within the `LANES` floats of slack.
+    // SAFETY: `at` stays within 4 · alpha · M · length floats, and each row of tiles takes `width`
+    // of them; the last vector of a line ends within the `LANES` floats of slack.
     unsafe {
         for z in 0..nz {
             let plane = (2 * segment.z + z).wrapping_sub(before);
@@ -125,12 +126,12 @@ unsafe fn tiles<S: Simd, const M: usize, const ADJOINT: bool>(
     }
 }
 
-/// What tiles are made of.
+/// The array that tiles are cut from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
-    /// The input: overlapping tiles, `Bᵀ`.
+    /// The input: tiles overlap, and the transform is `Bᵀ`.
     Input,
-    /// The output's gradient: tiles side by side, `A`.
+    /// The output's gradient: tiles do not overlap, and the transform is `A`.
     Gradient,
 }
 
@@ -158,8 +159,8 @@ unsafe fn transform_generic<S: Simd>(
 }
 
 dispatch! {
-    /// The transforms of the tiles of `segment` in one channel `x` of `size`: point `p` of the tile
-    /// in column `j` at `v[p · point + j]`.
+    /// Transforms the tiles of `segment` in one channel `x` of `size`. Point `p` of the tile in
+    /// column `j` goes to `v[p · point + j]`.
     ///
     /// # Safety
     /// The processor has `isa`; the segment lies within the tiles of `size`; `rows` has

@@ -1,13 +1,14 @@
 //! Winograd convolutions: 3³ kernels, stride 1, padding 1.
 //!
-//! A tile of `2 × m × m` outputs needs `4 × (m+2) × (m+2)` inputs. Transformed, the convolution of
-//! a tile is one product per point, summed over input channels: 64 products for 8 outputs
-//! (`m = 2`, F(2³,3³)) or 144 for 32 (`m = 4`) instead of 27 per output. The sums over channels
-//! are matrix products over many tiles, with 16 neighbouring tiles in a vector, so that arrays
-//! stay dense `[batch, channel, depth, height, width]` and no channel count needs padding.
+//! A tile of `2 × m × m` outputs needs `4 × (m+2) × (m+2)` inputs. After the transform, the
+//! convolution of a tile is one product per point, summed over input channels: 64 products for 8
+//! outputs (`m = 2`, F(2³,3³)) or 144 for 32 (`m = 4`) instead of 27 per output. The sums over
+//! channels are matrix products over many tiles. A vector holds neighbouring tiles, so arrays stay
+//! dense `[batch, channel, depth, height, width]` and no number of channels needs padding.
 //!
-//! The points of `m = 4` are 0, ±1/√2, ±√2 and ∞. Their transforms lose less precision than the
-//! usual 0, ±1, ±2 and ∞ (about 1e-6 of the largest output; `tests/winograd.rs`).
+//! The points of `m = 4` are 0, ±1/√2, ±√2 and ∞. Their transforms lose less precision than those
+//! of the usual 0, ±1, ±2 and ∞ (about 1e-6 of the largest output; `benches/winograd_error.py`
+//! prints the errors).
 //!
 //! Source: Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016), extended to
 //! a third axis.
@@ -33,7 +34,7 @@ use crate::scratch::Scratch;
 use crate::simd::Isa;
 use rayon::prelude::*;
 
-/// Output channels whose products are kept at a time.
+/// Number of output channels whose products are kept at a time.
 const GROUP: usize = 32;
 
 impl Plan {
@@ -74,8 +75,8 @@ impl Plan {
                         let from = source.x[s.image * source.image + c * volume..].as_ptr();
                         // SAFETY: the processor has `isa`; the segment lies in the plan's tiles,
                         // the channel in the source as asserted; `v` has `columns` for every
-                        // point and channel, each written by one task; `rows` is what
-                        // `row_floats` says.
+                        // point and channel, each written by one task; `rows` has `row_floats`
+                        // floats.
                         unsafe {
                             let to = { to }.0.add(c * channel + s.column);
                             let rows = rows.as_mut_ptr();
@@ -107,8 +108,9 @@ impl Plan {
                         let pairs = ci.div_ceil(2) * filter.block;
                         let point = filter.channels_out.div_ceil(filter.block) * pairs;
                         let mut panel = Scratch::take(pairs * columns);
-                        // SAFETY: as below; a filter has pairs only if the processor multiplies
-                        // them, and the panel has a vector for each pair and 16 columns.
+                        // SAFETY: the arrays are those of the call below; a filter has pairs only
+                        // if the processor multiplies them, and the panel has a vector for each
+                        // pair and 16 columns.
                         unsafe {
                             bf16::products(
                                 n,
@@ -126,9 +128,9 @@ impl Plan {
                         return;
                     }
                     let weights = &filter.weights[skipped * filter.block_floats()..];
-                    // SAFETY: `v` is filled above, the filter has the asserted tile and channels,
-                    // `m` has `columns` for every point and channel of the group, each point
-                    // written by one task.
+                    // SAFETY: `v` is filled above; the filter has the asserted tile and channels;
+                    // `m` has `columns` for every point and channel of the group, and one task
+                    // writes each point.
                     unsafe {
                         product::products(
                             isa,
@@ -148,8 +150,8 @@ impl Plan {
                 split(count, parts, |channels| {
                     let mut rows = Scratch::take(self.row_floats());
                     for o in channels {
-                        // SAFETY: rows of `m` as above; the target's bounds are asserted, and no
-                        // other task writes this channel of this chunk's tiles.
+                        // SAFETY: `m` has the rows written above; the target's bounds are asserted,
+                        // and no other task writes this channel of this chunk's tiles.
                         unsafe {
                             output::output(
                                 isa,
@@ -170,14 +172,14 @@ impl Plan {
         });
     }
 
-    /// Floats of working memory that a thread takes for a chunk.
+    /// Number of floats of working memory that a thread takes for a chunk.
     pub(crate) fn chunk_floats(&self, channels_in: usize, channels_out: usize) -> usize {
         let channel = channel_floats(self.tile.points(), self.most_columns());
         let group = GROUP.min(channels_out.next_multiple_of(8));
         (channels_in + group) * channel + self.row_floats()
     }
 
-    /// Tasks that a chunk is split into: one if there are chunks enough for all threads.
+    /// Number of tasks that a chunk is split into: 1 if there are enough chunks for all threads.
     fn parts_of_a_chunk(&self) -> usize {
         let threads = rayon::current_num_threads();
         if self.chunks() >= 2 * threads {
@@ -188,7 +190,7 @@ impl Plan {
     }
 }
 
-/// Calls `work` with `parts` ranges that make up `0..n`, side by side.
+/// Splits `0..n` into `parts` ranges and calls `work` with them in parallel.
 fn split(n: usize, parts: usize, work: impl Fn(std::ops::Range<usize>) + Sync) {
     if parts <= 1 {
         work(0..n);
@@ -199,9 +201,9 @@ fn split(n: usize, parts: usize, work: impl Fn(std::ops::Range<usize>) + Sync) {
     }
 }
 
-/// Floats between channels of transformed tiles `[channel][point][column]`: all points of a
-/// channel lie together, so that a transform stays in the L1 cache, and the line between channels
-/// keeps them from sharing its sets.
+/// Floats from one channel to the next of transformed tiles `[channel][point][column]`. All points
+/// of a channel lie together, so that a transform stays in the L1 cache. The cache line between
+/// channels keeps them from sharing the cache's sets.
 fn channel_floats(points: usize, columns: usize) -> usize {
     points * columns + 16
 }

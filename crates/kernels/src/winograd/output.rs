@@ -1,4 +1,4 @@
-//! Products back to outputs, with what follows the convolution.
+//! The transform of products back to outputs, and the epilogue of the convolution.
 
 use super::plan::{Segment, Tile};
 use super::points::at;
@@ -18,7 +18,7 @@ unsafe fn tiles<S: Simd, const M: usize>(
     epilogue: &Epilogue,
 ) {
     let alpha = M + 2;
-    // Rows that wait for the transform along x, and whole rows of outputs of the chunk.
+    // `waiting` holds rows before the transform along x; `lines` holds the chunk's rows of outputs.
     let waiting = buffer;
     let row = M * columns;
     // SAFETY: the buffer has 2 · M · alpha vectors and 2 · M rows of M · columns floats; products
@@ -112,12 +112,12 @@ unsafe fn output_generic<S: Simd>(
 }
 
 dispatch! {
-    /// `Aᵀ` of one channel's products of a chunk, and its epilogue.
+    /// Applies `Aᵀ` to one channel's products of a chunk, and then the epilogue.
     ///
     /// # Safety
-    /// The processor has `isa`; `m` has `columns` floats at every point; the
-    /// segments lie in the tiles of `size`; `buffer` has `Plan::row_floats` floats; the target's
-    /// and the epilogue's bounds hold for the channel and size; nobody else writes these outputs.
+    /// The processor has `isa`; `m` has `columns` floats at every point; the segments lie in the
+    /// tiles of `size`; `buffer` has `Plan::row_floats` floats; the target's and the epilogue's
+    /// bounds hold for the channel and size; no other task writes these outputs.
     pub(super) unsafe fn output = output_generic(
         tile: Tile,
         m: *const f32,

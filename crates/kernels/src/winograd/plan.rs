@@ -1,4 +1,4 @@
-//! Tiles, and the chunks of tiles that are worked on together.
+//! Tiles, and the chunks of tiles that a task computes together.
 
 /// Sides of a tile's output; the first axis is always 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) enum Tile {
 }
 
 impl Tile {
-    /// Outputs along y and x.
+    /// Number of outputs along y and along x.
     pub(crate) fn side(self) -> usize {
         match self {
             Self::Small => 2,
@@ -18,23 +18,24 @@ impl Tile {
         }
     }
 
-    /// Transformed points: 64 or 144.
+    /// Number of transformed points: 64 or 144.
     pub(crate) fn points(self) -> usize {
         4 * (self.side() + 2).pow(2)
     }
 }
 
-/// Vectors of tiles in a chunk, the register tile's width.
+/// Most vectors of tiles in a chunk. This is the register tile's width.
 const VECTORS: usize = 3;
 
-/// Share of the processor's peak that the products reach; cycles per weight and point of the
-/// filter's transform. Measured with `benches/conv.rs` on AVX-512; other instruction sets differ in
-/// lanes more than in proportions.
+/// Share of the processor's peak that the products reach, measured with `benches/conv.rs` on
+/// AVX-512. The plans apply it to the other instruction sets as well, which differ more in lanes
+/// than in proportions.
 const RATE: f64 = 0.85;
+/// Cycles per weight and point of the filter's transform, measured in the same way.
 const FILTER: f64 = 5.0;
 
-/// Processor cycles that a direct 3³ convolution (or one of its gradients) of `positions` outputs
-/// in rows of `width` is expected to take.
+/// Expected processor cycles of a direct 3³ convolution, or of one of its gradients, with
+/// `positions` outputs in rows of `width`.
 pub(crate) fn direct_cycles(
     positions: usize,
     width: usize,
@@ -45,7 +46,7 @@ pub(crate) fn direct_cycles(
     (27 * positions * channels[0] * channels[1]) as f64 * waste / lanes as f64 / RATE
 }
 
-/// How the tiles of a convolution are walked.
+/// How the tiles of a convolution are split into chunks.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) tile: Tile,
@@ -55,9 +56,9 @@ pub(crate) struct Plan {
     /// Tiles per axis.
     pub(crate) tiles: [usize; 3],
     pub(crate) lanes: usize,
-    /// Tiles of a row that a chunk takes.
+    /// Number of tiles of a row that a chunk takes.
     width: usize,
-    /// Rows of tiles (or parts of one) in a chunk.
+    /// Number of rows of tiles (or parts of rows) in a chunk.
     rows: usize,
 }
 
@@ -94,7 +95,8 @@ impl Plan {
         let parts = tiles[2].div_ceil(most);
         let width = tiles[2].div_ceil(parts);
         let units = batch * tiles[0] * tiles[1] * parts;
-        // Full vectors, and several of them: weights are read once a chunk.
+        // This prefers chunks of full vectors, and of several vectors, because each chunk reads the
+        // weights once.
         let worth = |rows: usize| {
             let vectors = (rows * width).div_ceil(lanes);
             (rows * width) as f64 / lanes as f64 / (vectors as f64 + 0.25)
@@ -130,15 +132,15 @@ impl Plan {
         self.units().div_ceil(self.rows)
     }
 
-    /// Columns that all chunks compute, those that fill up vectors included.
+    /// Number of columns that all chunks compute, those that fill up vectors included.
     pub(crate) fn columns(&self) -> usize {
         let (full, rest) = (self.units() / self.rows, self.units() % self.rows);
         let columns = |rows: usize| (rows * self.width).next_multiple_of(self.lanes);
         full * columns(self.rows) + columns(rest)
     }
 
-    /// Processor cycles that the forward pass is expected to take, for comparison with
-    /// [`direct_cycles`]. `packed`: the filter's transform is not counted.
+    /// Expected processor cycles of the forward pass, for comparison with [`direct_cycles`].
+    /// `packed` means that the weights are already transformed.
     pub(crate) fn forward_cycles(
         &self,
         channels_in: usize,
@@ -149,11 +151,11 @@ impl Plan {
         self.cycles(channels_in, channels_out, filter)
     }
 
-    /// As [`forward_cycles`](Self::forward_cycles), for the weight gradient.
+    /// Expected processor cycles of the weight gradient, for comparison with [`direct_cycles`].
     pub(crate) fn weight_grad_cycles(&self, channels_in: usize, channels_out: usize) -> f64 {
         let vectors = (self.columns() / self.lanes) as f64;
         let wide = channels_in.next_multiple_of(16);
-        // Turning the input costs five cycles a vector.
+        // Transposing the input costs five cycles a vector.
         self.cycles(wide, channels_out, FILTER) + 5.0 * vectors * (self.tile.points() * wide) as f64
     }
 
@@ -168,7 +170,7 @@ impl Plan {
         vectors * (points * ci * co / RATE + transform * (ci + co)) + filter * points * ci * co
     }
 
-    /// Floats that the row buffers of a chunk take.
+    /// Number of floats of a chunk's row buffers.
     pub(crate) fn row_floats(&self) -> usize {
         let m = self.tile.side();
         let line = (self.rows + 1) * self.width + self.lanes;
@@ -177,7 +179,7 @@ impl Plan {
         input.max(output)
     }
 
-    /// Columns of the largest chunk.
+    /// Number of columns of the largest chunk.
     pub(crate) fn most_columns(&self) -> usize {
         (self.rows * self.width).next_multiple_of(self.lanes)
     }

@@ -1,11 +1,12 @@
 //! The one-dimensional transforms.
 //!
-//! For the points p of a tile and ∞: `G` evaluates the three weights as a polynomial, `Bᵀ` the
-//! input, `Aᵀ` interpolates the outputs. All are for cross-correlation.
+//! At the points p of a tile and at ∞, `G` evaluates the three weights as a polynomial and `Bᵀ`
+//! transforms the input. `Aᵀ` turns their products into outputs. All three are for
+//! cross-correlation.
 
 use crate::simd::Simd;
 
-/// The points ±a and ±b of `m = 4`: 1/√2 and √2, so that a·b = 1.
+/// a and b of the points ±a and ±b of `m = 4`: 1/√2 and √2, whose product is 1.
 const A: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const B: f32 = std::f32::consts::SQRT_2;
 /// a², b² and their sum.
@@ -13,7 +14,7 @@ const A2: f32 = 0.5;
 const B2: f32 = 2.0;
 const SUM: f32 = 2.5;
 
-/// `Bᵀ x` of `m + 2` inputs; the rest of the array is ignored.
+/// `Bᵀ x` of `m + 2` inputs. The rest of the array is ignored.
 ///
 /// # Safety
 /// The processor has the instruction set of `S`.
@@ -47,10 +48,10 @@ pub(super) unsafe fn bt<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
     }
 }
 
-/// `Aᵀ x` of `m + 2` products: `m` outputs first in the array.
+/// `Aᵀ x` of `m + 2` products: the first `m` values of the result are the outputs.
 ///
 /// # Safety
-/// As [`bt`].
+/// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn at<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
     // SAFETY: the caller's promise.
@@ -74,7 +75,7 @@ pub(super) unsafe fn at<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
 /// `A x` of `m` output gradients: `m + 2` values.
 ///
 /// # Safety
-/// As [`bt`].
+/// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn a<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
     // SAFETY: the caller's promise.
@@ -102,7 +103,7 @@ pub(super) unsafe fn a<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
 /// `G w` of three weights: `m + 2` values.
 ///
 /// # Safety
-/// As [`bt`].
+/// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn g<S: Simd, const M: usize>(w: [S::V; 3]) -> [S::V; 6] {
     // SAFETY: the caller's promise.
@@ -134,7 +135,7 @@ pub(super) unsafe fn g<S: Simd, const M: usize>(w: [S::V; 3]) -> [S::V; 6] {
 /// `Gᵀ x` of `m + 2` values: three gradients of weights.
 ///
 /// # Safety
-/// As [`bt`].
+/// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn gt<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 3] {
     // SAFETY: the caller's promise.
@@ -164,7 +165,8 @@ mod tests {
     use super::*;
     use crate::simd::Scalar;
 
-    /// Correlation of `m + 2` inputs with three weights, and both of its gradients.
+    /// Checks the correlation of `m + 2` inputs with three weights, and the gradient of the
+    /// weights.
     fn check<const M: usize>() {
         let x: [f32; 6] = [0.3, -1.2, 0.7, 2.1, -0.4, 0.9];
         let w: [f32; 3] = [0.5, -0.8, 1.1];

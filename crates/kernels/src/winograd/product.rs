@@ -30,7 +30,8 @@ unsafe fn block<S: Simd, const OC: usize, const NV: usize>(
                     *a = S::fma(weight, x, *a);
                 }
             }
-            v = v.add(channel);
+            // After the last channel this points beyond the buffer, and `add` may not compute that.
+            v = v.wrapping_add(channel);
             u = u.add(OC);
         }
         for (o, row) in acc.iter().enumerate() {

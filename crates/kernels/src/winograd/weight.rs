@@ -1,7 +1,7 @@
 //! The gradient of the weights: `Gᵀ [Σ_tiles (A g) ⊙ (Bᵀ x)]` at each point.
 //!
-//! Chunks are split into parts that depend on the shape alone; each part has its own sums and
-//! these are added in order, so that results repeat bit by bit whatever the threads do.
+//! Chunks are split into parts that depend on the shape alone. Each part has its own sums, and
+//! these are added in order. Results are therefore bit-identical for any number of threads.
 
 use super::filter::transform_back;
 use super::input::{Of, transform};
@@ -12,17 +12,19 @@ use crate::scratch::Scratch;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;
 
-/// Channels of the input are walked in multiples of this.
+/// The number of input channels is rounded up to a multiple of this.
 const LINE: usize = 16;
-/// Parts, and the floats that their sums may take (32 MiB).
+/// Most parts that the chunks are split into.
 const PARTS: usize = 16;
+/// Most floats of the parts' sums (32 MiB).
 const SUMS: usize = 8 << 20;
 
 impl Plan {
     /// The gradient of weights `[co, ci, 3, 3, 3]`, given the input and the output's gradient.
     ///
     /// # Panics
-    /// If a slice is shorter than the plan's shape, or the plan's columns are no multiples of 16.
+    /// If a slice is shorter than the plan's shape, or if the plan's lanes are not a multiple of
+    /// 16.
     pub(crate) fn weight_grad(
         &self,
         isa: Isa,
@@ -59,7 +61,7 @@ impl Plan {
         let rest = &*rest;
         let mut dw = vec![0.0; co * ci * 27];
         dw.par_chunks_mut(ci * 27).enumerate().for_each(|(o, dw)| {
-            // SAFETY: row `o` at every point is this task's alone.
+            // SAFETY: only this task uses row `o` of every point.
             let row = |p: usize| unsafe {
                 std::slice::from_raw_parts_mut({ first }.0.add(p * point + o * wide), wide)
             };
@@ -72,8 +74,8 @@ impl Plan {
             let mut taps = [0f32; 27 * LINE];
             for (i, dw) in dw.chunks_mut(27 * LINE).enumerate() {
                 let n = dw.len() / 27;
-                // SAFETY: the processor has `isa`; `n` floats from `i · LINE` on lie in row `o` at
-                // every point.
+                // SAFETY: the processor has `isa`; row `o` of every point has `n` floats from
+                // `i · LINE` on.
                 unsafe {
                     let from = row(0).as_ptr().add(i * LINE);
                     transform_back(isa, self.tile, from, point, n, taps.as_mut_ptr());
@@ -115,7 +117,7 @@ impl Plan {
         let channel = channel_floats(points, columns);
         let mut v = Scratch::take(wide * channel);
         let mut m = Scratch::take(high * channel);
-        // What no tile fills must not reach the sums.
+        // Columns and channels that no tile fills must not reach the sums.
         let clear = |values: &mut [f32], channels: usize| {
             let (filled, rest) = values.split_at_mut(channels * channel);
             rest.fill(0.0);
@@ -145,8 +147,8 @@ impl Plan {
                         let from = from.x[s.image * from.image + c * volume..].as_ptr();
                         // SAFETY: the processor has `isa`; the segment lies in the plan's tiles,
                         // channels in the sources as asserted; `v` and `m` have `columns` for
-                        // every point and channel, each written by one task; `rows` is what
-                        // `row_floats` says.
+                        // every point and channel, each written by one task; `rows` has
+                        // `row_floats` floats.
                         unsafe {
                             let to = { to }.0.add(c * channel + s.column);
                             transform(isa, self.tile, of, from, self.size, s, rows, to, columns);
@@ -160,8 +162,8 @@ impl Plan {
         split(points, parts, |points| {
             let mut turned = Scratch::take(wide * columns);
             let p = points.start;
-            // SAFETY: the processor has `isa`; all four arrays have the sizes asked for, and the
-            // sums of a point are one task's.
+            // SAFETY: the processor has `isa`; all four arrays have the required sizes, and one
+            // task adds to the sums of a point.
             unsafe {
                 outer_products(
                     isa,
@@ -180,7 +182,7 @@ impl Plan {
     }
 }
 
-/// `OC` rows of `NV` vectors of sums.
+/// Adds to `OC` rows of `NV` vectors of sums.
 ///
 /// # Safety
 /// `v` has `columns` rows of `wide` floats, `m` `OC` rows of `columns` (`channel` apart), `sums`
@@ -275,8 +277,9 @@ dispatch! {
     ///
     /// # Safety
     /// The processor has `isa`; `v` holds `[wide][points][columns]` and `m`
-    /// `[high][points][columns]`, their channels `channel` floats apart; `sums` `[points][high][wide]`, `turned` `wide · columns` floats; `wide` and `columns` are
-    /// multiples of 16, `high` of the block's channels.
+    /// `[high][points][columns]`, their channels `channel` floats apart; `sums` holds
+    /// `[points][high][wide]`, `turned` `wide · columns` floats; `wide` and `columns` are multiples
+    /// of 16, `high` is a multiple of the block's channels.
     unsafe fn outer_products = outer_products_generic(
         points: usize,
         v: *const f32,

@@ -19,7 +19,7 @@ pub struct Limit {
 /// Bland and Altman's bias and limits of agreement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BlandAltman {
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
     /// Mean difference.
     pub bias: Limit,
@@ -43,9 +43,9 @@ const REACH: f64 = 1.96;
 const CONFIDENCE: f64 = 0.95;
 
 impl BlandAltman {
-    /// Agreement of `measured` with `reference`; differences are measured − reference. The limits'
+    /// Agreement of `measured` with `reference`. Differences are measured − reference. The limits'
     /// standard error is sd · √(1/n + 1.96² / (2(n − 1))) (Bland and Altman, Statistical Methods in
-    /// Medical Research 8, 1999), the intervals are Student's.
+    /// Medical Research 8, 1999). The intervals use Student's t distribution.
     ///
     /// # Errors
     /// `Mismatch` if the two lists differ in length, `Invalid` if a value is not finite, `Empty`
@@ -59,7 +59,7 @@ impl BlandAltman {
             )
         })?;
         let n = d.len() as f64;
-        // Student's quantile by that of the beta distribution.
+        // Student's quantile follows from that of the beta distribution.
         let (a, b) = ((n - 1.0) / 2.0, 0.5);
         let share = (1.0 - CONFIDENCE).inv_inc_beta(a, b, a.ln_beta(b));
         let quantile = ((n - 1.0) * (1.0 - share) / share).sqrt();
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn by_hand() {
+    fn limits_are_those_of_a_hand_calculation() {
         let a = BlandAltman::from_pairs(&[2.0, 4.0, 9.0], &[1.0, 4.0, 7.0]).unwrap();
         assert_eq!((a.n, a.bias.value, a.sd, a.n_outside), (3, 1.0, 1.0, 0));
         assert!((a.upper.value - 2.96).abs() < 1e-12 && (a.lower.value + 0.96).abs() < 1e-12);

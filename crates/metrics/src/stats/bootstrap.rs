@@ -8,15 +8,15 @@ use rand_pcg::Pcg64Mcg;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-/// How often patients are drawn anew, and how wide the interval is.
+/// Number of bootstrap draws, and level of the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BootstrapConfig {
-    /// Draws of as many patients as there are.
+    /// Number of draws. Each draws as many patients as there are, with replacement.
     pub replicates: usize,
-    /// Share of the draws that the interval holds.
+    /// Share of the draws that the interval contains.
     pub level: f64,
-    /// The same seed gives the same interval.
+    /// Seed of the draws. The same seed gives the same interval.
     pub seed: u64,
 }
 
@@ -36,26 +36,27 @@ pub struct Interval {
     /// The value over all patients.
     #[serde(with = "crate::number")]
     pub value: Option<f64>,
-    /// Lower end; undefined if the value was in all draws.
+    /// Lower end; undefined if the value was undefined in all draws.
     #[serde(with = "crate::number")]
     pub low: Option<f64>,
     /// Upper end.
     #[serde(with = "crate::number")]
     pub high: Option<f64>,
-    /// Patients.
+    /// Number of patients.
     pub patients: usize,
     /// Draws in which the value was undefined; the interval leaves them out.
     pub n_undefined: usize,
-    /// How it was found.
+    /// The draws and the level.
     #[serde(flatten)]
     pub config: BootstrapConfig,
 }
 
-/// Percentile interval of any value of a set of patients. `value` is given the drawn patients'
-/// numbers, `0..patients`, some of them several times; first all of them, once each.
+/// Percentile interval of any value of a set of patients. `value` receives the indices
+/// (`0..patients`) of the drawn patients, some of them several times. One call receives each index
+/// once.
 ///
 /// # Errors
-/// `Empty` without patients, `Invalid` without draws or for a level not in 0..1.
+/// `Empty` without patients, `Invalid` without draws or for a level that is not between 0 and 1.
 pub fn bootstrap(
     patients: usize,
     config: &BootstrapConfig,
@@ -68,11 +69,11 @@ pub fn bootstrap(
         return Err(Error::new(
             ErrorKind::Invalid,
             format!(
-                "an interval of level {} from {} draws means nothing",
+                "an interval cannot have level {} and {} draws",
                 config.level, config.replicates
             ),
         )
-        .hint("10,000 draws and a level of 0.95 are usual"));
+        .hint("give at least one draw and a level between 0 and 1, such as 0.95"));
     }
     let all: Vec<usize> = (0..patients).collect();
     let draws: Vec<Option<f64>> = (0..config.replicates as u64)
@@ -80,7 +81,7 @@ pub fn bootstrap(
         .map_init(
             || vec![0; patients],
             |drawn, replicate| {
-                // By its number, so that threads change nothing.
+                // The seed depends only on the draw's number, so threads do not change the result.
                 let seed = config.seed ^ replicate.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 let mut rng = Pcg64Mcg::seed_from_u64(seed);
                 drawn.fill_with(|| rng.random_range(0..patients));
@@ -101,8 +102,8 @@ pub fn bootstrap(
     })
 }
 
-/// Percentile interval of the mean over scans; `patients` holds each patient's scans' values, which
-/// are drawn together.
+/// Percentile interval of the mean over scans. `patients` holds the values of each patient's scans,
+/// which are drawn together.
 ///
 /// # Errors
 /// As [`bootstrap`], and `Invalid` if a value is not finite.

@@ -2,7 +2,7 @@
 
 use super::quantile::quantile;
 
-/// What a box shows of the finite values of a group.
+/// Summary of a group's finite values, as a box plot shows them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BoxSummary {
     /// Number of finite values.
@@ -15,7 +15,7 @@ pub struct BoxSummary {
 }
 
 impl BoxSummary {
-    /// Summary of the finite ones among `values`, `None` if there are none.
+    /// Summary of the finite values among `values`, `None` if there are none.
     pub fn from_values(values: &[f64]) -> Option<Self> {
         let mut sorted: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
         sorted.sort_by(f64::total_cmp);
@@ -23,8 +23,8 @@ impl BoxSummary {
         let quartiles = [at(0.25)?, at(0.5)?, at(0.75)?];
         let reach = 1.5 * (quartiles[2] - quartiles[0]);
         let within = |v: &&f64| (quartiles[0] - reach..=quartiles[2] + reach).contains(&**v);
-        // Interpolated quartiles can lie outside all values within reach; a whisker never points
-        // into its box.
+        // Interpolated quartiles can lie beyond all values within reach. The limits keep a whisker
+        // from ending inside the box.
         let least = sorted.iter().find(within).copied();
         let most = sorted.iter().rfind(within).copied();
         Some(Self {

@@ -1,9 +1,9 @@
-//! Correction for several comparisons, and stars.
+//! Correction for multiple comparisons, and significance stars.
 
 use crate::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-/// How p values were corrected.
+/// Method by which p values are corrected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Correction {
@@ -29,7 +29,7 @@ pub fn holm(p: &[Option<f64>]) -> Result<Vec<Option<f64>>> {
     if let Some(bad) = p.iter().flatten().find(|p| !(0.0..=1.0).contains(*p)) {
         return Err(Error::new(
             ErrorKind::Invalid,
-            format!("{bad} is no p value: it is not in 0..=1"),
+            format!("{bad} is not a p value: it is not in 0..=1"),
         ));
     }
     let mut order: Vec<(usize, f64)> = (0..)
@@ -47,11 +47,11 @@ pub fn holm(p: &[Option<f64>]) -> Result<Vec<Option<f64>>> {
     Ok(corrected)
 }
 
-/// The paper's levels: the mark and the p value that it stays below. The paper says of them
+/// The paper's marks, each with the level below which p must lie. The paper says of them
 /// "Correction for comparisons is performed with the T test" and names no correction.
 pub const STARS: [(&str, f64); 2] = [("**", 0.0001), ("*", 0.05)];
 
-/// The paper's mark for a (corrected) p value: `**` below 0.0001, `*` below 0.05, else nothing.
+/// The paper's mark for a (corrected) p value: `**` below 0.0001, `*` below 0.05, otherwise empty.
 pub fn stars(p: Option<f64>) -> &'static str {
     let found = STARS
         .iter()
@@ -59,7 +59,7 @@ pub fn stars(p: Option<f64>) -> &'static str {
     found.map_or("", |(mark, _)| mark)
 }
 
-/// The line below a table with stars; `test` is the test's name.
+/// The note below a table with stars; `test` is the test's name.
 pub fn stars_note(test: &str, correction: Correction, comparisons: usize) -> String {
     let [(two, low), (one, high)] = STARS;
     format!(
@@ -68,13 +68,13 @@ pub fn stars_note(test: &str, correction: Correction, comparisons: usize) -> Str
     )
 }
 
-/// What is left of one comparison after correction.
+/// One comparison's p value before and after correction.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Significance {
     /// The test's own p value.
     #[serde(with = "crate::number")]
     pub p: Option<f64>,
-    /// The corrected one.
+    /// The corrected p value.
     #[serde(with = "crate::number")]
     pub p_corrected: Option<f64>,
     /// How it was corrected.

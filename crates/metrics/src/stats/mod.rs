@@ -1,13 +1,13 @@
 //! Statistics between systems and against the truth.
 //!
 //! - [`paired_t`] and [`wilcoxon`]: two systems on the same cases.
-//! - [`holm`], [`significance`]: correction for several comparisons, and the paper's stars.
+//! - [`holm`], [`significance`]: correction for multiple comparisons, and the paper's stars.
 //! - [`bootstrap`], [`bootstrap_mean`]: intervals by patient.
 //! - [`BlandAltman`]: agreement of two measurements.
 //! - [`BoxSummary`], [`quantile`]: quartiles and whiskers.
 //!
-//! Values must be finite. What an undefined or infinite score counts as is for the caller to say,
-//! once, by [`defined_pairs`] or by replacing it ([`crate::Metric::worst`]).
+//! Values must be finite. The caller decides once how an undefined or infinite score counts:
+//! [`defined_pairs`] leaves it out, [`crate::Metric::worst`] gives a value to replace it.
 
 mod agreement;
 mod bootstrap;

@@ -8,7 +8,7 @@ use special::{Beta, Error as _};
 /// Student's t test of paired values, two-sided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PairedT {
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
     /// Mean of first minus second.
     #[serde(with = "crate::number")]
@@ -16,8 +16,8 @@ pub struct PairedT {
     /// Sample standard deviation of the differences.
     #[serde(with = "crate::number")]
     pub sd: Option<f64>,
-    /// The statistic; undefined below two pairs and if all differences are 0, infinite if all are
-    /// equal otherwise.
+    /// The statistic. Undefined below two pairs or if all differences are 0; infinite if all
+    /// differences are equal but not 0.
     #[serde(with = "crate::number")]
     pub t: Option<f64>,
     /// Degrees of freedom, n − 1.
@@ -49,7 +49,7 @@ pub fn paired_t(a: &[f64], b: &[f64]) -> Result<PairedT> {
             if t.is_infinite() {
                 0.0
             } else {
-                // Student's two tails by the beta distribution.
+                // Both tails of Student's distribution follow from the beta distribution.
                 let (a, b) = (f / 2.0, 0.5);
                 (f / (f + t * t)).inc_beta(a, b, a.ln_beta(b))
             }
@@ -61,18 +61,18 @@ pub fn paired_t(a: &[f64], b: &[f64]) -> Result<PairedT> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WilcoxonMethod {
-    /// From the statistic's own distribution over all signs.
+    /// From the exact distribution of the statistic over all signs.
     Exact,
-    /// From the normal distribution, with the correction for ties and none for continuity.
+    /// From the normal distribution, with the correction for ties and without one for continuity.
     Normal,
 }
 
 /// Wilcoxon's signed-rank test, two-sided.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Wilcoxon {
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
-    /// Pairs without difference, which are left out (Wilcoxon's way).
+    /// Pairs without difference, which are left out (Wilcoxon's method).
     pub n_zero: usize,
     /// Sum of the ranks of the pairs in which the first value is larger.
     pub rank_sum_positive: f64,
@@ -89,13 +89,13 @@ pub struct Wilcoxon {
 /// Pairs up to which the exact distribution is used if no two differences tie.
 const EXACT: usize = 50;
 
-/// The same if some tie or are 0.
+/// The same limit if differences tie or are 0.
 const EXACT_TIED: usize = 13;
 
 /// Wilcoxon's signed-rank test of whether `a - b` is symmetric about 0, as SciPy's `wilcoxon` with
-/// its defaults: pairs without difference are left out; exact up to 50 pairs, or up to 13 if
-/// differences tie or are 0, else by the normal approximation with correction for ties. If no pair
-/// differs, p is 1 (SciPy beyond 13 pairs: not a number).
+/// its defaults. Pairs without difference are left out. The p value is exact up to 50 pairs, or up
+/// to 13 if differences tie or are 0. Otherwise it is the normal approximation with correction for
+/// ties. If no pair differs, p is 1 (SciPy gives NaN beyond 13 pairs).
 ///
 /// # Errors
 /// `Mismatch` if the two lists differ in length, `Invalid` if a value is not finite.
@@ -103,7 +103,7 @@ pub fn wilcoxon(a: &[f64], b: &[f64]) -> Result<Wilcoxon> {
     let all = differences(a, b)?;
     let mut d: Vec<f64> = all.iter().copied().filter(|&d| d != 0.0).collect();
     d.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
-    // Twice the ranks, ties sharing their mean: whole numbers.
+    // Twice the ranks. They are whole numbers although ties share their mean rank.
     let mut twice_ranks: Vec<usize> = Vec::with_capacity(d.len());
     let mut ties = 0.0;
     for tied in d.chunk_by(|a, b| a.abs() == b.abs()) {
@@ -146,7 +146,7 @@ pub fn wilcoxon(a: &[f64], b: &[f64]) -> Result<Wilcoxon> {
 /// Twice the smaller tail of the sum of ranks over all signs.
 fn exact_p(twice_ranks: &[usize], observed: usize) -> f64 {
     let largest: usize = twice_ranks.iter().sum();
-    // Number of ways to reach each sum: at most 2^50, exact in double precision.
+    // Number of ways to reach each sum. It is at most 2^50, which a double holds exactly.
     let mut ways = vec![0.0f64; largest + 1];
     ways[0] = 1.0;
     for &rank in twice_ranks {

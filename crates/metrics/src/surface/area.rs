@@ -1,17 +1,18 @@
 //! Area of the surface within one cell of the grid whose points are the voxels' corners.
 //!
-//! A cell spans the centres of 2 × 2 × 2 voxels. Its surface, as marching cubes draw it, runs
+//! A cell spans the centres of 2 × 2 × 2 voxels. Its surface, as marching cubes draws it, runs
 //! through the midpoints of those cell edges that join a voxel inside the mask with one outside.
-//! The voxels of the rarer kind fall into groups that touch along edges; each group is cut off by
-//! one polygon, so that diagonal neighbours stay apart. All polygons but one are flat or split into
-//! flat parts in one way; the hexagon around a chain of three edges bends, and is split, as
-//! `surface-distance` splits it, into the large triangle over its ends and three small ones.
+//! The voxels of the rarer kind form groups that are connected along edges. One polygon cuts off
+//! each group, so diagonal neighbours stay apart. All polygons but one are flat or split into flat
+//! parts in only one way. The exception is the hexagon around a chain of three edges, which bends.
+//! It is split as in `surface-distance`: into the large triangle over its ends and three small
+//! ones.
 
 /// Surface area in mm² of each of the 256 ways to fill a cell. Bit 0 is the cell's low corner;
 /// adding 1, 2 and 4 to a bit's number moves it up along y, z and x.
 pub(super) fn table(spacing_mm: [f64; 3]) -> [f64; 256] {
     let [dz, dy, dx] = spacing_mm;
-    // By bit position: an axis of the cell's bits and the area of the face across it.
+    // Per bit of a corner's number: the area of the face across that bit's axis.
     let faces = [dz * dx, dy * dx, dz * dy];
     std::array::from_fn(|code| {
         let code = code as u8;

@@ -1,4 +1,4 @@
-//! What counts as surface.
+//! The conventions of what counts as surface.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,8 @@ pub enum Convention {
     #[default]
     #[serde(rename = "area")]
     Area,
-    /// Voxels of the mask with one of their six faces outside, counted, as in MONAI.
+    /// Voxels of the mask with at least one of their six faces on the outside, each counting 1, as
+    /// in MONAI.
     #[serde(rename = "voxel-6")]
     Voxel6,
 }

@@ -12,7 +12,7 @@ pub(super) struct Mask<'a> {
     label: Option<u8>,
 }
 
-/// A block of voxels: first, and number per axis.
+/// A block of voxels: its first voxel, and its number of voxels per axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Block {
     start: [usize; 3],
@@ -29,7 +29,7 @@ impl<'a> Mask<'a> {
         label.map_or(value != 0, |l| value == l)
     }
 
-    /// First and last index per axis of what is inside; `None` if nothing is.
+    /// First and last index per axis of the voxels inside; `None` if there are none.
     fn bounds(&self) -> Option<[[usize; 2]; 3]> {
         let [_, ny, nx] = self.volume.shape();
         let label = self.label;
@@ -63,7 +63,8 @@ impl<'a> Mask<'a> {
         })
     }
 
-    /// Calls `each(x, inside)` for the block's row `(z, y)`; rows beyond the block are outside.
+    /// Calls `each(x, inside)` for the voxels of the block's row `(z, y)`. A row beyond the block
+    /// is outside and makes no calls.
     #[inline]
     fn row(&self, block: &Block, z: isize, y: isize, mut each: impl FnMut(usize, u8)) {
         let within = |i: isize, a: usize| usize::try_from(i).ok().filter(|&i| i < block.shape[a]);
@@ -107,14 +108,15 @@ impl<'a> Surface<'a> {
         }
     }
 
-    /// Writes the kind of surface element at each point of row `(z, y)`, 0 for none. Its weight is
-    /// that entry of [`Self::weights`].
+    /// Writes the kind of surface element at each point of row `(z, y)`, 0 for none. The kind is an
+    /// index into [`Self::weights`].
     pub(super) fn row(&self, z: usize, y: usize, out: &mut [u8]) {
         let (z, y) = (z as isize, y as isize);
         out.fill(0);
         match self.convention {
             Convention::Area => {
-                // The four voxels below each point along x, in its low half.
+                // The low four bits of `out[x]` are the four voxels of column `x` that meet at the
+                // row.
                 for (bit, (dz, dy)) in [(-1, -1), (-1, 0), (0, -1), (0, 0)].into_iter().enumerate()
                 {
                     self.mask
@@ -129,7 +131,7 @@ impl<'a> Surface<'a> {
                 }
             }
             Convention::Voxel6 => {
-                // How many of the voxel and its six neighbours are inside.
+                // Counts the neighbours inside; bit 4 marks the voxel itself.
                 let n = out.len();
                 for (dz, dy) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
                     self.mask

@@ -1,6 +1,6 @@
 //! Distances between the surfaces of two masks.
 //!
-//! Two conventions, which give different numbers; every result names its own.
+//! There are two conventions, which give different numbers. Every result names its own.
 //!
 //! - [`Convention::Area`] is that of DeepMind's `surface-distance` (Nikolov et al., "Clinically
 //!   applicable segmentation of head and neck anatomy", JMIR 2021): elements of the surface lie on
@@ -8,12 +8,13 @@
 //! - [`Convention::Voxel6`] is that of MONAI: voxels with a face on the outside, each counting 1;
 //!   distances run between their centres.
 //!
-//! What lies beyond the volume is outside in both, so that a mask that touches the border has a
-//! surface there. Both measure on the array's axes and its spacing; masks must share a grid.
+//! In both, everything beyond the volume is outside the mask. A mask that touches the border
+//! therefore has a surface there. Both measure along the array's axes with its spacing; masks must
+//! share a grid.
 //!
 //! # Empty masks
 //!
-//! As in the two libraries. Undefined is `None`.
+//! Empty masks score as in the two libraries. Undefined is `None`.
 //!
 //! | value | both empty | one empty |
 //! |---|---|---|
@@ -26,8 +27,8 @@
 //! | surface Dice | undefined | 0 |
 //! | Hausdorff distances | `area`: infinite; `voxel-6`: undefined | infinite |
 //!
-//! MONAI's *percentile* of distances that are all infinite is not a number, since it interpolates
-//! between them; here it is infinite, as MONAI's maximum is.
+//! There is one exception: MONAI's *percentile* of infinite distances is NaN, because it
+//! interpolates between them. Here it is infinite, as MONAI's maximum is.
 
 mod area;
 mod convention;
@@ -64,19 +65,16 @@ impl SurfaceConfig {
     /// Refuses a tolerance that is negative or not finite.
     ///
     /// # Errors
-    /// `Invalid`.
+    /// `Invalid` for such a tolerance.
     pub fn check(&self) -> Result<()> {
         if self.tolerance_mm.is_finite() && self.tolerance_mm >= 0.0 {
             return Ok(());
         }
         Err(Error::new(
             ErrorKind::Invalid,
-            format!(
-                "a surface tolerance of {} mm means nothing",
-                self.tolerance_mm
-            ),
+            format!("tolerance_mm is {}", self.tolerance_mm),
         )
-        .hint("give tolerance_mm as 0 or more millimetres; 1.0 is usual"))
+        .hint("give 0 or more millimetres; 1.0 is usual"))
     }
 }
 
@@ -120,7 +118,7 @@ impl DirectedDistances {
         pairwise_sum(&self.elements, |(d, w)| d * w)
     }
 
-    /// Weight of the elements within `tolerance_mm`, themselves included.
+    /// Weight of the elements whose distance is at most `tolerance_mm`.
     fn weight_within(&self, tolerance_mm: f64) -> f64 {
         let n = self.elements.partition_point(|e| e.0 <= tolerance_mm);
         pairwise_sum(&self.elements[..n], |e| e.1)
@@ -136,8 +134,9 @@ impl DirectedDistances {
         (!self.is_empty()).then(|| self.weight_within(tolerance_mm) / self.weight)
     }
 
-    /// The `percent`-th percentile of the distances, mm. By area: the smallest distance within which
-    /// that share of the surface lies. By voxels: interpolated between the two voxels around it.
+    /// The `percent`-th percentile of the distances, mm. By area, it is the smallest distance
+    /// within which that share of the surface lies. By voxels, it is interpolated between the two
+    /// voxels around it.
     pub fn percentile_mm(&self, percent: f64) -> Option<f64> {
         let share = (percent / 100.0).clamp(0.0, 1.0);
         let last = self.elements.len().checked_sub(1)?;
@@ -154,7 +153,7 @@ impl DirectedDistances {
                 let at = share * last as f64;
                 let below = self.elements[at.floor() as usize].0;
                 let above = self.elements[at.ceil() as usize].0;
-                // Between infinite ones there is nothing to interpolate.
+                // Interpolation between infinite distances would give NaN.
                 Some(if above == below {
                     below
                 } else {
@@ -178,8 +177,8 @@ pub struct SurfaceDistances {
 impl SurfaceDistances {
     /// Measures the distances between the surfaces of `label` (`None`: any label but 0).
     ///
-    /// Works on the smallest block that holds both masks, with two bytes per voxel of it and 16 per
-    /// surface element.
+    /// The work is done on the smallest block that holds both masks. It needs two bytes per voxel
+    /// of the block and 16 per surface element.
     ///
     /// # Errors
     /// `Mismatch` if the two do not lie on the same grid, `Invalid` if they have more planes than
@@ -260,7 +259,7 @@ impl SurfaceDistances {
     pub fn hausdorff_mm(&self, percent: f64) -> Option<f64> {
         let directions = [&self.truth_to_predicted, &self.predicted_to_truth];
         let [t, p] = directions.map(|d| match self.convention {
-            // The library's value for a surface that is not there.
+            // `surface-distance` gives infinity for a mask without surface.
             Convention::Area => d.percentile_mm(percent).or(Some(f64::INFINITY)),
             Convention::Voxel6 => d.percentile_mm(percent),
         });
@@ -268,8 +267,9 @@ impl SurfaceDistances {
     }
 }
 
-/// Sums halves of halves, down to blocks of eight running sums: small errors, and those of NumPy,
-/// which decide percentiles that fall between two elements of a small surface.
+/// Pairwise summation: sums halves of halves, down to blocks with eight running sums. Its errors
+/// are small and the same as NumPy's. They decide percentiles that fall between two elements of a
+/// small surface.
 fn pairwise_sum(elements: &[(f64, f64)], value: impl Fn((f64, f64)) -> f64 + Copy) -> f64 {
     const BLOCK: usize = 128;
     if elements.len() > BLOCK {

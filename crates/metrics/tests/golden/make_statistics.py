@@ -80,7 +80,7 @@ for n, digits in ((12, 1), (40, 2), (83, 16), (60, 1)):
     truth[:3] = [0, 1, 2]
     logits = rng.normal(size=(n, 3)) + 1.2 * np.eye(3)[truth]
     p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    # Rounded ones tie; scikit-learn's macro area wants rows that sum to 1.
+    # Rounded probabilities tie. scikit-learn's macro area needs rows that sum to 1.
     p = p.round(digits)
     p[:, 2] = (1 - p[:, 0] - p[:, 1]).round(digits)
     classes = []
@@ -92,7 +92,7 @@ for n, digits in ((12, 1), (40, 2), (83, 16), (60, 1)):
         "truth": [int(t) for t in truth], "probabilities": p, "classes": classes,
         "macro": roc_auc_score(truth, p, multi_class="ovr", average="macro")})
 
-# The interval of a mean over patients: SciPy draws others, so that ends agree within the noise.
+# The interval of a mean over patients: SciPy draws other samples; the ends agree within the noise.
 values = np.clip(rng.normal(0.7, 0.2, 40), 0, 1)
 found = stats.bootstrap((values,), np.mean, n_resamples=200_000, method="percentile",
                         rng=np.random.default_rng(1), batch=10_000).confidence_interval

@@ -3,8 +3,8 @@
     pip install surface-distance monai scipy numpy
     python make_surface.py > surface.json
 
-Masks are made from whole numbers by `mask` here and by `mask` in ../surface.rs, so that only their
-recipes are stored.
+`mask` here and `mask` in ../surface.rs make the masks from whole numbers, so only the masks' recipes
+are stored.
 """
 
 import itertools
@@ -16,7 +16,7 @@ import warnings
 import numpy as np
 import scipy.ndimage as ndimage
 
-# surface-distance 0.1 asks for names that NumPy 2 and SciPy 1.15 no longer have.
+# surface-distance 0.1 needs names that NumPy 2 and SciPy 1.15 no longer have.
 np.Inf, np.NaN = np.inf, np.nan
 for gone in ("filters", "morphology"):
     setattr(ndimage, gone, ndimage)
@@ -38,7 +38,7 @@ U32 = 0xFFFFFFFF
 
 
 def draw(seed, z, y, x):
-    """A number in 0..1000 for a place."""
+    """A pseudorandom number in 0..1000 for a voxel."""
     h = (z * 73856093 ^ y * 19349663 ^ x * 83492791 ^ seed * 2654435761) & U32
     h = ((h ^ h >> 16) * 0x45D9F3B) & U32
     h = ((h ^ h >> 16) * 0x45D9F3B) & U32
@@ -112,7 +112,7 @@ def lesion_counts(truth, predicted):
 
 
 def plain(value):
-    """Numbers that JSON has no word for, as words."""
+    """Replaces numbers that JSON cannot write by words."""
     if isinstance(value, dict):
         return {k: plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

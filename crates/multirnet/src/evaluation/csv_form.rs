@@ -1,6 +1,6 @@
 //! The scores of an evaluation as CSV.
 
-use super::Evaluation;
+use super::{Evaluation, Segmentation, SourceScores};
 use crate::{Error, ErrorKind, Result};
 use multirnet_finding::{LesionKind, ScoredOn};
 use multirnet_metrics::stats::Interval;
@@ -19,6 +19,7 @@ pub fn cases_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
             .split(',')
             .map(str::to_owned)
             .chain(LesionKind::ALL.map(|k| format!("dice_{}", k.label().replace(' ', "_"))))
+            .chain(further_metrics().map(column_name))
             .collect();
     let exact = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
     let rows = evaluation.cases.iter().map(|c| {
@@ -57,13 +58,35 @@ pub fn cases_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
         ]);
         let kind = |k: usize| exact(score.kinds.and_then(|kinds| kinds[k].dice()));
         row.extend([kind(0), kind(1)]);
+        row.extend(further_metrics().map(value));
         row
     });
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     csv(&header, rows)
 }
 
-/// The scores of sources as CSV, one line a score. Shares are in 0..=1.
+/// The metrics that have no column of an earlier version of the table of scans. Theirs stand last, so
+/// that the others keep their places.
+fn further_metrics() -> impl Iterator<Item = Metric> {
+    const EARLIER: [Metric; 5] = [
+        Metric::Dice,
+        Metric::SurfaceDice,
+        Metric::Recall,
+        Metric::Precision,
+        Metric::LesionF1,
+    ];
+    Metric::ALL.into_iter().filter(|m| !EARLIER.contains(m))
+}
+
+/// A metric's name as a column, such as `average_surface_distance_mm`.
+fn column_name(metric: Metric) -> String {
+    let name = metric.label().replace(", ", " ").replace(' ', "_");
+    let unit = if metric.is_distance() { "_mm" } else { "" };
+    format!("{name}{unit}")
+}
+
+/// The scores of sources as CSV, one line a score. Shares are in 0..=1, distances in mm. Scores without
+/// an interval have empty ends.
 ///
 /// # Errors
 /// As [`cases_csv`].
@@ -78,49 +101,109 @@ pub fn sources_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
         "value",
         "low",
         "high",
+        "undefined",
+        "infinite",
     ];
-    let mut rows = Vec::new();
-    for source in &evaluation.sources {
-        let kind = source.kind.map_or("", ScoredOn::label);
-        let mut add = |score: &str, statistic: &str, n: usize, i: &Interval| {
-            let exact = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
-            let mut row = [source.source.as_str(), kind, score, statistic]
-                .map(str::to_owned)
-                .to_vec();
-            row.extend([n.to_string(), i.patients.to_string()]);
-            row.extend([i.value, i.low, i.high].map(exact));
-            rows.push(row);
-        };
-        for m in &source.metrics {
-            add(m.metric.label(), "mean", m.n, &m.mean);
-            add(m.metric.label(), "median", m.n, &m.median);
-        }
-        for k in &source.kinds {
-            add(&format!("Dice of {}", k.kind), "mean", k.n, &k.mean);
-            add(&format!("Dice of {}", k.kind), "median", k.n, &k.median);
-        }
-        if let Some(f) = &source.false_lesions {
-            add("any false lesion", "share", f.n, &f.any);
-            add(
-                "false lesion above 1 cm2 in a slice",
-                "share",
-                f.n,
-                &f.large,
-            );
-            add(
-                "largest false area in a slice, mm2",
-                "mean",
-                f.n,
-                &f.area_mm2,
-            );
-            add("false volume, ml", "mean", f.n, &f.volume_ml);
-        }
-        if let Some(auc) = &source.auc {
-            add("AUC of lesion share", "value", source.scans, auc);
+    let rows = evaluation.scores.sources.iter().flat_map(source_rows);
+    csv(&header, rows)
+}
+
+/// One line of the scores of sources.
+struct Line {
+    score: String,
+    statistic: &'static str,
+    /// Scans, and how many of their values are undefined and infinite.
+    counts: [usize; 3],
+    patients: usize,
+    /// The value and the ends of its interval.
+    values: [Option<f64>; 3],
+}
+
+impl Line {
+    fn new(score: &str, statistic: &'static str, counts: [usize; 3], found: &Interval) -> Self {
+        Self {
+            score: score.to_owned(),
+            statistic,
+            counts,
+            patients: found.patients,
+            values: [found.value, found.low, found.high],
         }
     }
-    csv(&header, rows.into_iter())
 }
+
+fn source_rows(source: &SourceScores) -> Vec<Vec<String>> {
+    let scores = &source.scores;
+    let mut lines = scores.segmentation.as_ref().map_or(vec![], lesion_lines);
+    if let Some(auc) = scores.segmentation.as_ref().and_then(|s| s.auc.as_ref()) {
+        let counts = [scores.scans, 0, 0];
+        lines.push(Line::new("AUC of lesion share", "value", counts, auc));
+    }
+    if let Some(classes) = &scores.classification {
+        let counts = [classes.scores.n as usize, 0, 0];
+        let found = &classes.accuracy_interval;
+        lines.push(Line::new("accuracy", "share", counts, found));
+    }
+    let kind = source.kind.map_or("", ScoredOn::label);
+    let row = |line: Line| {
+        let exact = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{v:.6}"));
+        let [n, undefined, infinite] = line.counts.map(|n| n.to_string());
+        let mut row = [&source.source, kind, &line.score, line.statistic]
+            .map(str::to_owned)
+            .to_vec();
+        row.extend([n, line.patients.to_string()]);
+        row.extend(line.values.map(exact));
+        row.extend([undefined, infinite]);
+        row
+    };
+    lines.into_iter().map(row).collect()
+}
+
+/// The lines of every metric over scans with lesions, of kinds of lesions, and of false lesions.
+fn lesion_lines(lesions: &Segmentation) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let patients = lesions.intervals.first().map(|m| m.mean.patients);
+    // Without a scan with lesions there is nothing to say of metrics over them.
+    let metrics = lesions
+        .metrics
+        .scores
+        .iter()
+        .zip(patients.into_iter().cycle());
+    for (found, patients) in metrics {
+        let (metric, all) = (found.metric, &found.aggregate);
+        let counts = [all.n, all.n_undefined, all.n_infinite];
+        if let Some(own) = lesions.intervals(metric) {
+            lines.push(Line::new(metric.label(), "mean", counts, &own.mean));
+            lines.push(Line::new(metric.label(), "median", counts, &own.median));
+            continue;
+        }
+        for (statistic, value) in [("mean", all.mean), ("median", all.median)] {
+            lines.push(Line {
+                score: metric.label().to_owned(),
+                statistic,
+                counts,
+                patients,
+                values: [value, None, None],
+            });
+        }
+    }
+    for k in &lesions.kinds {
+        let score = format!("Dice of {}", k.kind);
+        lines.push(Line::new(&score, "mean", [k.n, 0, 0], &k.mean));
+        lines.push(Line::new(&score, "median", [k.n, 0, 0], &k.median));
+    }
+    if let Some(f) = &lesions.false_lesions {
+        for (score, statistic, found) in [
+            ("any false lesion", "share", &f.any),
+            ("false lesion above 1 cm2 in a slice", "share", &f.large),
+            ("largest false area in a slice, mm2", "mean", &f.area_mm2),
+            ("false volume, ml", "mean", &f.volume_ml),
+        ] {
+            lines.push(Line::new(score, statistic, [f.n, 0, 0], found));
+        }
+    }
+    lines
+}
+
 /// A CSV file of a header and rows.
 ///
 /// # Errors

@@ -8,26 +8,28 @@ pub mod intervals;
 pub mod parts;
 mod pictures;
 pub mod published;
+mod scores;
+mod segmentation;
 pub mod slices;
-mod source;
 mod source_kind;
 mod tables;
 
 pub use case_score::{CaseScore, Said};
+pub use classes::Classification;
 pub use config::ScoreConfig;
 pub use csv_form::{cases_csv, csv, sources_csv};
 pub use parts::{CasePrediction, predict_case};
 pub use pictures::case_picture;
-pub use source::{FalseLesions, KindScores, LARGE_MM2, METRICS, MetricIntervals, SourceScores};
+pub use scores::{Scores, SourceScores, SystemScores};
+pub use segmentation::{
+    FalseLesions, KindScores, LARGE_MM2, METRICS, MetricIntervals, Segmentation,
+};
 pub use source_kind::{common_kind, kind_of};
 pub use tables::{describe, tables};
 
 use crate::Result;
-use classes::classification;
-use intervals::scoring;
 use multirnet_cohort::Case;
-use multirnet_metrics::segmentation::CaseOverlap;
-use multirnet_metrics::{ClassificationScores, CohortMetrics, Overlap, SegmentationScores};
+use multirnet_metrics::Overlap;
 use multirnet_volume::{Diagnosis, Volume};
 use serde::Serialize;
 
@@ -90,21 +92,16 @@ impl EvaluatedCase {
     }
 }
 
-/// A model's scores.
+/// A model's scores. Its JSON holds what a study's `results.json` holds of each system, and the scans.
 #[derive(Debug, Clone, Serialize)]
 pub struct Evaluation {
     /// What was scored.
     pub cohort: String,
     /// Model name and digest.
     pub model: String,
-    /// Volume Dice and false lesions on the scans' own grids; absent if no scan's lesions are known.
-    pub segmentation: Option<SegmentationScores>,
-    /// All lesion scores; absent likewise.
-    pub metrics: Option<CohortMetrics>,
-    /// Class scores of the scans whose class is known; absent without any.
-    pub classification: Option<ClassificationScores>,
-    /// Each source by itself, in the order in which sources appear.
-    pub sources: Vec<SourceScores>,
+    /// The scores of all scans together and of each source by itself.
+    #[serde(flatten)]
+    pub scores: SystemScores,
     /// Scans that could not be analysed, with the reason.
     pub failed: Vec<(String, String)>,
     /// Per scan.
@@ -115,7 +112,7 @@ impl Evaluation {
     /// The scores of `cases`.
     ///
     /// # Errors
-    /// `Scoring` if cases were scored differently or draws mean nothing.
+    /// As [`SystemScores::from_cases`].
     pub fn from_cases(
         cohort: String,
         model: String,
@@ -123,50 +120,13 @@ impl Evaluation {
         failed: Vec<(String, String)>,
         config: &ScoreConfig,
     ) -> Result<Self> {
-        let policy = config.empty;
-        let known = || cases.iter().filter_map(|c| c.score.segmentation.as_ref());
-        let overlaps: Vec<_> = cases
-            .iter()
-            .filter_map(|c| {
-                Some(CaseOverlap {
-                    id: c.score.scan.clone(),
-                    overlap: c.overlap?,
-                })
-            })
-            .collect();
-        let metrics: Vec<_> = known().cloned().collect();
-        let metrics = (!metrics.is_empty())
-            .then(|| CohortMetrics::from_cases(&metrics, policy))
-            .transpose()
-            .map_err(scoring)?;
         let scores: Vec<&CaseScore> = cases.iter().map(|c| &c.score).collect();
         Ok(Self {
-            segmentation: (!overlaps.is_empty())
-                .then(|| SegmentationScores::from_cases(&overlaps, policy)),
-            metrics,
-            classification: classification(&scores, config)?,
-            sources: sources(scores.iter().copied(), config)?,
+            scores: SystemScores::from_cases(&scores, config)?,
             cohort,
             model,
             failed,
             cases,
         })
     }
-}
-
-/// The scores of each source among `scores` by itself, in the order in which sources appear.
-pub fn sources<'a>(
-    scores: impl IntoIterator<Item = &'a CaseScore>,
-    config: &ScoreConfig,
-) -> Result<Vec<SourceScores>> {
-    let mut sources: Vec<(&str, Vec<&CaseScore>)> = Vec::new();
-    for score in scores {
-        match sources.iter_mut().find(|s| s.0 == score.source) {
-            Some(source) => source.1.push(score),
-            None => sources.push((&score.source, vec![score])),
-        }
-    }
-    let all = sources.iter();
-    all.map(|(name, own)| SourceScores::from_scores(name, own, config))
-        .collect()
 }

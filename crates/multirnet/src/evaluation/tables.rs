@@ -1,11 +1,10 @@
 //! The tables of an evaluation, for the terminal and as Markdown.
 
 use super::published::{Published, published};
-use super::source::{LARGE_MM2, SourceScores};
-use super::{EvaluatedCase, Evaluation};
+use super::{Classification, EvaluatedCase, Evaluation, LARGE_MM2, Segmentation, SourceScores};
 use multirnet_finding::{NOTICE, ScoredOn};
 use multirnet_metrics::stats::Interval;
-use multirnet_metrics::{ClassificationScores, Metric, number};
+use multirnet_metrics::{Metric, number};
 use multirnet_report::{Column, Table};
 use std::fmt::Write as _;
 
@@ -41,39 +40,41 @@ fn count(n: usize, one: &str) -> String {
     format!("{n} {one}{}", if n == 1 { "" } else { "s" })
 }
 
+/// A metric's name with its unit, for rows.
+fn metric_name(metric: Metric, lesions: &Segmentation) -> String {
+    let name = metric.label();
+    match metric {
+        Metric::SurfaceDice | Metric::SurfaceOverlap => {
+            let tolerance = lesions.metrics.surface.tolerance_mm;
+            format!("{name} at {tolerance} mm, {}", metric.unit())
+        }
+        _ => format!("{name}, {}", metric.unit()),
+    }
+}
+
 fn lesion_table(source: &SourceScores) -> Option<Table> {
-    let first = source.metrics.first()?;
+    let lesions = source.scores.segmentation.as_ref()?;
+    let first = lesions.intervals.first()?;
+    let counts = lesions.metrics.score(first.metric)?;
     let mut columns = vec![Column::new("Score", false)];
-    columns.extend(["scans", "undefined", "mean, %", "median, %"].map(|n| Column::new(n, true)));
-    let mut rows: Vec<Vec<String>> = source
-        .metrics
-        .iter()
-        .map(|m| {
-            let name = match m.metric {
-                Metric::SurfaceDice => {
-                    format!("{} at {} mm", m.metric.label(), source.surface.tolerance_mm)
-                }
-                metric => metric.label().to_owned(),
-            };
-            vec![
-                name,
-                m.n.to_string(),
-                m.n_undefined.to_string(),
-                shown(&m.mean, 100.0, 1),
-                shown(&m.median, 100.0, 1),
-            ]
-        })
-        .collect();
-    rows.extend(source.kinds.iter().map(|k| {
-        vec![
-            format!("Dice of {}", k.kind),
-            k.n.to_string(),
-            "0".to_owned(),
-            shown(&k.mean, 100.0, 1),
-            shown(&k.median, 100.0, 1),
-        ]
-    }));
-    let pooled = source.lesions.as_ref();
+    columns
+        .extend(["scans", "undefined", "infinite", "mean", "median"].map(|n| Column::new(n, true)));
+    let metrics = lesions.intervals.iter().filter_map(|m| {
+        let counts = lesions.metrics.score(m.metric)?;
+        let decimals = if m.metric.is_distance() { 2 } else { 1 };
+        let mut row = vec![metric_name(m.metric, lesions)];
+        row.extend([counts.n, counts.n_undefined, counts.n_infinite].map(|n| n.to_string()));
+        row.extend([&m.mean, &m.median].map(|i| shown(i, m.metric.table_scale(), decimals)));
+        Some(row)
+    });
+    let kinds = lesions.kinds.iter().map(|k| {
+        let mut row = vec![format!("Dice of {}, %", k.kind)];
+        row.extend([k.n, 0, 0].map(|n| n.to_string()));
+        row.extend([&k.mean, &k.median].map(|i| shown(i, 100.0, 1)));
+        row
+    });
+    let rows = metrics.chain(kinds).collect();
+    let pooled = lesions.metrics.lesions.as_ref();
     let single = pooled.map_or_else(String::new, |l| {
         format!(
             " Single lesions of all scans together: {} of {} missed, {} of {} predicted ones invented, \
@@ -89,20 +90,21 @@ fn lesion_table(source: &SourceScores) -> Option<Table> {
         caption: format!(
             "{}lesions of {} of {} with 95 % bootstrap intervals by patient.",
             heading(source),
-            count(first.n, "scan"),
+            count(counts.n, "scan"),
             count(first.mean.patients, "patient")
         ),
         columns,
         rows,
         note: format!(
             "Surface convention `{}`.{single}",
-            source.surface.convention
+            lesions.metrics.surface.convention
         ),
     })
 }
 
 fn false_table(source: &SourceScores) -> Option<Table> {
-    let f = source.false_lesions.as_ref()?;
+    let lesions = source.scores.segmentation.as_ref()?;
+    let f = lesions.false_lesions.as_ref()?;
     let of = |n: usize| format!("{n} of {}", f.n);
     let row = |name: String, count: String, interval: &Interval, scale: f64| {
         vec![name, count, shown(interval, scale, 1)]
@@ -136,7 +138,7 @@ fn false_table(source: &SourceScores) -> Option<Table> {
             1.0,
         ),
     ];
-    if let Some(auc) = &source.auc {
+    if let Some(auc) = &lesions.auc {
         rows.push(vec![
             "AUC of the lesions' share of the lungs, scans with against without lesions".into(),
             String::new(),
@@ -161,7 +163,7 @@ fn false_table(source: &SourceScores) -> Option<Table> {
 }
 
 fn class_table(source: &SourceScores) -> Option<Table> {
-    let c = source.classification.as_ref()?;
+    let c = &source.scores.classification.as_ref()?.scores;
     let names = [
         "normal",
         "CAP",
@@ -222,6 +224,7 @@ fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Tabl
         .to_vec();
     columns.extend(names.map(|n| Column::new(n, true)));
     let rows: Vec<Vec<String>> = source
+        .scores
         .lesions_unknown
         .iter()
         .filter_map(|&i| cases.get(i))
@@ -254,7 +257,9 @@ fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Tabl
 }
 
 fn published_table(source: &SourceScores, figures: &Published) -> Option<Table> {
-    let dice = source.metrics.iter().find(|m| m.metric == Metric::Dice)?;
+    let lesions = source.scores.segmentation.as_ref()?;
+    let dice = &lesions.intervals(Metric::Dice)?.mean;
+    let scans = lesions.metrics.score(Metric::Dice)?.n;
     let mut rows: Vec<Vec<String>> = figures
         .rows
         .iter()
@@ -268,10 +273,10 @@ fn published_table(source: &SourceScores, figures: &Published) -> Option<Table> 
         .collect();
     rows.push(vec![
         "this model".into(),
-        shown(&dice.mean, 1.0, 3),
-        format!("{} here", count(dice.n, "scan")),
+        shown(dice, 1.0, 3),
+        format!("{} here", count(scans, "scan")),
     ]);
-    let same = figures.count == Some(dice.n);
+    let same = figures.count == Some(scans);
     Some(Table {
         caption: format!(
             "{}mean Dice beside published figures on {}.",
@@ -298,7 +303,7 @@ fn published_table(source: &SourceScores, figures: &Published) -> Option<Table> 
 /// The tables of every source, with names for files.
 pub fn tables(evaluation: &Evaluation) -> Vec<(String, Table)> {
     let mut all = Vec::new();
-    for source in &evaluation.sources {
+    for source in &evaluation.scores.sources {
         let cases = evaluation.cases.iter();
         let cases: Vec<_> = cases.filter(|c| c.score.source == source.source).collect();
         let figures = published(&source.source).and_then(|p| published_table(source, p));
@@ -329,49 +334,14 @@ pub fn describe(evaluation: &Evaluation) -> String {
         evaluation.cases.len(),
         evaluation.failed.len()
     );
-    if let Some(s) = &evaluation.segmentation {
-        let d = &s.dice;
-        let shown = |v| {
-            let text = number::percent(v, 2);
-            v.map_or(text.clone(), |_| format!("{text} %"))
-        };
-        let _ = writeln!(
-            text,
-            "\nLesions (volume Dice on the scan's own grid, policy for undefined values: {:?})\n  \
-             scans with lesions  {} ({} undefined, {} infinite)\n  mean Dice           {}\n  \
-             median Dice         {}\n  smallest, largest   {}, {}",
-            d.policy,
-            d.n,
-            d.n_undefined,
-            d.n_infinite,
-            shown(d.mean),
-            shown(d.median),
-            shown(d.min),
-            shown(d.max)
-        );
-        let f = &s.false_positives;
-        let _ = writeln!(
-            text,
-            "  lesion-free scans   {}, of which {} with a false lesion ({}); mean false volume {} ml",
-            f.n,
-            f.n_with_prediction,
-            shown(f.rate),
-            number::text(f.volume_ml.mean, 1)
-        );
+    let all = &evaluation.scores.all;
+    if let Some(lesions) = &all.segmentation {
+        text += &dice_lines(lesions);
     }
-    if let Some(c) = &evaluation.classification {
-        text += &classes(c);
+    if let Some(c) = &all.classification {
+        text += &class_lines(c);
     }
-    let n = evaluation.cases.len().max(1) as f64;
-    let mean = |f: fn(&EvaluatedCase) -> f64| evaluation.cases.iter().map(f).sum::<f64>() / n;
-    let _ = writeln!(
-        text,
-        "\nNetwork, mean per scan: {:.1} windows or tiles, {:.2} million voxels, {:.2} s of {:.2} s",
-        mean(|c| c.windows as f64),
-        mean(|c| c.voxels as f64 / 1e6),
-        mean(|c| c.network_seconds),
-        mean(|c| c.seconds)
-    );
+    text += &network_line(&evaluation.cases);
     for (_, table) in tables(evaluation) {
         let _ = write!(text, "\n{}", table.to_markdown());
     }
@@ -381,11 +351,61 @@ pub fn describe(evaluation: &Evaluation) -> String {
     text
 }
 
-fn classes(c: &ClassificationScores) -> String {
-    let shown = |v: Option<f64>| match v {
-        Some(_) => format!("{} %", number::percent(v, 2)),
-        None => number::percent(v, 2),
-    };
+/// The volume Dice of all scans together, and what was marked in scans without lesions.
+fn dice_lines(lesions: &Segmentation) -> String {
+    let mut text = String::new();
+    if let Some(d) = lesions.metrics.score(Metric::Dice) {
+        let _ = writeln!(
+            text,
+            "\nLesions (volume Dice on the scan's own grid, policy for undefined values: {:?})\n  \
+             scans with lesions  {} ({} undefined, {} infinite)\n  mean Dice           {}\n  \
+             median Dice         {}\n  smallest, largest   {}, {}",
+            d.policy,
+            d.n,
+            d.n_undefined,
+            d.n_infinite,
+            percent(d.mean),
+            percent(d.median),
+            percent(d.min),
+            percent(d.max)
+        );
+    }
+    let f = &lesions.metrics.false_positives;
+    let _ = writeln!(
+        text,
+        "  lesion-free scans   {}, of which {} with a false lesion ({}); mean false volume {} ml",
+        f.n,
+        f.n_with_prediction,
+        percent(f.rate),
+        number::text(f.volume_ml.mean, 1)
+    );
+    text
+}
+
+/// The network's work, mean per scan; empty if no scan was scored.
+fn network_line(cases: &[EvaluatedCase]) -> String {
+    if cases.is_empty() {
+        return String::new();
+    }
+    let n = cases.len() as f64;
+    let mean = |f: fn(&EvaluatedCase) -> f64| cases.iter().map(f).sum::<f64>() / n;
+    format!(
+        "\nNetwork, mean per scan: {:.1} windows or tiles, {:.2} million voxels, {:.2} s of {:.2} s\n",
+        mean(|c| c.windows as f64),
+        mean(|c| c.voxels as f64 / 1e6),
+        mean(|c| c.network_seconds),
+        mean(|c| c.seconds)
+    )
+}
+
+/// A share in percent with its sign, if it is defined.
+fn percent(share: Option<f64>) -> String {
+    let text = number::percent(share, 2);
+    share.map_or(text.clone(), |_| format!("{text} %"))
+}
+
+fn class_lines(found: &Classification) -> String {
+    let c = &found.scores;
     let mut text = format!(
         "\nClasses of {} scans (rows: truth, columns: prediction)\n  {:<10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}\n",
         c.n, "", "normal", "CAP", "COVID-19", "recall", "precision", "F1"
@@ -399,19 +419,41 @@ fn classes(c: &ClassificationScores) -> String {
             row[0],
             row[1],
             row[2],
-            shown(class.recall),
-            shown(class.precision),
-            shown(class.f1)
+            percent(class.recall),
+            percent(class.precision),
+            percent(class.f1)
         );
     }
     let _ = writeln!(
         text,
-        "  macro recall {}, macro precision {}, accuracy {}\n  F1: mean of classes {}, harmonic mean of macro precision and recall {}",
-        shown(c.macro_recall),
-        shown(c.macro_precision),
-        shown(Some(c.accuracy)),
-        shown(c.macro_f1),
-        shown(c.macro_f1_harmonic)
+        "  macro recall {}, macro precision {}, accuracy {}\n  F1: mean of classes {}, harmonic mean of macro precision and recall {}\n  macro AUC, each class against the rest {} ({} undefined)",
+        percent(c.macro_recall),
+        percent(c.macro_precision),
+        percent(Some(c.accuracy)),
+        percent(c.macro_f1),
+        percent(c.macro_f1_harmonic),
+        number::text(found.roc.auc.mean, 3),
+        found.roc.auc.n_undefined
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluation::ScoreConfig;
+
+    #[test]
+    fn nothing_is_said_of_the_network_if_no_scan_was_scored() {
+        let failed = vec![("a.nii".to_owned(), "cannot be read".to_owned())];
+        let config = ScoreConfig::default();
+        let evaluation = Evaluation::from_cases("c".into(), "m".into(), vec![], failed, &config);
+        let text = describe(&evaluation.unwrap());
+        assert!(text.contains("0 scans scored, 1 failed"), "{text}");
+        assert!(text.contains("failed: a.nii: cannot be read"), "{text}");
+        assert!(
+            !text.contains("windows") && !text.contains("-0.0"),
+            "{text}"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use burn::tensor::{Device, Tensor};
 pub struct AttentiveFusionConfig {
     /// Channels of the encoder's feature, and of the output; even.
     pub channels: usize,
-    /// Channels of the deeper level's result.
+    /// Channels of the deeper level's output.
     pub deeper: usize,
 }
 
@@ -36,21 +36,21 @@ impl AttentiveFusionConfig {
     }
 }
 
-/// Joins an encoder's feature and the deeper level's result, both at half the channels, under
-/// attention to channels; the deeper result joins a second time after the first convolution.
+/// Joins an encoder's feature and the deeper level's output, with channel attention. Both are first
+/// reduced to half the channels. The deeper output joins a second time after the first convolution.
 #[derive(Module, Debug)]
 pub struct AttentiveFusion {
     /// 1 × 1 convolution of the encoder's feature.
     pub lateral: Conv2d,
-    /// 1 × 1 convolution of the deeper result.
+    /// 1 × 1 convolution of the deeper level's output.
     pub deeper: Conv2d,
-    /// Attention to the channels of both.
+    /// Channel attention on both.
     pub attention: Squeeze2d,
     /// 3 × 3 convolution of both.
     pub first: Conv2d,
-    /// Attention to the channels of its result and of the deeper one.
+    /// Channel attention on the output of `first` and the deeper level's output.
     pub again: Squeeze2d,
-    /// 1 × 1 convolution of these.
+    /// 1 × 1 convolution of the output of `again`.
     pub reduce: Conv2d,
     /// 3 × 3 convolution to the output.
     pub second: Conv2d,

@@ -8,12 +8,12 @@ use burn::nn::Initializer;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
-/// The axis that attention runs along.
+/// The axis along which attention runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Axis {
-    /// Each column by itself.
+    /// Attention within each column.
     Height,
-    /// Each row by itself.
+    /// Attention within each row.
     Width,
 }
 
@@ -22,14 +22,15 @@ pub enum Axis {
 pub struct AxialAttentionConfig {
     /// Channels in and out; an even multiple of `heads`.
     pub channels: usize,
-    /// Attention heads. A query and a key have half as many channels as a value.
+    /// Number of attention heads. A query and a key have half as many channels as a value.
     pub heads: usize,
-    /// Length of the axis, if there are relative positions, whose number depends on it.
+    /// Length of the axis; `None` for a block without relative positions.
     pub positions: Option<usize>,
 }
 
 impl AxialAttentionConfig {
-    /// Makes the block; embeddings of positions are normal with variance 1 / channels per head.
+    /// Makes the block. Position embeddings are drawn from a normal distribution with variance
+    /// 1 / (channels per head).
     pub fn init(&self, device: &Device) -> AxialAttention {
         let Self {
             channels, heads, ..
@@ -60,8 +61,8 @@ impl AxialAttentionConfig {
 
 /// Multi-head self-attention along one axis.
 ///
-/// As published, similarities are not divided by the square root of the channels: a batch norm
-/// for each of their terms scales them, and another normalises each term of the output.
+/// As published, similarities are not divided by the square root of the channels. Instead, a batch
+/// norm scales each of their terms. Each term of the output has its own batch norm too.
 #[derive(Module, Debug)]
 pub struct AxialAttention {
     /// Queries, keys and values of every head.
@@ -70,19 +71,19 @@ pub struct AxialAttention {
     pub similarity_norm: NormLayer,
     /// Norm of the output.
     pub output_norm: NormLayer,
-    /// Relative positions, if any.
+    /// Relative positions, if the block has them.
     pub positions: Option<Positions>,
     /// Attention heads.
     pub heads: usize,
 }
 
-/// Relative positions, which act on queries, keys and values, each through a trained gate.
+/// Relative positions. They act on queries, keys and values, each through a trained gate.
 #[derive(Module, Debug)]
 pub struct Positions {
-    /// Embedding of each distance, `[2 · channels per head, 2 · length − 1]`: a quarter of the
-    /// rows is for queries, a quarter for keys, the rest for values. All heads share them.
+    /// Embedding of each distance, `[2 · channels per head, 2 · length − 1]`. A quarter of the rows
+    /// is for queries, a quarter for keys, and the rest for values. All heads share them.
     pub relative: Param<Tensor<2>>,
-    /// Gates of the query's, the key's, the value's and the value position's term.
+    /// Gates of the terms of the query, the key, the value and the value's position.
     pub gates: Param<Tensor<1>>,
     /// Norm of the query's term of the similarities, by head.
     pub query_norm: NormLayer,
@@ -110,8 +111,8 @@ impl Positions {
     }
 }
 
-/// `x` over heads `[lines, heads, channels, n]` times an embedding `[channels, n, m]`, for each of
-/// the n places by itself: `[lines, heads, n, m]`.
+/// The product of `x`, `[lines, heads, channels, n]`, and an embedding `[channels, n, m]` over the
+/// channels, separately for each of the n places: `[lines, heads, n, m]`.
 fn by_place(x: Tensor<4>, embedding: Tensor<3>) -> Tensor<4> {
     let [lines, heads, channels, n] = x.dims();
     let m = embedding.dims()[2];
@@ -122,7 +123,7 @@ fn by_place(x: Tensor<4>, embedding: Tensor<3>) -> Tensor<4> {
     y.permute([1, 0, 2]).reshape([lines, heads, n, m])
 }
 
-/// `x`, normalised by head and added to `sum` if there is one; `[lines, heads, n, n]`.
+/// `x` normalised by head, plus `sum` if there is one; all are `[lines, heads, n, n]`.
 fn add_normed(norm: &NormLayer, x: Tensor<4>, sum: Option<Tensor<4>>) -> Tensor<4> {
     let sum = sum.map(|sum| sum.unsqueeze_dim(2));
     norm.forward_slope(x.unsqueeze_dim(2), sum, 1.0)
@@ -134,8 +135,8 @@ impl AxialAttention {
     ///
     /// # Shapes
     ///
-    /// - input and output: `[batch, channels, d, h, w]`; with positions, the axis has the length
-    ///   that the block was made for
+    /// - input and output: `[batch, channels, d, h, w]`; a block with positions needs the axis
+    ///   length that it was made for
     pub fn forward(&self, x: Tensor<5>, axis: Axis) -> Tensor<5> {
         let [batch, channels, d, h, w] = x.dims();
         let per_head = channels / self.heads;
@@ -162,7 +163,7 @@ impl AxialAttention {
             return self.output_norm.forward_slope(out, None, 1.0);
         };
         let embeddings = positions.embeddings();
-        // A gate on the embedding is a gate on the product, at a fraction of the work.
+        // A gate on the embedding equals a gate on the product and costs less.
         let part =
             |start, len, gate| embeddings.clone().narrow(0, start, len) * positions.gate(gate);
         let query_term = by_place(q, part(0, half, 0));
@@ -171,7 +172,7 @@ impl AxialAttention {
         let similarity = add_normed(&positions.key_norm, key_term, Some(similarity));
         let attention = softmax(similarity, 3).swap_dims(2, 3);
         let value_term = v.matmul(attention.clone()) * positions.gate(2);
-        // `[channels, i, j]` → `[j, i, channels]`: the sum runs over j for each i.
+        // `[channels, i, j]` becomes `[j, i, channels]`, because the sum for each i runs over j.
         let place = part(per_head, per_head, 3).permute([2, 1, 0]);
         let place_term = by_place(attention, place).swap_dims(2, 3);
         let out = self

@@ -11,13 +11,13 @@ use burn::tensor::{Device, Tensor};
 pub struct AxialBlockConfig {
     /// Channels of the input.
     pub channels: usize,
-    /// Channels inside; the output has twice as many.
+    /// Channels inside the block; the output has twice as many.
     pub width: usize,
     /// Attention heads.
     pub heads: usize,
-    /// Side of the input, if attention knows relative positions.
+    /// Side of the input; `None` for attention without relative positions.
     pub positions: Option<usize>,
-    /// 1, or 2 to halve the sides.
+    /// Stride: 1, or 2 to halve the sides.
     pub stride: usize,
 }
 
@@ -47,7 +47,8 @@ impl AxialBlockConfig {
 }
 
 /// 1² convolution to fewer channels, attention along the height and the width, average pooling if
-/// the stride is 2, 1² convolution to more channels; a residual connection around it all.
+/// the stride is 2, and 1² convolution to more channels. A residual connection spans the whole
+/// block.
 #[derive(Module, Debug)]
 pub struct AxialBlock {
     /// Convolution to fewer channels.
@@ -58,9 +59,9 @@ pub struct AxialBlock {
     pub width: AxialAttention,
     /// Convolution to more channels.
     pub up: Conv2dUnit,
-    /// The residual's convolution, where shapes differ.
+    /// Convolution of the residual path, if the shape changes.
     pub project: Option<Conv2dUnit>,
-    /// 1 or 2.
+    /// Stride, 1 or 2.
     pub stride: usize,
 }
 

@@ -48,14 +48,14 @@ impl ClassModuleConfig {
 
 /// Two 3³ convolutions with norm and PReLU; the residual joins before the last PReLU.
 ///
-/// The residual path is a plain 1³ convolution where the shape changes, else the identity.
+/// The residual path is a 1³ convolution if the shape changes, else the identity.
 #[derive(Module, Debug)]
 pub struct ClassModule {
-    /// First convolution; carries the stride.
+    /// First convolution, which has the stride.
     pub first: Unit,
     /// Second convolution.
     pub second: Unit,
-    /// 1³ convolution of the residual path, where the shape changes.
+    /// 1³ convolution of the residual path, if the shape changes.
     pub shortcut: Option<Conv>,
 }
 

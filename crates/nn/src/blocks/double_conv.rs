@@ -12,7 +12,7 @@ pub struct DoubleConvConfig {
     pub channels: [usize; 3],
     /// Kind of normalisation.
     pub norm: Norm,
-    /// Whether the convolutions have biases, which a batch norm takes away again.
+    /// Whether the convolutions have biases. A batch norm cancels them.
     pub bias: bool,
 }
 

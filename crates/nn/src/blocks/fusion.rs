@@ -14,7 +14,7 @@ pub struct FusionConfig {
     pub lesion_channels: usize,
     /// Weights ω of levels 1..4.
     pub scale_weights: [f64; 4],
-    /// Factor on the first weights of `UP_i`.
+    /// Factor on the initial weights of `UP_i`.
     pub gain: f64,
 }
 

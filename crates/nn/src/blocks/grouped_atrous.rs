@@ -41,8 +41,8 @@ impl GroupedAtrousConfig {
     }
 }
 
-/// Twice the channels in four groups, each with 3 × 3 kernels of its own dilation; then squeeze
-/// and excitation, and back.
+/// Convolution to twice the channels, in four groups with 3 × 3 kernels of different dilations.
+/// Then squeeze and excitation, and convolution back to the input's channels.
 #[derive(Module, Debug)]
 pub struct GroupedAtrous {
     /// 1 × 1 convolution to twice the channels.
@@ -51,7 +51,7 @@ pub struct GroupedAtrous {
     pub atrous: Vec<Conv2d>,
     /// Squeeze and excitation of all groups.
     pub squeeze: Squeeze2d,
-    /// 1 × 1 convolution back.
+    /// 1 × 1 convolution back to the input's channels.
     pub reduce: Conv2d,
     /// 3 × 3 convolution.
     pub last: Conv2d,

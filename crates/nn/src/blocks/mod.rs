@@ -1,4 +1,4 @@
-//! Blocks: layers put together, one to a file.
+//! Blocks, which combine layers. Each file has one block.
 
 mod attentive_fusion;
 mod axial_attention;

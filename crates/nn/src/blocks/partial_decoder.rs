@@ -29,15 +29,16 @@ impl PartialDecoderConfig {
     }
 }
 
-/// Joins the three bottleneck features into the global map's logits: deeper ones, upsampled, weigh
-/// the higher ones by products, then all are joined from deep to high (Wu et al., CVPR 2019).
+/// Joins the three deepest features into the global map's logits (Wu et al., CVPR 2019). Each
+/// feature is multiplied by the upsampled deeper ones. Then all are concatenated, the deepest
+/// first.
 #[derive(Module, Debug)]
 pub struct PartialDecoder {
     /// Convolutions of upsampled features.
     pub ups: Vec<Conv2dUnit>,
     /// Convolutions of joined features.
     pub joins: Vec<Conv2dUnit>,
-    /// 1 × 1 convolution to the logit.
+    /// 1 × 1 convolution to the global map's logit.
     pub head: Conv2d,
 }
 

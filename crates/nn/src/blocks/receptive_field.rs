@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 /// Kernels of the oblong convolutions of branches 1 to 3, and dilations of the 3 × 3 ones.
 const REACH: [usize; 3] = [3, 5, 7];
 
-/// A convolution with norm and no ReLU.
+/// A convolution with norm and without ReLU.
 pub(super) fn linear_unit(conv: Conv2dConfig, device: &Device) -> Conv2dUnit {
     Conv2dUnitConfig::new(conv).without_relu().init(device)
 }
@@ -43,13 +43,14 @@ impl ReceptiveFieldConfig {
     }
 }
 
-/// Four branches of growing reach, joined by a 3 × 3 convolution, with a residual.
+/// Four branches with growing receptive fields, joined by a 3 × 3 convolution, with a residual.
 ///
-/// No ReLU follows the branches' convolutions, as in the authors' release of Inf-Net (and PraNet,
-/// from which it is).
+/// No ReLU follows the branches' convolutions. This agrees with the authors' release of Inf-Net and
+/// with PraNet, where the block comes from.
 #[derive(Module, Debug)]
 pub struct ReceptiveField {
-    /// 1 × 1; then, in branches 1 to 3, 1 × k, k × 1 and 3 × 3 with dilation k.
+    /// Convolutions of each branch: 1 × 1, followed in branches 1 to 3 by 1 × k, k × 1, and 3 × 3
+    /// with dilation k.
     pub branches: Vec<Vec<Conv2dUnit>>,
     /// 3 × 3 convolution of all branches; the residual joins before its ReLU.
     pub join: Conv2dUnit,

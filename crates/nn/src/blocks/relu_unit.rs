@@ -15,7 +15,7 @@ pub struct ReluUnitConfig {
 }
 
 impl ReluUnitConfig {
-    /// A unit whose convolution has stride 1 and no bias.
+    /// A unit whose convolution has stride 1 and does not have a bias.
     pub fn new(channels: [usize; 2], kernel_size: usize, norm: Norm) -> Self {
         Self {
             conv: ConvConfig::new(channels, kernel_size),

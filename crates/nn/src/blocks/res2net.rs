@@ -15,8 +15,8 @@ pub struct Bottle2neckConfig {
     pub groups: usize,
     /// Stride of the 3 × 3 convolutions.
     pub stride: usize,
-    /// Whether it is the first block of its stage: its groups do not hand results on, and its
-    /// shortcut has weights.
+    /// Whether this is the first block of its stage. In such a block each group sees only its own
+    /// channels, and the shortcut has weights.
     pub first: bool,
 }
 
@@ -42,12 +42,12 @@ impl Bottle2neckConfig {
     }
 }
 
-/// Residual bottleneck whose 3 × 3 convolution is split into groups of channels in a row: each
-/// group's convolution also sees the result of the group before; the last group passes through.
+/// Residual bottleneck whose 3 × 3 convolution is split into a sequence of channel groups. Each
+/// group's convolution also sees the previous group's output. The last group has no convolution.
 ///
-/// The variant v1b: in a stage's first block the groups do not see each other, the last one is
-/// averaged over 3 × 3 pixels, and the shortcut is averaged before its 1 × 1 convolution where the
-/// block has a stride.
+/// This is the variant v1b. In a stage's first block the groups do not see each other, and the last
+/// one is averaged over 3 × 3 pixels. If the block has a stride, its shortcut is averaged before
+/// its 1 × 1 convolution.
 #[derive(Module, Debug)]
 pub struct Bottle2neck {
     /// 1 × 1 convolution to all groups' channels.

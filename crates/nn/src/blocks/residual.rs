@@ -43,7 +43,7 @@ impl ResidualConfig {
     }
 }
 
-/// Convolutions with norm and PReLU each; a residual joins before the last PReLU.
+/// Convolutions, each with norm and PReLU. The residual is added before the last PReLU.
 #[derive(Module, Debug)]
 pub struct Residual {
     /// The convolutions, each with its norm and PReLU.

@@ -17,7 +17,8 @@ pub struct ReverseAttentionConfig {
 }
 
 impl ReverseAttentionConfig {
-    /// Reverse attention on a skip of `channels[0]`, steered by a feature of `channels[1]`.
+    /// Reverse attention on a skip connection of `channels[0]`, controlled by a feature of
+    /// `channels[1]`.
     pub fn new(channels: [usize; 2], norm: Norm) -> Self {
         Self { channels, norm }
     }
@@ -32,10 +33,10 @@ impl ReverseAttentionConfig {
     }
 }
 
-/// Erases from a skip connection what the deeper level has found already, so that the decoder
-/// looks at the rest: borders and missed regions.
+/// Erases from a skip connection the regions that the deeper level has already found. The decoder
+/// then works on the rest: borders and missed regions.
 ///
-/// After PraNet's module; the paper's change is that its width follows the level. Ours: the
+/// The module follows PraNet's. The paper changes its width, which follows the level. Ours: the
 /// attention map is upsampled by nearest neighbour.
 #[derive(Module, Debug)]
 pub struct ReverseAttention {

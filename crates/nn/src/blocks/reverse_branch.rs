@@ -38,8 +38,8 @@ impl ReverseBranchConfig {
     }
 }
 
-/// Erases from a feature what a deeper map has found, adds the edge feature, and corrects the
-/// deeper map by what it finds in the rest.
+/// Erases from a feature the regions that a deeper map has found, appends the edge feature, and
+/// corrects the deeper map with what remains.
 #[derive(Module, Debug)]
 pub struct ReverseBranch {
     /// 1 × 1 convolution of the erased feature.
@@ -51,7 +51,7 @@ pub struct ReverseBranch {
 }
 
 impl ReverseBranch {
-    /// The corrected map's logits.
+    /// Logits of the corrected map.
     ///
     /// # Shapes
     ///

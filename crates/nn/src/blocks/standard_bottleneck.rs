@@ -11,7 +11,7 @@ use burn::tensor::{Device, Tensor};
 pub struct StandardBottleneckConfig {
     /// Channels in, in the middle and out.
     pub channels: [usize; 3],
-    /// 1, or 2 to halve the sides.
+    /// Stride: 1, or 2 to halve the sides.
     pub stride: usize,
     /// Groups of the norms.
     pub groups: usize,
@@ -46,25 +46,25 @@ impl StandardBottleneckConfig {
     }
 }
 
-/// 1², 3² and 1² convolution with standardised weights and group norms; a residual connection
-/// around them, with a convolution and an instance norm where shapes differ.
+/// 1², 3² and 1² convolution with standardised weights and group norms, and a residual connection
+/// around them. If the shape changes, the residual path has a convolution and an instance norm.
 #[derive(Module, Debug)]
 pub struct StandardBottleneck {
     /// 1² convolution to fewer channels.
     pub reduce: StandardConv2d,
-    /// Its norm.
+    /// Norm after `reduce`.
     pub reduce_norm: GroupNorm2d,
     /// 3² convolution, with the stride.
     pub spatial: StandardConv2d,
-    /// Its norm.
+    /// Norm after `spatial`.
     pub spatial_norm: GroupNorm2d,
     /// 1² convolution to more channels.
     pub expand: StandardConv2d,
-    /// Its norm.
+    /// Norm after `expand`.
     pub expand_norm: GroupNorm2d,
-    /// The residual's convolution, where shapes differ.
+    /// Convolution of the residual path, if the shape changes.
     pub project: Option<StandardConv2d>,
-    /// Its norm.
+    /// Norm after `project`.
     pub project_norm: Option<GroupNorm2d>,
 }
 

@@ -32,7 +32,7 @@ impl UnitConfig {
         self
     }
 
-    /// Makes the block; PReLU starts at slope 0.25 in each channel.
+    /// Makes the block. The PReLU starts with slope 0.25 in each channel.
     pub fn init(&self, device: &Device) -> Unit {
         let channels = self.conv.channels[1];
         Unit {
@@ -71,7 +71,7 @@ impl Unit {
     ///
     /// # Shapes
     ///
-    /// - `residual`: the output's, or with one channel, which is then added to every channel
+    /// - `residual`: as the output, or with one channel, which is then added to every channel
     pub fn forward_residual<C: Compute>(&self, on: &C, x: C::Map, residual: C::Map) -> C::Map {
         on.conv_norm_act(x, &self.conv, &self.norm, &self.act, Some(residual))
     }

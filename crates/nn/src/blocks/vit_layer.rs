@@ -49,7 +49,7 @@ impl VitLayerConfig {
     }
 }
 
-/// Multi-head self-attention and a perceptron of two layers, each after a layer norm and with a
+/// Multi-head self-attention and a perceptron of two layers. Each follows a layer norm and has a
 /// residual connection around it.
 #[derive(Module, Debug)]
 pub struct VitLayer {

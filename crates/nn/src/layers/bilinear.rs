@@ -5,8 +5,8 @@ use burn::tensor::{Tensor, module};
 
 /// Each slice interpolated to `size` (height, width), as PyTorch's `interpolate` with `bilinear`.
 ///
-/// `align_corners` keeps the centres of the corner pixels where they are; without it the corners'
-/// outer edges stay, and rows and columns beyond the border repeat it.
+/// With `align_corners` the centres of the corner pixels keep their place. Without it the outer
+/// edges of the corner pixels keep their place, and positions beyond the border repeat its pixels.
 ///
 /// # Shapes
 ///
@@ -34,7 +34,7 @@ mod tests {
         y.into_data().iter::<f32>().collect()
     }
 
-    /// Against values that PyTorch 2.0 gives.
+    /// The expected values are those of PyTorch 2.0.
     #[test]
     fn both_kinds_are_pytorchs() {
         let close = |got: Vec<f32>, want: &[f32]| {

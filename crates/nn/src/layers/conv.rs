@@ -5,7 +5,8 @@ use burn::module::{Module, Param};
 use burn::nn::Initializer;
 use burn::tensor::{Device, Tensor};
 
-/// Configuration of [`Conv`]: cubic kernel, zero padding of half of it (none for even kernels).
+/// Configuration of [`Conv`]: a cubic kernel with zero padding of half its side (none if the side
+/// is even).
 #[derive(Debug, Clone)]
 pub struct ConvConfig {
     /// Channels in and out.
@@ -14,7 +15,7 @@ pub struct ConvConfig {
     pub kernel_size: usize,
     /// Stride along each axis.
     pub stride: usize,
-    /// Whether a bias is added; useless before a norm.
+    /// Whether a bias is added. A norm after the convolution would cancel it.
     pub bias: bool,
 }
 
@@ -43,7 +44,7 @@ impl ConvConfig {
         self
     }
 
-    /// Makes the layer; weights uniform within ±1/√fan-in.
+    /// Makes the layer. Weights are uniform within ±1/√fan-in.
     pub fn init(&self, device: &Device) -> Conv {
         let [channels_in, channels_out] = self.channels;
         let k = self.kernel_size;
@@ -65,7 +66,7 @@ impl ConvConfig {
     }
 }
 
-/// Uniform within ±1/√fan-in, PyTorch's and burn's default for convolutions.
+/// Uniform within ±1/√fan-in, which is the default of PyTorch and burn for convolutions.
 pub(crate) fn fan_in_uniform() -> Initializer {
     Initializer::KaimingUniform {
         gain: 1.0 / 3f64.sqrt(),
@@ -76,9 +77,9 @@ pub(crate) fn fan_in_uniform() -> Initializer {
 /// 3D convolution with a cubic kernel.
 #[derive(Module, Debug)]
 pub struct Conv {
-    /// `[channels_out, channels_in, k, k, k]`
+    /// Weights `[channels_out, channels_in, k, k, k]`.
     pub weight: Param<Tensor<5>>,
-    /// `[channels_out]`
+    /// Bias `[channels_out]`.
     pub bias: Option<Param<Tensor<1>>>,
     /// Stride along each axis.
     pub stride: usize,

@@ -1,4 +1,4 @@
-//! 2D convolution of each slice, alone and with norm and activation.
+//! 2D convolution of each slice, plain and with norm and activation.
 
 use super::conv::fan_in_uniform;
 use super::norm::{NormConfig, NormLayer};
@@ -18,11 +18,11 @@ pub struct Conv2dConfig {
     pub stride: usize,
     /// Zero padding above and below, and left and right.
     pub padding: [usize; 2],
-    /// Distance of the kernel's taps.
+    /// Distance between the kernel's taps.
     pub dilation: usize,
-    /// Groups of channels that are convolved apart.
+    /// Number of channel groups that are convolved separately.
     pub groups: usize,
-    /// Whether a bias is added; useless before a norm.
+    /// Whether a bias is added. A norm after the convolution would cancel it.
     pub bias: bool,
 }
 
@@ -32,7 +32,8 @@ impl Conv2dConfig {
         Self::oblong(channels, [kernel; 2])
     }
 
-    /// As [`new`](Self::new) with a kernel of another height than width.
+    /// A convolution with a kernel `[height, width]`, stride 1, padding of half the kernel and no
+    /// bias.
     pub fn oblong(channels: [usize; 2], kernel: [usize; 2]) -> Self {
         Self {
             channels,
@@ -59,7 +60,7 @@ impl Conv2dConfig {
         self
     }
 
-    /// Sets the dilation, and the padding that keeps the size under it.
+    /// Sets the dilation, and a padding with which the size stays the same.
     #[must_use]
     pub fn with_dilation(mut self, dilation: usize) -> Self {
         self.dilation = dilation;
@@ -81,7 +82,7 @@ impl Conv2dConfig {
         self
     }
 
-    /// Makes the layer; weights uniform within ±1/√fan-in, PyTorch's default.
+    /// Makes the layer. Weights are uniform within ±1/√fan-in, which is PyTorch's default.
     pub fn init(&self, device: &Device) -> Conv2d {
         let ([channels_in, channels_out], [kh, kw]) = (self.channels, self.kernel);
         let per_group = channels_in / self.groups;
@@ -104,17 +105,17 @@ impl Conv2dConfig {
 /// 2D convolution of each slice of a window by itself.
 #[derive(Module, Debug)]
 pub struct Conv2d {
-    /// `[channels_out, channels_in / groups, kh, kw]`
+    /// Weights `[channels_out, channels_in / groups, kh, kw]`.
     pub weight: Param<Tensor<4>>,
-    /// `[channels_out]`
+    /// Bias `[channels_out]`.
     pub bias: Option<Param<Tensor<1>>>,
     /// Stride along each axis.
     pub stride: usize,
     /// Zero padding above and below, and left and right.
     pub padding: [usize; 2],
-    /// Distance of the kernel's taps.
+    /// Distance between the kernel's taps.
     pub dilation: usize,
-    /// Groups of channels that are convolved apart.
+    /// Number of channel groups that are convolved separately.
     pub groups: usize,
 }
 
@@ -192,14 +193,14 @@ impl Conv2dUnitConfig {
 
 /// Convolution → norm → (+ residual) → ReLU or nothing.
 ///
-/// Batch statistics go over all slices of the batch's windows, as over a batch of images.
+/// Batch statistics are taken over all slices of the batch's windows, as over a batch of images.
 #[derive(Module, Debug)]
 pub struct Conv2dUnit {
     /// The convolution.
     pub conv: Conv2d,
     /// The norm.
     pub norm: NormLayer,
-    /// What negative values are multiplied by: 0 is a ReLU, 1 nothing.
+    /// Factor on negative values: 0 makes a ReLU, 1 the identity.
     pub slope: f64,
 }
 
@@ -219,7 +220,7 @@ impl Conv2dUnit {
     ///
     /// # Shapes
     ///
-    /// - `residual`: the output's
+    /// - `residual`: as the output
     pub fn forward_residual(&self, x: Tensor<5>, residual: Tensor<5>) -> Tensor<5> {
         self.norm
             .forward_slope(self.conv.forward(x), Some(residual), self.slope)

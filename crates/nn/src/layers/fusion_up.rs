@@ -10,7 +10,7 @@ pub struct FusionUpConfig {
     pub channels: usize,
     /// Kernel side and stride.
     pub factor: usize,
-    /// Factor on the first weights (default 1).
+    /// Factor on the initial weights (default 1).
     pub gain: f64,
 }
 
@@ -24,12 +24,12 @@ impl FusionUpConfig {
         }
     }
 
-    /// The same with a factor on the first weights.
+    /// Sets the factor on the initial weights.
     pub fn with_gain(self, gain: f64) -> Self {
         Self { gain, ..self }
     }
 
-    /// Makes the layer; it starts as nearest-neighbour upsampling (for factor 1: the identity)
+    /// Makes the layer. It starts as nearest-neighbour upsampling (the identity for factor 1)
     /// times the gain.
     pub fn init(&self, device: &Device) -> FusionUp {
         let (k, s) = (self.channels, self.factor);
@@ -45,10 +45,10 @@ impl FusionUpConfig {
 
 /// Transposed convolution whose kernel equals its stride, without bias.
 ///
-/// The kernels tile the output, so it is one matrix product and a reordering.
+/// The kernels do not overlap in the output, so the layer is a matrix product and a reordering.
 #[derive(Module, Debug)]
 pub struct FusionUp {
-    /// `[channels_in, channels_out, s, s, s]`
+    /// Weights `[channels_in, channels_out, s, s, s]`.
     pub weight: Param<Tensor<5>>,
 }
 

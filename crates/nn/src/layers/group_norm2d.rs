@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 pub struct GroupNorm2dConfig {
     /// Channels, a multiple of `groups`.
     pub channels: usize,
-    /// Groups; one for each channel makes it an instance norm.
+    /// Number of groups. With one group per channel the layer is an instance norm.
     pub groups: usize,
     /// ε, added to the variance.
     pub epsilon: f64,
@@ -27,8 +27,8 @@ impl GroupNorm2dConfig {
     }
 }
 
-/// Group normalisation whose statistics are those of one slice, as in a 2D net; burn's and
-/// [`NormLayer`](super::NormLayer)'s are those of a whole window.
+/// Group normalisation with the statistics of one slice, as in a 2D net. The group norms of burn
+/// and of [`NormLayer`](super::NormLayer) use the statistics of a whole window.
 #[derive(Module, Debug)]
 pub struct GroupNorm2d {
     /// Scale of each channel.

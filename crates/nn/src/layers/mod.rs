@@ -1,4 +1,4 @@
-//! Layers: one operation with its parameters each, one to a file.
+//! Layers: single operations with their parameters. Each file has one layer.
 
 mod bilinear;
 mod conv;

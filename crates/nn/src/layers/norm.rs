@@ -1,4 +1,4 @@
-//! Normalisation of the chosen kind.
+//! Batch, instance and group normalisation.
 
 use crate::config::Norm;
 use crate::ops::norm_act::{Parameters, batch_norm_act, norm_act};
@@ -48,9 +48,9 @@ impl NormConfig {
 
 /// Normalisation with a trained scale γ and shift β for each channel.
 ///
-/// Batch normalisation takes the batch's own statistics, and moves the running ones by 0.1 of
-/// them (biased variance), when the input lives on an autodiff device; else it takes the running
-/// statistics. In an iterative net each pass counts as a batch of its own.
+/// If the input is on an autodiff device, batch normalisation uses the batch's own statistics. It
+/// then moves the running statistics towards them with momentum 0.1 (biased variance). On other
+/// devices it uses the running statistics. In an iterative net each pass counts as a batch.
 #[derive(Module, Debug)]
 pub enum NormLayer {
     /// Batch normalisation.
@@ -81,7 +81,7 @@ impl NormLayer {
     /// # Shapes
     ///
     /// - input and output: `[batch, channels, d, h, w]`
-    /// - `residual`: the same, or with one channel, which is then added to every channel
+    /// - `residual`: as the input, or with one channel, which is then added to every channel
     pub fn forward_act(&self, x: Tensor<5>, residual: Option<Tensor<5>>, act: &PRelu) -> Tensor<5> {
         match self {
             Self::Batch(norm) if act.alpha.dims() == norm.gamma.dims() => {
@@ -97,8 +97,8 @@ impl NormLayer {
         }
     }
 
-    /// Applies the layer, adds `residual` and multiplies what is negative then by a fixed `slope`:
-    /// 0 is a ReLU, 1 leaves all as it is.
+    /// Applies the layer, adds `residual` and multiplies negative values by a fixed `slope`: 0
+    /// makes a ReLU, 1 the identity.
     ///
     /// # Shapes
     ///
@@ -126,7 +126,8 @@ impl NormLayer {
     }
 }
 
-/// As burn's [`BatchNorm`], with its rule for when the batch's statistics serve.
+/// Burn's [`BatchNorm`] with residual and slope. It follows burn's rule for the use of the batch's
+/// statistics.
 fn batch_act(
     norm: &BatchNorm,
     x: Tensor<5>,

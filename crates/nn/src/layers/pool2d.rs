@@ -3,7 +3,7 @@
 use burn::tensor::ops::{AvgPoolOptions, MaxPoolOptions};
 use burn::tensor::{Tensor, module};
 
-/// Height and width apart from the rest, which pooling leaves alone.
+/// Applies `pool` to height and width, with all other axes merged into one.
 fn per_plane(x: Tensor<5>, pool: impl FnOnce(Tensor<4>) -> Tensor<4>) -> Tensor<5> {
     let [b, c, d, h, w] = x.dims();
     let y = pool(x.reshape([b, c * d, h, w]));
@@ -24,8 +24,8 @@ pub fn max_pool2d(x: Tensor<5>, kernel: usize, stride: usize, padding: usize) ->
     per_plane(x, |x| module::max_pool2d(x, options))
 }
 
-/// Mean over `kernel` × `kernel` pixels of each slice; padding counts as zeros if
-/// `count_padding`, else it is left out of the mean.
+/// Mean over `kernel` × `kernel` pixels of each slice. Padding counts as zeros if `count_padding`,
+/// else the mean excludes it.
 ///
 /// # Shapes
 ///
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn small_image_by_hand() {
-        // 0 7 14 5 / 12 3 10 1 / 8 15 6 13 / 4 11 2 9
+        // The image is 0 7 14 5 / 12 3 10 1 / 8 15 6 13 / 4 11 2 9.
         let x = image(&Device::flex());
         assert_eq!(values(max_pool2d(x.clone(), 2, 2, 0)), [12., 14., 15., 13.]);
         assert_eq!(values(max_pool2d(x.clone(), 3, 2, 1)), [12., 14., 15., 15.]);

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::module::avg_pool2d;
 use burn::tensor::ops::AvgPoolOptions;
 
-/// The mean of each cube of `side` voxels; what is left over at the far end of an axis is dropped,
+/// Average pooling over cubes of `side` voxels. A remainder at the far end of an axis is dropped,
 /// as PyTorch's `AvgPool3d` does.
 ///
 /// # Shapes
@@ -23,10 +23,10 @@ pub fn avg_pool3d(x: Tensor<5>, side: usize) -> Tensor<5> {
     let [b, c, d, h, w] = x.dims();
     assert!(
         side > 0 && [d, h, w].iter().all(|n| *n >= side),
-        "no cube of {side} in {:?}",
+        "a cube of side {side} does not fit into {:?}",
         [d, h, w]
     );
-    // In the planes first, then across them.
+    // It averages within the planes first, then across them.
     let y = avg_pool2d(
         x.reshape([b * c, d, h, w]),
         AvgPoolOptions::new([side, side]),
@@ -39,7 +39,7 @@ pub fn avg_pool3d(x: Tensor<5>, side: usize) -> Tensor<5> {
     y.reshape([b, c, d / side, h, w])
 }
 
-/// The mean over all voxels of each channel.
+/// Global average pooling: the mean of each channel over all voxels.
 ///
 /// # Shapes
 ///
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn means_by_hand() {
         let device = Device::flex();
-        // Indices 12 z + 4 y + x; the third row and the odd planes' rest are dropped.
+        // Values are 12 z + 4 y + x. The third row does not fill a cube and is dropped.
         let y = avg_pool3d(ramp([1, 1, 2, 3, 4], &device), 2);
         assert_eq!(y.dims(), [1, 1, 1, 1, 2]);
         // (0 + 1 + 4 + 5 + 12 + 13 + 16 + 17) / 8, and two more.

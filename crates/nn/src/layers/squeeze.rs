@@ -25,8 +25,8 @@ impl Squeeze2dConfig {
     }
 }
 
-/// Weighs each channel of a slice by `sigmoid(excite(relu(squeeze(mean over the slice))))` (Hu et
-/// al., CVPR 2018).
+/// Squeeze and excitation: multiplies each channel of a slice by
+/// `sigmoid(excite(relu(squeeze(mean over the slice))))` (Hu et al., CVPR 2018).
 #[derive(Module, Debug)]
 pub struct Squeeze2d {
     /// Linear layer from the channels' means.

@@ -44,7 +44,7 @@ impl StandardConv2dConfig {
     }
 }
 
-/// 2D convolution without bias whose filters are brought to mean 0 and variance 1 before use.
+/// 2D convolution without bias whose filters are standardised to mean 0 and variance 1 before use.
 #[derive(Module, Debug)]
 pub struct StandardConv2d {
     /// The convolution.
@@ -52,7 +52,7 @@ pub struct StandardConv2d {
 }
 
 impl StandardConv2d {
-    /// The weights as used, `[channels_out, channels_in, k, k]`.
+    /// The standardised weights, `[channels_out, channels_in, k, k]`.
     fn weight(&self) -> Tensor<4> {
         let weight = self.conv.weight.val();
         let [o, i, k, l] = weight.dims();
@@ -72,7 +72,7 @@ impl StandardConv2d {
         self.conv.forward_with(x, self.weight())
     }
 
-    /// Applies the layer to an input of which every channel is `x`.
+    /// Applies the layer to an input whose channels are all equal to `x`.
     ///
     /// # Shapes
     ///

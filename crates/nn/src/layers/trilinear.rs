@@ -2,11 +2,12 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Doubles each side by trilinear interpolation between voxel centres, the outermost voxels
-/// repeated beyond them (PyTorch's `Upsample(scale_factor=2, mode="trilinear",
-/// align_corners=False)`).
+/// Doubles each side by trilinear interpolation between voxel centres. Positions beyond the
+/// outermost centres repeat the outermost voxels (PyTorch's
+/// `Upsample(scale_factor=2, mode="trilinear", align_corners=False)`).
 ///
-/// One matrix product for each axis: they cost a few convolution taps and have fast gradients.
+/// It takes one matrix product for each axis. These cost as much as a few convolution taps and have
+/// fast gradients.
 ///
 /// # Shapes
 ///
@@ -15,7 +16,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 pub fn trilinear_up2(x: Tensor<5>) -> Tensor<5> {
     let [b, c, d, h, w] = x.dims();
     let device = x.device();
-    // The axis that is outermost first, while there is least to compute.
+    // The outermost axis comes first, because its matrix product has the least to compute then.
     let x = doubling(d, &device)
         .unsqueeze::<3>()
         .matmul(x.reshape([b * c, d, h * w]));
@@ -28,7 +29,7 @@ pub fn trilinear_up2(x: Tensor<5>) -> Tensor<5> {
     x.reshape([b, c, 2 * d, 2 * h, 2 * w])
 }
 
-/// `[2n, n]`: the share of each input in each output along one axis.
+/// The interpolation matrix `[2n, n]` along one axis: the weight of each input in each output.
 fn doubling(n: usize, device: &Device) -> Tensor<2> {
     let mut shares = vec![0f32; 2 * n * n];
     for (o, row) in shares.chunks_exact_mut(n).enumerate() {

@@ -18,7 +18,7 @@ impl UpConvConfig {
         Self { channels }
     }
 
-    /// Makes the layer; weights uniform within ±1/√(8·channels out), as PyTorch does.
+    /// Makes the layer. Weights are uniform within ±1/√(8 · channels_out), as in PyTorch.
     pub fn init(&self, device: &Device) -> UpConv {
         let [channels_in, channels_out] = self.channels;
         UpConv {
@@ -34,10 +34,10 @@ impl UpConvConfig {
 
 /// 2³ transposed convolution with stride 2.
 ///
-/// Kernels do not overlap, so it equals a 1³ convolution to 8·C channels and depth-to-space.
+/// Kernels do not overlap, so the layer equals a 1³ convolution to 8·C channels and depth-to-space.
 #[derive(Module, Debug)]
 pub struct UpConv {
-    /// `[channels_in, channels_out, 2, 2, 2]`
+    /// Weights `[channels_in, channels_out, 2, 2, 2]`.
     pub weight: Param<Tensor<5>>,
 }
 

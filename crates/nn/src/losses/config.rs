@@ -1,4 +1,4 @@
-//! The choices that make up the loss.
+//! Configuration of the loss.
 
 use crate::error::Result;
 use multirnet_base::Ranges;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentationLoss {
-    /// `max(1 − TI, 1e-6)^e` (the paper's).
+    /// `max(1 − TI, 1e-6)^e` with the Tversky index TI (paper).
     #[default]
     FocalTversky,
     /// `1 − TI` (ablation).
@@ -21,18 +21,19 @@ pub enum SegmentationLoss {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "snake_case")]
 pub enum TverskyWindows {
-    /// All. Where there is no lesion the loss is near 1 whatever the net marks, until it marks
-    /// next to nothing; then marking nothing anywhere is a short way down.
+    /// All windows. In a window without lesion the loss stays near 1 until the net marks almost
+    /// nothing. This pulls the net towards marking nothing in any window.
     All,
-    /// Those with lesion, and of their kinds those that are there (ours).
+    /// Windows with lesion, and in them the kinds of lesion that are present (ours).
     #[default]
     WithLesion,
 }
 
-/// Configuration of the loss `(1 − λ) L_seg + λ L_cls`, where `L_seg` is the overlap loss and
+/// Configuration of the loss `(1 − λ) L_seg + λ L_cls`. `L_seg` is the overlap loss plus
 /// `cross_entropy` times the voxels' binary cross-entropy.
 ///
-/// The default is what learns best here; [`paper`](Self::paper) is what the paper describes.
+/// The default is the loss that learns best in our experiments; [`paper`](Self::paper) is the loss
+/// of the paper.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LossConfig {
@@ -46,15 +47,17 @@ pub struct LossConfig {
     pub exponent: f64,
     /// Windows that the overlap loss is averaged over (ours: those with lesion).
     pub tversky_windows: TverskyWindows,
-    /// Weight of the voxels' binary cross-entropy, which is averaged over all windows whose
-    /// lesions are known (ours: 1; the paper has none).
+    /// Weight of the voxels' binary cross-entropy, which is averaged over all windows whose lesions
+    /// are known (ours: 1; the paper does not have this term).
     pub cross_entropy: f64,
-    /// For two lesion channels: share of the union's loss in windows that know the kinds, the rest
-    /// is the kinds' mean (ours: 0.5). Other windows have the union's loss alone.
+    /// For two lesion channels: share of the union's loss in windows whose kinds of lesion are
+    /// known; the mean loss of the kinds has the rest (ours: 0.5). Other windows have the union's
+    /// loss alone.
     pub union_weight: f64,
-    /// λ, weight of the classification in the total (ours: 0.2).
+    /// λ, weight of the classification loss in the total (ours: 0.2).
     pub classification_weight: f64,
-    /// Weights of the classes normal, CAP, COVID-19 in the cross-entropy.
+    /// Weights of the classes normal, CAP, COVID-19 in the classification's cross-entropy; `None`
+    /// weighs them equally.
     pub class_weights: Option<[f64; 3]>,
 }
 
@@ -75,8 +78,8 @@ impl Default for LossConfig {
 }
 
 impl LossConfig {
-    /// The paper's loss, section 3.3, with λ = 0.3, which it does not give: the overlap loss alone,
-    /// averaged over all windows.
+    /// The loss of the paper, section 3.3: the segmentation loss is the overlap loss alone,
+    /// averaged over all windows. The paper does not give λ; ours is 0.3 here.
     pub fn paper() -> Self {
         Self {
             tversky_windows: TverskyWindows::All,
@@ -86,7 +89,7 @@ impl LossConfig {
         }
     }
 
-    /// The default with the exponent 1/γ: the paper's notation, γ in \[1, 3\].
+    /// The default with the exponent 1/γ. The paper states γ, which is in \[1, 3\].
     pub fn from_gamma(gamma: f64) -> Self {
         Self {
             exponent: 1.0 / gamma,
@@ -98,7 +101,8 @@ impl LossConfig {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](crate::ErrorKind::Config), naming the field.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if a field is out of range; the message
+    /// names the field.
     pub fn validate(&self) -> Result<()> {
         let weight = |w: f64| w.is_finite() && w >= 0.0;
         let above_0 = |w: f64| w.is_finite() && w > 0.0;

@@ -15,36 +15,36 @@ use crate::nets::Output;
 use burn::tensor::{Int, Tensor, activation::log_softmax};
 use terms::{mean_of_rows, mean_of_windows, to_f32};
 
-/// The loss and its parts, each `[1]`, averaged over passes and windows.
+/// The total loss and its two parts, each `[1]`, averaged over passes and windows.
 #[derive(Debug, Clone)]
 pub struct Losses {
-    /// `(1 − λ) segmentation + λ classification`; the segmentation loss alone if the net does not
-    /// classify.
+    /// `(1 − λ) segmentation + λ classification`, or the loss of the only task.
     pub total: Tensor<1>,
-    /// The segmentation loss.
+    /// The segmentation loss; 0 if the net does not segment.
     pub segmentation: Tensor<1>,
     /// The cross-entropy of the classes; 0 if the net does not classify.
     pub classification: Tensor<1>,
 }
 
 impl LossConfig {
-    /// The loss of `output` against the truth; see [`score`](Self::score).
+    /// The loss of MultiR-Net's `output` against the truth; see [`score`](Self::score).
     ///
     /// # Panics
     ///
-    /// As there.
+    /// If the truth is of another number of windows.
     pub fn forward(&self, output: &Output, truth: &Truth) -> Losses {
         self.score(&output.clone().into_answer(ClassFrom::Last), truth)
     }
 
-    /// The loss of `answer` against the truth. Edge maps add their binary cross-entropy to the
-    /// segmentation loss; a net with one task only has that task's loss alone.
+    /// The loss of the output `answer` against the truth. Edge maps add their binary cross-entropy
+    /// to the segmentation loss. For a net with one task the total is that task's loss.
     ///
-    /// Each task's loss is a mean over the windows that know its truth, and 0 if none does.
+    /// Each task's loss is a mean over the windows whose truth is known for the task. It is 0 if
+    /// the truth is not known for any window.
     ///
     /// # Panics
     ///
-    /// If the answer is empty, or the truth is of another number of windows.
+    /// If the output is empty, or if the truth is of another number of windows.
     pub fn score(&self, answer: &ModelOutput, truth: &Truth) -> Losses {
         let maps = answer.lesion.iter();
         let maps = mean(maps.map(|map| self.segmentation(map.clone(), truth)));
@@ -78,8 +78,8 @@ impl LossConfig {
         }
     }
 
-    /// Segmentation loss of one map, `[1]`: overlap loss and cross-entropy, each a mean over its
-    /// windows. For K > 1 the union's probability is the largest of the channels'.
+    /// Segmentation loss of one map, `[1]`: overlap loss plus weighted cross-entropy, each a mean
+    /// over its windows. For K > 1 the probability of the union is the maximum over channels.
     ///
     /// # Shapes
     ///
@@ -93,7 +93,8 @@ impl LossConfig {
         let device = p.device();
         let [b, k, ..] = p.dims();
         let known = truth::weights(&truth.knows_lesion, &device);
-        // Per window and channel: the union first, then its kinds where some window knows them.
+        // The terms of each window are those of the union. If a window's kinds of lesion are known,
+        // the terms of the kinds are mixed in.
         let union = |x: &Tensor<5>| match k {
             1 => x.clone(),
             _ => x.clone().max_dim(1),
@@ -134,7 +135,7 @@ impl LossConfig {
         }
     }
 
-    /// Cross-entropy of the edge maps, `[1]`; none without edge maps.
+    /// Cross-entropy of the edge maps, `[1]`; `None` without edge maps.
     fn edges(&self, answer: &ModelOutput, truth: &Truth) -> Option<Tensor<1>> {
         if answer.edges.is_empty() {
             return None;
@@ -149,8 +150,8 @@ impl LossConfig {
         mean(answer.edges.iter().map(loss))
     }
 
-    /// Cross-entropy of one pass's classes, `[1]`: mean over the windows whose class is known,
-    /// weighted by their classes' weights.
+    /// Cross-entropy of one pass's class logits, `[1]`: the mean over the windows whose class is
+    /// known, weighted by `class_weights`.
     ///
     /// # Shapes
     ///
@@ -182,15 +183,15 @@ impl LossConfig {
 /// Terms of the segmentation loss, `[batch, K]` each.
 struct Rows {
     overlap: Tensor<2>,
-    /// Weights of the channels in a window's overlap loss.
+    /// Weight of each channel in a window's overlap loss.
     counted: Tensor<2>,
-    /// Where there is lesion.
+    /// 1 if the row has a lesion, else 0.
     present: Tensor<2>,
     entropy: Option<Tensor<2>>,
 }
 
 impl Rows {
-    /// Each window's terms, with `share` (`[batch, 1]`) of them the mean of `kinds`.
+    /// Replaces a `share` (`[batch, 1]`) of each window's terms by the mean of `kinds`.
     fn mixed_with(self, kinds: Self, share: Tensor<2>) -> Self {
         let rest = share.clone().neg().add_scalar(1.0);
         let mix = |union: Tensor<2>, kinds: Tensor<2>, weights: Tensor<2>| {

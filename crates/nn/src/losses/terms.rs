@@ -1,14 +1,16 @@
-//! The terms that losses are made of. A "row" is one channel of one window.
+//! Terms of the segmentation loss. A "row" is one channel of one window.
 
 use super::config::{LossConfig, SegmentationLoss};
 use burn::tensor::{DType, FloatDType, Tensor};
 
-/// Added to the terms of every overlap ratio, so that empty masks have a value.
+/// Added to numerator and denominator of every overlap ratio. Empty masks would give 0 / 0
+/// otherwise.
 const SMOOTH: f64 = 1.0;
-/// Floor of 1 − TI under the focal exponent: below it the slope of x^e would run away.
+/// Smallest value of 1 − TI under the focal exponent. Below it the slope of x^e would grow without
+/// bound.
 pub(super) const FLOOR: f64 = 1e-6;
-/// Floor of a probability under the logarithm. It lies far below the least difference from 1 that
-/// 32 bits hold, so that a voxel that is wrong beyond doubt still has a slope.
+/// Smallest probability under the logarithm. It is far below the smallest difference from 1 that 32
+/// bits can hold, so voxels that are almost certainly wrong still have a slope.
 const LEAST: f64 = 1e-12;
 
 /// Overlap loss of each row, `[batch, K]`.
@@ -50,7 +52,7 @@ pub(super) fn overlap(config: &LossConfig, p: Tensor<5>, g: Tensor<5>) -> Tensor
 pub(super) fn cross_entropy(p: Tensor<5>, g: Tensor<5>) -> Tensor<2> {
     let [b, k, ..] = p.dims();
     let (p, g) = (rows(p), rows(g));
-    // The probability of what is true; one logarithm serves both cases.
+    // This is the probability of the true label. One logarithm serves both cases.
     let right = p
         .clone()
         .neg()
@@ -60,27 +62,27 @@ pub(super) fn cross_entropy(p: Tensor<5>, g: Tensor<5>) -> Tensor<2> {
     loss.reshape([b, k])
 }
 
-/// 1 for each row with a voxel in `g`, else 0, `[batch, K]`.
+/// 1 for each row with a lesion voxel in `g`, else 0, `[batch, K]`.
 pub(super) fn present(g: Tensor<5>) -> Tensor<2> {
     let [b, k, ..] = g.dims();
     rows(g).sum_dim(1).greater_elem(0.5).float().reshape([b, k])
 }
 
-/// The rows' mean for each window, weighted by `weights`, `[batch]`; 0 without any weight.
+/// The mean over each window's rows, weighted by `weights`, `[batch]`; 0 if all weights are 0.
 pub(super) fn mean_of_rows(rows: Tensor<2>, weights: Tensor<2>) -> Tensor<1> {
     let [b, _] = rows.dims();
     let total = weights.clone().sum_dim(1).clamp_min(LEAST);
     ((rows * weights).sum_dim(1) / total).reshape([b])
 }
 
-/// The windows' mean weighted by `weights`, `[1]`; 0 without any weight.
+/// The mean over windows, weighted by `weights`, `[1]`; 0 if all weights are 0.
 pub(super) fn mean_of_windows(windows: Tensor<1>, weights: Tensor<1>) -> Tensor<1> {
     (windows * weights.clone()).sum() / weights.sum().clamp_min(LEAST)
 }
 
-/// Lesion voxels with a neighbour in their slice that is none, of any lesion channel:
-/// `[batch, K, d, h, w]` → `[batch, 1, d, h, w]`. Beyond the window nothing is known, so its
-/// border is no edge.
+/// Edges of lesions: lesion voxels of any channel that have a neighbour without lesion in their
+/// slice, `[batch, K, d, h, w]` → `[batch, 1, d, h, w]`. The window's border is not an edge,
+/// because the voxels beyond it are not known.
 pub(super) fn edge_of(lesion: Tensor<5>) -> Tensor<5> {
     let mask = lesion.max_dim(1);
     let [.., h, w] = mask.dims();

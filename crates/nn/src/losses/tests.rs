@@ -1,4 +1,4 @@
-//! Losses against numbers by hand.
+//! Losses against values that were computed by hand.
 
 use super::terms::{FLOOR, edge_of};
 use super::*;
@@ -139,7 +139,7 @@ fn cross_entropy_by_hand_and_class_weights() {
         ..LossConfig::default()
     };
     close(loss(&weighted, &truth), (CE[0] + 3.0 * CE[1]) / 4.0);
-    // A class that nobody knows neither adds to the sum nor counts in the mean.
+    // A window of unknown class neither adds to the sum nor counts in the mean.
     truth.knows_class = vec![false, true];
     close(loss(&LossConfig::default(), &truth), CE[1]);
     close(loss(&weighted, &truth), CE[1]);
@@ -208,7 +208,7 @@ fn windows_without_truth_are_left_out() {
     let p = pair(P, [0.3; 4], 0);
     close(config.segmentation(p.clone(), &truth).into_scalar(), alone);
 
-    // Nobody knows: the loss is 0 and moves nothing.
+    // Without any known truth the loss and its gradients are 0.
     truth.knows_lesion = vec![false; 2];
     truth.knows_class = vec![false; 2];
     let device = Device::flex().autodiff();
@@ -238,7 +238,8 @@ fn windows_without_truth_are_left_out() {
 
 #[test]
 fn two_kinds_weigh_half_and_their_union_half() {
-    // Ground glass as G, no consolidation; the union's probabilities are 0.8, 0.6, 0.3, 0.2.
+    // Ground glass is G, and there is no consolidation. The union's probabilities are 0.8, 0.6, 0.3
+    // and 0.2.
     let p = || pair(P, [0.1, 0.6, 0.3, 0.2], 1);
     let config = |tversky_windows, cross_entropy| LossConfig {
         segmentation_loss: SegmentationLoss::Tversky,
@@ -263,7 +264,8 @@ fn two_kinds_weigh_half_and_their_union_half() {
     let both = loss(config(TverskyWindows::WithLesion, 1.0), &truth);
     close(both, with_lesion + entropy);
 
-    // Nobody named the kinds: every lesion voxel is 1 in both channels, the union counts alone.
+    // If the kinds are not known, every lesion voxel is 1 in both channels, and only the union
+    // counts.
     let mut truth = lesions(pair(G, G, 1));
     truth.knows_kinds = vec![false];
     close(loss(config(TverskyWindows::WithLesion, 0.0), &truth), union);
@@ -404,7 +406,7 @@ fn edges_are_lesion_voxels_with_a_neighbour_outside_in_their_slice() {
         0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0,
     ];
     assert_eq!(values, expected);
-    // Five of 16 voxels are edge: −(5 ln ¼ + 11 ln ¾) / 16.
+    // Five of 16 voxels are edges: −(5 ln ¼ + 11 ln ¾) / 16.
     let even = lesion.zeros_like().add_scalar(0.25);
     let answer = ModelOutput {
         lesion: vec![lesion.clone()],

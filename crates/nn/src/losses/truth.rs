@@ -1,16 +1,16 @@
-//! What the losses are computed against.
+//! The ground truth of a batch of windows.
 
 use burn::tensor::{Device, Int, Tensor};
 
-/// The truth of a batch of windows, and which of it is known.
+/// The ground truth of a batch of windows, with flags for the parts that are known.
 #[derive(Debug, Clone)]
 pub struct Truth {
-    /// Lesion voxels, 0 or 1, `[batch, K, d, h, w]`. Channel 0 is ground glass and channel 1
-    /// consolidation for K = 2; in windows without kinds every lesion voxel is 1 in all channels.
+    /// Lesion voxels, 0 or 1, `[batch, K, d, h, w]`. For K = 2 channel 0 is ground glass and
+    /// channel 1 consolidation. In windows without kinds every lesion voxel is 1 in all channels.
     pub lesion: Tensor<5>,
-    /// `[batch]`: 0 normal, 1 CAP, 2 COVID-19; any of them where the class is not known.
+    /// Classes `[batch]`: 0 normal, 1 CAP, 2 COVID-19. If the class is not known, any of them.
     pub classes: Tensor<1, Int>,
-    /// Whether `lesion` is truth at all, for each window.
+    /// Whether the lesions are known, for each window.
     pub knows_lesion: Vec<bool>,
     /// Whether the channels of `lesion` tell the kinds apart, for each window.
     pub knows_kinds: Vec<bool>,
@@ -19,7 +19,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// A truth of which everything is known.
+    /// A truth in which everything is known.
     ///
     /// # Shapes
     ///
@@ -37,7 +37,7 @@ impl Truth {
     }
 }
 
-/// 1 for each window that `knows`, 0 for the others, `[batch]`.
+/// 1 for each window that is true in `knows`, 0 for the others, `[batch]`.
 pub(super) fn weights(knows: &[bool], device: &Device) -> Tensor<1> {
     let weights: Vec<f32> = knows.iter().map(|&k| f32::from(u8::from(k))).collect();
     Tensor::from_floats(weights.as_slice(), device)

@@ -53,15 +53,15 @@ impl ClassificationConfig {
     }
 }
 
-/// Six residual modules on the masked CT; their pooled output joins the segmentation subnet's
-/// pooled bottleneck feature in one linear layer.
+/// Six residual modules on the masked CT. One linear layer acts on their pooled output and on the
+/// segmentation subnet's pooled bottleneck feature.
 #[derive(Module, Debug)]
 pub struct Classification {
     /// The residual modules.
     pub modules: Vec<ClassModule>,
     /// Dropout before the linear layer.
     pub dropout: Dropout,
-    /// `[class_channels[5] + channels[4], 3]`; the last module's features come first.
+    /// Linear layer `[class_channels[5] + channels[4], 3]`; the last module's features come first.
     pub linear: Linear,
     /// How the lesion map enters.
     #[module(skip)]
@@ -69,7 +69,7 @@ pub struct Classification {
 }
 
 impl Classification {
-    /// Logits in the order normal, CAP, COVID-19, and the last module's features.
+    /// Class logits in the order normal, CAP, COVID-19, and the last module's features.
     ///
     /// # Shapes
     ///
@@ -94,7 +94,8 @@ impl Classification {
         (self.head(on, features.clone(), bottleneck), features)
     }
 
-    /// Logits of the last module's features and the segmentation subnet's bottleneck feature.
+    /// Class logits from the last module's features and the segmentation subnet's bottleneck
+    /// feature.
     ///
     /// # Shapes
     ///

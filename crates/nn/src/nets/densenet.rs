@@ -43,7 +43,8 @@ impl Default for DenseNet3dConfig {
 }
 
 impl DenseNet3dConfig {
-    /// Shortest side of a window: each block but the first halves the stem's quarter.
+    /// Shortest side of a window. The stem divides the sides by four, and the transition before
+    /// each further block by two.
     fn min_side(&self) -> usize {
         4 << self.blocks.len().saturating_sub(1)
     }
@@ -162,22 +163,22 @@ impl NetConfig for DenseNet3dConfig {
     }
 }
 
-/// One layer of a dense block: norm, ReLU, 1³ convolution to the bottleneck; norm, ReLU, 3³
-/// convolution to the channels that are added.
+/// One layer of a dense block: norm, ReLU and 1³ convolution to the bottleneck, then norm, ReLU and
+/// 3³ convolution to the channels that the layer adds.
 #[derive(Module, Debug)]
 pub struct DenseLayer {
-    /// Norm of everything that came before.
+    /// Norm of the layer's input, which has the outputs of all layers before it.
     pub norm1: NormLayer,
     /// 1³ convolution to the bottleneck.
     pub conv1: Conv,
     /// Norm of the bottleneck.
     pub norm2: NormLayer,
-    /// 3³ convolution to the channels that are added.
+    /// 3³ convolution to the channels that the layer adds.
     pub conv2: Conv,
 }
 
 impl DenseLayer {
-    /// The input's channels and after them the layer's own.
+    /// The input's channels, followed by the channels that the layer adds.
     fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let y = self
             .conv1
@@ -187,14 +188,15 @@ impl DenseLayer {
     }
 }
 
-/// Layers which each see what all before them gave.
+/// Layers each of which sees the outputs of all layers before it.
 #[derive(Module, Debug)]
 pub struct DenseBlock {
     /// The layers.
     pub layers: Vec<DenseLayer>,
 }
 
-/// Between blocks: norm, ReLU, 1³ convolution to half the channels, mean of each 2³ voxels.
+/// Transition between blocks: norm, ReLU, 1³ convolution to half the channels, and 2³ average
+/// pooling.
 #[derive(Module, Debug)]
 pub struct Transition {
     /// The norm.
@@ -203,21 +205,21 @@ pub struct Transition {
     pub conv: Conv,
 }
 
-/// DenseNet in 3D: stem (7³ convolution with stride 2, 3³ maximum pooling with stride 2), dense
-/// blocks with transitions between them, global average pooling, linear layer.
+/// DenseNet in 3D: stem (7³ convolution with stride 2, 3³ max pooling with stride 2), dense blocks
+/// with transitions between them, global average pooling, and linear layer.
 #[derive(Module, Debug)]
 pub struct DenseNet3d {
     /// 7³ convolution with stride 2.
     pub stem: Conv,
-    /// Its norm.
+    /// Norm after the stem.
     pub stem_norm: NormLayer,
     /// The dense blocks.
     pub blocks: Vec<DenseBlock>,
-    /// What lies between them.
+    /// Transitions between the dense blocks.
     pub transitions: Vec<Transition>,
     /// Norm after the last block.
     pub norm: NormLayer,
-    /// `[channels, 3]`
+    /// Linear layer `[channels, 3]`.
     pub linear: Linear,
     #[module(skip)]
     config: DenseNet3dConfig,
@@ -229,8 +231,8 @@ impl DenseNet3d {
         &self.config
     }
 
-    /// Logits `[batch, 3]` in the order normal, CAP, COVID-19, and the features
-    /// `[batch, C, d/32, h/32, w/32]` whose means they are made of.
+    /// Class logits `[batch, 3]` in the order normal, CAP, COVID-19, and the features
+    /// `[batch, C, d/32, h/32, w/32]` whose means are the linear layer's input.
     ///
     /// # Shapes
     ///
@@ -238,7 +240,7 @@ impl DenseNet3d {
     ///
     /// # Panics
     ///
-    /// On any other shape; [`NetConfig::check_window`] tells beforehand.
+    /// For a shape that [`NetConfig::check_window`] refuses, and for another number of channels.
     pub fn forward(&self, x: Tensor<5>) -> (Tensor<2>, Tensor<5>) {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));

@@ -1,14 +1,14 @@
-//! Grad-CAM: which part of the window speaks for a class.
+//! Grad-CAM: the parts of a window that support a class.
 
 use super::multirnet::{MultiRNet, Output};
 use burn::tensor::Tensor;
 
-/// Grad-CAM of each of three classes, `ReLU(Σ_k w_kc A_k / N)`, for a classifier whose features A go
-/// through nothing but an average over N voxels and a linear layer: ∂logit_c/∂A_k = w_kc / N in every
-/// voxel, and its mean is the same number. This is the one definition: every network uses it.
+/// Grad-CAM of each of three classes, `ReLU(Σ_k w_kc A_k / N)`, for a classifier that consists of
+/// an average over N voxels of the features A and a linear layer. The gradient ∂logit_c/∂A_k is
+/// then w_kc / N in every voxel, and so is its mean. All networks use this function.
 ///
-/// `features` holds A_k one after the other, `voxels` values each; `weights` holds w_kc, three for each
-/// k; weights of more features are ignored.
+/// `features` holds the A_k one after the other, `voxels` values each. `weights` holds w_kc, three
+/// for each k. Weights of further features are ignored.
 pub fn class_maps(features: &[f32], voxels: usize, weights: &[f32]) -> [Vec<f32>; 3] {
     [0, 1, 2].map(|class| {
         let mut map = vec![0f32; voxels];
@@ -23,18 +23,18 @@ pub fn class_maps(features: &[f32], voxels: usize, weights: &[f32]) -> [Vec<f32>
     })
 }
 
-/// A heat map for one class of each window.
+/// A Grad-CAM heat map for one class of each window.
 #[derive(Debug, Clone)]
 pub struct GradCam {
     /// `ReLU(Σ_k α_k A_k)` on the class features' grid, not normalised:
     /// `[batch, 1, d/16, h/16, w/16]`.
     pub map: Tensor<5>,
-    /// The class explained in each window, `[batch]`.
+    /// The class that the map of each window explains, `[batch]`.
     pub classes: Vec<usize>,
 }
 
 impl MultiRNet {
-    /// Runs the net and explains a class; see [`explain`](Self::explain).
+    /// Runs the net and makes a heat map for a class; see [`explain`](Self::explain).
     ///
     /// # Shapes
     ///
@@ -42,7 +42,7 @@ impl MultiRNet {
     ///
     /// # Panics
     ///
-    /// As [`forward`](Self::forward).
+    /// For the shapes for which [`forward`](Self::forward) panics.
     pub fn grad_cam(&self, x: Tensor<5>, class: Option<usize>) -> (Output, Option<GradCam>) {
         let output = self.forward(x);
         let cam = self.explain(&output, class);
@@ -50,11 +50,10 @@ impl MultiRNet {
     }
 
     /// Grad-CAM at the last classification module for `class`, or for each window's most likely
-    /// class; `None` without classification subnet, or when `class` is not 0, 1 or 2.
+    /// class; `None` without classification subnet, or if `class` is not 0, 1 or 2.
     ///
-    /// Behind those features A there are only averages and a linear layer, so the gradient is
-    /// known without autodiff: ∂logit_c/∂A_k = w_kc / N in each of N voxels, and its mean α_k is
-    /// the same number. With `class_from: mean` the features are the passes' mean.
+    /// Only an average and a linear layer follow these features A, so [`class_maps`] gives the
+    /// gradient without autodiff. With `class_from: mean` the features are the mean over passes.
     pub fn explain(&self, output: &Output, class: Option<usize>) -> Option<GradCam> {
         let from = self.config().class_from;
         let head = &self.classification.as_ref()?.linear;

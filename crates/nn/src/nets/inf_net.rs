@@ -19,12 +19,12 @@ use serde::{Deserialize, Serialize};
 pub struct InfNetConfig {
     /// The backbone (published: Res2Net-50 v1b 26w × 4s).
     pub backbone: Res2NetConfig,
-    /// Channels that the partial decoder takes of each feature (published: 32).
+    /// Channels of each feature in the partial decoder (published: 32).
     pub reduced_channels: usize,
     /// Channels of the edge feature and of the two higher reverse attention branches (published:
     /// 64).
     pub edge_channels: usize,
-    /// Channels of the bottleneck reverse attention branch (published: 256).
+    /// Channels of the deepest reverse attention branch (published: 256).
     pub deepest_channels: usize,
 }
 
@@ -45,7 +45,7 @@ impl InfNetConfig {
         }
     }
 
-    /// A size for processors: [`Res2NetConfig::small`] and a quarter of the width.
+    /// A size for CPUs: [`Res2NetConfig::small`] and a quarter of the width.
     pub fn small() -> Self {
         Self {
             backbone: Res2NetConfig::small(),
@@ -58,21 +58,21 @@ impl InfNetConfig {
 
 /// Inf-Net. See [`InfNetConfig`].
 ///
-/// The names of the maps are the paper's: features f_2 to f_5 are those of the backbone's four
-/// stages, S_g is the partial decoder's map, S_5 to S_3 those of the reverse attention branches.
+/// The maps have the paper's names: f_2 to f_5 are the features of the backbone's four stages, S_g
+/// is the partial decoder's map, and S_5 to S_3 are the maps of the reverse attention branches.
 #[derive(Module, Debug)]
 pub struct InfNet {
-    /// Gives f_2 to f_5.
+    /// Backbone, which gives f_2 to f_5.
     pub backbone: Res2NetBackbone,
     /// Receptive field blocks on f_3, f_4, f_5.
     pub fields: Vec<ReceptiveField>,
-    /// Gives S_g.
+    /// Partial decoder, which gives S_g.
     pub decoder: PartialDecoder,
-    /// Gives S_5 from f_5 and S_g.
+    /// Reverse attention branch that gives S_5 from f_5 and S_g.
     pub reverse5: ReverseBranch,
-    /// Gives S_4 from f_4 and S_5.
+    /// Reverse attention branch that gives S_4 from f_4 and S_5.
     pub reverse4: ReverseBranch,
-    /// Gives S_3 from f_3 and S_4, the result.
+    /// Reverse attention branch that gives S_3, the result, from f_3 and S_4.
     pub reverse3: ReverseBranch,
     /// Convolutions of f_2 to the edge feature.
     pub edge: Vec<Conv2dUnit>,

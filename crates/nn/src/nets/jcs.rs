@@ -1,4 +1,4 @@
-//! JCS: segmentation of slices with a VGG-16 encoder, and classification by Res2Net beside it.
+//! JCS: segmentation of slices with a VGG-16 encoder, and separate classification with Res2Net.
 
 use super::res2net::{Res2Net, Res2NetConfig, check_multiple_of_32, refuse};
 use crate::blocks::{AttentiveFusion, AttentiveFusionConfig, GroupedAtrous, GroupedAtrousConfig};
@@ -12,7 +12,7 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Convolutions of the encoder's five stages, VGG-16's.
+/// Number of convolutions of the encoder's five stages, as in VGG-16.
 const CONVS: [usize; 5] = [2, 2, 3, 3, 3];
 /// Dilations of the two modules that enhance the bottleneck feature.
 const DILATIONS: [[usize; 4]; 2] = [[1, 3, 6, 9], [1, 2, 3, 4]];
@@ -21,11 +21,10 @@ const DILATIONS: [[usize; 4]; 2] = [[1, 3, 6, 9], [1, 2, 3, 4]];
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JcsConfig {
-    /// Channels that the segmentation net's first convolution takes, all with the same CT
-    /// (published: 3).
+    /// Input channels of the segmentation net, all with the same CT (published: 3).
     pub input_channels: usize,
-    /// The segmentation net sees slices averaged over this many pixels squared (published: 1);
-    /// its maps are interpolated back.
+    /// Factor by which average pooling reduces the slices for the segmentation net, 1 or 2
+    /// (published: 1). The maps are interpolated back.
     pub reduction: usize,
     /// Channels of the five levels, even (published: 64, 128, 256, 512, 512).
     pub channels: [usize; 5],
@@ -50,7 +49,7 @@ impl JcsConfig {
         }
     }
 
-    /// A size for processors.
+    /// A size for CPUs.
     pub fn small() -> Self {
         Self {
             input_channels: 1,
@@ -108,23 +107,23 @@ impl JcsConfig {
 }
 
 /// The segmentation net: VGG-16's convolutions with batch norm, two grouped atrous modules on the
-/// bottleneck feature (the enhanced feature module) and a decoder of attentive feature fusions with a
-/// map at each level.
+/// bottleneck feature (the enhanced feature module), and a decoder of attentive feature fusions
+/// with a map at each level.
 #[derive(Module, Debug)]
 pub struct JcsSegmentation {
-    /// Convolutions of the five stages; stages 2, 3 and 4 see their feature at half the size.
+    /// Convolutions of the five stages. Max pooling precedes stages 2, 3 and 4.
     pub encoder: Vec<Vec<Conv2dUnit>>,
-    /// Grouped atrous modules on the bottleneck feature and on its half.
+    /// Grouped atrous modules on the bottleneck feature, and on the same feature at half the size.
     pub enhance: Vec<GroupedAtrous>,
-    /// Convolutions of the decoder's bottleneck level.
+    /// Convolutions between the enhanced features and the decoder.
     pub top: Vec<Conv2d>,
     /// Fusions of levels 1 to 5.
     pub fusions: Vec<AttentiveFusion>,
     /// 1 × 1 convolutions to the logits of levels 1 to 5.
     pub heads: Vec<Conv2d>,
-    /// Channels that the first convolution takes.
+    /// Input channels of the first convolution.
     pub input_channels: usize,
-    /// How much smaller the slices become first.
+    /// Factor by which average pooling reduces the slices.
     pub reduction: usize,
 }
 
@@ -150,7 +149,7 @@ impl JcsSegmentation {
             x = stage.iter().fold(x, |x, unit| unit.forward(x));
             features.push(x.clone());
         }
-        // The decoder's bottleneck encoder feature is the enhanced one.
+        // The decoder takes the enhanced bottleneck feature in place of the encoder's.
         x = self.enhance[0].forward(x);
         features.pop();
         features.push(x.clone());
@@ -170,7 +169,7 @@ impl JcsSegmentation {
 pub struct Jcs {
     /// The segmentation net.
     pub segmentation: JcsSegmentation,
-    /// The classification net, which shares nothing with the other.
+    /// The classification net, which shares no weights with the segmentation net.
     pub classification: Res2Net,
 }
 

@@ -13,9 +13,9 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Levels of the global branch.
+/// Number of levels of the global branch.
 const GLOBAL_LEVELS: usize = 2;
-/// Most levels of the local branch.
+/// Largest number of levels of the local branch.
 const MAX_LEVELS: usize = 6;
 
 /// Configuration of [`MedT`].
@@ -24,15 +24,16 @@ const MAX_LEVELS: usize = 6;
 pub struct MedTConfig {
     /// Side that slices are interpolated to (paper: 128). Relative positions depend on it.
     pub image_size: usize,
-    /// Patches along each side, for the local branch (paper: 4).
+    /// Number of patches along each side of a slice in the local branch (paper: 4).
     pub patches: usize,
-    /// Channels of the first level's blocks, doubled from level to level (paper: 16).
+    /// Channels of the first level's blocks (paper: 16). They double from level to level.
     pub width: usize,
     /// Channels in the middle of the stems (paper: 128).
     pub stem_width: usize,
     /// Attention heads (paper: 8).
     pub heads: usize,
-    /// Blocks of the local branch's levels (paper: 1, 2, 4, 1); the first two are the global's.
+    /// Number of blocks of each level of the local branch (paper: 1, 2, 4, 1). The first two
+    /// numbers also apply to the global branch.
     pub blocks: Vec<usize>,
     /// Lesion channels: 1 (lesion) or 2 (ground-glass opacity, consolidation).
     pub lesion_channels: usize,
@@ -103,7 +104,8 @@ impl NetConfig for MedTConfig {
 
     fn validate(&self) -> Result<()> {
         let levels = self.blocks.len();
-        // Half for the stem, for each level below the first, and for the decoder's first step.
+        // The sides are halved by the stem, by each level below the first, and by the convolution
+        // below the last level.
         let multiple = 1usize << (levels.min(MAX_LEVELS) + 1);
         let image_size = format!(
             "must be at most 2048 and a positive multiple of {multiple} · `patches`, where \
@@ -194,9 +196,9 @@ impl NetConfig for MedTConfig {
 /// An encoder of axial attention and its decoder.
 #[derive(Module, Debug)]
 pub struct Branch {
-    /// Three convolutions, the first of which halves the sides.
+    /// Three convolutions. The first one halves the sides.
     pub stem: Vec<Conv2dUnit>,
-    /// Blocks of each level; from the second on, the first block halves the sides.
+    /// Blocks of each level. From the second level on, the first block halves the sides.
     pub levels: Vec<Vec<AxialBlock>>,
     /// Convolution with stride 2 below the last level, in the local branch.
     pub bottom: Option<Conv2d>,
@@ -250,7 +252,7 @@ impl Branch {
         }
     }
 
-    /// Features of the input's size.
+    /// Features with the input's height and width.
     ///
     /// # Shapes
     ///
@@ -266,7 +268,7 @@ impl Branch {
         if let Some(bottom) = &self.bottom {
             x = up(bottom.forward(x.clone())) + x;
         }
-        // The last level's output is where the decoder starts.
+        // The decoder starts from the last level's output, so that is not a skip connection.
         skips.pop();
         for decoder in &self.decoders {
             x = up(decoder.forward(x));
@@ -278,14 +280,14 @@ impl Branch {
     }
 }
 
-/// Twice the height and width, then ReLU.
+/// Bilinear upsampling to twice the height and width, then ReLU.
 fn up(x: Tensor<5>) -> Tensor<5> {
     let [.., h, w] = x.dims();
     relu(bilinear(x, [2 * h, 2 * w], false))
 }
 
-/// Medical Transformer: a shallow branch sees each slice whole, a deeper one patch by patch; their
-/// sum gives the lesion map. It does not classify.
+/// Medical Transformer. A shallow branch sees each slice as a whole, a deeper one sees it patch by
+/// patch. Their sum gives the lesion map. The net does not classify.
 #[derive(Module, Debug)]
 pub struct MedT {
     /// The global branch.
@@ -298,7 +300,7 @@ pub struct MedT {
     pub head: Conv2d,
     /// Side that slices are interpolated to.
     pub image_size: usize,
-    /// Patches along each side of a slice.
+    /// Number of patches along each side of a slice.
     pub patches_per_side: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Nets: blocks put together, one to a file.
+//! Nets, which combine blocks. Each file has one net.
 
 mod classification;
 mod densenet;

@@ -10,7 +10,7 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
 impl MultiRNetConfig {
-    /// Makes the net on `device`; it trains if the device is an autodiff device.
+    /// Makes the net on `device`. On an autodiff device it trains.
     ///
     /// # Panics
     ///
@@ -31,8 +31,8 @@ impl MultiRNetConfig {
 
 /// MultiR-Net. See [`MultiRNetConfig`].
 ///
-/// Clones share the running statistics of batch norms; [`Module::valid`] makes a copy for
-/// evaluation with its own.
+/// Clones share the running statistics of batch norms. [`Module::valid`] makes a copy for
+/// evaluation with separate statistics.
 #[derive(Module, Debug)]
 pub struct MultiRNet {
     /// The segmentation subnet.
@@ -52,12 +52,12 @@ pub struct Pass<M = Tensor<5>, V = Tensor<2>> {
     pub class_logits: Option<V>,
     /// Output of the last classification module `[batch, channels, d/16, h/16, w/16]`.
     pub class_features: Option<M>,
-    /// The segmentation subnet's bottleneck feature `[batch, C_5, d/16, h/16, w/16]`, which the
-    /// classification subnet's head takes too.
+    /// The segmentation subnet's bottleneck feature `[batch, C_5, d/16, h/16, w/16]`, which is also
+    /// an input of the classification subnet's head.
     pub bottleneck: M,
 }
 
-/// Output of the net: every pass, first to last.
+/// Output of the net: all passes, first to last.
 #[derive(Debug, Clone)]
 pub struct Output {
     /// The passes; never empty.
@@ -76,15 +76,15 @@ impl Output {
         self.select(from, |pass| pass.class_logits.clone())
     }
 
-    /// Class features `[batch, channels, d', h', w']` that belong to
-    /// [`class_logits`](Self::class_logits).
+    /// Class features `[batch, channels, d', h', w']` behind [`class_logits`](Self::class_logits);
+    /// `None` without classification subnet.
     pub fn class_features(&self, from: ClassFrom) -> Option<Tensor<5>> {
         self.select(from, |pass| pass.class_features.clone())
     }
 
-    /// The bottleneck features `[batch, C_5, d', h', w']` that belong to
-    /// [`class_logits`](Self::class_logits). The head is linear, so that it may be applied to the
-    /// mean of all passes' features, or to parts of them.
+    /// Bottleneck features `[batch, C_5, d', h', w']` behind [`class_logits`](Self::class_logits).
+    /// The head is linear. It may therefore be applied to the mean over passes, or to parts of the
+    /// features.
     pub fn bottleneck(&self, from: ClassFrom) -> Option<Tensor<5>> {
         self.select(from, |pass| Some(pass.bottleneck.clone()))
     }
@@ -111,7 +111,7 @@ impl MultiRNet {
         &self.config
     }
 
-    /// Runs passes 0..=`iterations` of the configuration.
+    /// Runs the configured passes 0..=`iterations`.
     ///
     /// # Shapes
     ///
@@ -119,12 +119,13 @@ impl MultiRNet {
     ///
     /// # Panics
     ///
-    /// On any other shape; [`MultiRNetConfig::check_window`] tells beforehand.
+    /// For a shape that [`MultiRNetConfig::check_window`] refuses, and for another number of
+    /// channels.
     pub fn forward(&self, x: Tensor<5>) -> Output {
         self.forward_with(x, self.config.iterations)
     }
 
-    /// Runs passes 0..=`iterations`; the rest as [`forward`](Self::forward).
+    /// Runs passes 0..=`iterations`. Shapes and panics are those of [`forward`](Self::forward).
     pub fn forward_with(&self, x: Tensor<5>, iterations: usize) -> Output {
         let [_, channels, d, h, w] = x.dims();
         assert_eq!(channels, 1, "the net takes one CT channel");
@@ -144,7 +145,7 @@ impl MultiRNet {
         Output { passes }
     }
 
-    /// One pass, with `previous` the lesion map of the pass before (zeros for the first).
+    /// Runs one pass. `previous` is the lesion map of the pass before (zeros for the first).
     ///
     /// # Shapes
     ///
@@ -153,7 +154,7 @@ impl MultiRNet {
         self.pass_on(&Eager, x, previous)
     }
 
-    /// As [`pass`](Self::pass), carried out by `on`.
+    /// Runs one pass with the operations of `on`; see [`pass`](Self::pass).
     ///
     /// # Shapes
     ///
@@ -182,7 +183,7 @@ impl MultiRNet {
         }
     }
 
-    /// One lesion map of K, which is fed back: the maximum over channels (ours, for K > 1).
+    /// The single lesion map that is fed back: the maximum over the K channels (ours, for K > 1).
     ///
     /// # Shapes
     ///
@@ -197,8 +198,8 @@ impl MultiRNet {
 }
 
 impl Output {
-    /// This output in the form that all systems share; the result's class logits are those that
-    /// `from` names.
+    /// This output in the form that all systems share. `from` chooses the class logits of the
+    /// result.
     pub fn into_answer(self, from: ClassFrom) -> ModelOutput {
         let chosen_logits = self.class_logits(from);
         let class_features = self.class_features(from);
@@ -223,7 +224,7 @@ impl Net for MultiRNet {
     }
 
     fn class_weights(&self) -> Option<Tensor<2>> {
-        // The first columns act on the class features, the rest on the bottleneck feature.
+        // The first rows act on the class features, the rest on the bottleneck feature.
         let linear = &self.classification.as_ref()?.linear;
         Some(
             linear

@@ -10,16 +10,15 @@ use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// Pixels that the bottleneck feature's pixels stand for; slices' sides must be multiples.
+/// Stride of the last stage's features. The sides of slices must be multiples of it.
 const STRIDE: usize = 32;
 
 /// Configuration of [`Res2Net`]. Presets: `base`, the published Res2Net-50 v1b 26w × 4s, and
-/// `small`, a quarter of the width with one or two blocks to a stage.
+/// `small`, a quarter of the channels with one or two blocks per stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Res2NetConfig {
-    /// Channels that the first convolution takes, all with the same CT (published: 3, for
-    /// photographs).
+    /// Input channels, all with the same CT (published: 3, for photographs).
     pub input_channels: usize,
     /// Channels after the stem (published: 64); stage i gives `4 · channels · 2^i`.
     pub channels: usize,
@@ -49,7 +48,7 @@ impl Res2NetConfig {
         }
     }
 
-    /// A size for processors.
+    /// A size for CPUs.
     pub fn small() -> Self {
         Self {
             input_channels: 1,
@@ -65,7 +64,7 @@ impl Res2NetConfig {
         [0, 1, 2, 3].map(|stage| (4 * self.channels) << stage)
     }
 
-    /// Makes the backbone alone.
+    /// Makes the net without its linear layer.
     pub fn backbone(&self, device: &Device) -> Res2NetBackbone {
         let [c, half] = [self.channels, self.channels / 2];
         let stem = |channels, stride| {
@@ -104,20 +103,21 @@ impl Res2NetConfig {
 
 /// Res2Net without its linear layer.
 ///
-/// Gao et al.: Res2Net: A New Multi-Scale Backbone Architecture. IEEE TPAMI 43(2), 2021; the
-/// variant v1b of the authors' release: three 3 × 3 convolutions as stem, see [`Bottle2neck`].
+/// Gao et al.: Res2Net: A New Multi-Scale Backbone Architecture. IEEE TPAMI 43(2), 2021. This is
+/// the variant v1b of the authors' release: its stem is three 3 × 3 convolutions; for its blocks
+/// see [`Bottle2neck`].
 #[derive(Module, Debug)]
 pub struct Res2NetBackbone {
     /// The three convolutions before the max pool; the first has stride 2.
     pub stem: Vec<Conv2dUnit>,
     /// The blocks of the four stages.
     pub stages: Vec<Vec<Bottle2neck>>,
-    /// Channels that the stem takes.
+    /// Input channels of the stem.
     pub input_channels: usize,
 }
 
 impl Res2NetBackbone {
-    /// The features of the four stages, each slice's from itself alone.
+    /// The features of the four stages. Slices do not affect each other.
     ///
     /// # Shapes
     ///
@@ -136,18 +136,18 @@ impl Res2NetBackbone {
     }
 }
 
-/// Res2Net for windows: the linear layer acts on the mean over all slices of the window, which
+/// Res2Net for windows. The linear layer acts on the mean over all slices of the window, which
 /// gives the mean of the slices' logits.
 #[derive(Module, Debug)]
 pub struct Res2Net {
-    /// Everything before the global average.
+    /// Backbone, whose last features are averaged.
     pub backbone: Res2NetBackbone,
-    /// `[C_3, 3]`
+    /// Linear layer `[C_3, 3]`.
     pub linear: Linear,
 }
 
 impl Res2Net {
-    /// Logits `[batch, 3]` and the last stage's features `[batch, C_3, d, h/32, w/32]`.
+    /// Class logits `[batch, 3]` and the last stage's features `[batch, C_3, d, h/32, w/32]`.
     ///
     /// # Shapes
     ///
@@ -180,7 +180,7 @@ pub(super) fn refuse(field: &str, range: &str) -> Error {
     Error::new(ErrorKind::Config, format!("`{field}` must be {range}"))
 }
 
-/// Refuses windows whose slices' sides are no multiples of 32.
+/// Refuses windows whose slices' sides are not multiples of 32.
 pub(super) fn check_multiple_of_32([d, h, w]: [usize; 3]) -> Result<()> {
     let fits = |side: usize| side > 0 && side.is_multiple_of(STRIDE);
     if d > 0 && fits(h) && fits(w) {

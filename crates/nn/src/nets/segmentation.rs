@@ -29,7 +29,7 @@ pub struct SegmentationConfig {
     pub lesion_channels: usize,
     /// Weights ω of the fusion, levels 1..4.
     pub scale_weights: [f64; 4],
-    /// Factor on the fusion's first weights.
+    /// Factor on the fusion's initial weights.
     pub logit_gain: f64,
 }
 
@@ -88,9 +88,9 @@ impl SegmentationConfig {
 
 /// V-Net with reverse attention on the skip connections and multi-scale fusion at the end.
 ///
-/// The first encoder block has two input channels where V-Net has one, so "the block's input" in
-/// its residual is ambiguous; ours: the CT channel is added to every feature channel, as V-Net
-/// does with its one channel, and the fed-back map only enters through the convolution.
+/// The first encoder block has two input channels, V-Net's has one. Which of the two is the block's
+/// residual is therefore ambiguous. Ours: the CT channel is added to every feature channel, as
+/// V-Net does with its one channel. The fed-back map enters only through the convolution.
 #[derive(Module, Debug)]
 pub struct Segmentation {
     /// Encoder blocks, levels 1..5.
@@ -99,16 +99,16 @@ pub struct Segmentation {
     pub downs: Vec<Unit>,
     /// Steps from level i + 1 to i.
     pub ups: Vec<Up>,
-    /// Decoder blocks, levels 1..4; input is concat(up, skip), the residual is up.
+    /// Decoder blocks, levels 1..4. Their input is concat(up, skip), their residual is up.
     pub decoders: Vec<Residual>,
-    /// Reverse attention, levels 1..4.
+    /// Reverse attention, levels 1..4, if switched on.
     pub attentions: Option<Vec<ReverseAttention>>,
     /// Multi-scale fusion.
     pub fusion: Fusion,
 }
 
 impl Segmentation {
-    /// One pass.
+    /// Runs one pass.
     ///
     /// # Shapes
     ///

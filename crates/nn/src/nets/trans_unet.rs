@@ -1,4 +1,4 @@
-//! TransU-Net: a ResNet and a vision transformer as encoder of a U-Net.
+//! TransU-Net: a U-Net whose encoder is a ResNet with a vision transformer.
 //!
 //! Chen et al.: TransUNet: Transformers Make Strong Encoders for Medical Image Segmentation, 2021.
 
@@ -17,7 +17,7 @@ use burn::tensor::ops::PadMode;
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// A token stands for this many pixels of the image along each side.
+/// Number of pixels of the image along each side of a token.
 const PATCH: usize = 16;
 
 /// Configuration of [`TransUNet`].
@@ -135,7 +135,7 @@ impl NetConfig for TransUNetConfig {
             (
                 self.units.iter().all(|n| (1..=64).contains(n)),
                 "units",
-                "each must be 1 to 64",
+                "must be 1 to 64 each",
             ),
             ((1..=64).contains(&self.heads), "heads", "must be 1 to 64"),
             (
@@ -154,7 +154,7 @@ impl NetConfig for TransUNetConfig {
             (
                 self.decoder.iter().all(width),
                 "decoder",
-                "each must be 1 to 2048",
+                "must be 1 to 2048 each",
             ),
             (
                 matches!(self.lesion_channels, 1 | 2),
@@ -223,9 +223,9 @@ impl NetConfig for TransUNetConfig {
 pub struct ResNet {
     /// 7² convolution with stride 2.
     pub root: StandardConv2d,
-    /// Its norm.
+    /// Norm after `root`.
     pub root_norm: GroupNorm2d,
-    /// Bottlenecks of each stage; from the second on, the first of them halves the sides.
+    /// Bottlenecks of each stage. From the second stage on, the first bottleneck halves the sides.
     pub stages: Vec<Vec<StandardBottleneck>>,
 }
 
@@ -259,10 +259,10 @@ impl ResNet {
         }
     }
 
-    /// Features of a 16th of the input's sides, and those of a half, a quarter and an eighth.
+    /// Features at a 16th of the input's sides, and those at a half, a quarter and an eighth.
     fn forward(&self, x: Tensor<5>) -> (Tensor<5>, Vec<Tensor<5>>) {
         let [.., side] = x.dims();
-        // As published, the three channels that pretrained weights expect are the same image.
+        // Pretrained weights expect three channels. As published, all three are the same image.
         let x = relu(self.root_norm.forward(self.root.forward_repeated(x)));
         let mut skips = vec![x.clone()];
         let mut x = max_pool2d(x, 3, 2, 0);
@@ -276,8 +276,8 @@ impl ResNet {
     }
 }
 
-/// `x` with zeros below and to the right up to `side`: the ResNet's pooling, which pads nothing,
-/// loses a row and a column.
+/// Pads `x` with zeros below and on the right up to `side`. The ResNet's pooling has no padding and
+/// therefore loses a row and a column.
 fn fill(x: Tensor<5>, side: usize) -> Tensor<5> {
     let [.., h, w] = x.dims();
     if [h, w] == [side; 2] {
@@ -286,7 +286,8 @@ fn fill(x: Tensor<5>, side: usize) -> Tensor<5> {
     x.pad((0, side - w, 0, side - h), PadMode::Constant(0.0))
 }
 
-/// A step of the decoder: twice the sides, the skip connection beside it, two convolutions.
+/// A step of the decoder: upsampling to twice the sides, concatenation with the skip connection,
+/// and two convolutions.
 #[derive(Module, Debug)]
 pub struct Upscale {
     /// The convolutions with their norms.
@@ -312,15 +313,16 @@ impl Upscale {
     }
 }
 
-/// TransU-Net: a ResNet's features become the tokens of a transformer, whose output the decoder
-/// brings back to the image's size, with skip connections from the ResNet. It does not classify.
+/// TransU-Net. A ResNet's features become the tokens of a transformer. The decoder upsamples the
+/// transformer's output to the image's size, with skip connections from the ResNet. The net does
+/// not classify.
 #[derive(Module, Debug)]
 pub struct TransUNet {
     /// The convolutional part of the encoder.
     pub resnet: ResNet,
     /// 1² convolution to tokens.
     pub embed: Conv2d,
-    /// What is added to each token, by its place: `[1, tokens, hidden]`.
+    /// Position embeddings, which are added to the tokens: `[1, tokens, hidden]`.
     pub positions: Param<Tensor<3>>,
     /// Dropout of the tokens.
     pub dropout: Dropout,
@@ -356,7 +358,7 @@ impl TransUNet {
         sigmoid(bilinear(self.head.forward(x), [h, w], false))
     }
 
-    /// The transformer on a map whose pixels are tokens; slices do not see each other.
+    /// Runs the transformer on a map whose pixels are tokens. Slices do not see each other.
     fn transform(&self, x: Tensor<5>) -> Tensor<5> {
         let [b, c, d, h, w] = x.dims();
         let tokens = x.permute([0, 2, 3, 4, 1]).reshape([b * d, h * w, c]);

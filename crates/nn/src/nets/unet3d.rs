@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UNet3dConfig {
-    /// Channels of levels 1..4 (paper: 64, 128, 256, 512); even, since a level's first
-    /// convolution has half of them.
+    /// Channels of levels 1..4 (paper: 64, 128, 256, 512). They must be even, because a level's
+    /// first convolution has half of them.
     pub channels: [usize; 4],
     /// Normalisation after each convolution (paper: batch).
     pub norm: Norm,
@@ -70,7 +70,7 @@ impl NetConfig for UNet3dConfig {
                 (
                     self.channels.iter().all(width),
                     "channels",
-                    "each must be even, 2 to 2048",
+                    "must be even numbers from 2 to 2048",
                 ),
                 (
                     matches!(self.lesion_channels, 1 | 2),
@@ -122,15 +122,15 @@ impl NetConfig for UNet3dConfig {
     }
 }
 
-/// 3D U-Net: four levels of two 3³ convolutions each, 2³ maximum pooling on the way down,
-/// transposed 2³ convolutions on the way up, skip connections by concatenation.
+/// 3D U-Net: four levels of two 3³ convolutions each, 2³ max pooling in the encoder, transposed 2³
+/// convolutions in the decoder, and skip connections by concatenation.
 #[derive(Module, Debug)]
 pub struct UNet3d {
     /// Encoder blocks, levels 1..4.
     pub encoders: Vec<DoubleConv>,
     /// Steps from level i + 1 to i, i = 1..3.
     pub ups: Vec<UpConv>,
-    /// Decoder blocks, levels 1..3; input is concat(up, skip).
+    /// Decoder blocks, levels 1..3. Their input is concat(up, skip).
     pub decoders: Vec<DoubleConv>,
     /// 1³ convolution to lesion logits.
     pub head: Conv,
@@ -153,7 +153,7 @@ impl UNet3d {
     ///
     /// # Panics
     ///
-    /// On any other shape; [`NetConfig::check_window`] tells beforehand.
+    /// For a shape that [`NetConfig::check_window`] refuses, and for another number of channels.
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));

@@ -10,14 +10,14 @@ use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
 
-/// Levels of the net.
+/// Number of levels of the net.
 const LEVELS: usize = 5;
 
-/// How a map is brought to the next finer level.
+/// How a map is upsampled to the next finer level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Upsampling {
-    /// Trilinear interpolation: no parameters, channels stay.
+    /// Trilinear interpolation, which has no parameters and keeps the channels.
     #[default]
     Trilinear,
     /// A transposed 2³ convolution to the finer level's channels.
@@ -33,13 +33,13 @@ pub enum Upsampling {
 pub struct UNetPp3dConfig {
     /// Channels of levels 1..5 (paper: 32, 64, 128, 256, 512).
     pub channels: [usize; LEVELS],
-    /// How a map is brought to the next finer level.
+    /// How a map is upsampled to the next finer level.
     pub upsampling: Upsampling,
-    /// Whether there is an output for each column of the nested skips, all supervised (paper), or
-    /// one for the last column.
+    /// Deep supervision: whether each column of the nested skips has a supervised output (paper),
+    /// or only the last column.
     pub deep_supervision: bool,
-    /// Whether convolutions have biases, which a batch norm takes away again; the published count
-    /// includes them.
+    /// Whether convolutions have biases. A batch norm cancels them, but the published number of
+    /// parameters includes them.
     pub conv_bias: bool,
     /// Normalisation after each convolution.
     pub norm: Norm,
@@ -102,7 +102,7 @@ impl NetConfig for UNetPp3dConfig {
                 (
                     self.channels.iter().all(checks::is_width),
                     "channels",
-                    "each must be 1 to 2048",
+                    "must be 1 to 2048 each",
                 ),
                 (
                     matches!(self.lesion_channels, 1 | 2),
@@ -168,18 +168,19 @@ impl NetConfig for UNetPp3dConfig {
     }
 }
 
-/// 3D U-Net++: a U-Net whose skip connections are filled with nodes.
+/// 3D U-Net++: a U-Net with nodes of convolutions along its skip connections.
 ///
-/// Node (i, j) of level i and column j takes all nodes before it on its level and the upsampled
-/// node (i + 1, j − 1); column 0 is the encoder, with 2³ maximum pooling between levels. Each node
-/// is two 3³ convolutions.
+/// Node (i, j) of level i and column j takes all earlier nodes of its level and the upsampled node
+/// (i + 1, j − 1). Column 0 is the encoder, with 2³ max pooling between levels. Each node has two
+/// 3³ convolutions.
 #[derive(Module, Debug)]
 pub struct UNetPp3d {
-    /// Nodes: levels 1..5, on each from column 0.
+    /// Nodes of levels 1..5, from column 0 on each level.
     pub nodes: Vec<Vec<DoubleConv>>,
-    /// Transposed convolutions to levels 1..4, on each those of columns 1 and up.
+    /// Transposed convolutions to levels 1..4, from column 1 on each level; `None` for trilinear
+    /// upsampling.
     pub ups: Option<Vec<Vec<UpConv>>>,
-    /// 1³ convolutions to lesion logits of level 1's columns 1..4, or of the last alone.
+    /// 1³ convolutions to lesion logits from level 1's columns 1..4, or from the last column alone.
     pub heads: Vec<Conv>,
     #[module(skip)]
     config: UNetPp3dConfig,
@@ -200,11 +201,11 @@ impl UNetPp3d {
     ///
     /// # Panics
     ///
-    /// On any other shape; [`NetConfig::check_window`] tells beforehand.
+    /// For a shape that [`NetConfig::check_window`] refuses, and for another number of channels.
     pub fn forward(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
-        // The nodes that are known of each level, by column.
+        // The nodes of each level that have been computed, by column.
         let mut known: Vec<Vec<Tensor<5>>> = Vec::with_capacity(LEVELS);
         for level in &self.nodes {
             let input = match known.last() {

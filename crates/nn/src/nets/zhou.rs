@@ -13,7 +13,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor, activation::sigmoid};
 use serde::{Deserialize, Serialize};
 
-/// Encoder stages that the classifier looks at, counted from 0: the last three.
+/// Encoder stages that the classifier takes, counted from 0: the last three.
 const CLASS_STAGES: [usize; 3] = [2, 3, 4];
 
 /// Configuration of [`Zhou`].
@@ -24,7 +24,7 @@ const CLASS_STAGES: [usize; 3] = [2, 3, 4];
 pub struct ZhouConfig {
     /// Channels of V-Net's levels 1..5 (V-Net: 16, 32, 64, 128, 256).
     pub channels: [usize; 5],
-    /// Channels that each of the classifier's three stages is brought to (ours: 64).
+    /// Channels of the classifier's convolution on each of its three stages (ours: 64).
     pub class_channels: usize,
     /// Side of the kernels (3, as in the paper's convolutions).
     pub kernel_size: usize,
@@ -34,9 +34,10 @@ pub struct ZhouConfig {
     pub lesion_channels: usize,
     /// Dropout before the classifier's linear layer (ours: 0.3, as MultiR-Net).
     pub dropout: f64,
-    /// n of the iterations: passes 0..=n run (ours: 2, as MultiR-Net).
+    /// n of the iterations: the net runs passes 0..=n (ours: 2, as MultiR-Net).
     pub iterations: usize,
-    /// Whether the lesion map fed back to the next pass is cut off from the gradient (ours: true).
+    /// Whether the lesion map that is fed back to the next pass is detached from the gradient
+    /// (ours: true).
     pub detach_feedback: bool,
 }
 
@@ -94,7 +95,7 @@ impl NetConfig for ZhouConfig {
                 (
                     self.channels.iter().all(checks::is_width),
                     "channels",
-                    "each must be 1 to 2048",
+                    "must be 1 to 2048 each",
                 ),
                 (
                     checks::is_width(&self.class_channels),
@@ -180,13 +181,13 @@ impl NetConfig for ZhouConfig {
 /// V-Net with a classifier on three scales of its encoder, iterated.
 #[derive(Module, Debug)]
 pub struct Zhou {
-    /// Encoder blocks, levels 1..5; the first takes the CT and the map of the pass before.
+    /// Encoder blocks, levels 1..5. The first block takes the CT and the map of the pass before.
     pub encoders: Vec<Residual>,
     /// Steps from level i to i + 1: 2³ convolution with stride 2, norm, PReLU.
     pub downs: Vec<Unit>,
     /// Steps from level i + 1 to i.
     pub ups: Vec<Up>,
-    /// Decoder blocks, levels 1..4; input is concat(up, skip), the residual is up.
+    /// Decoder blocks, levels 1..4. Their input is concat(up, skip), their residual is up.
     pub decoders: Vec<Residual>,
     /// 1³ convolution to lesion logits.
     pub head: Conv,
@@ -194,7 +195,7 @@ pub struct Zhou {
     pub class_units: Vec<Unit>,
     /// Dropout before the linear layer.
     pub dropout: Dropout,
-    /// `[3 · class_channels, 3]`; stage 3 comes first.
+    /// Linear layer `[3 · class_channels, 3]`; stage 3 comes first.
     pub linear: Linear,
     #[module(skip)]
     config: ZhouConfig,
@@ -214,7 +215,7 @@ impl Zhou {
         &self.config
     }
 
-    /// One pass; `previous` is the map of the pass before, `[batch, 1, d, h, w]`.
+    /// Runs one pass. `previous` is the map of the pass before, `[batch, 1, d, h, w]`.
     fn pass(&self, x: Tensor<5>, previous: Tensor<5>) -> Pass {
         let on = &Eager;
         let input = Tensor::cat(vec![x.clone(), previous], 1);
@@ -241,11 +242,11 @@ impl Zhou {
         }
     }
 
-    /// Logits `[batch, 3]` and the features `[batch, 3 · class_channels, d/16, h/16, w/16]` whose
-    /// means they are made of.
+    /// Class logits `[batch, 3]` and the features `[batch, 3 · class_channels, d/16, h/16, w/16]`
+    /// whose means are the linear layer's input.
     ///
-    /// The finer stages are averaged down to the bottleneck one's grid, which leaves their means over
-    /// all voxels as they are, so that the features can be shown as one map.
+    /// The finer stages are average-pooled to the grid of the last one. This does not change their
+    /// means over all voxels, and the features of all stages make one map.
     fn classify(&self, stages: &[Tensor<5>]) -> (Tensor<2>, Tensor<5>) {
         let scales = CLASS_STAGES.iter().zip(&self.class_units);
         let maps = scales
@@ -259,11 +260,11 @@ impl Zhou {
 }
 
 impl Net for Zhou {
-    /// Runs passes 0..=`iterations` of the configuration.
+    /// Runs the configured passes 0..=`iterations`.
     ///
     /// # Panics
     ///
-    /// On any shape that [`NetConfig::check_window`] refuses.
+    /// For a shape that [`NetConfig::check_window`] refuses, and for another number of channels.
     fn answer(&self, x: Tensor<5>) -> ModelOutput {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
@@ -271,7 +272,7 @@ impl Net for Zhou {
         let mut previous = x.zeros_like();
         for _ in 0..=self.config.iterations {
             let pass = self.pass(x.clone(), previous);
-            // Ours, for K > 1: the largest of the channels is fed back.
+            // Ours, for K > 1: the maximum over channels is fed back.
             previous = pass.lesion.clone().max_dim(1);
             if self.config.detach_feedback {
                 previous = previous.detach();

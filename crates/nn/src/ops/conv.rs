@@ -1,4 +1,4 @@
-//! 3D convolutions: this project's kernels on the CPU, the backend's own elsewhere.
+//! 3D convolutions, with this project's kernels on the CPU and the backend's own elsewhere.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -23,7 +23,7 @@ pub(super) fn up_options() -> ConvTransposeOptions<3> {
     ConvTransposeOptions::new([2; 3], [0; 3], [0; 3], [1; 3], 1)
 }
 
-/// Convolutions without bias and their gradients; the defaults are the backend's own.
+/// Convolutions without bias, and their gradients. The default methods are the backend's own.
 #[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Autodiff)]
 pub trait ConvOps: Backend {
     /// The convolution of `x` with `w`.
@@ -36,7 +36,7 @@ pub trait ConvOps: Backend {
         Self::conv3d(x, w, None, options(stride, padding))
     }
 
-    /// The gradient of `x`, given that of the output.
+    /// The gradient of `x`, given the gradient `g` of the output.
     fn conv_input_grad(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
@@ -47,7 +47,7 @@ pub trait ConvOps: Backend {
         Self::conv3d_x_backward(x, w, g, options(stride, padding))
     }
 
-    /// The gradient of `w`, given that of the output.
+    /// The gradient of `w`, given the gradient `g` of the output.
     fn conv_weight_grad(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
@@ -63,12 +63,12 @@ pub trait ConvOps: Backend {
         Self::conv_transpose3d(x, w, None, up_options())
     }
 
-    /// The gradient of `x` of [`up`](Self::up).
+    /// The gradient of the input `x` of [`up`](Self::up).
     fn up_input_grad(w: FloatTensor<Self>, g: FloatTensor<Self>) -> FloatTensor<Self> {
         Self::conv_transpose3d_x_backward(w, g, up_options())
     }
 
-    /// The gradient of `w` of [`up`](Self::up).
+    /// The gradient of the weights `w` of [`up`](Self::up).
     fn up_weight_grad(
         x: FloatTensor<Self>,
         w: FloatTensor<Self>,
@@ -78,8 +78,8 @@ pub trait ConvOps: Backend {
     }
 }
 
-/// The convolution that takes `x` to the output of `w`, if the kernels do it: dense `f32`,
-/// cubic kernel.
+/// The convolution of `x` with `w`; `None` if this project's kernels do not support it. They need
+/// `f32` and a cubic kernel.
 fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option<Conv> {
     let (s, k) = (x.shape(), w.shape());
     let fits = x.dtype() == DType::F32
@@ -176,7 +176,8 @@ impl ConvOps for Flex {
     }
 
     fn up_input_grad(w: FlexTensor, g: FlexTensor) -> FlexTensor {
-        // As a convolution of `g` to the input's channels: weights [C_in, C_out, 2, 2, 2].
+        // This is a convolution of `g` to the input's channels, with the weights
+        // `[C_in, C_out, 2, 2, 2]`.
         forward(plan(&g, &w, 2, 0), &g, &w)
             .unwrap_or_else(|| Self::conv_transpose3d_x_backward(w, g, up_options()))
     }
@@ -289,7 +290,7 @@ pub fn conv3d(
     with_bias(Tensor::from_dispatch(y), bias)
 }
 
-/// 2³ transposed convolution with stride 2: doubles each side.
+/// 2³ transposed convolution with stride 2, which doubles each side.
 ///
 /// # Shapes
 ///
@@ -328,7 +329,7 @@ mod tests {
         Tensor::random(shape, Distribution::Uniform(-1.0, 1.0), device).require_grad()
     }
 
-    /// Output and gradients of `ours` against `burns`, through a weighting of the output.
+    /// Compares output and gradients of `ours` and `burns`, with random gradients of the output.
     fn compare(
         what: &str,
         shapes: [[usize; 5]; 2],

@@ -1,29 +1,29 @@
-//! 2D convolutions, slice by slice, mostly by the 3D kernels.
+//! 2D convolutions of slices, mostly with the 3D kernels.
 //!
-//! The kernels know cubic kernels only. A 3 × 3 convolution is a 3³ one whose first and last plane
-//! are zero: by Winograd's algorithm that multiplies 4.5 times per output, half as often as a
-//! direct 2D convolution does. With a stride each slice is a volume of one plane, and dilated
-//! kernels see every r-th pixel as an image of its own. burn's `conv2d` serves all other shapes.
-//! `cargo run --release -p multirnet-nn --example conv2d` times both ways.
+//! The 3D kernels support only cubic kernels. A 3 × 3 convolution becomes a 3³ one whose first and
+//! last plane are zero. With Winograd's algorithm this takes 4.5 multiplications per output, half
+//! as many as a direct 2D convolution. With a stride each slice becomes a volume of one plane. For
+//! a dilation r, every r-th row and column become an image of their own. All other shapes use
+//! burn's `conv2d`. `cargo run --release -p multirnet-nn --example conv2d` times both ways.
 
 use super::conv::conv3d;
 use crate::device::has_kernels;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, module};
 
-/// Pixels up to which slices are taken together.
+/// Largest number of pixels of slices that a 1 × 1 convolution merges into one line.
 const LINE: usize = 4096;
 
-/// How a 2D convolution walks over its input.
+/// Stride, padding, dilation and groups of a 2D convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv2dOptions {
     /// Stride along each axis.
     pub stride: usize,
     /// Zero padding above and below, and left and right.
     pub padding: [usize; 2],
-    /// Distance of the kernel's taps.
+    /// Distance between the kernel's taps.
     pub dilation: usize,
-    /// Groups of channels that are convolved apart.
+    /// Number of channel groups that are convolved separately.
     pub groups: usize,
 }
 
@@ -62,11 +62,15 @@ pub fn to_slices(x: Tensor<5>) -> Tensor<4> {
 /// If `depth` does not divide the number of images.
 pub fn from_slices(x: Tensor<4>, depth: usize) -> Tensor<5> {
     let [n, c, h, w] = x.dims();
-    assert_eq!(n % depth, 0, "{n} images in windows of {depth}");
+    assert_eq!(
+        n % depth,
+        0,
+        "{n} images do not make up windows of {depth} slices"
+    );
     x.reshape([n / depth, depth, c, h, w]).swap_dims(1, 2)
 }
 
-/// A square or oblong 2D kernel as a cubic one that looks at its own plane only.
+/// A square 2D kernel of odd side as a cubic kernel whose other planes are zero.
 fn embedded(weight: Tensor<4>) -> Tensor<5> {
     let [o, i, k, _] = weight.dims();
     let plane: Tensor<5> = weight.unsqueeze_dim(2);
@@ -77,8 +81,8 @@ fn embedded(weight: Tensor<4>) -> Tensor<5> {
     Tensor::cat(vec![zeros.clone(), plane, zeros], 2)
 }
 
-/// How many of `depth` slices of `plane` pixels a 1 × 1 convolution takes as one: the kernels like
-/// long lines, but parts enough to share among threads.
+/// Number of slices, of `depth` slices of `plane` pixels, that a 1 × 1 convolution merges into one
+/// line. The kernels are fastest on long lines, but need enough lines for all threads.
 fn folded(depth: usize, plane: usize) -> usize {
     let fits = |n: &usize| depth.is_multiple_of(*n) && (*n == 1 || n * plane <= LINE);
     (1..=depth).rev().find(fits).unwrap_or(1)
@@ -125,7 +129,8 @@ pub fn conv2d(
         return conv3d(x, embedded(weight), bias, 1, kh / 2);
     }
     if cubic && same && stride == 1 && h % r == 0 && w % r == 0 {
-        // Taps of distance r see every r-th row and column: r² images of their own.
+        // Taps at distance r see every r-th row and column, so a slice splits into r² separate
+        // images.
         let (p, q) = (h / r, w / r);
         let x = x
             .reshape([b * c * d, p, r, q, r])
@@ -139,7 +144,7 @@ pub fn conv2d(
             .reshape([b, o, d, h, w]);
     }
     if cubic && same && r == 1 {
-        // Slices must not be skipped, so each is a volume of its own.
+        // A 3D stride would skip slices. Each slice is therefore a volume of its own.
         let slices = to_slices(x).reshape([b * d, c, 1, h, w]);
         let y = conv3d(slices, embedded(weight), bias, stride, kh / 2);
         let [n, o, _, p, q] = y.dims();
@@ -168,7 +173,7 @@ mod tests {
     #[test]
     fn every_way_agrees_with_burn() {
         let device = Device::flex().autodiff();
-        // Kernel, stride, padding, dilation, groups.
+        // Cases of kernel, stride, padding, dilation and groups.
         for (kernel, stride, padding, dilation, groups) in [
             ([3, 3], 1, [1, 1], 1, 1),
             ([1, 1], 1, [0, 0], 1, 1),

@@ -1,9 +1,9 @@
-//! Between burn's CPU tensors and the kernels' slices.
+//! Conversions between burn's CPU tensors and the kernels' slices.
 
 use burn::tensor::{Shape, TensorData};
 use burn_flex::FlexTensor;
 
-/// The tensor in dense row-major order; shares its storage if it is so already.
+/// The tensor in dense row-major order. A tensor that is dense already shares its storage.
 pub(super) fn dense(x: &FlexTensor) -> FlexTensor {
     x.to_contiguous()
 }

@@ -1,9 +1,9 @@
-//! Gradients of convolutions on graphics processors, out of burn's operations.
+//! Gradients of convolutions on GPUs, composed of burn's operations.
 //!
-//! burn's own gradient of the weights is a convolution with the output's gradient for a kernel:
-//! one thread for a few weights, which sums over the whole batch. The first levels have few
-//! weights and large maps, so that most of the device would idle and the sums round badly. Its own
-//! gradient of the input is wrong where the stride is larger than the kernel.
+//! burn's own gradient of the weights is a convolution whose kernel is the output's gradient: one
+//! thread computes a few weights and sums over the whole batch. The first levels have few weights
+//! and large maps. Most of the device would be idle there, and the sums would round badly. burn's
+//! own gradient of the input is wrong if the stride is larger than the kernel.
 
 use super::conv::{ConvOps, options, up_options};
 use burn::backend::ops::ModuleOps;
@@ -11,7 +11,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Cube, TensorMetadata};
 use burn::tensor::{Shape, Slice};
 
-/// From as many weights on, burn's own gradient keeps the device busy.
+/// Smallest number of weights with which burn's own gradient keeps the device busy.
 const MANY_WEIGHTS: usize = 1 << 16;
 
 impl ConvOps for Cube {
@@ -54,27 +54,28 @@ impl ConvOps for Cube {
         if w.shape().num_elements() >= MANY_WEIGHTS {
             return Self::conv_transpose3d_weight_backward(x, w, g, up_options());
         }
-        // That of the convolution which leads from `g` to `x`.
+        // This is the weight gradient of the convolution from `g` to `x`.
         weight_grad::<Self>(g, x, 2, 2, 0)
     }
 }
 
-/// The gradient of the input of a convolution with stride 1: a convolution with the weights turned
-/// round.
+/// The gradient of the input of a convolution with stride 1, which is a convolution with flipped
+/// weights.
 fn correlate<B: Backend>(w: FloatTensor<B>, g: FloatTensor<B>, padding: usize) -> FloatTensor<B> {
     let w = B::float_swap_dims(B::float_flip(w, &[2, 3, 4]), 0, 1);
     B::conv3d(g, w, None, options(1, padding))
 }
 
-/// Every `stride`-th voxel of a map like `x` is taken from `values`, the others are 0.
+/// A map of the shape of `x` whose every `stride`-th voxel comes from `values`. The others are 0.
 fn spread<B: Backend>(x: &FloatTensor<B>, values: FloatTensor<B>, stride: usize) -> FloatTensor<B> {
     let zeros = B::float_zeros(x.shape(), &x.device(), x.dtype().into());
     let taps = taps([0; 3], values.shape().dims(), stride);
     B::float_slice_assign(zeros, &taps, values)
 }
 
-/// The gradient `[o, c, k, k, k]` of the weights that lead from `x`, `[n, c, ..]`, to a map with
-/// the gradient `g`, `[n, o, ..]`: for each tap, a product per plane, and their sum.
+/// The gradient `[o, c, k, k, k]` of the weights of a convolution from `x`, `[n, c, ..]`, to an
+/// output with the gradient `g`, `[n, o, ..]`. Each tap takes a matrix product per plane and their
+/// sum.
 fn weight_grad<B: Backend>(
     x: FloatTensor<B>,
     g: FloatTensor<B>,
@@ -105,7 +106,7 @@ fn planes<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     B::float_reshape(B::float_swap_dims(x, 1, 2), Shape::new([n * d, c, h * w]))
 }
 
-/// Zeros around each channel.
+/// Pads each channel with zeros.
 fn pad<B: Backend>(x: FloatTensor<B>, padding: usize) -> FloatTensor<B> {
     if padding == 0 {
         return x;
@@ -116,7 +117,7 @@ fn pad<B: Backend>(x: FloatTensor<B>, padding: usize) -> FloatTensor<B> {
     B::float_slice_assign(zeros, &taps([padding; 3], [n, c, d, h, w], 1), x)
 }
 
-/// The voxels from `offset` on, `stride` apart, as many as `shape` has.
+/// Slices that select the voxels from `offset` on, `stride` apart, as many as the shape has.
 fn taps(offset: [usize; 3], [_, _, d, h, w]: [usize; 5], stride: usize) -> [Slice; 5] {
     let axis = |from: usize, count: usize| {
         let end = from + (count - 1) * stride + 1;

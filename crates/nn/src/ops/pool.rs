@@ -1,4 +1,4 @@
-//! 3D maximum pooling: a loop of its own on the CPU, the backend's 2D pooling elsewhere.
+//! 3D max pooling, with a loop of our own on the CPU and the backend's 2D pooling elsewhere.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -19,7 +19,7 @@ use std::ops::Range;
 use super::flex::{dense, tensor};
 use crate::device::has_kernels;
 
-/// Maximum pooling and its gradient.
+/// Max pooling and its gradient.
 #[backend_extension(Flex, Autodiff)]
 pub trait MaxPoolOps: Backend {
     /// The largest value of each window.
@@ -30,8 +30,8 @@ pub trait MaxPoolOps: Backend {
         padding: usize,
     ) -> FloatTensor<Self>;
 
-    /// The gradient of `x`, given that of the output: it goes to each window's first largest
-    /// value.
+    /// The gradient of `x`, given the gradient `g` of the output. It goes to the first of each
+    /// window's largest values.
     fn max_pool_grad(
         x: FloatTensor<Self>,
         g: FloatTensor<Self>,
@@ -56,14 +56,15 @@ impl Windows {
             .map(|n| (n + 2 * self.padding - self.kernel) / self.stride + 1)
     }
 
-    /// Input positions of window `o` along an axis; padding is left out, so that it never wins.
+    /// Input positions of window `o` along an axis, without padding. Padding is therefore never the
+    /// largest value.
     fn range(&self, o: usize, axis: usize) -> Range<usize> {
         let begin = o * self.stride;
         let end = (begin + self.kernel).saturating_sub(self.padding);
         begin.saturating_sub(self.padding)..end.min(self.input[axis])
     }
 
-    /// Calls `found` with the index of each window's first largest value.
+    /// Calls `found` with the index of the first of each window's largest values.
     fn visit(&self, x: &[f32], mut found: impl FnMut(usize)) {
         let [d, h, w] = self.output();
         for z in 0..d {
@@ -84,7 +85,7 @@ impl Windows {
             for y in ys.clone() {
                 let row = (z * h + y) * w;
                 for i in row + xs.start..row + xs.end {
-                    // Not a number wins, so that it is seen.
+                    // NaN counts as the largest value. Skipping it would hide a broken net.
                     if x[i] > x[best] || x[i].is_nan() {
                         best = i;
                     }
@@ -110,7 +111,7 @@ fn volume(shape: [usize; 3]) -> usize {
     shape.iter().product()
 }
 
-/// The dense `f32` values; [`max_pool3d`] has checked the type.
+/// The dense `f32` values. [`max_pool3d`] has checked the type.
 fn values(x: &FlexTensor) -> &[f32] {
     x.as_slice().unwrap_or_default()
 }
@@ -203,13 +204,13 @@ impl<B: MaxPoolOps, C: CheckpointStrategy> MaxPoolOps for Autodiff<B, C> {
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self> {
-        // A constant: second derivatives are not offered.
+        // The result is a constant, because second derivatives are not supported.
         let (x, g) = (x.into_primitive(), g.into_primitive());
         <Self as AutodiffBackend>::from_inner(B::max_pool_grad(x, g, kernel, stride, padding))
     }
 }
 
-/// The largest value of each cubic window; padding never wins.
+/// 3D max pooling: the largest value of each cubic window. Padding is never the largest value.
 ///
 /// # Shapes
 ///
@@ -223,7 +224,7 @@ pub fn max_pool3d(x: Tensor<5>, kernel: usize, stride: usize, padding: usize) ->
     let [b, c, d, h, w] = x.dims();
     assert!(
         stride > 0 && 2 * padding <= kernel && [d, h, w].iter().all(|n| n + 2 * padding >= kernel),
-        "no window of {kernel} with stride {stride} and padding {padding} in {:?}",
+        "a window of {kernel} with stride {stride} and padding {padding} does not fit into {:?}",
         [d, h, w]
     );
     if x.dtype() == DType::F32 && has_kernels(&x) {
@@ -233,7 +234,7 @@ pub fn max_pool3d(x: Tensor<5>, kernel: usize, stride: usize, padding: usize) ->
     by_planes(x, kernel, stride, padding, [b, c, d, h, w])
 }
 
-/// In the planes first, then across them.
+/// Pools within the planes first, then across them.
 fn by_planes(
     x: Tensor<5>,
     kernel: usize,
@@ -274,7 +275,8 @@ mod tests {
         t.into_data().iter::<f32>().collect()
     }
 
-    /// burn's own 2D pooling, twice, is the oracle: values are all different.
+    /// The reference is burn's own 2D pooling, applied twice. All values differ, so there are no
+    /// ties.
     #[test]
     fn agrees_with_burn() {
         let device = Device::flex().autodiff();
@@ -298,7 +300,7 @@ mod tests {
             let a = x.grad(&(y * g.clone()).sum().backward()).unwrap();
             let b = x.grad(&(z * g).sum().backward()).unwrap();
             for (a, b) in values(a).into_iter().zip(values(b)) {
-                // Sums of up to 27 terms in another order: equal to the last digits of 32 bits.
+                // Sums of up to 27 terms in another order differ only in the last digits.
                 let bound = 1e-6 * b.abs().max(1.0);
                 assert!((a - b).abs() < bound, "{size:?} {kernel}: {a} {b}");
             }
@@ -317,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "no window of 3")]
+    #[should_panic(expected = "a window of 3 with stride 2")]
     fn a_window_larger_than_the_input_is_refused() {
         max_pool3d(Tensor::zeros([1, 1, 2, 4, 4], &Device::flex()), 3, 2, 0);
     }

@@ -1,7 +1,7 @@
 """Values for every tensor of a net, from its name in the Rust net alone.
 
-The same formula is in `tests/transformers.rs`: both sides fill their net with it, so that golden
-files need no weights.
+`tests/transformers.rs` has the same formula. Both sides fill their net with it, so golden files need
+no weights.
 """
 import numpy as np
 import torch.nn as nn
@@ -23,7 +23,7 @@ def uniform(name, n):
 
 
 def values(name, shape):
-    """The tensor of that name and shape in the Rust net: f32 values."""
+    """The f32 values of the tensor of that name and shape in the Rust net."""
     u = uniform(name, int(np.prod(shape)))
     kind = name.rsplit(".", 1)[-1]
     if kind in ("gamma", "running_var"):
@@ -41,7 +41,7 @@ def values(name, shape):
 
 
 def rust_names(net):
-    """Pairs of (name in the Rust net, tensor): norms have gamma and beta there."""
+    """Pairs of (name in the Rust net, tensor). The Rust net's norms have gamma and beta."""
     for path, module in net.named_modules():
         tensors = list(module.named_parameters(recurse=False)) + [
             (k, b) for k, b in module.named_buffers(recurse=False) if k != "num_batches_tracked"]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Golden values for the nets, from `multirnet_torch.py`, an implementation of its own.
+"""Golden values for the nets, from the independent implementation `multirnet_torch.py`.
 
     pip install torch==2.0.1 "numpy<2" safetensors
     python make_multirnet.py [NAME...]  # writes multirnet_NAME.safetensors, prints parameter counts
 
-Each file holds a tiny net's weights (named as the Rust net names them), an input, a truth, and
-what PyTorch makes of them on one step in training mode and afterwards in evaluation mode:
+Each file holds a tiny net's weights (named as in the Rust net), an input, a truth, and PyTorch's
+results of one step in training mode and afterwards in evaluation mode:
 
 - `weight/NAME`   every parameter and running statistic, before the step
 - `x`, `lesion`, `classes`   input and truth
@@ -16,9 +16,9 @@ what PyTorch makes of them on one step in training mode and afterwards in evalua
 - `eval/lesion/T`, `eval/logits/T`   each pass in evaluation mode, with those running statistics
 
 The metadata key `config` is the Rust configuration as JSON. Everything is computed in f64 and
-stored as f32, so that the reference's own rounding does not count. PReLU has a kink: where a value
-lies so close to it that f32 rounding puts it on the other side, gradients jump by far more than
-rounding. Of a few seeds the one is kept on which PyTorch's own f32 comes closest to its f64.
+stored as f32, so the reference's own rounding does not count. PReLU has a kink. If a value lies so
+close to it that f32 rounding puts it on the other side, gradients jump by far more than rounding.
+Therefore the script tries a few seeds and keeps the one for which PyTorch's f32 is closest to f64.
 """
 import json
 import sys
@@ -33,7 +33,7 @@ from multirnet_torch import BASE, SMALL, TINY, VNET5, Net, losses, rust_name, ru
 
 
 def perturbed(o, seed):
-    """A net with everything off its start, so that nothing is tested by its absence."""
+    """A net whose parameters all differ from their initial values, so the test sees each of them."""
     torch.manual_seed(seed)
     net = Net(o)
     with torch.no_grad():

@@ -4,9 +4,9 @@
     pip install torch==2.0.1 "numpy<2" safetensors
     python make_nets2d.py  # writes nets2d.safetensors beside this file, prints counts
 
-Weights and the input follow from a formula of their names, which `tests/nets2d.rs` knows too, so
-that the file holds outputs alone: every 13th value of each map, first with the batch's statistics
-(`train/…`), then with those of the formula (`eval/…`). Computed in f64, stored as f32.
+Weights and the input follow from a formula of their names, which `tests/nets2d.rs` has too. The file
+therefore holds only outputs: every 13th value of each map, first with the batch's statistics
+(`train/…`), then with those of the formula (`eval/…`). They are computed in f64 and stored as f32.
 """
 import json
 from pathlib import Path
@@ -51,12 +51,12 @@ def fill(net):
 
 
 def stitched(y):
-    """Slices back in windows, `[batch, 1, d, h, w]`."""
+    """Stacks slices to windows `[batch, 1, d, h, w]`."""
     return y.reshape(BATCH, DEPTH, *y.shape[1:]).transpose(1, 2)
 
 
 def outputs(name, net, x):
-    """Named outputs in the order of the Rust net's answer."""
+    """Named outputs in the order of the Rust net's output."""
     if name == "res2net":
         maps, edges, logits = [], [], net(x)
     elif name == "inf-net":

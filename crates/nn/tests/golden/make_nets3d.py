@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Golden answers of the comparison's 3D nets, from `nets3d_torch.py` and, for DenseNet, MONAI.
+"""Golden outputs of the comparison's 3D nets, from `nets3d_torch.py` and, for DenseNet, MONAI.
 
     pip install torch monai numpy safetensors
     python make_nets3d.py  # writes nets3d_*.safetensors beside this file, prints counts
 
-Weights and inputs are not stored: both sides make them by the same formula from the tensor's
-name (`value`; the Rust side is in `tests/nets3d_golden.rs`). Each file holds what PyTorch answers,
-in evaluation mode (`eval/lesion/0`, `eval/logits/0`, `eval/features/0`) and with the batch's
-statistics (`train/…`); of maps every 17th value. The metadata key `config` is the Rust
-configuration as JSON, `shape` the input's shape. Computed in f64, stored as f32.
+Weights and inputs are not stored. Both sides make them by the same formula from the tensor's name
+(`value`; the Rust side is in `tests/nets3d_golden.rs`). Each file holds PyTorch's outputs in
+evaluation mode (`eval/lesion/0`, `eval/logits/0`, `eval/features/0`) and with the batch's statistics
+(`train/…`); of maps it holds every 17th value. The metadata key `config` is the Rust configuration as
+JSON, and `shape` is the input's shape. Outputs are computed in f64 and stored as f32.
 """
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ STRIDE = 17
 
 
 def uniform(name, count):
-    """`count` numbers in [0, 1) that only the name decides: FNV-1a, then SplitMix64."""
+    """`count` numbers in [0, 1) that depend only on the name: FNV-1a, then SplitMix64."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % 2**64
@@ -36,7 +36,7 @@ def uniform(name, count):
 
 
 def value(name, shape):
-    """A weight that keeps signals alive and starts nowhere special."""
+    """A weight that keeps signals alive and has no special initial values."""
     u = uniform(name, int(np.prod(shape))).reshape(shape)
     last = name.rsplit(".", 1)[-1]
     if last == "weight":

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Golden values of MedT and TransU-Net, from implementations of their own in PyTorch.
+"""Golden values of MedT and TransU-Net, from independent implementations in PyTorch.
 
     pip install torch numpy safetensors
     python make_transformers.py  # writes transformers_*.safetensors beside this file, prints counts
 
-Each file holds an input `x` (a window) and what PyTorch makes of it with weights by `formula.py`,
+Each file holds an input `x` (a window) and PyTorch's outputs for it with weights by `formula.py`,
 slice by slice: `eval` in evaluation mode, `train` in training mode (batch statistics). The
-metadata key `config` is the Rust configuration as JSON. Computed in f64, stored as f32.
+metadata key `config` is the Rust configuration as JSON. Outputs are computed in f64 and stored as f32.
 """
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def fill(net):
 
 
 def fill_layer(path, layer):
-    """torch stacks queries, keys and values, and stores matrices the other way round."""
+    """torch stacks queries, keys and values, and stores matrices transposed."""
     hidden, mlp = layer.linear1.in_features, layer.linear1.out_features
 
     def rust(name, *shape):
@@ -52,7 +52,7 @@ def fill_layer(path, layer):
 
 
 def golden(system, make, options, shape):
-    """`shape` is a window's (d, h, w); slices are the batch of the 2D net."""
+    """`shape` is a window's (d, h, w). Its slices are the batch of the 2D net."""
     d, h, w = shape
     x = (0.5 + 0.5 * uniform("x", d * h * w)).astype(np.float32).reshape(1, 1, d, h, w)
     slices = torch.from_numpy(x).double().transpose(0, 2).reshape(d, 1, h, w)

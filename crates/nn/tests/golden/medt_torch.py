@@ -1,8 +1,9 @@
 """Medical Transformer in PyTorch, written for the golden values of `make_transformers.py`.
 
-Follows the authors' published code where it differs from the paper (the local branch has neither
-relative positions nor gates; the gates stand before the batch norms), but for layers it makes and never uses. Batch norms over
-stacked maps are written as one for each map: they are independent. Names are the Rust net's.
+It follows the authors' published code where that differs from the paper: the local branch has neither
+relative positions nor gates, and the gates stand before the batch norms. It leaves out layers that
+the published code makes and never uses. A batch norm over stacked maps is written as one for each
+map, because they are independent. Names are the Rust net's.
 """
 import torch
 import torch.nn as nn
@@ -159,7 +160,7 @@ class MedT(nn.Module):
             x = F.interpolate(x, (size, size), mode="bilinear", align_corners=False)
         patches = [x[:, :, p * i:p * i + p, p * j:p * j + p] for i in range(n) for j in range(n)]
         b = x.shape[0]
-        # All patches in one batch, so that batch norms see them together.
+        # All patches are in one batch, so batch norms see them together.
         local = self.patches(torch.cat(patches)).split(b)
         rows = [torch.cat(local[n * i:n * i + n], 3) for i in range(n)]
         x = self.whole(x) + torch.cat(rows, 2)

@@ -1,8 +1,8 @@
-"""MultiR-Net in PyTorch: the reference that golden values and the benches' peers come from.
+"""MultiR-Net in PyTorch: the reference for golden values and for the peers in the benches.
 
-Written for itself, not translated from the Rust net, and kept fast: what PyTorch fuses is left to
-it (batch norm), nothing is computed at a larger size than needed. `Net(options)` takes the Rust
-configuration as a dictionary; `load(path)` reads a weights file that the Rust net wrote.
+It is an independent implementation, not a translation of the Rust net. It is fast: it uses PyTorch's
+fused operations (batch norm), and computes nothing at a larger size than needed. `Net(options)` takes
+the Rust configuration as a dictionary; `load(path)` reads a weights file that the Rust net wrote.
 
     pip install torch "numpy<3" safetensors
 """
@@ -114,7 +114,7 @@ class Attention(nn.Module):
         self.unit = Unit(c, c, 3, kind)
 
     def forward(self, skip, deeper):
-        # 1 - sigmoid(s) = sigmoid(-s), taken before it is made eight times as large.
+        # 1 - sigmoid(s) = sigmoid(-s), computed before upsampling makes it eight times as large.
         a = torch.sigmoid(-self.logit(deeper))
         return self.unit(skip * F.interpolate(a, scale_factor=2, mode="nearest"))
 

@@ -1,7 +1,7 @@
-"""Res2Net, Inf-Net and JCS in PyTorch, written from their papers and checked for structure against
-the authors' releases; an implementation apart from the Rust one.
+"""Res2Net, Inf-Net and JCS in PyTorch, an implementation that is independent of the Rust one.
 
-Images are plain `[n, 1, h, w]` batches here; `make_nets2d.py` goes from windows to slices.
+It is written from the papers, and its structure is checked against the authors' releases. Images are
+plain `[n, 1, h, w]` batches here; `make_nets2d.py` goes from windows to slices.
 """
 import torch
 import torch.nn.functional as F
@@ -55,7 +55,7 @@ class Bottle2neck(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Res2Net v1b without its linear layer; gives the features of its four stages."""
+    """Res2Net v1b without its linear layer. Returns the features of its four stages."""
 
     def __init__(self, o):
         super().__init__()
@@ -130,7 +130,7 @@ class PartialDecoder(nn.Module):
 
 
 class ReverseBranch(nn.Module):
-    """The last unit has one channel; those between are followed by ReLU."""
+    """Reverse attention. The last unit has one channel, and ReLU follows those between."""
 
     def __init__(self, i, c, edge, kernel, depth, last):
         super().__init__()

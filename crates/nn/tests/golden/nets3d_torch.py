@@ -1,7 +1,7 @@
-"""The 3D nets of the comparison in PyTorch, written apart from the Rust code.
+"""The 3D nets of the comparison in PyTorch, written independently of the Rust code.
 
-DenseNet is MONAI's own. Each class names its parts as the Rust net does where it can; `rust_name`
-tells the rest.
+DenseNet is MONAI's own. Each class names its parts as in the Rust net where it can; `rust_name`
+translates the other names.
 """
 import re
 
@@ -13,7 +13,7 @@ from multirnet_torch import DECODER, ENCODER, Block, Unit, Up
 
 
 class Pair(nn.Module):
-    """Twice: 3³ convolution, batch norm, ReLU."""
+    """Two units of 3³ convolution, batch norm and ReLU."""
 
     def __init__(self, ci, between, co, bias=False):
         super().__init__()
@@ -110,7 +110,7 @@ class Zhou(nn.Module):
             for down, encoder in zip(self.downs, self.encoders[1:]):
                 y = down(f[-1])
                 f.append(encoder(y, y))
-            # Each scale's own mean: the Rust net averages in two steps.
+            # The mean of each scale by itself; the Rust net averages in two steps.
             pooled = [unit(f[i]).mean((2, 3, 4)) for i, unit in zip((2, 3, 4), self.class_units)]
             logits.append(self.linear(torch.cat(pooled, 1)))
             y = f[4]
@@ -153,6 +153,6 @@ def of_monai(name):
 def rust_name(net, name):
     if isinstance(net, DenseNet):
         name = of_monai(name)
-    # torch's batch norms call their scale and shift as convolutions call theirs.
+    # torch's batch norms name scale and shift like a convolution's parameters (weight, bias).
     return re.sub(r"(norm\d?)\.(weight|bias)$",
                   lambda m: f"{m[1]}.{'gamma' if m[2] == 'weight' else 'beta'}", name)

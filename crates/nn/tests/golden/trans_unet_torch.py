@@ -2,7 +2,7 @@
 
 R50-ViT-B/16 hybrid encoder and cascaded upsampler, as in the paper and the authors' published
 code; the transformer's layers are torch's own `nn.TransformerEncoderLayer`. Names are the Rust
-net's, but for those layers.
+net's, except in those layers.
 """
 import torch
 import torch.nn as nn
@@ -81,7 +81,7 @@ class ResNet(nn.Module):
         for stage in self.stages:
             for unit in stage:
                 x = unit(x)
-            # The pooling without padding loses a row and a column, which the skip gets as zeros.
+            # Pooling without padding loses a row and a column. The skip gets zeros for them.
             missing = size // 2 ** (len(skips) + 1) - x.shape[-1]
             skips.append(F.pad(x, (0, missing, 0, missing)))
         skips.pop()

@@ -1,4 +1,4 @@
-//! What lies below the diaphragm.
+//! Tissue below the diaphragm.
 
 use super::section::Section;
 use super::site::Site;
@@ -13,9 +13,9 @@ impl Section<'_> {
         let under = -site.diaphragm;
         let soft = n.rough(x / 12.0, y / 12.0, self.z / 12.0);
         let mut hu = -102.0 + 14.0 * soft;
-        // Stomach: its gas lies in front of a level, as the patient lies on the back.
+        // The stomach's gas lies in front of a level, because the patient lies on the back.
         let (sx, sy, sz) = (x - 58.0, y + 12.0, z + 118.0);
-        // Far from an organ its irregular outline needs no evaluation.
+        // The irregular outline is only evaluated near the organ.
         let mut stomach = 44.0 - (1.05 * sx * sx + 1.0 * sy * sy + 0.9 * sz * sz).sqrt();
         if stomach > -13.5 {
             stomach -= 13.0 * n.rough(x / 44.0, y / 44.0, z / 44.0);
@@ -35,7 +35,7 @@ impl Section<'_> {
             spleen -= 3.0 * n.rough(x / 30.0, y / 30.0, z / 30.0);
         }
         hu = lerp(hu, 50.0 + 3.0 * soft, smooth(-0.8, 0.8, spleen));
-        // Liver: all of the right, and a tongue in front of the stomach.
+        // The liver fills the right side and has a tongue in front of the stomach.
         let mut border = 6.0 + 34.0 * smooth(0.0, -70.0, y);
         if (x - border).abs() < 12.0 {
             border += 10.0 * n.rough(y / 30.0, z / 30.0, 4.4);

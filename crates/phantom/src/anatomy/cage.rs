@@ -2,7 +2,7 @@
 
 use crate::noise::smooth;
 
-/// What the cage's band is made of.
+/// Material of the cage's band.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RibKind {
     None,

@@ -1,6 +1,6 @@
 //! The patient's own variations.
 
-/// Single-precision copies of what every voxel asks for, and the patient's own variations.
+/// Single-precision copies of the values that every voxel needs, and the patient's own variations.
 pub(super) struct Form {
     pub heart: f32,
     pub blood: f32,

@@ -5,7 +5,7 @@ use super::site::Site;
 use crate::Lobe;
 use crate::noise::{lerp, smooth, soft_min};
 
-/// Stands for "nowhere near".
+/// A distance in mm that means "not near".
 const FAR: f32 = 500.0;
 
 impl Section<'_> {
@@ -87,7 +87,7 @@ impl Section<'_> {
         depth * level * smooth(5.0, 75.0, y)
     }
 
-    /// Fluid over `hu` where the lung has given way.
+    /// The HU of fluid where an effusion displaces the lung, else `hu`.
     pub(super) fn fluid(&self, x: f32, y: f32, site: &Site, hu: f32) -> f32 {
         let layer = self.fluid_layer(x, y);
         if layer <= 0.0 || site.mediastinum > 0.0 || site.diaphragm < 0.0 {
@@ -113,7 +113,7 @@ impl Section<'_> {
         (oblique, minor)
     }
 
-    /// The lobe at a point of a lung, and the distance to the nearest fissure of it.
+    /// The lobe at a point of a lung, and the distance to the lobe's nearest fissure.
     pub fn lobe(&self, x: f32, y: f32) -> (Lobe, f32) {
         let (oblique, minor) = self.fissures(x, y);
         match (x > 0.0, oblique > 0.0, minor > 0.0) {

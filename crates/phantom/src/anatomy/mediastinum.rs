@@ -1,4 +1,4 @@
-//! The heart and what lies around it, and the great tubes as they are painted.
+//! The heart, the tissue around it, and the painting of the great tubes.
 
 use super::section::Section;
 use super::tubes::Content;
@@ -100,7 +100,7 @@ impl Section<'_> {
         hu
     }
 
-    /// Great vessels, airways and the oesophagus over `hu`.
+    /// Paints great vessels, airways and the oesophagus over `hu`.
     pub(super) fn paint_tubes(&self, x: f32, y: f32, hu: f32, edge: f32) -> f32 {
         let mut hu = hu;
         let blood = self.anatomy.form.blood;

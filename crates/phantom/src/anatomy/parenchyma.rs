@@ -1,4 +1,4 @@
-//! What lung tissue looks like without pneumonia.
+//! Lung tissue without pneumonia.
 
 use super::section::Section;
 use super::site::Site;

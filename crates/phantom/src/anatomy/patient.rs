@@ -6,11 +6,11 @@ use crate::PhantomConfig;
 use crate::noise::{Lobules, Noise};
 use multirnet_base::random::Random;
 
-/// The patient, as far as it does not depend on the slice.
+/// The parts of the patient that do not depend on the slice.
 pub(crate) struct Anatomy {
     pub config: PhantomConfig,
     pub noise: Noise,
-    /// Only where a lesion shows them.
+    /// Present only if a lesion shows them.
     pub lobules: Option<Lobules>,
     pub(super) tubes: Vec<Tube>,
     pub(super) form: Form,

@@ -25,7 +25,7 @@ pub(super) struct Shell {
     pub gland: Vec<f32>,
     /// Height above the nearest rib's axis across the rib, mm.
     pub rib: Vec<f32>,
-    /// What the nearest rib is made of here.
+    /// Material of the nearest rib.
     pub rib_kind: Vec<RibKind>,
     /// Middle radius and half thickness of the scapula (0: none).
     pub scapula: Vec<[f32; 2]>,

@@ -1,4 +1,4 @@
-//! A point's place among the great surfaces.
+//! Distances of a point to the great surfaces.
 
 use crate::noise::lerp;
 

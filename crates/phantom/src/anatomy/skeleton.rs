@@ -1,4 +1,4 @@
-//! Ribs, spine, sternum, scapulae and clavicles as they are painted.
+//! Painting of ribs, spine, sternum, scapulae and clavicles.
 
 use super::cage::RibKind;
 use super::section::Section;
@@ -31,7 +31,7 @@ impl Section<'_> {
         body.max(15.5 + 0.14 * dy - dx.abs())
     }
 
-    /// Vertebra or disc over `hu`.
+    /// Paints a vertebra or disc over `hu`.
     pub(super) fn paint_spine(&self, x: f32, y: f32, hu: f32, edge: f32) -> f32 {
         let s = &self.spine;
         let (dx, dy) = (x - s.x, y - s.y);
@@ -86,7 +86,7 @@ impl Section<'_> {
         hu
     }
 
-    /// Ribs, sternum, scapula and clavicle over the chest wall's `hu`.
+    /// Paints ribs, sternum, scapula and clavicle over the chest wall's `hu`.
     pub(super) fn paint_cage(
         &self,
         x: f32,
@@ -137,7 +137,7 @@ impl Section<'_> {
         hu
     }
 
-    /// Clavicles and the heads of the humeri.
+    /// Paints the clavicles and the heads of the humeri.
     fn paint_girdle(&self, x: f32, y: f32, hu: f32, edge: f32) -> f32 {
         let mut hu = hu;
         let ax = x.abs();

@@ -9,7 +9,7 @@ pub(super) struct Spine {
     pub y: f32,
     /// Phase within vertebra (0 to 0.8) and disc.
     pub phase: f32,
-    /// Thickness of the processes, 0 where absent.
+    /// Thickness of the transverse processes, 0 where there are none.
     pub processes: f32,
     pub spinous: f32,
     pub size: f32,

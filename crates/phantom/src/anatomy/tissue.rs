@@ -1,4 +1,4 @@
-//! Everything but the lungs, and the chest wall.
+//! Tissue outside the lungs, including the chest wall.
 
 use super::section::Section;
 use super::shell::BINS;
@@ -6,7 +6,7 @@ use super::site::Site;
 use crate::noise::{lerp, smooth};
 
 impl Section<'_> {
-    /// HU of everything but the lungs.
+    /// HU of the tissue outside the lungs.
     pub fn tissue(&self, x: f32, y: f32, radius: f32, bin: usize, site: &Site, edge: f32) -> f32 {
         let mut hu = if site.cage < -edge {
             self.wall(x, y, radius, bin, edge)
@@ -55,7 +55,7 @@ impl Section<'_> {
             let layer = (radius - s.pleura[bin]) / 10.0;
             let plane = n.at(turn + 3.0, layer + 0.6 * m, self.z / 80.0).abs();
             let mut muscle = 55.0 + 12.0 * m;
-            // Fat between the muscles.
+            // Fat lies between the muscles.
             muscle = lerp(muscle, -85.0, 0.85 * (1.0 - smooth(0.015, 0.085, plane)));
             let t = smooth(-edge, edge, s.muscle[bin] - radius);
             hu = lerp(hu, muscle, t);

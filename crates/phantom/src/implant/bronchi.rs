@@ -1,7 +1,7 @@
 //! Bronchi that stay open in consolidation.
 //!
-//! Those that the scan shows stay dark by themselves; most scans show few of them outside the
-//! hila, so that a small tree is drawn into each consolidated lesion.
+//! The scan's own bronchi stay dark. Most scans show few of them outside the hila, so a small tree
+//! is drawn into most consolidated lesions.
 
 use super::lobes::Lobes;
 use super::shape::{Core, Form, ImplantedLesion};
@@ -17,7 +17,7 @@ pub(super) struct Lumen {
     rb: f32,
 }
 
-/// The bronchi of all consolidated lesions that are large enough to show any.
+/// Grows the bronchi of all consolidated lesions that are large enough to show any.
 pub(super) fn grow(lesions: &[ImplantedLesion], lobes: &Lobes, seed: u64) -> Vec<Lumen> {
     let mut all = Vec::new();
     for (i, lesion) in lesions.iter().enumerate() {
@@ -34,7 +34,7 @@ pub(super) fn grow(lesions: &[ImplantedLesion], lobes: &Lobes, seed: u64) -> Vec
         let hilum = lobes.lungs[usize::from(lesion.side == Side::Left)].hilum();
         let way: [f32; 3] = std::array::from_fn(|a| lesion.centre_mm[a] - hilum[a]);
         let long = length(way).max(1.0);
-        // From the lesion's side of the hilum on: nearer to it the scan has its own.
+        // The tree starts near the lesion. Closer to the hilum the scan has its own bronchi.
         let start = (long - 1.3 * radius).clamp(0.4 * long, 0.9 * long) / long;
         let root = std::array::from_fn(|a| hilum[a] + start * way[a]);
         let calibre = r.uniform(1.5, 2.5) as f32;
@@ -59,7 +59,7 @@ fn branch(
     let long = reach * r.uniform(0.2, 0.34) as f32;
     let mut at = from;
     let mut way = way;
-    // Two bent pieces before the next fork.
+    // Two bent pieces lead to the next fork.
     for piece in 0..2 {
         way = unit(std::array::from_fn(|a| way[a] + r.normal(0.0, 0.14) as f32));
         let to = std::array::from_fn(|a| at[a] + 0.5 * long * way[a]);
@@ -72,7 +72,7 @@ fn branch(
         });
         at = to;
     }
-    // The children part in a random plane, the smaller one by the wider angle.
+    // The children diverge in a random plane, the smaller one by the wider angle.
     let side = unit(std::array::from_fn(|_| r.normal(0.0, 1.0) as f32));
     let share = r.uniform(0.68, 0.9) as f32;
     for (sign, scale, angle) in [(1.0, share, 0.35), (-1.0, 1.45 - share, 0.75)] {
@@ -117,7 +117,7 @@ pub(super) fn draw(lumens: &[Lumen], z: f32, spacing_mm: [f32; 3], nx: usize, pl
         };
         let d: [f32; 3] = std::array::from_fn(|a| l.b[a] - l.a[a]);
         let square = d.iter().map(|v| v * v).sum::<f32>().max(1e-6);
-        // A bronchus across a thick slice fills it in part only.
+        // A bronchus that runs within a thick slice fills only part of its thickness.
         let steep = (d[0] * d[0] / square).sqrt();
         let part = (2.0 * widest / spacing_mm[0]).min(1.0);
         let part = part + (1.0 - part) * steep;
@@ -127,7 +127,7 @@ pub(super) fn draw(lumens: &[Lumen], z: f32, spacing_mm: [f32; 3], nx: usize, pl
                 let v: [f32; 3] = std::array::from_fn(|a| p[a] - l.a[a]);
                 let t = ((0..3).map(|a| v[a] * d[a]).sum::<f32>() / square).clamp(0.0, 1.0);
                 let off: [f32; 3] = std::array::from_fn(|a| v[a] - t * d[a]);
-                // Within the slice's thickness height does not matter.
+                // In the inner part of the slice's thickness the height does not matter.
                 let up = (off[0].abs() - 0.4 * half).max(0.0);
                 let far = (up * up + off[1] * off[1] + off[2] * off[2]).sqrt();
                 let radius = l.ra + t * (l.rb - l.ra);

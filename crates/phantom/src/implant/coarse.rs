@@ -2,7 +2,7 @@
 
 use crate::noise::lerp;
 
-/// A field of block means, read between its points.
+/// A field of block means. Reading interpolates between its points.
 pub(super) struct Coarse {
     shape: [usize; 3],
     step_mm: [f32; 3],
@@ -10,10 +10,9 @@ pub(super) struct Coarse {
 }
 
 impl Coarse {
-    /// Means of what `value` gives for the voxels of a grid of `shape` and `spacing_mm` over
-    /// blocks of about `block_mm`, then over neighbouring blocks with the weights 1, 2, 1 per
-    /// axis. Voxels for which it gives `None` do not count; where none counts, the field is
-    /// `fallback`.
+    /// Means of `value` over blocks of about `block_mm` on a grid of `shape` and `spacing_mm`. They
+    /// are smoothed over neighbouring blocks with the weights 1, 2, 1 per axis. Voxels whose `value`
+    /// is `None` do not count. The field is `fallback` where no voxel counts.
     pub fn mean(
         shape: [usize; 3],
         spacing_mm: [f32; 3],
@@ -26,7 +25,7 @@ impl Coarse {
             std::array::from_fn(|a| ((block_mm / spacing_mm[a]).round() as usize).max(1));
         let small: [usize; 3] = std::array::from_fn(|a| shape[a].div_ceil(block[a]));
         let layer = small[1] * small[2];
-        // Sum and number per block, layer by layer, so that the order of adding is fixed.
+        // Sum and count per block. One thread adds a layer of blocks, so the order is fixed.
         let mut sums = vec![[0.0f32; 2]; small[0] * layer];
         sums.par_chunks_exact_mut(layer)
             .enumerate()

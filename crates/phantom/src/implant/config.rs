@@ -1,4 +1,4 @@
-//! What an implanted cohort is made of.
+//! Configuration of implanted lesions.
 
 use crate::{Result, Side};
 use multirnet_base::Ranges;
@@ -19,20 +19,20 @@ pub struct ImplantConfig {
     pub clear_share: f64,
     /// Share of COVID-19 variants with large, faint, confluent ground glass, 0 to 1.
     pub faint_share: f64,
-    /// Share of the lungs' volume that is aimed at, drawn evenly in its logarithm, 0.0005 to 0.9.
+    /// Target share of the lungs' volume, drawn uniformly in its logarithm, 0.0005 to 0.9.
     pub involvement: [f64; 2],
-    /// HU by which ground glass at its full value exceeds the lung around it, drawn evenly in its
-    /// logarithm, 40 to 650.
+    /// HU by which full ground glass exceeds the lung around it, drawn uniformly in its logarithm, 40
+    /// to 650.
     pub ground_glass_hu: [f64; 2],
     /// HU of full consolidation, −100 to 100.
     pub consolidation_hu: [f64; 2],
     /// Width in mm over which ground glass fades out, 0.5 to 20.
     pub edge_mm: [f64; 2],
-    /// Ground glass is labelled where it exceeds the local lung by this many HU on the average
-    /// over some millimetres, 20 to 300.
+    /// HU by which ground glass must exceed the local lung, in the mean over some millimetres, to be
+    /// labelled, 20 to 300.
     pub contrast_hu: f64,
-    /// Where the mean over some millimetres exceeds this, or the lung's median by 200 HU if that
-    /// is more, the lung counts as abnormal and is left alone, −800 to −200.
+    /// HU above which the mean over some millimetres counts as abnormal, −800 to −200. The limit is
+    /// at least 200 HU above the lungs' median. No lesion is put into abnormal lung.
     pub abnormal_hu: f64,
     /// How the scan itself is varied.
     pub background: BackgroundConfig,
@@ -42,24 +42,25 @@ pub struct ImplantConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackgroundConfig {
-    /// Whether the scan is varied at all; if not, all other fields are ignored and the voxels keep
+    /// Whether the scan is varied at all. If not, all other fields are ignored. The voxels then keep
     /// their places and, outside lesions, their values.
     pub vary: bool,
     /// Millimetres between pixels, 0.5 to 4.
     pub pixel_mm: [f64; 2],
-    /// Millimetres between slices and thickness of a slice, drawn evenly in its logarithm, 0.8 to
-    /// 10. Slices are not made thinner than 0.6 times the scan's.
+    /// Thickness and distance of slices in mm, drawn uniformly in its logarithm, 0.8 to 10. Slices
+    /// are not made thinner than 0.6 times the scan's.
     pub slice_mm: [f64; 2],
     /// Stretching per axis, 0.6 to 1.6.
     pub scale: [f64; 2],
-    /// Largest rotation about the long axis in degrees, 0 to 30; about the others half of it.
+    /// Largest rotation about the long axis in degrees, 0 to 30. Rotations about the other axes reach
+    /// half of it.
     pub rotation_deg: f64,
     /// Amplitude of an elastic deformation in mm, 0 to 15.
     pub elastic_mm: f64,
-    /// Mean HU of aerated lung, −950 to −550: the breathing level. The shift is limited to 110 HU.
+    /// Mean HU of aerated lung (the breathing level), −950 to −550. The shift is limited to 110 HU.
     pub lung_hu: [f64; 2],
-    /// HU that are added at the lungs' back, fading towards the front, −50 to 200: dependent
-    /// density.
+    /// Dependent density: HU that are added at the lungs' back and fade towards the front, −50 to
+    /// 200.
     pub dependent_hu: [f64; 2],
     /// Reconstruction kernel: −1 smooths, 0 keeps, 1 sharpens; −1 to 1.
     pub kernel: [f64; 2],
@@ -143,8 +144,8 @@ impl ImplantConfig {
             .check()?)
     }
 
-    /// The class of a scan's variant number `variant`: the shares hold for every scan, as nearly
-    /// as its number of variants allows, whatever `start` (any number, e.g. the scan's seed).
+    /// The class of variant `variant` of a scan. The variants of each scan follow the shares as nearly
+    /// as their number allows, for any `start` (for example the scan's seed).
     pub fn class_of(&self, start: u64, variant: u64) -> Diagnosis {
         // Multiples of the golden ratio fill the unit interval evenly.
         let first = (start >> 11) as f64 / (1u64 << 53) as f64;
@@ -159,42 +160,42 @@ impl ImplantConfig {
     }
 }
 
-/// A part of a scan that is left alone.
+/// A part of a scan that gets no lesions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Region {
     /// The lung concerned; both if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub side: Option<Side>,
-    /// First and last slice, both included, counted from 0 as they lie in the file.
+    /// First and last slice, both included, counted from 0 in the order of the file.
     pub slices: [usize; 2],
-    /// What is there, for the reader.
+    /// Why the region is avoided, for the reader.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
-/// The regions of several scans that are left alone, as read from a file.
+/// The avoided regions of several scans, as read from a file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvoidList {
-    /// One entry a scan.
+    /// One entry per scan.
     #[serde(default)]
     pub scan: Vec<ScanRegions>,
 }
 
-/// The regions of one scan that are left alone.
+/// The avoided regions of one scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ScanRegions {
     /// The scan file's name without its ending and without a final `_ct` or `-ct`.
     pub name: String,
-    /// What to leave alone; nothing for a clean scan.
+    /// The regions to avoid; none for a clean scan.
     #[serde(default)]
     pub avoid: Vec<Region>,
 }
 
 impl AvoidList {
-    /// The regions of the scan `name`; none if the list does not hold it.
+    /// The regions of the scan `name`; none if the list does not have it.
     pub fn regions_in(&self, name: &str) -> &[Region] {
         self.scan
             .iter()

@@ -1,4 +1,4 @@
-//! A scan made ready to take lesions.
+//! A scan that is prepared for lesions.
 
 use super::coarse::Coarse;
 use super::config::{ImplantConfig, Region};
@@ -10,7 +10,7 @@ use multirnet_volume::distance::{distance_to_background, distance_to_mask};
 use multirnet_volume::morphology::{bounds, dilate, open};
 use multirnet_volume::{Geometry, Volume};
 
-/// A real scan with what implanting asks of it, prepared once for all variants.
+/// A real scan, prepared once for the lesions of all variants.
 ///
 /// All fields lie on one canonical grid (z up, y to the back, x to the patient's left).
 pub struct Ground {
@@ -19,25 +19,26 @@ pub struct Ground {
     pub(super) lungs: Volume<u8>,
     /// Distance in mm below the lung's surface; negative outside it.
     pub(super) depth: Volume<f32>,
-    /// 0 where nothing is put, 1 where everything may be, rising over some millimetres.
+    /// 0 where no lesion is put, 1 where lesions have their full density. It rises over some
+    /// millimetres.
     pub(super) free: Volume<f32>,
     /// 1 in the lumen of airways that the scan shows within the lungs.
     pub(super) lumen: Volume<f32>,
     abnormal_ml: f64,
 }
 
-/// Over this many mm next to a region that is left alone lesions fade out.
+/// Distance in mm from an avoided region over which lesions fade out.
 const FADE_MM: f32 = 4.0;
 
 impl Ground {
     /// Prepares `scan` in HU, whose lungs are `lungs` on the same grid (1 right, 2 left; see
-    /// `multirnet_anatomy::segment_lungs`). In the regions `avoid`, and wherever the lung looks
-    /// abnormal already, no lesion is put.
+    /// `multirnet_anatomy::segment_lungs`). No lesion is put into the regions `avoid`, or where the
+    /// lung already looks abnormal.
     ///
     /// # Errors
     /// `Config` as [`ImplantConfig::validate`], for a region that is not in the scan and for values
-    /// that are not finite; `Mismatch` if the grids differ; `NoLungs` without lungs, or if nothing
-    /// of them is left to take lesions.
+    /// that are not finite; `Mismatch` if the grids differ; `NoLungs` if the mask has no lungs or
+    /// other values than 1 and 2, or if less than 5 % of the lungs is left for lesions.
     pub fn new(
         scan: &Volume<f32>,
         lungs: &Volume<u8>,
@@ -86,7 +87,7 @@ impl Ground {
         if (open as f64) < 0.05 * lungs.data().iter().filter(|&&l| l > 0).count() as f64 {
             return Err(Error::new(
                 ErrorKind::NoLungs,
-                "nearly all of the lungs is to be left alone or looks abnormal already",
+                "nearly all of the lungs is avoided or already looks abnormal",
             )
             .hint("give a scan of normal or near normal lungs in Hounsfield units"));
         }
@@ -101,7 +102,7 @@ impl Ground {
         })
     }
 
-    /// Millilitres of lung that look abnormal already.
+    /// Millilitres of lung that already look abnormal.
     pub fn abnormal_ml(&self) -> f64 {
         self.abnormal_ml
     }
@@ -111,7 +112,7 @@ impl Ground {
     }
 }
 
-/// Within this many mm of a hilum large vessels crowd.
+/// Radius in mm around a hilum within which large vessels crowd.
 const HILUM_MM: f32 = 38.0;
 
 /// The avoided regions on the scan's own grid.
@@ -123,7 +124,7 @@ fn avoided(lungs: &Volume<u8>, avoid: &[Region]) -> Result<Volume<u8>> {
         if first > last || last >= nz {
             return Err(Error::new(
                 ErrorKind::Config,
-                format!("the slices {first} to {last} are to be avoided in a scan of {nz} slices"),
+                format!("the slices {first} to {last} to avoid are not in a scan of {nz} slices"),
             )
             .hint("count from 0 in the order of the file, the lower number first"));
         }
@@ -145,9 +146,9 @@ fn avoided(lungs: &Volume<u8>, avoid: &[Region]) -> Result<Volume<u8>> {
     Ok(mask)
 }
 
-/// What looks abnormal already: compact regions that are dense on the average over about 5 mm.
-/// Single vessels are thinner than that; around the hila, where they crowd, nothing counts. The
-/// dependent edge may be taken in, where a lesion could not be told from what is there.
+/// Lung that already looks abnormal: compact regions whose mean over about 5 mm is dense. Single
+/// vessels are thinner than that. Regions around the hila do not count, because vessels crowd there.
+/// The dependent edge may count; a lesion there could not be told from it.
 fn abnormal(
     hu: &Volume<f32>,
     lungs: &Volume<u8>,
@@ -166,7 +167,7 @@ fn abnormal(
     let middle = values.len() / 2;
     let (_, median, _) = values.select_nth_unstable_by(middle, f32::total_cmp);
     let limit = limit_hu.max(*median + 200.0);
-    // The voxels next to the surface are half chest wall and say nothing of the lung.
+    // Voxels next to the surface are partly chest wall, so they do not count.
     let mean = Coarse::mean(hu.shape(), spacing, 2.5, -1000.0, |i| {
         (depth.data()[i] > 2.0).then(|| hu.data()[i].min(50.0))
     });
@@ -206,7 +207,7 @@ fn lumen(hu: &Volume<f32>, lungs: &Volume<u8>) -> Volume<f32> {
         if lungs.data()[i] == 0 || x == 0 || y == 0 || x + 1 == nx || y + 1 == ny {
             return 0.0;
         }
-        // Over a cross of five pixels, so that noise makes no airways.
+        // The sum over a cross of five pixels keeps noise from looking like an airway.
         let cross = hu.data()[i]
             + hu.data()[i - 1]
             + hu.data()[i + 1]

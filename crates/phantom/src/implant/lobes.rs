@@ -1,4 +1,4 @@
-//! Where lobes, hila and the parts of the lungs lie, from the lungs' extent.
+//! Position of the lobes, estimated from the lungs' extent.
 
 use super::hilum::hilum;
 use super::vary::Stage;
@@ -8,8 +8,8 @@ use multirnet_base::random::Random;
 
 /// One lung's extent and the fissures that are drawn for it.
 ///
-/// Fissures are undulating planes at usual heights of the lung's extent, not the scan's own: on
-/// most scans with thick slices these cannot be found.
+/// Fissures are undulating planes at usual heights of the lung's extent. They are not the scan's own
+/// fissures, which cannot be found on most scans with thick slices.
 pub(super) struct Lung {
     /// Extent in mm from the first voxel `(z, y, x)`; empty lungs have low > high.
     pub low: [f32; 3],
@@ -62,8 +62,8 @@ impl Lobes {
         }
     }
 
-    /// The lobe at a point of lung `side` (0 right, 1 left), and how far in mm the nearest fissure
-    /// is.
+    /// The lobe at a point of lung `side` (0 right, 1 left), and the distance in mm to the nearest
+    /// fissure.
     pub fn lobe(&self, side: usize, p: [f32; 3]) -> (Lobe, f32) {
         let lung = &self.lungs[side];
         let wave = 9.0
@@ -72,7 +72,7 @@ impl Lobes {
                 .at(p[2] / 45.0, p[1] / 45.0, 3.0 * side as f32 + 0.4);
         let [h, y] = [lung.share(p, 0), lung.share(p, 1)];
         let high = lung.high[0] - lung.low[0];
-        // Steep: what is above the fissure is further from it than the way to it is long.
+        // The fissure is steep, so the distance to it is shorter than the height above it.
         let above = (h - lung.oblique[0] - lung.oblique[1] * y) * high * 0.75 + wave;
         let flat = lung.horizontal.map(|at| (h - at) * high - 0.7 * wave);
         match (above > 0.0, flat) {

@@ -1,21 +1,22 @@
 //! Synthetic lesions in real lungs.
 //!
-//! A [`Ground`] is a real chest CT of normal or nearly normal lungs; [`Ground::implant`] varies it
+//! A [`Ground`] is a real chest CT of normal or nearly normal lungs. [`Ground::implant`] varies it
 //! and puts COVID-19 or CAP lesions into it, with their truth. The idea is that of label-free
 //! training (Yao et al., "Label-free segmentation of COVID-19 lesions in lung CT", IEEE TMI 2021);
-//! shapes, densities and the truth are this project's. **Implanted lesions are not patients'.**
+//! shapes, densities and the truth are this project's. **Implanted lesions are not real lesions.**
 //!
 //! # How it works
-//! A lesion says for every point of its lung which share of the air is replaced (`shape`). The
-//! voxel is mixed with tissue by that share: vessels, which hold no air, keep their density and
-//! stand out of ground glass; in consolidation they vanish among equals. Open bronchi keep their
-//! air. The scan's own noise, which mixing thins out, is filled up to its level. Only then follow
-//! the variant's kernel and added noise, so that lesions are as sharp as the lungs around them.
+//! At every point of its lung a lesion replaces a share of the air by tissue (`shape`), and the
+//! voxel is mixed with tissue by that share. Vessels have no air, so they keep their density. They
+//! stand out of ground glass, and cannot be seen in consolidation of equal density. Open bronchi
+//! keep their air. Mixing reduces the scan's own noise, so noise is added up to its level. The
+//! variant's kernel and added noise follow last. Lesions are therefore as sharp as the lungs around
+//! them.
 //!
 //! # Truth
 //! As for phantoms: `lungs` 1 right, 2 left; `lesions` 1 ground glass, 2 consolidation; the class.
-//! A voxel is labelled where a reader would outline (see `truth`). What the scan held before, of
-//! whatever kind, is never labelled.
+//! A voxel is labelled where a reader would outline a lesion (see `truth`). Findings of the scan
+//! itself are never labelled.
 
 mod bronchi;
 mod coarse;
@@ -27,6 +28,8 @@ mod paint;
 mod pattern;
 mod plan;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod truth;
 mod vary;
 
@@ -59,11 +62,11 @@ pub struct Implanted {
     pub lesions: Volume<u8>,
     /// The class: normal exactly if nothing is labelled.
     pub class: Diagnosis,
-    /// What was done.
+    /// Record of the variation and the lesions.
     pub record: ImplantRecord,
 }
 
-/// What was done to a scan.
+/// Record of how a scan was varied and which lesions were implanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImplantRecord {
@@ -77,9 +80,9 @@ pub struct ImplantRecord {
     pub variation: Variation,
     /// HU of full consolidation.
     pub consolidation_hu: f32,
-    /// The scan's own noise within the lungs in HU, as estimated.
+    /// Estimated standard deviation of the scan's own noise within the lungs in HU.
     pub own_noise_hu: f32,
-    /// What was put in.
+    /// The implanted lesions.
     pub lesions: Vec<ImplantedLesion>,
     /// Millilitres of lung.
     pub lungs_ml: f64,
@@ -90,10 +93,10 @@ pub struct ImplantRecord {
 }
 
 impl Ground {
-    /// One variant of the scan: varied, with lesions of `class` (none for normal), everything
-    /// drawn from `seed`. The same arguments give the same voxels on any number of threads.
+    /// Makes one variant of the scan: varies it and adds lesions of `class` (none for normal). All
+    /// draws come from `seed`. The same arguments give the same voxels on any number of threads.
     ///
-    /// If nothing of the lesions can be seen in the end (there is no room for them), the class is
+    /// If no voxel is labelled, for example because there is no room for lesions, the class is
     /// normal.
     ///
     /// # Errors
@@ -159,7 +162,7 @@ impl Ground {
     }
 }
 
-/// HU of aerated lung: on the average, and over about 6 mm.
+/// Mean HU of aerated lung: over both lungs, and local over about 6 mm.
 fn parenchyma(stage: &Stage) -> (f32, Coarse) {
     let aerated = |i: usize| {
         let v = stage.hu[i];

@@ -1,4 +1,4 @@
-//! Lesions mixed into the scan.
+//! Mixing of lesions into the scan.
 
 use super::bronchi::{self, Lumen};
 use super::lobes::Lobes;
@@ -15,13 +15,13 @@ pub(super) struct Painted {
     pub body: Vec<f32>,
     /// 0 to 1: how much of it is consolidated.
     pub core: Vec<f32>,
-    /// Share of the air that is replaced, open bronchi left out.
+    /// Share of the air that lesions replace. Open bronchi are not subtracted from it.
     pub filling: Vec<f32>,
     /// Share of the voxel that is open bronchus.
     air: Vec<f32>,
 }
 
-/// So many voxels next to the lung mask are changed as well: they are lung in part.
+/// Number of pixels next to the lung mask that are changed as well, because they are partly lung.
 const RIM: usize = 2;
 
 impl Painted {
@@ -83,9 +83,9 @@ impl Painted {
         painted
     }
 
-    /// Mixes the lesions into the scan: air is replaced by tissue of `tissue_hu`, so that what is
-    /// denser already (vessels) stays and stands out the less the more is filled. `noise` is the
-    /// scan's own, which mixing would thin out.
+    /// Mixes the lesions into the scan: tissue of `tissue_hu` replaces air. Denser voxels (vessels)
+    /// stay as they are, and stand out less where more air is replaced. `noise` is the scan's own,
+    /// which mixing would reduce.
     pub fn mix_into(&self, stage: &mut Stage, tissue_hu: f32, noise: &ScanNoise, seed: u64) {
         let [_, ny, nx] = stage.shape();
         let plane = ny * nx;
@@ -154,7 +154,7 @@ fn density(
         let d = lesion.density(textures, lobes, p, depth);
         all.body = all.body.max(d.body);
         all.core = all.core.max(d.core);
-        // Where two overlap, the fainter one still adds a little.
+        // Where two lesions overlap, the fainter one still adds a little.
         let (more, less) = (all.filling.max(d.filling), all.filling.min(d.filling));
         all.filling = more + 0.3 * less * (1.0 - more);
     }
@@ -171,8 +171,8 @@ pub(super) struct ScanNoise {
 }
 
 impl ScanNoise {
-    /// Measured where the scan is most even, in soft tissue: from the differences of neighbours
-    /// and of pixels three apart.
+    /// Measures the noise in soft tissue, where the scan is most even, from the differences of
+    /// neighbours and of pixels three apart.
     pub fn measure(stage: &Stage) -> Self {
         let [_, _, nx] = stage.shape();
         let soft = |v: f32| (-40.0..110.0).contains(&v);
@@ -200,7 +200,7 @@ impl ScanNoise {
         // A Gaussian grain of size s correlates neighbours by exp(−1 / 4s²).
         let together = (1.0 - near / far).clamp(0.02, 0.9);
         Self {
-            // The lungs attenuate little: their noise is somewhat below that of the mediastinum.
+            // The lungs attenuate little, so their noise is somewhat below the mediastinum's.
             sd_hu: (0.75 * (far / (2.0 * n)).sqrt()).min(60.0) as f32,
             grain: (-0.25 / together.ln()).sqrt().clamp(0.25, 1.6) as f32,
         }

@@ -1,9 +1,10 @@
-//! How the lesions of a variant are spread, and what they have in common.
+//! Spread and common properties of a variant's lesions.
 //!
-//! The patterns follow what is published of the two pneumonias on CT: COVID-19 mostly on both
-//! sides, near the pleura, behind and below, of ground glass with or without consolidation; CAP
-//! mostly on one side, bounded by a lobe or segment and dense, or patchy along the bronchi. They
-//! overlap on purpose, so that density or place alone does not tell the class.
+//! The patterns follow what is published of the two pneumonias on CT. COVID-19 lies mostly on both
+//! sides, near the pleura, at the back and the base, and is ground glass with or without
+//! consolidation. CAP lies mostly on one side; it is dense and bounded by a lobe or segment, or
+//! patchy along the bronchi. The patterns overlap on purpose: density or place alone does not tell
+//! the class.
 
 use super::config::ImplantConfig;
 use super::shape::Texture;
@@ -19,7 +20,7 @@ pub enum Pattern {
     Clear,
     /// COVID-19: several patches near the pleura.
     Scattered,
-    /// COVID-19: large, faint, confluent ground glass behind and below.
+    /// COVID-19: large, faint, confluent ground glass at the back and the base.
     Confluent,
     /// COVID-19: bands along the pleura, often consolidated.
     Bands,
@@ -33,10 +34,10 @@ pub enum Pattern {
     Round,
 }
 
-/// What lesions of one variant have in common.
+/// Common properties of one variant's lesions.
 pub(super) struct Style {
     pub pattern: Pattern,
-    /// HU above the lung.
+    /// Range of full ground glass in HU above the lung.
     pub glass_hu: [f64; 2],
     pub radius_mm: [f64; 2],
     /// Chance of consolidation.
@@ -44,7 +45,7 @@ pub(super) struct Style {
     pub texture: Texture,
     pub edge_mm: f32,
     pub roughness: f32,
-    /// Length in mm over which lesions get rarer away from the pleura.
+    /// Decay length in mm of the lesions' frequency away from the pleura.
     pub pleural_mm: f64,
     pub most: usize,
 }
@@ -71,7 +72,7 @@ impl Style {
     pub fn draw(pattern: Pattern, config: &ImplantConfig, r: &mut Random) -> Self {
         let [low, high] = config.ground_glass_hu;
         let span = high / low;
-        // Where in the range of ground glass the variant lies, in its logarithm.
+        // Place of the variant in the range of ground glass, in its logarithm.
         let from = match pattern {
             Pattern::Confluent => r.uniform(0.0, 0.62),
             Pattern::Lobar | Pattern::Segmental => r.uniform(0.35, 0.9),
@@ -93,7 +94,7 @@ impl Style {
             Pattern::Bronchial => r.uniform(0.3, 0.9),
             Pattern::Round => 0.4,
             Pattern::Bands => r.uniform(0.3, 0.95),
-            // Some are all but pure ground glass, some all but pure consolidation.
+            // Some variants are almost pure ground glass, some almost pure consolidation.
             Pattern::Scattered | Pattern::Clear => r.pick(&[0.05, 0.2, 0.5, 0.9]),
         };
         let uneven = matches!(pattern, Pattern::Confluent);

@@ -21,9 +21,9 @@ struct Site {
     lesion: bool,
 }
 
-/// About so many sites stand for the lungs.
+/// Approximate number of sites that stand for the lungs.
 const SITES: usize = 24_000;
-/// More lesions than this no variant gets.
+/// Largest number of lesions of a variant.
 const MOST: usize = 36;
 
 pub(super) struct Planner<'a> {
@@ -100,7 +100,7 @@ impl<'a> Planner<'a> {
             pattern,
             Pattern::Scattered | Pattern::Bands | Pattern::Bronchial
         ) {
-            // So that a small share of the lungs is still made up of several lesions.
+            // Even a small target share must consist of several lesions.
             let single_mm3 = aim * self.lungs_mm3 / 4.0;
             let largest =
                 (single_mm3 * 0.24).cbrt() * if pattern == Pattern::Bands { 1.4 } else { 1.0 };
@@ -116,7 +116,7 @@ impl<'a> Planner<'a> {
             let Some(mut lesion) = self.lesion(&style, home, attempt) else {
                 break;
             };
-            // One that would take in too much is made smaller, at last left out.
+            // A lesion that would take in too much is made smaller. After five attempts it is left out.
             for _ in 0..5 {
                 let (more, hit) = self.effect(&lesion);
                 if hit && share + more <= room.min(1.25 * aim.max(0.004)) {
@@ -139,7 +139,7 @@ impl<'a> Planner<'a> {
         (pattern, lesions)
     }
 
-    /// Small patches beside the lesions that make up the share aimed at.
+    /// Adds small patches beside the lesions that make up the target share.
     fn satellites(
         &mut self,
         style: &mut Style,
@@ -173,7 +173,7 @@ impl<'a> Planner<'a> {
         if !cap || self.sites.is_empty() {
             return None;
         }
-        // Lower lobes somewhat more often than their volume says.
+        // Lower lobes are chosen somewhat more often than their volume alone would give.
         for _ in 0..8 {
             let site = &self.sites[self.r.below(self.sites.len())];
             let (lobe, _) = self.lobes.lobe(site.side, site.p);
@@ -187,7 +187,7 @@ impl<'a> Planner<'a> {
 
     /// A place for the next lesion.
     fn place(&mut self, style: &Style, home: Option<Lobe>, number: usize) -> Option<usize> {
-        // COVID-19 goes from side to side, CAP stays where it began with few exceptions.
+        // COVID-19 alternates between the sides. CAP stays in its first lobe with few exceptions.
         let away = self.r.chance(match style.pattern {
             Pattern::Bronchial => 0.25,
             _ => 0.12,
@@ -241,7 +241,7 @@ impl<'a> Planner<'a> {
         let (centre, side) = (site.p, site.side);
         let (lobe, _) = self.lobes.lobe(side, centre);
         let r = &mut self.r;
-        // Confluent ground glass is accompanied by smaller patches.
+        // Smaller patches accompany confluent ground glass.
         let small = style.pattern == Pattern::Confluent && number > 1 && r.chance(0.45);
         let [low, high] = if small { [5.0, 24.0] } else { style.radius_mm };
         let radius = r.uniform(low.ln(), high.ln()).exp();
@@ -338,7 +338,7 @@ impl<'a> Planner<'a> {
         (more as f64 / self.sites.len() as f64, hit)
     }
 
-    /// Marks what a lesion takes in and returns the share that it adds.
+    /// Marks the sites that a lesion takes in and returns the share that it adds.
     fn mark(&mut self, lesion: &ImplantedLesion) -> f64 {
         let held: Vec<bool> = self.sites.iter().map(|s| self.holds(lesion, s)).collect();
         let mut more = 0usize;
@@ -365,7 +365,7 @@ impl<'a> Planner<'a> {
 
 impl ImplantedLesion {
     /// Makes a lesion smaller.
-    fn shrink(&mut self, by: f32) {
+    pub(super) fn shrink(&mut self, by: f32) {
         for r in &mut self.radii_mm {
             *r = tidy((*r * by).max(3.0));
         }

@@ -5,14 +5,14 @@ use crate::noise::{Lobules, Noise, lerp, smooth};
 use crate::{Lobe, Side};
 use serde::{Deserialize, Serialize};
 
-/// What an implanted lesion is like. Points are millimetres `[z, y, x]` from the variant's first
-/// voxel along its axes.
+/// Shape and density of an implanted lesion. Points are millimetres `[z, y, x]` from the variant's
+/// first voxel along its axes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImplantedLesion {
     /// Outline before its irregularity.
     pub form: Form,
-    /// The lung it lies in; it never crosses over.
+    /// The lung that it lies in. It never crosses over.
     pub side: Side,
     /// The lobe that bounds it, if it respects the fissures.
     pub lobe: Option<Lobe>,
@@ -44,10 +44,10 @@ pub struct ImplantedLesion {
 pub enum Form {
     /// An ellipsoid.
     Patch,
-    /// The part of an ellipsoid within so many mm of the lung's surface.
+    /// The part of an ellipsoid within this many mm of the lung's surface.
     Band(f32),
-    /// A cone from the hilum through the centre, of this half angle in degrees, beginning so many
-    /// mm from the hilum.
+    /// A cone from the hilum through the centre: its half angle in degrees, and the distance from the
+    /// hilum in mm at which it begins.
     Wedge(f32, f32),
 }
 
@@ -73,11 +73,11 @@ pub struct Texture {
 pub enum Core {
     /// None: ground glass alone.
     None,
-    /// The inner part of this relative size; what is left is a halo.
+    /// The inner part of this relative size; the rest is a halo.
     Centre(f32),
     /// A ring near the outline (reversed halo).
     Ring,
-    /// The part within so many mm of the lung's surface.
+    /// The part within this many mm of the lung's surface.
     Pleural(f32),
     /// Islands that take in about this share.
     Islands(f32),
@@ -89,10 +89,10 @@ pub(super) struct Textures {
     pub lobules: Lobules,
 }
 
-/// What a lesion does to a point of the lung.
+/// The effect of a lesion on a point of the lung.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Density {
-    /// 0 to 1: how much of the lesion is here, its texture left out.
+    /// 0 to 1: how much of the lesion is here, without its texture.
     pub body: f32,
     /// 0 to 1: how much of it is consolidated.
     pub core: f32,
@@ -165,7 +165,7 @@ impl ImplantedLesion {
             return Density::default();
         }
         let noise = &textures.noise;
-        // The noise's lattice lies oblique, so that its axes are not seen in slices.
+        // The noise's lattice is oblique, so its axes do not show in slices.
         let o = [
             0.80 * p[2] + 0.48 * p[1] + 0.36 * p[0],
             -0.60 * p[2] + 0.64 * p[1] + 0.48 * p[0],
@@ -182,7 +182,7 @@ impl ImplantedLesion {
         let ragged = 0.65 * at(grain, 0.0) + 0.4 * at(0.42 * grain, 5.3);
         let inside = 1.0 - distance + 1.25 * self.roughness * ragged;
         let mut body = smooth(-soft, soft, inside);
-        // The density dissolves in finer pieces than a reader outlines.
+        // The density breaks up into finer pieces than a reader would outline.
         let pieces =
             inside + (4.0 * at(6.5, 9.1) + 2.5 * at(3.4, 11.7)) * self.texture.fine / scale;
         let mut glass = smooth(-soft, soft, pieces);
@@ -238,7 +238,7 @@ impl ImplantedLesion {
             let wall = textures.lobules.at(q[2], q[1], q[0]);
             filling += (0.12 + 0.5 * self.filling) * t.paving * wall * body;
         }
-        // Consolidation is aerated in places.
+        // Parts of the consolidation are aerated.
         let full = self.core_filling * (1.0 - 0.3 * t.fine * smooth(0.15, 0.5, at(5.0, 1.3)));
         Density {
             body,

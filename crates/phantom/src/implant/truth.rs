@@ -1,4 +1,4 @@
-//! What a reader would outline.
+//! Labels of the voxels that a reader would outline.
 
 use super::coarse::Coarse;
 use super::paint::Painted;
@@ -7,14 +7,14 @@ use multirnet_volume::Volume;
 use multirnet_volume::components::{Connectivity, components};
 use rayon::prelude::*;
 
-/// Smaller pieces than this, in mm³, are not outlined.
+/// Volume in mm³ of the smallest piece that is outlined.
 const SMALLEST_MM3: f64 = 40.0;
 
-/// Labels 1 ground glass, 2 consolidation.
+/// The labels: 1 ground glass, 2 consolidation.
 ///
-/// A voxel of the lungs is labelled where a lesion has at least half of its full value (its texture
-/// left out) and where, on the average over some millimetres, it exceeds the lung by `contrast_hu`.
-/// What lies within (vessels, open bronchi, spared lobules that are small) belongs to it.
+/// A voxel of the lungs is labelled if a lesion has at least half of its full value there, without
+/// its texture. Ground glass must also exceed the lung by `contrast_hu` in the mean over some
+/// millimetres. Vessels, open bronchi and small spared lobules within a lesion belong to it.
 pub(super) fn labels(
     stage: &Stage,
     painted: &Painted,

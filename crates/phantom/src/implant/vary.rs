@@ -23,9 +23,9 @@ pub struct Variation {
     pub elastic_mm: f64,
     /// Millimetres between voxels `(z, y, x)`.
     pub spacing_mm: [f64; 3],
-    /// Margin around the lungs in mm; the whole scan without it.
+    /// Margin around the lungs in mm; `None` keeps the whole scan.
     pub margin_mm: Option<f64>,
-    /// Mean HU of aerated lung that is aimed at; the scan's own without it.
+    /// Target mean HU of aerated lung; `None` keeps the scan's own.
     pub lung_hu: Option<f64>,
     /// HU added at the lungs' back.
     pub dependent_hu: f64,
@@ -96,7 +96,7 @@ impl Stage {
         self.geometry.shape()
     }
 
-    /// Millimetres of a voxel from the first one's centre.
+    /// Position of voxel `i` in mm from the first voxel's centre.
     #[inline]
     pub fn point(&self, i: usize) -> [f32; 3] {
         let [_, ny, nx] = self.shape();
@@ -186,7 +186,7 @@ impl Stage {
             });
     }
 
-    /// Applies the kernel and adds noise, rounds to whole HU.
+    /// Applies the kernel, adds noise and rounds to whole HU.
     pub fn finish(&mut self, variation: &Variation, seed: u64) {
         let [_, ny, nx] = self.shape();
         let pixel = self.spacing_mm[2];
@@ -231,7 +231,7 @@ impl Stage {
     }
 }
 
-/// The way from the variant's voxels back to the scan's.
+/// The mapping from the variant's voxels to the scan's.
 struct Way {
     geometry: Geometry,
     /// Voxel of the scan at the variant's first voxel, and per step along each axis.
@@ -333,7 +333,7 @@ impl Way {
             size: v.scale.iter().product::<f64>().cbrt() as f32,
         })
     }
-    /// Fills `out` with the scan's voxels (continuous) of the row `(z, y)`.
+    /// Fills `out` with the continuous positions in the scan of the variant's row `(z, y)`.
     fn row(&self, z: usize, y: usize, nx: usize, out: &mut Vec<[f32; 3]>) {
         out.clear();
         let at = |x: usize| -> [f32; 3] {
@@ -353,7 +353,7 @@ impl Way {
             let q: [f32; 3] =
                 std::array::from_fn(|a| p[a] * self.spacing[a] / WAVE_MM + elastic.phase[a]);
             std::array::from_fn(|k| {
-                // The axes read distant parts of one field.
+                // Each axis reads a distant part of the same field.
                 let far = 10.3 * k as f32;
                 elastic.amount[k] * elastic.noise.at(q[2] + far, q[1] + far, q[0])
             })
@@ -381,7 +381,7 @@ impl Way {
     }
 }
 
-/// Trilinear interpolation; beyond the edge the edge is repeated.
+/// Trilinear interpolation. The edge is repeated beyond the volume.
 fn linear(volume: &Volume<f32>, p: [f32; 3]) -> f32 {
     let shape = volume.shape();
     let mut low = [0usize; 3];

@@ -1,4 +1,4 @@
-//! A healthy phantom in the place of a real scan, made ready to take lesions.
+//! A healthy phantom instead of a real scan, prepared for lesions.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use multirnet_phantom::implant::{Ground, ImplantConfig, Implanted, Region};
@@ -27,14 +27,14 @@ pub fn prepared(avoid: &[Region]) -> Ground {
     Ground::new(&phantom.ct, &phantom.lungs, avoid, &still()).unwrap()
 }
 
-/// No variation of the scan itself.
+/// A configuration that does not vary the scan itself.
 pub fn still() -> ImplantConfig {
     let mut config = ImplantConfig::default();
     config.background.vary = false;
     config
 }
 
-/// Variation on coarse grids, which are quick to fill.
+/// A configuration that varies the scan on coarse grids, which are quick to fill.
 pub fn varied() -> ImplantConfig {
     let mut config = ImplantConfig::default();
     config.background.pixel_mm = [2.5, 3.5];

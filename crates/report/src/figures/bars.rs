@@ -11,7 +11,7 @@ use maud::{Markup, html};
 pub struct Bar {
     /// Name of the variant.
     pub name: String,
-    /// Its value in the unit of the figure's axis; NaN is said to be undefined.
+    /// Its value in the unit of the figure's axis. The figure shows NaN as undefined.
     pub value: f64,
     /// Its confidence interval.
     pub interval: Option<[f64; 2]>,
@@ -37,21 +37,21 @@ pub struct BarChart {
     pub axis: String,
     /// The groups, from top to bottom.
     pub groups: Vec<BarGroup>,
-    /// What stands below the figure, such as how the intervals were made; may be empty.
+    /// Note below the figure, such as how the intervals were made; may be empty.
     pub note: String,
 }
 
 const ROW: f64 = 30.0;
 const GAP: f64 = 30.0;
 
-/// Draws one bar a variant, from zero, with interval, value and number of cases. Bars of a group
+/// Draws one bar per variant, from zero, with interval, value and number of cases. Bars of a group
 /// differ in colour and hatch.
 pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
     let (heading, top) = heading(&chart.title, ONE_COLUMN, theme);
     let bars = || chart.groups.iter().flat_map(|g| &g.bars);
     let names = bars().map(|b| text_width(&b.name, SMALL, false));
     let left = (names.fold(50.0, f64::max) + 30.0).min(180.0);
-    // One number of cases for all is said once.
+    // If all bars have the same number of cases, only the note gives it.
     let common = bars()
         .next()
         .map(|b| b.n)
@@ -94,7 +94,7 @@ pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
             (text(right + 12.0, y + 4.5, theme.style(SMALL), value))
         }
         (line([axis.at(0.0), top], [axis.at(0.0), bottom], theme.text, 1.2))
-        // Names may run across the axis; their rim interrupts it.
+        // A name may cross the axis; its rim interrupts the axis.
         g stroke=(theme.ground) stroke-width="5" stroke-linejoin="round" paint-order="stroke" {
             @for (y, row) in &rows {
                 @if let Row::Name(name) = row {
@@ -110,7 +110,8 @@ pub fn bar_chart_svg(chart: &BarChart, theme: &Theme) -> String {
     document(ONE_COLUMN, height, theme.ground, &body)
 }
 
-/// What stands on one line: the name of a group (`y` its baseline) or a bar (`y` its middle).
+/// A row of the chart: the name of a group, with `y` as its baseline, or a bar, with `y` as its
+/// middle.
 enum Row<'a> {
     Name(&'a str),
     Bar(usize, &'a Bar),

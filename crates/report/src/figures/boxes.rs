@@ -1,4 +1,4 @@
-//! Box plots: one metric, one box a system.
+//! Box plots: one metric, one box per system.
 
 use crate::Theme;
 use crate::axes::{Axis, SMALL, drawable, heading, short};
@@ -12,8 +12,8 @@ use multirnet_metrics::stats::BoxSummary;
 pub struct BoxGroup {
     /// Name of the system.
     pub name: String,
-    /// One value a case, in the unit of the figure's axis. NaN counts as undefined; infinite values
-    /// are counted too, and neither is drawn.
+    /// One value per case, in the unit of the figure's axis. The figure counts NaN as undefined and
+    /// counts infinite values, and draws neither.
     pub values: Vec<f64>,
 }
 
@@ -37,13 +37,13 @@ pub struct BoxPlot {
     pub axis: String,
     /// The groups, from top to bottom.
     pub groups: Vec<BoxGroup>,
-    /// Brackets. If more than two all name one common group, their stars stand in a column headed
-    /// with that group's name instead. Marks with an index that no group has are left out.
+    /// Brackets. If there are more than two and all name one common group, their stars stand in a
+    /// column under that group's name instead. Marks with an index beyond the groups are left out.
     pub marks: Vec<Significance>,
-    /// Ends of the axis, such as 0 and 100 for percentages; `None` for those of the values. Values
-    /// outside are counted in the label.
+    /// Ends of the axis, such as 0 and 100 for percentages; `None` for ends around the values. The
+    /// label counts values outside.
     pub range: Option<[f64; 2]>,
-    /// What stands below the figure, such as the test and its correction; may be empty.
+    /// Note below the figure, such as the test and its correction; may be empty.
     pub note: String,
 }
 
@@ -53,9 +53,10 @@ const LINE: f64 = 15.0;
 /// Width that names and counts may take before they are broken into lines.
 const LABEL: f64 = 150.0;
 
-/// Draws a box plot with one row a group: box from first to third quartile, line at the median with
-/// its value, whiskers to the last values within 1.5 interquartile ranges, every value as a point.
-/// Each label counts values, undefined and infinite ones. Height grows with the number of groups.
+/// Draws a box plot with one row per group: a box from the first to the third quartile, a line at
+/// the median with its value, whiskers to the last values within 1.5 interquartile ranges, and
+/// every value as a point. Each label gives the numbers of finite, undefined and infinite values.
+/// The height grows with the number of groups.
 pub fn box_plot_svg(plot: &BoxPlot, theme: &Theme) -> String {
     let labels: Vec<[Vec<String>; 2]> = plot.groups.iter().map(|g| label(g, plot.range)).collect();
     let names = labels
@@ -191,7 +192,7 @@ fn one_box(i: usize, group: &BoxGroup, axis: &Axis, y: f64, theme: &Theme) -> Ma
     }
 }
 
-/// The group that all of more than two marks name.
+/// The group that all marks name, if there are more than two marks.
 fn common(marks: &[&Significance]) -> Option<usize> {
     let first = marks.first().filter(|_| marks.len() > 2)?;
     [first.first, first.second]
@@ -199,7 +200,8 @@ fn common(marks: &[&Significance]) -> Option<usize> {
         .find(|r| marks.iter().all(|m| m.first == *r || m.second == *r))
 }
 
-/// A lane for each bracket such that those in one lane do not overlap; short ones further left.
+/// Assigns a lane to each bracket. Brackets in one lane do not overlap, and shorter ones lie
+/// further left.
 fn lanes(marks: &[&Significance]) -> Vec<usize> {
     let span = |m: &Significance| (m.first.min(m.second), m.first.max(m.second));
     let mut order: Vec<usize> = (0..marks.len()).collect();

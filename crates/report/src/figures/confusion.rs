@@ -12,12 +12,12 @@ pub struct Confusion {
     pub title: String,
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// Cases, one row a true class, one column a predicted class.
+    /// Numbers of cases, one row per true class, one column per predicted class.
     pub counts: Vec<Vec<u64>>,
 }
 
-/// Draws counts and their shares of each row; the ground of a cell darkens with its share. Below
-/// stands the accuracy.
+/// Draws counts and their shares of each row; a cell's fill becomes more opaque with its share. The
+/// accuracy stands below.
 ///
 /// # Errors
 /// `Mismatch` if there are no classes or `counts` is not a square matrix over them.
@@ -26,7 +26,9 @@ pub fn confusion_svg(matrix: &Confusion, theme: &Theme) -> Result<String> {
     if k == 0 || matrix.counts.len() != k || matrix.counts.iter().any(|row| row.len() != k) {
         return Err(Error::new(
             ErrorKind::Mismatch,
-            format!("a confusion matrix of {k} classes needs {k} rows of {k} counts and a class"),
+            format!(
+                "a confusion matrix of {k} classes needs at least one class and {k} rows of {k} counts"
+            ),
         ));
     }
     let (heading, top) = heading(&matrix.title, ONE_COLUMN, theme);
@@ -47,7 +49,7 @@ pub fn confusion_svg(matrix: &Confusion, theme: &Theme) -> Result<String> {
         _ => format!("{} %", decimal(100.0 * part as f64 / whole as f64, 1)),
     };
     let fill = theme.series[0];
-    // Above this opacity of the fill, the ground's own colour is the more legible one.
+    // Above this opacity of the fill, text in the ground's colour is more legible.
     let turn = if theme.ground == Theme::LIGHT.ground {
         0.6
     } else {

@@ -8,8 +8,8 @@ use crate::svg::{ONE_COLUMN, TWO_COLUMNS, break_lines, document, fit, picture_ov
 use crate::{Result, Theme};
 use maud::{Markup, html};
 
-/// The map of the same net with randomised weights (Adebayo et al., Sanity Checks for Saliency Maps,
-/// 2018): a map that explains the trained net must change.
+/// The map of the same net with randomised weights (Adebayo et al., Sanity Checks for Saliency
+/// Maps, 2018). A map that explains the trained net must differ from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RandomisedCheck {
     /// The map on the case's slice, in `[0, 1]`.
@@ -27,13 +27,13 @@ pub struct GradCamCase {
     pub name: String,
     /// Its true class.
     pub truth: String,
-    /// The class that the net chose, which the map belongs to.
+    /// The class that the net predicted. The map explains this class.
     pub predicted: String,
     /// That class's probability, in `[0, 1]`.
     pub probability: f64,
     /// The scan in HU.
     pub scan: Slice<f32>,
-    /// The map on the same pixels, in `[0, 1]`; NaN is drawn as none.
+    /// The map on the same pixels, in `[0, 1]`; NaN is drawn as 0.
     pub heat: Slice<f32>,
     /// The reference lesion on the same pixels.
     pub lesion: Slice<u8>,
@@ -57,15 +57,15 @@ pub struct GradCam {
     pub title: String,
     /// The cases.
     pub cases: Vec<GradCamCase>,
-    /// What stands below, such as over what the shares are taken; may be empty.
+    /// Note below the figure, such as over what the shares are taken; may be empty.
     pub note: String,
 }
 
 const GAP: f64 = 6.0;
 
-/// Draws right cases on the left and wrong ones on the right (across two columns; one column if
-/// there is only one kind). Each case is a row: scan, map, map of randomised weights, all with the
-/// outline of the lesion, and the figures of the case below them.
+/// Draws right cases on the left and wrong ones on the right, across two columns, or in one column
+/// if there is only one kind. Each case is a row: scan, map, map of randomised weights, all with
+/// the outline of the lesion, and the figures of the case below them.
 ///
 /// # Errors
 /// `Mismatch` if maps do not lie on their scan's pixels; `Draw` if a picture cannot be made.

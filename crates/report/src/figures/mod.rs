@@ -1,8 +1,8 @@
 //! The figures of a comparison: each is a pure function from named numbers to SVG.
 //!
-//! All are drawn for one column of a journal (88 mm) unless their documentation says otherwise, in a
-//! [`crate::Theme`]. Colour never carries meaning alone: every mark also has a shape, a hatch, a
-//! dash pattern or a label. [`crate::figure_png`] makes pictures of them.
+//! All are drawn in a [`crate::Theme`], for one column of a journal (88 mm) unless their
+//! documentation says otherwise. Colour never carries meaning alone: every mark also has a shape, a
+//! hatch, a dash pattern or a label. [`crate::figure_png`] makes pictures of them.
 
 mod agreement;
 mod bars;

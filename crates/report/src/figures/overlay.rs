@@ -9,19 +9,19 @@ use crate::svg::{
 use crate::{Result, Theme};
 use maud::{Markup, html};
 
-/// What one system outlined.
+/// The mask of one system.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverlayMask {
     /// Name of the system.
     pub name: String,
     /// Its mask on the case's slice.
     pub mask: Slice<u8>,
-    /// Dice in percent, as the caller computed it (of the whole scan or of the slice; the figure's
-    /// note should say which); `None` or NaN if undefined.
+    /// Dice in percent, as the caller computed it; `None` or NaN if undefined. The figure's note
+    /// should say whether it is that of the whole scan or of the slice.
     pub dice_percent: Option<f64>,
 }
 
-/// One case: a slice of its scan with the reference and what the systems outlined.
+/// One case: a slice of its scan with the reference and the systems' masks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OverlayCase {
     /// Name of the case, with its class and slice if wanted.
@@ -41,20 +41,22 @@ pub struct OverlayFigure {
     pub title: String,
     /// The cases, one row each.
     pub cases: Vec<OverlayCase>,
-    /// Most pictures side by side; a case with more goes on in further rows. 0 for seven.
+    /// Most pictures side by side; 0 for seven. A case with more continues in further rows.
     pub most_columns: usize,
-    /// What stands below, such as which Dice is meant; may be empty.
+    /// Note below the figure, such as which Dice is meant; may be empty.
     pub note: String,
 }
 
-/// Outlines on dark pictures, whatever the theme: the reference solid, a system dashed.
+/// Colours of the outlines, on dark pictures in every theme. The reference is solid, a system is
+/// dashed.
 pub(super) const TRUTH: &str = "#56b4e9";
 pub(super) const SYSTEM: &str = "#ffb000";
 const GAP: f64 = 6.0;
 
 /// Draws each case as a row: the scan in the lung window (centre −600, width 1500 HU) with the
-/// reference, then for each system the reference (blue, solid) and its own outline (orange, dashed),
-/// with Dice. Across two columns. Pixels keep their shape in mm; a bar shows 50 mm.
+/// reference, then for each system the reference (blue, solid) and its own outline (orange,
+/// dashed), with Dice. The figure is two columns wide. Pixels keep their shape in mm, and a bar
+/// shows 50 mm.
 ///
 /// # Errors
 /// `Mismatch` if a mask does not lie on its scan's pixels; `Draw` if a picture cannot be made.
@@ -65,7 +67,7 @@ pub fn overlay_svg(figure: &OverlayFigure, theme: &Theme) -> Result<String> {
     };
     let panels = |case: &OverlayCase| case.systems.len() + 1;
     let widest = figure.cases.iter().map(panels).max().unwrap_or(1);
-    // Rows of about equal length.
+    // Makes the rows about equally long.
     let columns = widest.div_ceil(widest.div_ceil(most));
     let side = ((TWO_COLUMNS - 32.0 - GAP * (columns - 1) as f64) / columns as f64).min(300.0);
     let (heading, mut y) = heading(&figure.title, TWO_COLUMNS, theme);
@@ -73,7 +75,7 @@ pub fn overlay_svg(figure: &OverlayFigure, theme: &Theme) -> Result<String> {
     let names = |case: &OverlayCase| case.systems.iter().map(|s| s.name.clone()).collect();
     let first: Vec<String> = figure.cases.first().map(names).unwrap_or_default();
     for (i, case) in figure.cases.iter().enumerate() {
-        // Names stand once where each column has one.
+        // Names appear only in the first row if each column shows the same system in every row.
         let named = i == 0 || columns < widest || first != names(case);
         let (markup, tall) = case_row(case, y, columns, side, named, theme)?;
         rows.push(markup);

@@ -4,8 +4,8 @@ use crate::svg::{document, num, text};
 use crate::{Error, ErrorKind, Result, Theme};
 use maud::{PreEscaped, html};
 
-/// Joins figures of this crate into rows of `columns` with the letters a, b, c … above them. Columns
-/// are as wide as the widest figure, rows as high as their highest.
+/// Joins figures of this crate into rows of `columns` with the letters a, b, c … above them.
+/// Columns are as wide as the widest figure, and rows are as high as their highest figure.
 ///
 /// # Errors
 /// `Mismatch` if there are no figures or columns, `Draw` if a text is not a figure of this crate.

@@ -35,7 +35,7 @@ pub struct RocFigure {
     pub level_percent: Option<f64>,
 }
 
-/// Draws the curves with the diagonal of chance; the legend gives each area with its interval and
+/// Draws the curves with the diagonal of chance. The legend gives each area with its interval and
 /// the numbers of cases.
 pub fn roc_svg(figure: &RocFigure, theme: &Theme) -> String {
     let (heading, top) = heading(&figure.title, ONE_COLUMN, theme);

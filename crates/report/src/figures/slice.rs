@@ -27,7 +27,7 @@ impl<T: Copy> Slice<T> {
     /// and between columns.
     ///
     /// # Errors
-    /// `Mismatch` if `data` has another number of values, there are none, or a distance is not a
+    /// `Mismatch` if `data` is empty or has another number of values, or if a distance is not a
     /// positive number.
     pub fn new(rows: usize, columns: usize, spacing_mm: [f64; 2], data: Vec<T>) -> Result<Self> {
         if data.is_empty() || rows.checked_mul(columns) != Some(data.len()) {
@@ -69,14 +69,14 @@ impl<T: Copy> Slice<T> {
             return Err(Error::new(
                 ErrorKind::Mismatch,
                 format!(
-                    "a volume oriented {orientation} has no axial slices in order; turn it to canonical orientation first"
+                    "axial slices need a volume in canonical orientation, not {orientation}; reorient it first"
                 ),
             ));
         }
         if index >= nz {
             return Err(Error::new(
                 ErrorKind::Mismatch,
-                format!("there is no slice {index} among {nz}"),
+                format!("the volume has {nz} slices, so there is no slice {index}"),
             ));
         }
         let [_, row_mm, column_mm] = volume.geometry().spacing_mm();
@@ -111,10 +111,10 @@ impl<T: Copy> Slice<T> {
         ]
     }
 
-    /// A part of the slice; what lies outside the slice is left off.
+    /// A part of the slice; what lies outside the slice is left out.
     ///
     /// # Errors
-    /// `Mismatch` if the part does not meet the slice.
+    /// `Mismatch` if the part and the slice do not overlap.
     pub fn crop(&self, part: &PixelBox) -> Result<Self> {
         let [r0, c0] = part.start;
         let end = |start: usize, size: usize, most: usize| start.saturating_add(size).min(most);
@@ -135,7 +135,7 @@ impl<T: Copy> Slice<T> {
         )
     }
 
-    /// Fails unless `other` has the same pixels.
+    /// Fails unless `other` has as many pixels of the same size.
     pub(crate) fn check_same<U: Copy>(&self, other: &Slice<U>, what: &str) -> Result<()> {
         let close = |a: f64, b: f64| (a - b).abs() <= 1e-3 * a.max(b);
         let spacing = self.spacing_mm.iter().zip(&other.spacing_mm);
@@ -145,7 +145,7 @@ impl<T: Copy> Slice<T> {
         Err(Error::new(
             ErrorKind::Mismatch,
             format!(
-                "{what} has {:?} pixels of {:?} mm, its scan {:?} of {:?}; take both from one grid",
+                "{what} has {:?} pixels of {:?} mm, but its scan has {:?} of {:?} mm; take both from one grid",
                 other.shape(),
                 other.spacing_mm,
                 self.shape(),

@@ -2,9 +2,9 @@
 //!
 //! The triangles of a cell follow from its faces: on each face, every run of corners inside is cut
 //! off by one segment, from the edge where a walk around the face enters the run to the edge where
-//! it leaves. A face's rule depends on its own corners only, so that two neighbouring cells agree on
-//! the face they share and the surface has no holes. That also settles the ambiguous faces, for
-//! which published tables differ: corners inside are kept apart.
+//! it leaves. A face's segments depend only on its own corners. Two neighbouring cells therefore
+//! agree on the face they share, and the surface does not have holes. This rule also decides the
+//! ambiguous faces, on which published tables differ: it keeps the corners inside apart.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -79,9 +79,9 @@ fn table() -> &'static [Vec<[Edge; 3]>] {
     TABLE.get_or_init(|| (0..256).map(triangles).collect())
 }
 
-/// The surface on which the field is one half; inside is above. The field's outermost values should
-/// lie below, which closes the surface. Seen from outside, triangles run counter-clockwise in a
-/// right-handed frame `(x, y, z)`.
+/// The surface on which the field is one half. Larger values are inside. The field's outermost
+/// values should be smaller, which closes the surface. Seen from outside, triangles run
+/// counter-clockwise in a right-handed frame `(x, y, z)`.
 pub(super) fn march(field: &Field) -> Soup {
     let [nz, ny, nx] = field.shape;
     let index = |p: [usize; 3]| (p[0] * ny + p[1]) * nx + p[2];

@@ -15,11 +15,11 @@ pub struct SurfacePanel {
     pub title: String,
     /// The surfaces.
     pub surfaces: Vec<Surface>,
-    /// What stands below, such as volumes.
+    /// Note below the picture, such as volumes.
     pub note: String,
 }
 
-/// Pictures of surfaces: one column a panel, one row a view.
+/// Pictures of surfaces: one column per panel, one row per view.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SurfaceFigure {
     /// Heading; may be empty.
@@ -28,7 +28,7 @@ pub struct SurfaceFigure {
     pub panels: Vec<SurfacePanel>,
     /// The views, from top to bottom.
     pub views: Vec<View3>,
-    /// What stands below; may be empty.
+    /// Note below the figure; may be empty.
     pub note: String,
 }
 
@@ -39,12 +39,12 @@ const AGREED: [u8; 3] = [0xd8, 0xdc, 0xe0];
 const MISSED: [u8; 3] = [0x00, 0x72, 0xb2];
 const INVENTED: [u8; 3] = [0xd5, 0x5e, 0x00];
 
-/// Panels of reference, prediction and their difference: what both outline, what the prediction
-/// missed (blue, striped) and what it invented (vermilion, dotted), each in translucent lungs and
-/// with its volume in ml, counted in voxels.
+/// Panels of reference, prediction and their difference, each in translucent lungs and with volumes
+/// in ml, counted in voxels. The difference shows what both outline, what the prediction missed
+/// (blue, striped) and what it invented (vermilion, dotted).
 ///
 /// # Errors
-/// `Mismatch` if the masks lie on different grids or the detail is no size.
+/// `Mismatch` if the masks lie on different grids or if `detail.cell_mm` is not a positive number.
 pub fn surface_panels(
     lungs: Option<&Volume<u8>>,
     truth: &Volume<u8>,
@@ -118,8 +118,8 @@ pub fn surface_panels(
     ])
 }
 
-/// Draws panels × views. All pictures of a row have one scale and centre, so that they can be
-/// compared; the light comes from the viewer's upper left.
+/// Draws panels × views. All pictures of a row have one scale and centre, which makes them
+/// comparable. The light comes from the viewer's upper left.
 ///
 /// # Errors
 /// `Draw` if a picture cannot be made.
@@ -144,7 +144,7 @@ pub fn surfaces_svg(figure: &SurfaceFigure, theme: &Theme) -> Result<String> {
         };
         let [tall_mm, wide_mm] = camera.size_mm();
         let tall = (side * tall_mm / wide_mm).clamp(40.0, 1.4 * side);
-        // Three pixels a unit, as `figure_png` at the scale of print.
+        // Three pixels per unit, as `figure_png` has at the scale of print.
         let pixels = [side, tall].map(|v| (3.0 * v).round().max(1.0) as usize);
         let letters = camera.letters();
         pictures.push(upright(22.0, y + tall / 2.0, theme, view.name()));
@@ -230,7 +230,7 @@ fn keys(panels: &[SurfacePanel], top: f64, theme: &Theme) -> (Markup, f64) {
     (markup, 21.0 * looks.len().div_ceil(columns) as f64 + 4.0)
 }
 
-/// A colour from its hexadecimal name; white if it has none.
+/// A colour from its hexadecimal name; channels that cannot be read are 255.
 fn rgb(hex: &str) -> [u8; 3] {
     let channel = |k: usize| {
         hex.get(1 + 2 * k..3 + 2 * k)

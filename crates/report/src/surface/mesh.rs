@@ -5,11 +5,11 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_volume::Volume;
 use std::collections::HashMap;
 
-/// How fine a mesh is and how smooth.
+/// The fineness and smoothness of a mesh.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Detail {
-    /// Size of a cell in mm: along each axis as many voxels are averaged as make up about this much
-    /// (at least one). Structures thinner than half a cell vanish.
+    /// Size of a cell in mm. Along each axis, a cell averages as many voxels as make up about this
+    /// size (at least one). Structures thinner than half a cell vanish.
     pub cell_mm: f64,
     /// Number of smoothing steps (Taubin, 1995), which remove the steps of slices and hardly change
     /// the volume; 0 for none.
@@ -46,8 +46,8 @@ pub struct Mesh {
 }
 
 impl Mesh {
-    /// The surface of the voxels for which `inside` holds: averaged into cells, marching cubes,
-    /// smoothed. A mask without such voxels has a mesh without triangles.
+    /// The surface of the voxels for which `inside` holds: averaged into cells, meshed by marching
+    /// cubes and smoothed. A mask without such voxels has a mesh without triangles.
     ///
     /// # Errors
     /// `Mismatch` if the cell size is not a positive number.
@@ -106,7 +106,8 @@ impl Mesh {
             / 1000.0
     }
 
-    /// Whether every edge is run through equally often in both directions: no holes, one side.
+    /// Whether triangles pass every edge equally often in both directions. Such a surface has no
+    /// holes and a consistent outside.
     pub fn is_closed(&self) -> bool {
         let mut edges: HashMap<(u32, u32), i64> = HashMap::new();
         for t in &self.triangles {
@@ -300,7 +301,7 @@ mod tests {
         };
         let full = Mesh::of_mask(&empty, &sharp, |v| v == 0).unwrap();
         assert!(full.is_closed());
-        // The block's faces lie where they are; edges and corners are cut off.
+        // The block's faces keep their place; edges and corners are cut off.
         assert_eq!(full.bounds().unwrap(), [[-0.5; 3], [4.5, 3.5, 2.5]]);
         assert!((0.04..0.06).contains(&full.volume_ml()));
         for cell_mm in [0.0, -1.0, f64::NAN, f64::INFINITY] {

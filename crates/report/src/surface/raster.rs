@@ -3,8 +3,7 @@
 use super::mesh::{Mesh, cross, dot, minus, plus, unit};
 use crate::{Error, ErrorKind, Result};
 
-/// How a surface looks. Patterns lie on the picture, so that kinds of surfaces can be told apart
-/// without colour.
+/// The look of a surface. Patterns on the picture distinguish kinds of surfaces without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Finish {
     /// Opaque.
@@ -31,7 +30,7 @@ pub struct Surface {
     pub finish: Finish,
 }
 
-/// Where a body is looked at from.
+/// The direction from which a body is viewed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View3 {
     /// From the front.
@@ -129,13 +128,14 @@ impl Camera {
     }
 }
 
-/// Samples a side of a pixel.
+/// Samples per side of a pixel.
 const FINE: usize = 2;
 
-/// Draws surfaces into `width` × `height` pixels (RGB) on `ground`; the camera's extent is fitted in.
+/// Draws surfaces into `width` × `height` pixels (RGB) on `ground`. The camera's extent fits into
+/// them.
 ///
 /// # Errors
-/// `Draw` if the picture would have no or more than 8192 pixels on a side, or a triangle names a
+/// `Draw` if the picture would have 0 or more than 8192 pixels on a side, or a triangle names a
 /// vertex that its mesh lacks.
 pub fn render(
     surfaces: &[Surface],
@@ -173,7 +173,7 @@ pub fn render(
         });
     }
     for surface in surfaces.iter().filter(|s| !solid(s)) {
-        // All layers have one colour, so that the order in which they are met does not matter.
+        // All layers of a surface have one colour, so their order does not matter.
         let mut passing = vec![1.0; w * h];
         fragments(&surface.mesh, camera, [w, h], |x, y, depth, normal| {
             if depth > depths[y * w + x] {
@@ -228,7 +228,7 @@ fn fragments(
         let span = |k: usize, most: usize| {
             let low = a[k].min(b[k]).min(c[k]) - 0.5;
             let high = a[k].max(b[k]).max(c[k]) - 0.5;
-            // Samples at pixel middles; casts saturate, so that nothing outside is visited.
+            // Samples lie at pixel centres. Casts saturate, so no sample outside is visited.
             (low.ceil().max(0.0) as usize)..((high.floor() + 1.0).clamp(0.0, most as f64) as usize)
         };
         for y in span(1, h) {
@@ -329,7 +329,7 @@ mod tests {
         let both = [blue, red];
         let camera = Camera::around(both.iter(), View3::Anterior).unwrap();
         let rgb = render(&both, &camera, [100, 50], [255; 3]).unwrap();
-        // In front: red, at low x, which is the patient's right.
+        // Red is in front, at low x, which is the patient's right.
         let (left, right) = (pixel(&rgb, 100, 20, 25), pixel(&rgb, 100, 80, 25));
         assert!(left[0] > 100 && left[2] < 50, "{left:?}");
         assert!(right[2] > 100 && right[0] < 50, "{right:?}");

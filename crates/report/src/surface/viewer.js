@@ -1,5 +1,5 @@
 "use strict";
-// Turns surfaces by mouse, touch and keyboard. Data stands in the page; nothing is fetched.
+// Turns surfaces by mouse, touch and keyboard. The data is in the page; nothing is fetched.
 (() => {
   const data = JSON.parse(document.getElementById("surfaces").textContent);
   const canvas = document.getElementById("view");
@@ -185,7 +185,7 @@
     pointers.delete(e.pointerId);
     tell();
   });
-  // Only while the picture has the focus, so that the page can be scrolled past it.
+  // Zooms only while the picture has the focus. Otherwise the wheel scrolls the page.
   canvas.addEventListener("wheel", (e) => {
     if (document.activeElement !== canvas) return;
     e.preventDefault();

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 pub struct SurfacePage {
     /// Title of the page.
     pub title: String,
-    /// What is to be seen, in words: for readers who do not see the picture.
+    /// What the surfaces show, in words, for readers who cannot see the picture.
     pub description: String,
     /// The surfaces, each with whether it is shown at first.
     pub surfaces: Vec<(Surface, bool)>,
@@ -31,8 +31,8 @@ fieldset{border:1px solid #8886;margin:.5rem 0;padding:.3rem .8rem}fieldset labe
 .swatch{display:inline-block;width:1.1em;height:.8em;border:1px solid #444;margin:0 .35em}button{font:inherit;margin:.15rem .3rem .15rem 0;padding:.25rem .7rem}";
 
 /// A page on which surfaces can be turned and enlarged by mouse, touch and keyboard and switched on
-/// and off. It is one file and asks nothing of any network (its own policy forbids it). Vertices are
-/// rounded to 1/65535 of the extent.
+/// and off. It is one file and requests nothing from a network (its content security policy forbids
+/// it). Vertices are rounded to 1/65535 of the extent.
 ///
 /// # Errors
 /// `Draw` if no surface has vertices, a vertex is not finite, or a triangle names a vertex that its
@@ -62,11 +62,11 @@ pub fn surface_page(page: &SurfacePage) -> Result<String> {
             }
             canvas #view tabindex="0" role="img" aria-label=(format!("{}: surfaces that can be turned", page.title))
                 aria-describedby="description keys status" {}
-            p #keys { "Drag or use the arrow keys to turn; the wheel (after a click into the picture), two fingers, + and − enlarge; 0 returns." }
+            p #keys { "Drag or use the arrow keys to turn. Use the wheel (after a click into the picture), two fingers, + or − to zoom. Press 0 to reset the view." }
             p #status role="status" {}
         }
         div #fallback hidden {
-            p { "Turning the surfaces needs scripts and WebGL, which this browser lacks; a picture stands here instead." }
+            p { "Turning the surfaces needs scripts and WebGL, which this browser lacks. This picture shows them instead." }
             @if !page.picture.is_empty() { img src=(data_uri(&page.picture)) alt=(page.description); }
         }
         noscript {
@@ -103,7 +103,7 @@ fn swatch(finish: Finish, [r, g, b]: [u8; 3]) -> String {
     }
 }
 
-/// The surfaces as JSON. Names are left out, so that nothing in it needs escaping.
+/// The surfaces as JSON. Names are left out, so nothing in it needs escaping.
 fn data(page: &SurfacePage) -> Result<String> {
     let fail = |reason: String| Error::new(ErrorKind::Draw, reason);
     let bounds = page.surfaces.iter().filter_map(|(s, _)| s.mesh.bounds());

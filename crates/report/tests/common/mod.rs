@@ -1,15 +1,15 @@
-//! What tests of figures share.
+//! Helpers of the tests of figures.
 
 use multirnet_report::figure_png;
 
-/// How often a text occurs.
+/// Number of times that a text occurs.
 pub fn count(svg: &str, part: &str) -> usize {
     svg.matches(part).count()
 }
 
-/// A figure is drawn, has the size that it says, and no coordinate that is not a number.
+/// Checks that a figure can be drawn, has the size that it states, and has no NaN coordinate.
 pub fn check(svg: &str) {
-    // Encoded pictures hold any letters.
+    // Encoded pictures can contain any letters.
     let drawn = svg.split("base64,").enumerate();
     let markup: String = drawn
         .map(|(i, part)| match i {

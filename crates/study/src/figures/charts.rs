@@ -17,8 +17,8 @@ use multirnet_volume::Diagnosis;
 const THEME: &Theme = &Theme::LIGHT;
 
 /// Loss and validation Dice of every system, of the first division.
-pub(super) fn curves(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn curves<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     let division = &study.divisions[0].name;
     let kinds = [
         (
@@ -86,13 +86,13 @@ pub(super) fn curves(study: &Study<'_>) -> Result<Sheet> {
 }
 
 /// One box plot for each of the paper's metrics.
-pub(super) fn boxes(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn boxes<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     let results = &study.results;
     let systems: Vec<&SystemResult> = results
         .systems
         .iter()
-        .filter(|s| s.segmentation.is_some())
+        .filter(|s| s.segmentation().is_some())
         .collect();
     if systems.is_empty() {
         return Ok(sheet);
@@ -149,16 +149,16 @@ pub(super) fn boxes(study: &Study<'_>) -> Result<Sheet> {
 }
 
 /// Bland–Altman plots of the lesion volume.
-pub(super) fn agreement(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn agreement<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     for system in &study.results.systems {
-        if system.segmentation.is_none() {
+        if system.segmentation().is_none() {
             continue;
         }
         let group = |class: Diagnosis| AgreementGroup {
             name: class.label().into(),
             pairs: system
-                .scores
+                .cases
                 .iter()
                 .filter(|s| s.class == Some(class))
                 .filter_map(|s| s.segmentation.as_ref())
@@ -183,12 +183,12 @@ pub(super) fn agreement(study: &Study<'_>) -> Result<Sheet> {
 }
 
 /// Confusion matrices and ROC curves.
-pub(super) fn classification(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn classification<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     let classes: Vec<String> = Diagnosis::ALL.map(|c| c.label().to_owned()).to_vec();
     let mut matrices = Vec::new();
     for system in &study.results.systems {
-        let Some(c) = &system.classification else {
+        let Some(c) = system.classification() else {
             continue;
         };
         let matrix = Confusion {
@@ -239,8 +239,8 @@ pub(super) fn classification(study: &Study<'_>) -> Result<Sheet> {
 }
 
 /// Bars of every axis of an ablation.
-pub(super) fn ablation(study: &Study<'_>, axes: &[Axis]) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn ablation<'a>(study: &'a Study<'_>, axes: &[Axis]) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     let find = |id: &str| {
         let found = study.results.systems.iter().find(|s| s.id == id);
         found.ok_or_else(|| {
@@ -280,15 +280,15 @@ pub(super) fn ablation(study: &Study<'_>, axes: &[Axis]) -> Result<Sheet> {
             "Bars with intervals for each variant",
         )
     };
-    for (i, metric) in Metric::PAPER.into_iter().enumerate() {
+    for metric in Metric::PAPER {
         let axis = format!("{}, {}", metric.label(), metric.unit());
         chart(
             &format!("ablation-{}", slug(metric.label())),
             &axis,
             &|system, name| {
-                let s = system.segmentation.as_ref()?;
+                let s = system.segmentation()?;
                 let scale = metric.table_scale();
-                let interval = s.intervals.get(i)?;
+                let interval = &s.intervals(metric)?.mean;
                 Some(Bar {
                     name: name.to_owned(),
                     value: interval.value.map_or(f64::NAN, |v| v * scale),
@@ -296,14 +296,15 @@ pub(super) fn ablation(study: &Study<'_>, axes: &[Axis]) -> Result<Sheet> {
                         .low
                         .zip(interval.high)
                         .map(|(a, b)| [a * scale, b * scale]),
-                    n: s.scores.score(metric).map_or(0, |a| a.n),
+                    n: s.metrics.score(metric).map_or(0, |a| a.n),
                 })
             },
         )?;
     }
     chart("ablation-accuracy", "accuracy, %", &|system, name| {
-        let c = system.classification.as_ref()?;
-        let interval = c.accuracy.low.zip(c.accuracy.high);
+        let c = system.classification()?;
+        let interval = &c.accuracy_interval;
+        let interval = interval.low.zip(interval.high);
         Some(Bar {
             name: name.to_owned(),
             value: 100.0 * c.scores.accuracy,

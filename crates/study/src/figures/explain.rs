@@ -2,10 +2,11 @@
 
 use super::pictures::{Shown, cut};
 use super::sheet::Sheet;
-use super::study::{Study, figure_error};
+use super::study::{Study, check_stop, figure_error};
 use crate::scoring::load_system;
 use crate::system_result::SystemResult;
 use crate::{Error, ErrorKind, Result};
+use multirnet_base::StopToken;
 use multirnet_infer::{Network, PredictOptions, untrained_network};
 use multirnet_metrics::maps::{rank_correlation, structural_similarity};
 use multirnet_report::{GradCam, GradCamCase, RandomisedCheck, Theme, gradcam_svg};
@@ -18,10 +19,10 @@ const CASES: usize = 3;
 const SEED: u64 = 0x5EED;
 
 /// One figure for each system that classifies and whose heat map can be made.
-pub(super) fn panels(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn panels<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     for system in &study.results.systems {
-        if system.classification.is_some() {
+        if system.classification().is_some() {
             panel(study, system, &mut sheet)?;
         }
     }
@@ -33,7 +34,7 @@ fn representative_cases(system: &SystemResult) -> Vec<usize> {
     let mut all = Vec::new();
     for right in [true, false] {
         let of = |class: Diagnosis| {
-            let scores = system.scores.iter().enumerate();
+            let scores = system.cases.iter().enumerate();
             scores
                 .filter(move |(_, s)| {
                     s.class == Some(class) && (s.predicted() == Some(class)) == right
@@ -50,7 +51,7 @@ fn representative_cases(system: &SystemResult) -> Vec<usize> {
     all
 }
 
-fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<()> {
+fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet<'_>) -> Result<()> {
     let entry = study.config.systems.iter().find(|s| s.id == system.id);
     let entry = entry.ok_or_else(|| Error::new(ErrorKind::Figure, "a system is missing"))?;
     let model = study.config.train_config(entry)?.model;
@@ -59,6 +60,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
     let mut trained: Option<(String, Box<dyn Network>)> = None;
     let mut cases = Vec::new();
     for index in representative_cases(system) {
+        check_stop(study.stop)?;
         let Some((division, _)) = study.place(index) else {
             continue;
         };
@@ -69,7 +71,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
                 &mut other.insert((division.name.clone(), network)).1
             }
         };
-        let score = &system.scores[index];
+        let score = &system.cases[index];
         let (Some(class), Some(predicted), Some(probabilities)) =
             (score.class, score.predicted(), score.probabilities)
         else {
@@ -81,13 +83,13 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet) -> Result<
             explain_class: Some(predicted),
             ..study.config.predict_options()?
         };
-        let Some(heat) = heat(network.as_ref(), &shown, &options)? else {
+        let Some(heat) = heat(network.as_ref(), &shown, &options, study.stop)? else {
             // This net's heat map cannot be made.
             return Ok(());
         };
         let z = shown.slice();
         let frame = shown.frame(z)?;
-        let randomised = heat_of_random(random.as_ref(), &shown, &options)?
+        let randomised = heat_of_random(random.as_ref(), &shown, &options, study.stop)?
             .map(|map| -> Result<_> {
                 let (a, b) = (cut(&heat, z, &frame)?, cut(&map, z, &frame)?);
                 Ok(RandomisedCheck {
@@ -140,8 +142,15 @@ fn heat(
     network: &dyn Network,
     shown: &Shown,
     options: &PredictOptions,
+    stop: &StopToken,
 ) -> Result<Option<Volume<f32>>> {
-    let said = shown.read.run(network, options)?;
+    let said = shown
+        .read
+        .run(network, options, stop)
+        .map_err(|e| match e.kind() {
+            ErrorKind::Interrupted => Error::interrupted_drawing(),
+            _ => e,
+        })?;
     Ok(said.heatmap.map(|h| h.to_volume().to_canonical()))
 }
 
@@ -151,12 +160,13 @@ fn heat_of_random(
     network: &dyn Network,
     shown: &Shown,
     options: &PredictOptions,
+    stop: &StopToken,
 ) -> Result<Option<Volume<f32>>> {
     let options = PredictOptions {
         pipeline: multirnet_infer::Pipeline::Global,
         ..options.clone()
     };
-    heat(network, shown, &options)
+    heat(network, shown, &options, stop)
 }
 
 /// Share of the heat that lies inside the lesion; `None` without lesion or heat.

@@ -10,27 +10,30 @@ use crate::ablation::{AXES, Axis};
 use crate::division::Division;
 use crate::folder::{Folder, read_json};
 use crate::{Result, Results};
-use multirnet_base::files::write;
+use multirnet_base::{StopToken, files::write};
 use multirnet_cohort::load::Reader;
 use multirnet_infer::DeviceChoice;
 use multirnet_report::{Block, ReportPage, Section, report_page};
 use sheet::Sheet;
 use std::path::{Path, PathBuf};
-use study::Study;
+use study::{Study, check_stop};
 
 /// Draws the report of the study in `root` anew and gives its page; `progress` is told what is
 /// drawn. `results` are those of the study if they are known already and their tables are written;
 /// without them they are read and the tables are written too. The heat maps are the only figure that
-/// runs networks, on `device`; every other one is drawn from scores, logs and masks.
+/// runs networks, on `device`; every other one is drawn from scores, logs and masks. Raising `stop` ends
+/// the drawing before the next figure or system; the figures drawn so far and the page of an earlier
+/// report stay.
 ///
 /// # Errors
-/// As [`crate::results`]; `Figure`; `Io`.
+/// As [`crate::results`]; `Figure`; `Io`; `Interrupted`.
 pub fn report(
     root: &Path,
     read: &Reader<'_>,
     device: DeviceChoice,
     results: Option<Results>,
     progress: &mut dyn FnMut(&str),
+    stop: &StopToken,
 ) -> Result<PathBuf> {
     let (folder, config) = Folder::existing(root)?;
     progress("tables");
@@ -54,6 +57,11 @@ pub fn report(
         results,
         read,
         device,
+        stop,
+    };
+    let mut begin = |what: &str| {
+        progress(what);
+        check_stop(stop)
     };
     let mut sections = vec![Section {
         heading: "Tables".into(),
@@ -62,7 +70,7 @@ pub fn report(
             .map(|(_, table)| Block::Table(table))
             .collect(),
     }];
-    let mut section = |heading: &str, sheet: Sheet| {
+    let mut section = |heading: &str, sheet: Sheet<'_>| {
         if !sheet.blocks.is_empty() {
             sections.push(Section {
                 heading: heading.into(),
@@ -71,22 +79,22 @@ pub fn report(
         }
     };
     if let Some(axes) = &axes {
-        progress("ablation bars");
+        begin("ablation bars")?;
         section("Ablation", charts::ablation(&study, axes)?);
     }
-    progress("training curves");
+    begin("training curves")?;
     section("Training", charts::curves(&study)?);
-    progress("box plots");
+    begin("box plots")?;
     section("Segmentation", charts::boxes(&study)?);
-    progress("Bland–Altman plots");
+    begin("Bland–Altman plots")?;
     section("Lesion volume", charts::agreement(&study)?);
-    progress("confusion matrices and ROC curves");
+    begin("confusion matrices and ROC curves")?;
     section("Classification", charts::classification(&study)?);
-    progress("overlays");
+    begin("overlays")?;
     section("Examples", pictures::overlays(&study)?);
-    progress("surfaces");
+    begin("surfaces")?;
     section("Surfaces", pictures::surfaces(&study)?);
-    progress("Grad-CAM");
+    begin("Grad-CAM")?;
     section("Explanation", explain::panels(&study)?);
     let page = ReportPage {
         title: study.results.title.clone(),

@@ -1,7 +1,7 @@
 //! Figures of scans: all systems on the same slice, surfaces in three dimensions.
 
 use super::sheet::Sheet;
-use super::study::{Study, figure_error};
+use super::study::{Study, check_stop, figure_error};
 use crate::scoring::TestScan;
 use crate::system_result::SystemResult;
 use crate::{Error, ErrorKind, Result};
@@ -73,7 +73,7 @@ impl Shown {
 
 /// The system whose scores choose the scans: the reference, or the first that segments.
 fn reference_system<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
-    let able = |s: &&SystemResult| s.segmentation.is_some();
+    let able = |s: &&SystemResult| s.segmentation().is_some();
     let all = || study.results.systems.iter().filter(able);
     all()
         .find(|s| s.id == study.results.reference)
@@ -81,7 +81,7 @@ fn reference_system<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
 }
 
 /// Positions of scores: of each class with lesions the scan at the lower quartile and at the upper
-/// quartile of the reference_system's Dice, so that neither the best nor the worst is picked by hand.
+/// quartile of the reference system's Dice, so that neither the best nor the worst is picked by hand.
 fn representative_cases(study: &Study<'_>) -> Vec<usize> {
     let Some(system) = reference_system(study) else {
         return Vec::new();
@@ -89,7 +89,7 @@ fn representative_cases(study: &Study<'_>) -> Vec<usize> {
     let mut all = Vec::new();
     for class in Diagnosis::ALL {
         let mut ranked: Vec<(f64, usize)> = system
-            .scores
+            .cases
             .iter()
             .enumerate()
             .filter(|(_, s)| s.class == Some(class))
@@ -118,17 +118,18 @@ fn mask(study: &Study<'_>, system: &str, index: usize) -> Result<Volume<u8>> {
 }
 
 /// All systems on the same slices.
-pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+pub(super) fn overlays<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     let (mut cases, mut grey) = (Vec::new(), false);
     for index in representative_cases(study) {
+        check_stop(study.stop)?;
         let shown = Shown::read(study, index)?;
         grey |= shown.grey;
         let z = shown.slice();
         let frame = shown.frame(z)?;
         let mut systems = Vec::new();
         for system in &study.results.systems {
-            let Some(scores) = &system.scores[index].segmentation else {
+            let Some(scores) = &system.cases[index].segmentation else {
                 continue;
             };
             systems.push(OverlayMask {
@@ -177,9 +178,9 @@ pub(super) fn overlays(study: &Study<'_>) -> Result<Sheet> {
     Ok(sheet)
 }
 
-/// Truth and prediction of the reference_system in three dimensions, for one scan.
-pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
-    let mut sheet = Sheet::new(&study.folder);
+/// Truth and prediction of the reference system in three dimensions, for one scan.
+pub(super) fn surfaces<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
     let Some(system) = reference_system(study) else {
         return Ok(sheet);
     };
@@ -190,6 +191,7 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
     let shown = Shown::read(study, index)?;
     let prediction = mask(study, &system.id, index)?;
     let panels = |detail: &Detail| {
+        check_stop(study.stop)?;
         surface_panels(Some(&shown.lungs), &shown.truth, &prediction, detail).map_err(figure_error)
     };
     let kind = if study.results.synthetic {
@@ -201,7 +203,7 @@ pub(super) fn surfaces(study: &Study<'_>) -> Result<Sheet> {
         title: format!("{}: {}{kind}", system.label, shown.name),
         panels: panels(&Detail::FINE)?,
         views: vec![View3::Anterior, View3::Left, View3::Inferior],
-        note: "Marching cubes, smoothed; volumes are value_under_policy in voxels.".into(),
+        note: "Marching cubes, smoothed; volumes are counted in voxels.".into(),
     };
     let svg = surfaces_svg(&figure, THEME).map_err(figure_error)?;
     let picture = figure_png(&svg, 2.0).map_err(figure_error)?;

@@ -2,7 +2,8 @@
 
 use crate::division::Division;
 use crate::folder::Folder;
-use crate::{Error, ErrorKind, Results, StudyConfig};
+use crate::{Error, ErrorKind, Result, Results, StudyConfig};
+use multirnet_base::StopToken;
 use multirnet_cohort::{Cohort, load::Reader};
 use multirnet_infer::DeviceChoice;
 
@@ -16,6 +17,19 @@ pub(super) struct Study<'a> {
     pub(super) read: &'a Reader<'a>,
     /// Where networks run.
     pub(super) device: DeviceChoice,
+    /// Raised to end early.
+    pub(super) stop: &'a StopToken,
+}
+
+/// Ends the drawing if `stop` is raised.
+///
+/// # Errors
+/// `Interrupted`.
+pub(super) fn check_stop(stop: &StopToken) -> Result<()> {
+    match stop.is_raised() {
+        true => Err(Error::interrupted_drawing()),
+        false => Ok(()),
+    }
 }
 
 impl Study<'_> {

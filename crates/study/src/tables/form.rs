@@ -68,7 +68,7 @@ pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
         "lesion share of the lungs",
     ]);
     let rows = results.systems.iter().flat_map(|system| {
-        system.scores.iter().map(|score| {
+        system.cases.iter().map(|score| {
             let exact = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
             let s = score.segmentation.as_ref();
             let mut row = vec![

@@ -7,11 +7,19 @@ pub use form::{tables_text, write_tables};
 use crate::paper;
 use crate::results::Results;
 use crate::system_result::{Compared, SystemResult};
-use multirnet::evaluation::METRICS;
 use multirnet_finding::ScoredOn;
 use multirnet_metrics::stats::{Correction, Interval, stars_note};
 use multirnet_metrics::{Metric, number};
 use multirnet_report::{Column, Table};
+
+/// The columns of the table of sources.
+const SOURCE_METRICS: [Metric; 5] = [
+    Metric::Dice,
+    Metric::SurfaceDice,
+    Metric::Recall,
+    Metric::Precision,
+    Metric::LesionF1,
+];
 
 /// A mean in the unit of tables with its interval, such as `69.95 (68.10–71.20)`.
 fn with_interval(mean: Option<f64>, interval: Option<&Interval>, metric: Metric) -> String {
@@ -65,16 +73,17 @@ pub fn segmentation_table(results: &Results) -> Table {
     let rows = results
         .systems
         .iter()
-        .filter_map(|s| Some((s, s.segmentation.as_ref()?)));
+        .filter_map(|s| Some((s, s.segmentation()?)));
     let rows = rows.map(|(system, segmentation)| {
         let mut row = vec![system.label.clone(), system.parameters.to_string()];
         let theirs = paper::segmentation(system.paper.as_deref());
-        for (i, metric) in Metric::PAPER.into_iter().enumerate() {
-            let mean = segmentation.scores.score(metric).and_then(|a| a.mean);
+        for metric in Metric::PAPER {
+            let mean = segmentation.metrics.score(metric).and_then(|a| a.mean);
             let stars = results
                 .comparison(Compared::Segmentation(metric), &system.id)
                 .map_or("", |c| &c.significance_t.stars);
-            let text = with_interval(mean, segmentation.intervals.get(i), metric);
+            let interval = segmentation.intervals(metric).map(|m| &m.mean);
+            let text = with_interval(mean, interval, metric);
             row.push(format!("{text}{stars}"));
             if with_paper {
                 row.push(theirs.map_or_else(String::new, |t| match metric {
@@ -85,18 +94,18 @@ pub fn segmentation_table(results: &Results) -> Table {
                 }));
             }
         }
-        let asd = segmentation.scores.score(Metric::Asd);
+        let asd = segmentation.metrics.score(Metric::Asd);
         row.push(asd.map_or_else(String::new, |a| {
             format!("{} / {}", a.n_undefined, a.n_infinite)
         }));
         row
     });
     let rows: Vec<_> = rows.collect();
-    let first = results.systems.iter().find_map(|s| s.segmentation.as_ref());
+    let first = results.systems.iter().find_map(SystemResult::segmentation);
     let conventions = first.map_or_else(String::new, |s| {
         format!(
             "surface convention `{}`, tolerance {} mm",
-            s.scores.surface.convention, s.scores.surface.tolerance_mm
+            s.metrics.surface.convention, s.metrics.surface.tolerance_mm
         )
     });
     Table {
@@ -168,7 +177,7 @@ pub fn classification_table(results: &Results) -> Option<Table> {
     columns.push(Column::new("macro AUC", true));
     let mut rows = Vec::new();
     for system in &results.systems {
-        let Some(c) = &system.classification else {
+        let Some(c) = system.classification() else {
             continue;
         };
         let theirs = paper::classification(system.paper.as_deref());
@@ -180,8 +189,8 @@ pub fn classification_table(results: &Results) -> Option<Table> {
         let accuracy = format!(
             "{} ({}–{}){stars}",
             number::percent(Some(s.accuracy), 2),
-            number::percent(c.accuracy.low, 2),
-            number::percent(c.accuracy.high, 2)
+            number::percent(c.accuracy_interval.low, 2),
+            number::percent(c.accuracy_interval.high, 2)
         );
         let ours = [
             accuracy,
@@ -240,7 +249,7 @@ pub fn detection_table(results: &Results) -> Table {
     let mut columns = vec![Column::new("System", false)];
     columns.extend(names.map(|n| Column::new(n, true)));
     let rows = results.systems.iter().filter_map(|system| {
-        let scores = &system.segmentation.as_ref()?.scores;
+        let scores = &system.segmentation()?.metrics;
         let (f, l) = (&scores.false_positives, scores.lesions.as_ref());
         let count = |n: Option<usize>| n.map_or_else(String::new, |n| n.to_string());
         Some(vec![
@@ -321,36 +330,44 @@ pub fn tests_table(results: &Results) -> Table {
 
 /// Lesion scores of each source of test scans by itself; `None` unless there are several.
 pub fn sources_table(results: &Results) -> Option<Table> {
-    let first = results.systems.iter().find(|s| s.segmentation.is_some())?;
-    if first.sources.len() < 2 {
+    let first = results
+        .systems
+        .iter()
+        .find(|s| s.segmentation().is_some())?;
+    if first.scores.sources.len() < 2 {
         return None;
     }
     let mut columns = ["Source", "System"].map(|n| Column::new(n, false)).to_vec();
     columns.extend(["scans", "patients"].map(|n| Column::new(n, true)));
-    columns.extend(METRICS.map(|m| Column::new(format!("{}, %", m.label()), true)));
+    columns.extend(SOURCE_METRICS.map(|m| Column::new(format!("{}, %", m.label()), true)));
     columns.push(Column::new(
         "scans without lesion, of them with a false one",
         true,
     ));
     let mut rows = Vec::new();
-    for (i, source) in first.sources.iter().enumerate() {
-        for system in results.systems.iter().filter(|s| s.segmentation.is_some()) {
-            let Some(own) = system.sources.get(i) else {
+    for (i, source) in first.scores.sources.iter().enumerate() {
+        for system in results
+            .systems
+            .iter()
+            .filter(|s| s.segmentation().is_some())
+        {
+            let Some(own) = system.scores.sources.get(i).map(|s| &s.scores) else {
                 continue;
             };
+            let lesions = own.segmentation.as_ref();
             let mut row = vec![
                 source.source.clone(),
                 system.label.clone(),
                 own.scans.to_string(),
                 own.patients.to_string(),
             ];
-            row.extend(METRICS.map(|metric| {
-                let found = own.metrics.iter().find(|m| m.metric == metric);
+            row.extend(SOURCE_METRICS.map(|metric| {
+                let found = lesions.and_then(|l| l.intervals(metric));
                 found.map_or_else(String::new, |m| {
                     with_interval(m.mean.value, Some(&m.mean), metric)
                 })
             }));
-            let free = own.false_lesions.as_ref();
+            let free = lesions.and_then(|l| l.false_lesions.as_ref());
             row.push(free.map_or_else(String::new, |f| format!("{}, {}", f.n, f.n_any)));
             rows.push(row);
         }

@@ -1,9 +1,9 @@
 //! The training configuration.
 //!
-//! TOML with the tables below; unknown keys are refused; what is left out has its default. The
-//! table `[model]` may name a `system` (default `multirnet`) and a `preset` (`base`, `small`)
-//! whose fields its other keys replace. Tables `[[stage]]` describe stages that come before the one
-//! of the main tables. Every default says whether it is the paper's or ours.
+//! The format is TOML with the tables below. Unknown keys are refused, and missing keys have their
+//! defaults. The table `[model]` may name a `system` (default `multirnet`) and a `preset` (`base`,
+//! `small`); its other keys replace fields of the preset. Tables `[[stage]]` describe stages that
+//! come before the one of the main tables. Every default says whether it is the paper's or ours.
 
 mod stage;
 mod tables;
@@ -51,9 +51,9 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
-    /// What `multirnet train` does without a configuration, as `configs/train/recipe.toml` spells
-    /// it out: the defaults after a coarse stage with windows of half the size at twice the
-    /// spacing, in one pass.
+    /// The configuration of `multirnet train` if none is given; `configs/train/recipe.toml` spells it
+    /// out. It has the defaults after a coarse stage with windows of half the size at twice the
+    /// spacing. The net makes one pass.
     pub fn recipe() -> Self {
         Self {
             model: MultiRNetConfig {
@@ -98,18 +98,7 @@ impl TrainConfig {
     /// # Errors
     /// `Config` with line, key and remedy.
     pub fn parse(text: &str) -> Result<Self> {
-        let bad = |e: toml::de::Error| {
-            let line = e.span().map(|s| {
-                let before = &text.as_bytes()[..s.start.min(text.len())];
-                before.iter().filter(|b| **b == b'\n').count() as u64 + 1
-            });
-            let error = Error::new(ErrorKind::Config, e.message().to_owned());
-            match line {
-                Some(line) => error.line(line),
-                None => error,
-            }
-        };
-        let config: Self = toml::from_str(text).map_err(bad)?;
+        let config: Self = multirnet_base::toml_text::parse(text)?;
         config.validate()?;
         Ok(config)
     }
@@ -148,7 +137,7 @@ impl TrainConfig {
                 "prepare.global_shape {:?} and sampling.patch_size {:?} differ",
                 self.prepare.global_shape, self.sampling.patch_size
             ))
-            .hint("both views share batches, so they have the same shape"));
+            .hint("give both the same shape, because both views share batches"));
         }
         self.augment.validate()?;
         let (s, o, v, r) = (&self.sampling, &self.optimiser, &self.validation, &self.run);
@@ -321,7 +310,7 @@ impl TrainConfig {
         config
     }
 
-    /// Checks what the complete configuration does not show.
+    /// Checks the keys of a stage that its complete configuration does not show.
     fn check_stage(&self, stage: &StageConfig) -> Result<()> {
         let bad = |reason: &str| Err(Error::new(ErrorKind::Config, reason));
         let positive = |mm: f64| mm.is_finite() && mm > 0.0;

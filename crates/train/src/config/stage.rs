@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// A stage before the last, in the order of the tables `[[stage]]`.
 ///
-/// The main tables of the configuration describe the last stage; what is left out here is as there.
-/// The weights are carried over from stage to stage; see [`train`](crate::train).
+/// The main tables of the configuration describe the last stage. A key that is missing here has the
+/// value of the main tables, except `minutes`. Each stage starts from the weights of the stage
+/// before; see [`train`](crate::train).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StageConfig {
@@ -19,11 +20,12 @@ pub struct StageConfig {
     pub batch: Option<usize>,
     /// Steps in an epoch.
     pub steps_per_epoch: Option<usize>,
-    /// Epochs at most.
+    /// Largest number of epochs.
     pub epochs: Option<usize>,
     /// Validations without improvement after which the next stage begins.
     pub patience: Option<usize>,
-    /// Minutes after which the next stage begins; needed by the schedule `cosine-time`.
+    /// Minutes after which the next stage begins; no limit without it. The schedule `cosine-time`
+    /// needs it.
     pub minutes: Option<f64>,
     /// Learning rate.
     pub learning_rate: Option<f64>,

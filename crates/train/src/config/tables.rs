@@ -21,13 +21,12 @@ pub struct SamplingConfig {
     pub windows_per_scan: usize,
     /// Steps in an epoch; default: enough for `windows_per_scan` of every scan.
     pub steps_per_epoch: Option<usize>,
-    /// Whether scans of rare classes are drawn more often, so that classes come equally often
-    /// (ours).
+    /// Whether all classes come equally often, by drawing scans of rare classes more often (ours).
     pub balance_classes: bool,
-    /// Whether each source of scans comes equally often, whatever the number of its scans (ours);
-    /// classes are then balanced within each source.
+    /// Whether each source comes equally often, for any number of its scans (ours). Classes are then
+    /// balanced within each source.
     pub balance_sources: bool,
-    /// How often sources come in relation to each other; a source that is not named has 1 (ours).
+    /// Relative frequencies of the sources; a source that is not named has 1 (ours).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub source_weights: BTreeMap<String, f64>,
 }
@@ -48,11 +47,11 @@ impl Default for SamplingConfig {
     }
 }
 
-/// How the learning rate goes on.
+/// How the learning rate changes during a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Schedule {
-    /// It stays (our reading of the paper, which names an initial rate and no decay).
+    /// It stays the same (our reading of the paper, which names an initial rate and no decay).
     Constant,
     /// Half a cosine down to `final_learning_rate` over the epochs of each stage (ours).
     #[default]
@@ -72,7 +71,7 @@ pub struct OptimiserConfig {
     pub betas: [f32; 2],
     /// Added to the root of the second moment (ours).
     pub epsilon: f32,
-    /// How the learning rate goes on (ours: cosine).
+    /// How the learning rate changes (ours: cosine).
     pub schedule: Schedule,
     /// Steps over which the learning rate rises from 0 at the start of each stage (ours: 10).
     pub warmup_steps: usize,
@@ -104,8 +103,8 @@ impl Default for OptimiserConfig {
     }
 }
 
-/// TOML has no word for "none": 0 says it, so that what is written reads back the same whatever
-/// the default.
+/// TOML has no word for "none", so 0 stands for it. A written configuration therefore reads back the
+/// same for any default.
 mod zero_is_off {
     use serde::{Deserialize, Deserializer, Serializer};
 
@@ -124,7 +123,7 @@ mod zero_is_off {
 pub struct ValidationConfig {
     /// Local windows of each validation scan, besides its global view.
     pub local_windows: usize,
-    /// No more windows than this; scans are thinned out evenly.
+    /// Largest number of windows. If there are more, they are thinned out evenly.
     pub max_windows: usize,
     /// Windows in a batch.
     pub batch: usize,
@@ -150,21 +149,21 @@ impl Default for ValidationConfig {
 pub struct RunConfig {
     /// Seed of the weights, the windows and the dropout.
     pub seed: u64,
-    /// Weights file that the net starts from: of the same system with the same shapes. A relative
-    /// path counts from the working folder. A resumed run does not read it again.
+    /// Weights file that the net starts from. It must be of the same system with the same shapes. A
+    /// relative path counts from the working folder. A resumed run does not read it again.
     pub init: Option<PathBuf>,
-    /// Epochs at most.
+    /// Largest number of epochs.
     pub epochs: usize,
-    /// Validations without improvement after which training, or a stage without its own, stops
-    /// (paper: 100 epochs).
+    /// Validations without improvement after which the training stops (paper: 100 epochs). Stages
+    /// without a patience of their own have it too.
     pub patience: usize,
-    /// Minutes of training after which it saves and stops, over all parts of a resumed run.
+    /// Minutes after which the training saves and stops, over all parts of a resumed run.
     pub max_minutes: Option<f64>,
     /// Minutes between checkpoints within an epoch.
     pub checkpoint_minutes: f64,
     /// Threads that make windows; 0 chooses half of the cores, at most 4.
     pub workers: usize,
-    /// Batches made in advance; bounds the memory for windows.
+    /// Batches made in advance. They bound the memory for windows.
     pub prefetch: usize,
     /// Memory for prepared scans, MiB.
     pub cache_mib: usize,

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn the_recipe_is_the_default_after_a_coarse_stage() {
     let file = include_str!("../../../../configs/train/recipe.toml");
-    // What the file spells out is what no file at all means.
+    // The file spells out the configuration that holds without a file.
     assert_eq!(TrainConfig::parse(file).unwrap(), TrainConfig::recipe());
     let stages = TrainConfig::recipe().stages();
     assert_eq!(stages.len(), 2);

@@ -1,4 +1,4 @@
-//! The end of an epoch, of a stage and of the run: validation and what is kept.
+//! The end of an epoch, of a stage and of the run: validation, records and weights.
 
 use super::run::{Run, nn};
 use super::stage::Stage;
@@ -14,7 +14,7 @@ use multirnet_nn::{ModelOutput, System, Truth};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// What is done with a batch of fixed windows, the net's answer and the truth.
+/// A callback for a batch of fixed windows, the net's answer and the truth.
 type Each<'a> = dyn FnMut(&[Window], &ModelOutput, &Truth) -> Result<()> + 'a;
 
 impl Run<'_> {
@@ -36,7 +36,8 @@ impl Run<'_> {
             let record = self.validate(stage, &net, observer, stop)?;
             self.validation_seconds += begin.elapsed().as_secs_f64();
             if record.is_none() {
-                // Interrupted: the epoch stays open, and a resumed run validates first.
+                // The validation was interrupted. The epoch stays open, and a resumed run validates
+                // first.
                 return Ok(());
             }
             record.map(|record| (record, net))
@@ -100,7 +101,7 @@ impl Run<'_> {
         Ok(whole.then(|| scores.record()))
     }
 
-    /// Ends the run in `stage`: chooses the threshold for its best weights and tells how it went.
+    /// Ends the run in `stage`: chooses the threshold for its best weights and sums up the run.
     pub fn finish(
         &self,
         stage: &Stage,
@@ -130,8 +131,8 @@ impl Run<'_> {
         })
     }
 
-    /// The threshold with the highest mean Dice, which `threshold.json` records; `None` if no
-    /// validation window can tell, or if interrupted.
+    /// Chooses the threshold with the highest mean Dice and writes `threshold.json`. `None` if no
+    /// validation window is suitable, or if interrupted.
     fn threshold(
         &self,
         stage: &Stage,
@@ -156,8 +157,8 @@ impl Run<'_> {
         Ok(Some(chosen))
     }
 
-    /// Calls `each` with the fixed windows of `stage`, batch by batch; whether none was left out
-    /// by an interruption.
+    /// Calls `each` with the fixed windows of `stage`, batch by batch. Returns whether it got all of
+    /// them; an interruption leaves windows out.
     fn over_fixed(
         &self,
         stage: &Stage,

@@ -27,17 +27,18 @@ use std::sync::atomic::AtomicBool;
 ///
 /// A stage ends with its epochs, its patience or its minutes. The next one starts from its best
 /// weights (the last ones, if no validation took place) with a fresh optimiser, a fresh average and
-/// a learning rate that begins anew: moments and averages are of another resolution's gradients.
-/// The best weights of the run are those of its last stage.
+/// a learning rate that begins anew, because moments and average come from another resolution's
+/// gradients. The best weights of the run are those of its last stage.
 ///
-/// Raising `stop` ends the training after the current step; a checkpoint is saved. A run resumed
-/// with [`Options::resume`] gives the same weights, bit for bit, as one that was not interrupted
-/// (same machine and thread count; not with the schedule `cosine-time` or a stage's `minutes`).
+/// Raising `stop` ends the training after the current step and saves a checkpoint. A run that is
+/// resumed with [`Options::resume`] gives the same weights, bit for bit, as one that was not
+/// interrupted. This holds on the same machine with the same thread count, and without the schedule
+/// `cosine-time` or a stage's `minutes`.
 ///
 /// # Errors
 /// `Config`, also for weights in `run.init` that do not fit; `Scan` if scans cannot be prepared
-/// (all are tried and named); `Leakage`; `Resume` if `out` holds a run and it is not to be resumed,
-/// or the configuration or the scans changed since; `Malformed` for a corrupt checkpoint;
+/// (all are tried and named); `Leakage`; `Resume` if `out` already has a run and `resume` is not set,
+/// or if the configuration or the scans changed since; `Malformed` for a corrupt checkpoint;
 /// `Diverged` if the loss is not finite (the last checkpoint stays); `Interrupted` if `stop` is raised
 /// while scans are prepared; `Io` and `Write`.
 pub fn train(
@@ -61,7 +62,8 @@ pub fn train(
     let device = options.device.clone().autodiff();
     let seen = state.as_ref().map(|s| s.scans.clone());
     let optimiser = setup::optimiser(config);
-    // Before the scans are prepared, which takes long: weights that do not fit are known at once.
+    // The net is made before the scans are prepared, which takes long. Weights that do not fit are
+    // therefore refused at once.
     let (position, trained) = match state {
         None => {
             let trained = Trained {
@@ -77,8 +79,8 @@ pub fn train(
             (position, state.restore(net, optimiser)?)
         }
     };
-    // All stages to come before the first step: a scan that cannot be prepared stops no training
-    // halfway.
+    // The scans of all coming stages are prepared before the first step. A scan that cannot be
+    // prepared therefore does not stop the training halfway.
     let first = position.stage;
     let mut entries = vec![Vec::new(); first];
     for stage in &configs[first..] {

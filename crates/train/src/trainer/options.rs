@@ -1,10 +1,10 @@
-//! Where and how a training runs.
+//! Options of a training.
 
 use burn::tensor::Device;
 use multirnet_cohort::load::Reader;
 use std::path::Path;
 
-/// Where and how a training runs.
+/// Folders, reader and device of a training.
 pub struct Options<'a> {
     /// The run's folder; see the crate's documentation.
     pub out: &'a Path,
@@ -14,7 +14,7 @@ pub struct Options<'a> {
     pub read: &'a Reader<'a>,
     /// The device, without autodiff (see `multirnet_nn::DeviceChoice`).
     pub device: Device,
-    /// Go on with the run in `out` instead of starting one.
+    /// Whether to continue the run in `out` instead of starting one.
     pub resume: bool,
     /// Scans prepared at once.
     pub prepare_jobs: usize,

@@ -200,7 +200,13 @@ impl<'a> Run<'a> {
                 ErrorKind::Diverged,
                 format!("the loss of step {} is not finite", self.position.step + 1),
             )
-            .hint("resume from the last checkpoint with a new run and a lower learning rate or optimiser.clip_norm"));
+            .at(self.out)
+            // A run keeps to its configuration, so it cannot go on with another rate.
+            .hint(format!(
+                "train into a new folder with a lower learning rate than \
+                 optimiser.learning_rate = {:?}",
+                config.optimiser.learning_rate
+            )));
         }
         drop(answer);
         let grads = GradientsParams::from_grads(losses.total.backward(), &trained.net);

@@ -22,6 +22,9 @@ use std::sync::atomic::AtomicBool;
 /// Key of the weights' random numbers.
 const WEIGHTS: u64 = 10;
 
+/// Unusable scans that one error names with their reasons.
+const SHOWN: usize = 10;
+
 /// The state to go on from, or none for a new run.
 pub(super) fn open(
     config: &TrainConfig,
@@ -122,12 +125,12 @@ pub(super) fn prepare(
     if failures.is_empty() {
         return Ok(entries);
     }
-    let shown: Vec<String> = failures.iter().take(5).map(ToString::to_string).collect();
     let n = failures.len();
-    let more = if n > 5 {
-        format!("; and {} more", n - 5)
-    } else {
-        String::new()
+    let shown = failures.iter().take(SHOWN).map(ToString::to_string);
+    let shown: Vec<String> = shown.collect();
+    let more = match n - shown.len() {
+        0 => String::new(),
+        more => format!("; and {more} more"),
     };
     Err(Error::new(
         ErrorKind::Scan,

@@ -26,10 +26,10 @@ pub(super) struct Length {
 }
 
 pub(super) struct Stage<'a> {
-    /// Its complete configuration.
+    /// The stage's complete configuration.
     pub config: &'a TrainConfig,
     pub length: Length,
-    /// Whether another stage follows.
+    /// Whether no other stage follows.
     pub last: bool,
     pub fixed: Vec<FixedWindow>,
     cohort: &'a Cohort,
@@ -120,7 +120,7 @@ fn length(config: &TrainConfig, sampler: &Sampler) -> Length {
 
 fn sampler(config: &TrainConfig, number: usize, cohort: &Cohort, split: &Split) -> Result<Sampler> {
     let scans = split.on(Side::Train);
-    // Each stage draws windows of its own; the first draws those of a run without stages.
+    // Each stage draws its own windows. The first draws those of a run without stages.
     let seed = match number {
         0 => config.run.seed,
         n => Random::keyed(&[config.run.seed, STAGE, n as u64]).bits(),

@@ -20,7 +20,7 @@ pub(super) struct Grid {
     windows: usize,
 }
 
-/// What is recorded of the choice.
+/// The record of the choice.
 #[derive(Debug, Serialize)]
 pub(super) struct Record {
     threshold: f32,
@@ -71,7 +71,7 @@ impl Grid {
         }
     }
 
-    /// The threshold with the highest mean Dice, of equal ones the nearest to 0.5; `None` without
+    /// The threshold with the highest mean Dice; a tie goes to the one nearest to 0.5. `None` without
     /// any window.
     pub fn chosen(&self) -> Option<f32> {
         let middle = TRIED / 2;
@@ -82,7 +82,7 @@ impl Grid {
         best.filter(|_| self.windows > 0).map(tried)
     }
 
-    /// The choice with all that was tried.
+    /// The record of the chosen threshold and of all that were tried.
     pub fn record(&self, threshold: f32) -> Record {
         let of = |(i, sum): (usize, &f64)| Tried {
             threshold: tried(i),
@@ -104,16 +104,16 @@ mod tests {
     fn the_best_threshold_by_hand() {
         let mut grid = Grid::default();
         assert_eq!(grid.chosen(), None);
-        // A window without lesion tells nothing.
+        // A window without lesion does not count.
         grid.add_window(&[0.9; 4], &[0; 4]);
         assert_eq!(grid.chosen(), None);
-        // At 0.4 and below one voxel too many is marked, above 0.6 one too few.
+        // At 0.4 and below, one voxel too many is marked; above 0.6, one too few.
         grid.add_window(&[0.9, 0.6, 0.4, 0.1], &[1, 2, 0, 0]);
         assert_eq!(grid.chosen(), Some(0.5));
         let dice: Vec<f64> = grid.record(0.5).tried.iter().map(|t| t.mean_dice).collect();
         assert_eq!((dice[0], dice[4], dice[5]), (0.8, 0.8, 1.0));
         assert_eq!((dice[8], dice[9], dice[12]), (1.0, 2.0 / 3.0, 2.0 / 3.0));
-        // A faint one, in the second channel: 0.3 is the highest threshold that finds it.
+        // A faint lesion in the second channel. 0.3 is the highest threshold that finds it.
         grid.add_window(&[0.0, 0.1, 0.3, 0.2], &[1, 0]);
         // Mean Dice: (0.8 + 2/3) / 2 at 0.2, (0.8 + 1) / 2 at 0.25 and 0.3, 0.5 at 0.45.
         assert_eq!(grid.windows, 2);

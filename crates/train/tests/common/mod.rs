@@ -14,7 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub const WINDOW: [usize; 3] = [16, 32, 32];
 
-/// burn's random state is one for the process: trainings in parallel tests take turns.
+/// burn has one random state for the process, so trainings in parallel tests take turns.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,11 +1,11 @@
-"""Writes the small volumes of this folder and, in `expected.json` and `resample.json`, what
-independent readers see in them.
+"""Writes the small volumes of this folder, and the results of independent readers as
+`expected.json` and `resample.json`.
 
     pip install SimpleITK nibabel numpy
     python make_volumes.py
 
-Files are read back with SimpleITK (LPS) or, where its reader differs on purpose (two NIfTI
-transforms that disagree, no transform), with nibabel (RAS, converted here).
+SimpleITK (LPS) reads the files back. Where its reader differs on purpose (two NIfTI transforms that
+disagree, no transform), nibabel does (RAS, converted here).
 """
 
 import json
@@ -116,7 +116,7 @@ def scaled(made):
 
 
 def scale_in_place(name, slope, inter):
-    """nibabel rescales data to undo a slope: set the fields afterwards."""
+    """Sets slope and intercept after writing, because nibabel rescales the data to undo a slope."""
     path = HERE / name
     data = bytearray(path.read_bytes())
     struct.pack_into("<ff", data, 112, slope, inter)

@@ -5,7 +5,7 @@ use crate::failure::study_failure;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::scan::ReadArguments;
-use indicatif::ProgressBar;
+use multirnet_base::toml_text;
 use multirnet_phantom::implant::{AvoidList, ImplantConfig};
 use multirnet_study::{Error, ErrorKind, ImplantCohort};
 use serde::de::DeserializeOwned;
@@ -49,6 +49,9 @@ impl Implant {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
         let config: ImplantConfig = read_toml(self.config.as_deref())?;
+        if let Some(path) = &self.config {
+            config.validate().map_err(|e| Failure::input(e.at(path)))?;
+        }
         let avoid: AvoidList = read_toml(self.avoid.as_deref())?;
         let cohort = ImplantCohort {
             scans: self.scans,
@@ -57,7 +60,7 @@ impl Implant {
             config,
             avoid,
         };
-        let bar = ProgressBar::new(0).with_message("variants");
+        let bar = output::bar(Some(0), "variants {bar:30} {pos}/{len} (left: {eta})");
         let stop = crate::stop::saving()?;
         let mut progress = |done: usize, total: usize| {
             bar.set_length(total as u64);
@@ -91,7 +94,6 @@ fn read_toml<T: DeserializeOwned + Default>(path: Option<&Path>) -> Outcome<T> {
     let Some(path) = path else {
         return Ok(T::default());
     };
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Failure::input(format!("{}: cannot read the file: {e}", path.display())))?;
-    toml::from_str(&text).map_err(|e| Failure::input(format!("{}: {e}", path.display())))
+    let text = toml_text::read(path, "configuration")?;
+    toml_text::parse(&text).map_err(|fault| Failure::toml(path, fault))
 }

@@ -8,7 +8,6 @@ use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::phantoms::make;
 use clap::Subcommand;
-use indicatif::ProgressBar;
 use multirnet_base::StagedFolder;
 use multirnet_study::{PhantomCohort, write_phantom};
 use multirnet_volume::Diagnosis;
@@ -101,7 +100,7 @@ fn cohort(arguments: &CohortArguments, context: Context) -> Outcome {
         seed: arguments.seed,
         matrix: arguments.matrix,
     };
-    let bar = ProgressBar::new(0).with_message("phantoms");
+    let bar = output::bar(Some(0), "phantoms {bar:30} {pos}/{len} (left: {eta})");
     let stop = crate::stop::saving()?;
     let mut progress = |done: usize, total: usize| {
         bar.set_length(total as u64);

@@ -1,6 +1,6 @@
 //! The bits of entropy-coded data.
 
-/// Entropy-coded data without the zeros that follow each byte FF, up to the first marker.
+/// Entropy-coded data up to the first marker, without the zero byte that follows each byte FF.
 pub(super) fn unstuffed(scan: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(scan.len());
     let mut rest = scan;
@@ -18,7 +18,7 @@ pub(super) fn unstuffed(scan: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Bits of the data, first bits high; zeros follow the end.
+/// Reads bits of the data, the highest bit of a byte first. Zeros follow the end.
 pub(super) struct Bits<'a> {
     data: &'a [u8],
     /// Bytes taken into `window`.
@@ -37,7 +37,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Makes sure that 32 bits are held.
+    /// Makes sure that at least 32 bits are held.
     #[inline]
     pub(super) fn fill(&mut self) {
         if self.held >= 32 {
@@ -49,7 +49,8 @@ impl<'a> Bits<'a> {
                 let bytes = (63 - self.held) / 8;
                 self.taken += bytes as usize;
                 self.held += 8 * bytes;
-                // Bits of a byte that is not counted as taken must not stay.
+                // The window may hold part of the next byte. These bits are cleared, because the
+                // next call adds the whole byte.
                 self.window &= u64::MAX << (64 - self.held);
             }
             None => {
@@ -63,7 +64,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// The next bits, of which so many are held.
+    /// The next `count` bits. The window must hold as many.
     #[inline]
     pub(super) fn peek(&self, count: u32) -> u32 {
         // `count` may be 0, and shifting a `u64` by 64 bits overflows. Two shifts avoid this.

@@ -2,32 +2,33 @@
 
 use super::bits::Bits;
 
-/// Bits that one look into the table decides.
+/// Number of bits of one lookup.
 const LOOK: u32 = 12;
 
-/// Reads a segment of Huffman tables; `None` for tables that are no code, or not of differences.
+/// Reads a segment of Huffman tables. `None` if a table is not a valid code of differences.
 pub(super) fn read_tables(mut segment: &[u8], tables: &mut [Option<Table>; 4]) -> Option<()> {
     while let [place, rest @ ..] = segment {
         let counts = rest.first_chunk::<16>()?;
         let total: usize = counts.iter().map(|&n| usize::from(n)).sum();
         let values = rest.get(16..16 + total)?;
-        // The upper half is the class: 0 for differences.
+        // The upper half of `place` is the class, which is 0 for differences. Other classes exceed
+        // the four tables.
         *tables.get_mut(usize::from(*place))? = Some(Table::new(counts, values)?);
         segment = &rest[16 + total..];
     }
     Some(())
 }
 
-/// What the first bits of the data stand for.
+/// The result of one lookup.
 #[derive(Clone, Copy, Default)]
 struct Look {
-    /// The difference, if code and difference fit into the look.
+    /// The difference, if code and difference fit into the lookup's bits.
     difference: u16,
-    /// Bits of both then, else 0.
+    /// Number of bits of code and difference; 0 if they do not fit.
     both: u8,
-    /// Bits of the code, 0 if it is longer than the look.
+    /// Number of bits of the code; 0 if it is longer than the lookup's bits.
     code: u8,
-    /// Bits of the difference.
+    /// Number of bits of the difference.
     category: u8,
 }
 
@@ -72,7 +73,7 @@ impl Table {
         Some(table)
     }
 
-    /// Enters the code of `length` bits in all places that begin with it.
+    /// Enters the code of `length` bits at all indices that begin with it.
     fn fill(&mut self, code: u32, length: u32, category: u8) {
         let free = LOOK - length;
         for tail in 0..1u32 << free {
@@ -104,7 +105,7 @@ impl Table {
         self.difference_beyond(bits, look)
     }
 
-    /// A difference that reaches beyond the look.
+    /// Reads a difference that does not fit into one lookup.
     #[cold]
     fn difference_beyond(&self, bits: &mut Bits, look: Look) -> Option<u16> {
         let mut category = look.category;

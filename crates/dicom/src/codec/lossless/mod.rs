@@ -1,7 +1,7 @@
 //! JPEG Lossless as CT scanners write it: one component, Huffman codes, no restarts, no shift.
 //!
-//! A general decoder spends most of the time of reading a series on these. Streams of any other
-//! kind, and damaged headers, are left to it ([`Stream::parse`] gives `None`).
+//! With a general decoder, these streams take most of the time of reading a series. The general
+//! decoder still gets streams of any other kind and damaged headers ([`Stream::parse`] gives `None`).
 
 mod bits;
 mod huffman;
@@ -13,7 +13,7 @@ use crate::Result;
 use bits::{Bits, unstuffed};
 use huffman::{Table, read_tables};
 
-/// A stream of the plain kind, taken apart.
+/// The parts of a stream of this kind.
 pub(crate) struct Stream<'a> {
     pub(crate) width: usize,
     pub(crate) height: usize,
@@ -25,7 +25,7 @@ pub(crate) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Takes `bytes` apart; `None` if they are not of the plain kind.
+    /// Splits `bytes` into the parts of a stream; `None` if they are of another kind.
     pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes.strip_prefix(&[0xFF, 0xD8])?;
         let mut tables: [Option<Table>; 4] = Default::default();
@@ -58,7 +58,7 @@ impl<'a> Stream<'a> {
                         scan: rest,
                     });
                 }
-                // Application data and comments, and an interval of no restarts.
+                // Application data, comments, and a restart interval of 0 (no restarts).
                 (0xE0..=0xEF | 0xFE, _) | (0xDD, [0, 0]) => {}
                 _ => return None,
             }
@@ -81,7 +81,7 @@ impl<'a> Stream<'a> {
             _ => self.rows(&mut bits, out_mut, |a, b, _| (a + b) >> 1),
         };
         if done.is_none() {
-            return Err(broken("JPEG", "it holds a code that its table lacks"));
+            return Err(broken("JPEG", "it has a code that is not in its table"));
         }
         if bits.used() > 8 * data.len() {
             return Err(broken("JPEG", "the data end early"));

@@ -1,8 +1,8 @@
-//! Batch normalisation, residual and PReLU as one operation.
+//! Batch normalisation, residual and PReLU as one fused operation.
 //!
-//! Taken apart, these are a dozen passes over memory forward and backward, and as many tensors
-//! kept for the backward pass; together they are two passes forward and two backward, and the
-//! input is all that is kept.
+//! As separate operations these take a dozen passes over memory forward and backward, and keep as
+//! many tensors for the backward pass. The fused operation takes two passes forward and two
+//! backward, and keeps only its inputs and the statistics.
 
 use burn::backend::autodiff::{
     checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -25,7 +25,8 @@ mod tests;
 
 /// The fused operation with the batch's statistics, and its gradients.
 ///
-/// A `residual` of one axis stands for none: the macro knows no optional tensors.
+/// A `residual` with one axis stands for no residual, because the macro does not support optional
+/// tensors.
 #[backend_extension(Flex, Autodiff)]
 #[allow(clippy::type_complexity)] // The macro reads the signatures, so they cannot be aliases.
 pub trait BatchNormActOps: Backend {
@@ -78,17 +79,17 @@ pub trait NormActOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The dense `f32` values; the callers below have checked the type.
+/// The dense `f32` values. [`batch_norm_act`] and [`norm_act`] have checked the type.
 fn values(x: &FlexTensor) -> &[f32] {
     x.as_slice().unwrap_or_default()
 }
 
-/// The residual in dense order, unless it stands for none (see [`BatchNormActOps`]).
+/// The residual in dense order; `None` if it stands for no residual (see [`BatchNormActOps`]).
 fn given(residual: &FlexTensor) -> Option<FlexTensor> {
     (residual.shape().num_dims() > 1).then(|| dense(residual))
 }
 
-/// Shapes and parameters as the kernels take them.
+/// Shapes and parameters in the form that the kernels need.
 fn plan<'a>(
     x: &FlexTensor,
     [gamma, beta, slope]: [&'a FlexTensor; 3],
@@ -107,7 +108,7 @@ fn plan<'a>(
 }
 
 fn fail(error: multirnet_kernels::Error) -> ! {
-    // As burn does on shapes that do not fit: the layers build them, no input can.
+    // burn panics on wrong shapes as well. The layers make these shapes, so no input can cause it.
     panic!("norm_act: {error}")
 }
 
@@ -205,7 +206,7 @@ impl NormActOps for Flex {
 #[derive(Debug)]
 struct NormActBackward;
 
-/// What the backward pass needs.
+/// The tensors that the backward pass needs.
 #[derive(Debug, Clone)]
 struct Kept<B: Backend> {
     x: FloatTensor<B>,
@@ -218,7 +219,7 @@ struct Kept<B: Backend> {
     epsilon: f64,
 }
 
-/// Parents are x, γ, β, slope and the residual.
+/// The parents are x, γ, β, the slope and the residual.
 impl<B: BatchNormActOps> Backward<B, 5> for NormActBackward {
     type State = Kept<B>;
 
@@ -312,7 +313,7 @@ impl<B: BatchNormActOps, C: CheckpointStrategy> BatchNormActOps for Autodiff<B, 
         FloatTensor<Self>,
         Option<FloatTensor<Self>>,
     ) {
-        // A constant: second derivatives are not offered.
+        // The result is a constant, because second derivatives are not supported.
         let lift = <Self as AutodiffBackend>::from_inner;
         let (x, gamma, beta, slope, residual) = B::batch_norm_act_grad(
             x.into_primitive(),
@@ -339,15 +340,15 @@ impl<B: BatchNormActOps, C: CheckpointStrategy> BatchNormActOps for Autodiff<B, 
 /// Output of [`batch_norm_act`].
 #[derive(Debug, Clone)]
 pub struct BatchNormAct {
-    /// `[batch, channels, d, h, w]`
+    /// Output `[batch, channels, d, h, w]`.
     pub output: Tensor<5>,
-    /// The batch's mean of each channel.
+    /// The batch's mean of each channel, `[channels]`.
     pub mean: Tensor<1>,
-    /// The batch's biased variance of each channel.
+    /// The batch's biased variance of each channel, `[channels]`.
     pub variance: Tensor<1>,
 }
 
-/// Parameters of each channel.
+/// Parameters of the fused operation.
 #[derive(Debug, Clone)]
 pub struct Parameters {
     /// Scale γ, `[channels]`.
@@ -372,7 +373,7 @@ fn or_none(residual: Option<Tensor<5>>, x: &Tensor<5>) -> burn::backend::Dispatc
 /// # Shapes
 ///
 /// - `x` and output: `[batch, channels, d, h, w]`
-/// - `residual`: the same, or with one channel, which is then added to every channel
+/// - `residual`: as `x`, or with one channel, which is then added to every channel
 pub fn batch_norm_act(
     x: Tensor<5>,
     parameters: Parameters,
@@ -408,7 +409,7 @@ pub fn batch_norm_act(
     }
 }
 
-/// The same with given statistics.
+/// [`batch_norm_act`]'s operation with given statistics in place of the batch's.
 ///
 /// # Shapes
 ///

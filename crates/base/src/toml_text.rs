@@ -1,0 +1,86 @@
+//! TOML texts whose errors name the line.
+
+use crate::Error;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::path::Path;
+
+/// The first fault of a TOML text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TomlFault {
+    /// Line of the text, from 1, if the fault has a place.
+    pub line: Option<u64>,
+    /// What is wrong, in one line.
+    pub reason: String,
+}
+
+impl fmt::Display for TomlFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+impl std::error::Error for TomlFault {}
+
+impl TomlFault {
+    /// The fault that `error` tells of `text`. The parser's own display quotes the text over several
+    /// lines, which does not fit into `path:line: reason`.
+    pub fn new(text: &str, error: &toml::de::Error) -> Self {
+        Self {
+            line: error.span().map(|span| line_of(text, span.start)),
+            reason: error.message().replace('\n', "; "),
+        }
+    }
+}
+
+/// The line, from 1, of the byte `offset` of `text`.
+pub fn line_of(text: &str, offset: usize) -> u64 {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    before.iter().filter(|b| **b == b'\n').count() as u64 + 1
+}
+
+/// The value that `text` holds.
+///
+/// # Errors
+/// The first fault, with its line.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, TomlFault> {
+    toml::from_str(text).map_err(|e| TomlFault::new(text, &e))
+}
+
+/// The text of the file `path`; `what` names it in the error: "configuration", "card".
+///
+/// # Errors
+/// `Read` that names the file.
+pub fn read(path: &Path, what: &str) -> crate::Result<String> {
+    std::fs::read_to_string(path).map_err(|e| Error::io(path, &format!("read the {what}"), e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Size {
+        #[allow(dead_code)]
+        width: u32,
+    }
+
+    #[test]
+    fn a_fault_names_its_line_in_one_line() {
+        for (text, line, reason) in [
+            ("# a\nwidht = 3\n", 2, "`widht`"),
+            ("\n\nwidth = \"x\"", 3, "string"),
+            ("width = 1\nwidth = 2", 2, "duplicate"),
+        ] {
+            let fault = parse::<Size>(text).unwrap_err();
+            assert_eq!(fault.line, Some(line), "{fault}");
+            let shown = fault.to_string();
+            assert!(shown.contains(reason) && !shown.contains('\n'), "{shown}");
+        }
+    }
+}
