@@ -1,4 +1,4 @@
-//! A contestant: an engine in a process of its own, ours or a peer, that is told when to work.
+//! A contestant: an engine in a process of its own, ours or a peer's, that works on request.
 
 use crate::{Result, process, serving};
 use serde_json::Value;
@@ -7,12 +7,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-/// How values are stored while it works; decides what it is compared with.
+/// The precision of stored values. Contestants are compared at the same precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// 32 bits.
     F32,
-    /// 16 bits, 8 of them precision.
+    /// 16 bits, with 8 bits of precision.
     Bf16,
 }
 
@@ -26,33 +26,33 @@ impl Precision {
     }
 }
 
-/// What is started.
+/// A contestant that is not started yet.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its name in the table.
+    /// Name of the contestant in the table.
     pub name: String,
-    /// What it is compared with.
+    /// Precision at which it is compared.
     pub precision: Precision,
     /// Whether it is ours.
     pub ours: bool,
-    /// The process.
+    /// The command that starts its process.
     pub command: Command,
 }
 
-/// A started process.
+/// A contestant whose process is started.
 #[derive(Debug)]
 pub struct Contestant {
-    /// Its name in the table.
+    /// Name of the contestant in the table.
     pub name: String,
-    /// What it is compared with.
+    /// Precision at which it is compared.
     pub precision: Precision,
     /// Whether it is ours.
     pub ours: bool,
-    /// What it said of itself at its start: `version`, perhaps `gflop`.
+    /// Its first message, which describes it: `version`, perhaps `gflop`.
     pub hello: Value,
     /// Time of each counted run, in milliseconds.
     pub ms: Vec<f64>,
-    /// Runs whose loss was no finite number.
+    /// Number of runs whose loss was not finite.
     pub broken: usize,
     /// Share of a core that it takes while it waits.
     pub idle_share: f64,
@@ -96,12 +96,12 @@ impl Contestant {
         Ok(contestant)
     }
 
-    /// Its process.
+    /// Identifier of its process.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Works once; its answer, of which `ms` is the time.
+    /// Works once. Returns the time in milliseconds and the whole answer.
     ///
     /// # Errors
     /// A sentence that names the contestant.
@@ -114,7 +114,7 @@ impl Contestant {
         Ok((ms, answer))
     }
 
-    /// The last run's output, by way of a file in `folder`.
+    /// The last run's output, which the process writes to a file in `folder`.
     ///
     /// # Errors
     /// A sentence that names the contestant.
@@ -132,10 +132,10 @@ impl Contestant {
         Ok(self.ask("stats")?["peak_mib"].as_f64().unwrap_or(f64::NAN))
     }
 
-    /// Measures how much of a core it takes while it waits: it must leave the others alone.
+    /// Measures how much of a core it takes while it waits. A busy wait would slow the others.
     pub fn measure_idle(&mut self) {
         const REST: Duration = Duration::from_millis(300);
-        // The threads may spin for a moment; what counts is that they stop.
+        // The threads may spin for a moment, but they must stop.
         std::thread::sleep(REST / 3);
         let before = process::cpu_seconds(self.child.id());
         std::thread::sleep(REST);
@@ -167,7 +167,7 @@ impl Contestant {
             }
         };
         let value: Value = serde_json::from_str(&line)
-            .map_err(|e| format!("{}: {line:?} is no answer: {e}", self.name))?;
+            .map_err(|e| format!("{}: {line:?} is not an answer: {e}", self.name))?;
         match value["error"].as_str() {
             Some(error) => Err(format!("{}: {error}", self.name)),
             None => Ok(value),
@@ -177,7 +177,7 @@ impl Contestant {
 
 impl Drop for Contestant {
     fn drop(&mut self) {
-        // The end of its input ends it.
+        // The process ends when its input ends.
         self.requests = None;
         let _ = self.child.wait();
     }

@@ -8,9 +8,9 @@ use rand_pcg::Pcg64Mcg;
 use safetensors::SafeTensors;
 use std::path::Path;
 
-/// Writes weights for `config` to `path`: seeded and random, as trained weights are in what matters
-/// here. Running statistics follow the activations, so that those stay in range, and norms are off
-/// their start, so that folding them is put to the test.
+/// Writes seeded random weights for `config` to `path`. They resemble trained weights: running
+/// statistics follow the activations, which therefore stay in range. Norms differ from their initial
+/// values, so a fault in folding them shows.
 ///
 /// # Errors
 /// A sentence that says what failed.
@@ -44,8 +44,8 @@ pub fn write_weights(path: &Path, config: &MultiRNetConfig, seed: u64) -> Result
     std::fs::write(path, bytes).map_err(|e| format!("{}: cannot write: {e}", path.display()))
 }
 
-/// Random images in `[0, 1]`: `count` values in a few layers of grain, since noise alone averages
-/// out in a network's depths.
+/// Random images in `[0, 1]`, as a mean of grains of several sizes. Fine noise alone would average
+/// out in the deep levels of a network.
 pub fn images(batch: usize, [d, h, w]: [usize; 3], seed: u64) -> Vec<f32> {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let mut all = Vec::with_capacity(batch * d * h * w);
@@ -75,7 +75,8 @@ pub fn images(batch: usize, [d, h, w]: [usize; 3], seed: u64) -> Vec<f32> {
     all
 }
 
-/// Writes images, and lesion masks of their brightest parts if `masks`, as peers read them.
+/// Writes images in the peers' input format. With `masks`, lesion masks of their brightest parts
+/// follow.
 ///
 /// # Errors
 /// A sentence that names the file.

@@ -1,8 +1,9 @@
-//! Measures multirnet and its peers side by side: what the programs in `src/bin` share.
+//! Measures multirnet and its peers side by side. This is the code that the programs in `src/bin`
+//! share.
 //!
 //! Every contestant, ours too, is a process of its own that answers lines on its standard input
-//! ([`contestant`], [`serving`]). They take turns ([`rounds`]), so that a machine that grows
-//! slower or busier does so for all of them, and while one works the others sleep.
+//! ([`contestant`], [`serving`]). They take turns ([`rounds`]), and while one works the others sleep.
+//! A machine that grows slower or busier therefore does so for all of them.
 
 pub mod contestant;
 pub mod fixture;
@@ -14,10 +15,10 @@ pub mod rounds;
 pub mod serving;
 pub mod table;
 
-/// What a bench can fail with: a sentence that says what, why and what to do.
+/// Result of a bench. An error is a sentence with the fault, its reason and a remedy.
 pub type Result<T> = std::result::Result<T, String>;
 
-/// The middle value, the mean of the two middle ones of an even number; not a number without any.
+/// The median: the middle value, or the mean of the two middle ones. It is NaN without values.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -28,7 +29,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Writes `value` as JSON to `path`: to a temporary name beside it, which then takes its place.
+/// Writes `value` as JSON to `path`, through a temporary file that is renamed when complete.
 ///
 /// # Errors
 /// A sentence that names the file.

@@ -1,20 +1,20 @@
-//! What the figures were measured on.
+//! The machine that the figures were measured on.
 
 use serde_json::{Value, json};
 
-/// Load above which something else is at work and figures mean little.
+/// Load above which other programs are at work and figures mean little.
 const QUIET_LOAD: f64 = 0.5;
 
-/// Cores that others may keep busy during a bench.
+/// Number of cores that other programs may keep busy during a bench.
 const QUIET_CORES: f64 = 0.1;
 
-/// The line of a table that says what else the machine did meanwhile.
+/// The line of a table with the cores that other programs kept busy.
 pub fn interference(cores: Option<f64>) -> String {
     let Some(cores) = cores else {
         return String::new();
     };
     let warning = if cores > QUIET_CORES {
-        "\nWARNING: something else was at work: take no figure from this run"
+        "\nWARNING: other programs were at work: do not use a figure of this run"
     } else {
         ""
     };
@@ -26,7 +26,7 @@ pub fn interference(cores: Option<f64>) -> String {
 pub struct Machine {
     /// The processor's own name.
     pub cpu: String,
-    /// Threads that the system gives this process.
+    /// Number of threads that the system gives this process.
     pub cores: usize,
     /// Instruction set that our kernels use.
     pub isa: String,
@@ -45,9 +45,9 @@ fn field(file: &str, name: &str) -> Option<String> {
 }
 
 impl Machine {
-    /// Looks at the machine and measures its peaks (about a second).
+    /// Describes the machine and measures its peaks (about a second).
     pub fn measure() -> Self {
-        // Before the measurement, which is load itself.
+        // The load is read before the measurement, which causes load itself.
         let load = std::fs::read_to_string("/proc/loadavg")
             .ok()
             .and_then(|l| l.split_whitespace().next()?.parse().ok());

@@ -1,4 +1,4 @@
-//! Where the peers are: the Python of their virtual environment, their scripts, their allocator.
+//! The peers: the Python of their virtual environment, their scripts, their allocator.
 
 use crate::Result;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ pub struct PeerArguments {
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 
-    /// Measure ours alone
+    /// Measure only ours
     #[arg(long)]
     pub no_peers: bool,
 }
@@ -47,7 +47,7 @@ impl PeerArguments {
     /// Starts `script` of benches/peers with the environment's Python.
     ///
     /// # Errors
-    /// A sentence that says how to set the peers up, if they are not.
+    /// If the peers are not set up, a sentence that says how to do it.
     pub fn python(&self, script: &str) -> Result<Command> {
         let python = self.venv.join("bin/python");
         if !python.exists() {
@@ -75,7 +75,7 @@ impl PeerArguments {
     pub fn python_tuned(&self, script: &str) -> Result<Command> {
         let mut command = self.python(script)?;
         if let Some(library) = self.allocator() {
-            // Freed pages are kept, as ours are.
+            // The peer's allocator keeps freed pages, as ours does.
             command
                 .env("LD_PRELOAD", library)
                 .env("TCMALLOC_RELEASE_RATE", "0")
@@ -84,7 +84,7 @@ impl PeerArguments {
         Ok(command)
     }
 
-    /// The same flags with each allocator that the system has and that these do not name.
+    /// The same arguments with each other allocator that the system has.
     pub fn other_allocators(&self) -> Vec<Self> {
         let libraries = ALLOCATORS.into_iter().filter_map(find_library).map(Some);
         let others = libraries.chain([None]).filter(|l| *l != self.allocator());
@@ -107,7 +107,7 @@ impl PeerArguments {
     }
 }
 
-/// A library by its file name, in the places where Linux systems keep them.
+/// Path of a library by its file name, in the usual places of Linux systems.
 fn find_library(name: &str) -> Option<PathBuf> {
     let arch = std::env::consts::ARCH;
     [

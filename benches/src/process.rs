@@ -1,4 +1,4 @@
-//! What the system says about a process (Linux; elsewhere nothing).
+//! Memory and processor time of processes (Linux only; other systems give `None`).
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -17,10 +17,11 @@ pub fn cpu_seconds(id: u32) -> Option<f64> {
     Some(ticks(id)?[..2].iter().sum())
 }
 
-/// Seconds in user and system mode, its own and those of the children that it has waited for.
+/// Seconds in user and in system mode: its own two, then those of the children that it has waited
+/// for.
 fn ticks(id: u32) -> Option<[f64; 4]> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Fields 14 to 17 of proc(5), in hundredths of a second; the name before them may hold spaces.
+    // Fields 14 to 17 of proc(5), in hundredths of a second. The name before them may hold spaces.
     let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
     let mut seconds = [0.0; 4];
     for (s, field) in seconds.iter_mut().zip(fields.get(11..15)?) {
@@ -29,7 +30,7 @@ fn ticks(id: u32) -> Option<[f64; 4]> {
     Some(seconds)
 }
 
-/// Watches what else the machine does while a bench runs.
+/// Measures the work of other programs while a bench runs.
 #[derive(Debug)]
 pub struct Others {
     since: Instant,
@@ -38,8 +39,8 @@ pub struct Others {
 }
 
 impl Others {
-    /// Begins to watch; `live` are the processes that belong to the bench, besides this one and
-    /// those that it waits for.
+    /// Starts the measurement. `live` are the processes that belong to the bench, besides this one
+    /// and those that it waits for.
     pub fn watch(live: &[u32]) -> Self {
         Self {
             since: Instant::now(),
@@ -48,7 +49,7 @@ impl Others {
         }
     }
 
-    /// Cores that others have kept busy since then, in the mean.
+    /// Mean number of cores that other programs have kept busy since the start.
     pub fn cores(&self, live: &[u32]) -> Option<f64> {
         let busy = machine_seconds()? - self.busy?;
         let ours = own_seconds(live) - self.ours;
@@ -90,7 +91,7 @@ pub struct Finished {
 /// Runs a program to its end and watches its memory.
 ///
 /// # Errors
-/// A sentence with the end of its standard error, if it cannot be started or fails.
+/// If it cannot be started or fails, a sentence with the end of its standard error.
 pub fn run(command: &mut Command) -> crate::Result<Finished> {
     let program = Path::new(command.get_program()).display().to_string();
     let files = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
@@ -120,8 +121,8 @@ pub fn run(command: &mut Command) -> crate::Result<Finished> {
     })
 }
 
-/// Waits for the end. The peak is a mark that only rises, so that looking often enough misses
-/// nothing but what is taken in the last moments.
+/// Waits for the process to end, and reads its peak memory again and again. The peak only rises, so
+/// only memory taken in the last moments is missed.
 fn watch(child: &mut Child) -> std::io::Result<(std::process::ExitStatus, f64)> {
     let mut peak = 0.0f64;
     loop {

@@ -6,27 +6,28 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What a scan's way is divided into, in the order of tables.
+/// The stages of a scan's analysis, in the order of tables.
 pub const STAGES: [&str; 6] = ["load", "read", "preprocess", "network", "restore", "write"];
 
 /// Voxels of a window of 32 × 96 × 96.
 const WINDOW_VOXELS: f64 = 294_912.0;
 
-/// One scan's way from its files to the written results.
+/// Measurements of one scan, from its files to the written results.
 #[derive(Debug, Clone, Default)]
 pub struct Run {
     /// Wall-clock seconds of the whole process.
     pub wall: f64,
-    /// Seconds per stage of [`STAGES`]; `load` is what is no work on the scan (start, model).
+    /// Seconds per stage of [`STAGES`]. `load` is the time without work on the scan (start, model).
     pub stages: BTreeMap<String, f64>,
-    /// Windows that went through the network; of larger tiles, as many as have their voxels.
+    /// Number of windows that the network computed. A larger tile counts as the number of windows
+    /// with as many voxels.
     pub windows: u64,
     /// Peak resident memory in MiB.
     pub peak_mib: f64,
 }
 
 impl Run {
-    /// Seconds from the begin of reading to the end of writing.
+    /// Seconds from the start of reading to the end of writing.
     pub fn work(&self) -> f64 {
         let stages = self.stages.iter();
         stages.filter(|(k, _)| *k != "load").map(|(_, v)| v).sum()
@@ -44,13 +45,13 @@ pub fn find() -> Result<PathBuf> {
         Ok(path)
     } else {
         Err(format!(
-            "{}: not there; run `cargo build --workspace --release` first",
+            "{}: the program does not exist (run `cargo build --workspace --release` first)",
             path.display()
         ))
     }
 }
 
-/// Where the packaged model's weights are.
+/// Path of the packaged model's weights.
 pub fn packaged_model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/lungs-small/model.safetensors")
 }
@@ -58,13 +59,13 @@ pub fn packaged_model() -> PathBuf {
 /// Runs `multirnet predict` with `arguments` (scan, output folder and options among them).
 ///
 /// # Errors
-/// A sentence with what the program said.
+/// A sentence with the program's message.
 pub fn predict(program: &Path, threads: usize, arguments: &[&str]) -> Result<Run> {
     let mut command = Command::new(program);
     command.args(["--json", "--threads", &threads.to_string(), "predict"]);
     let done = process::run(command.args(arguments))?;
     let answer: Value = serde_json::from_str(&done.stdout)
-        .map_err(|e| format!("multirnet's answer is no JSON: {e}"))?;
+        .map_err(|e| format!("multirnet's answer is not JSON: {e}"))?;
     let scan = &answer[0];
     let seconds = scan["seconds"]
         .as_f64()
@@ -72,7 +73,7 @@ pub fn predict(program: &Path, threads: usize, arguments: &[&str]) -> Result<Run
     let mut stages: BTreeMap<String, f64> = BTreeMap::new();
     for timing in scan["finding"]["timings"].as_array().into_iter().flatten() {
         let stage = match timing["stage"].as_str().unwrap_or_default() {
-            // Runs beside the others.
+            // The digests are computed in parallel with the other stages.
             "hash" => continue,
             "read" => "read",
             "lungs" | "prepare" => "preprocess",

@@ -1,23 +1,24 @@
-//! Contestants take turns.
+//! Rounds, in which contestants take turns.
 
 use crate::contestant::{Contestant, Entry};
 use crate::process::Others;
 use crate::{Result, median};
 use serde_json::Value;
 
-/// How often each contestant works.
+/// Number of runs of each contestant.
 #[derive(Debug, Clone, Copy)]
 pub struct Rounds {
     /// Counted runs of each.
     pub count: usize,
-    /// Runs before the first round that do not count: first runs compile, allocate and pack.
+    /// Runs before the first round. They do not count, because they compile, allocate and pack.
     pub warm: usize,
-    /// Runs at the begin of each turn that do not count: they wake its threads and fill the
-    /// caches that the one before has filled with its own.
+    /// Runs at the start of each turn. They do not count: they wake the contestant's threads and
+    /// refill the caches, which hold data of the contestant before.
     pub per_turn: usize,
 }
 
-/// Starts all, one after the other; each does its warm runs. Also gives each one's first answer.
+/// Starts all contestants, one after the other. Each does its warm runs. Returns each contestant
+/// with its first answer.
 ///
 /// # Errors
 /// A sentence that names the contestant.
@@ -36,8 +37,8 @@ pub fn start(entries: Vec<Entry>, rounds: Rounds) -> Result<Vec<(Contestant, Val
     Ok(all)
 }
 
-/// Runs all rounds: each contestant once a round, the first of a round being the next one each time.
-/// Gives the cores that other processes kept busy meanwhile.
+/// Runs all rounds. Each contestant works once a round, and each round starts with the next
+/// contestant. Returns the number of cores that other processes kept busy meanwhile.
 ///
 /// # Errors
 /// A sentence that names the contestant.
@@ -59,7 +60,7 @@ pub fn run(contestants: &mut [&mut Contestant], rounds: Rounds) -> Result<Option
     Ok(others.cores(&live))
 }
 
-/// Largest absolute and relative difference of two outputs; relative to the largest reference value.
+/// Largest absolute difference of two outputs, and the same relative to the largest reference value.
 pub fn difference(output: &[f32], reference: &[f32]) -> Option<(f64, f64)> {
     if output.len() != reference.len() || output.iter().any(|v| !v.is_finite()) {
         return None;
@@ -72,7 +73,7 @@ pub fn difference(output: &[f32], reference: &[f32]) -> Option<(f64, f64)> {
     Some((f64::from(apart), f64::from(apart / largest)))
 }
 
-/// The fastest of ours at a precision: its median in milliseconds.
+/// The median time in milliseconds of our fastest contestant at a precision.
 pub fn our_best(
     contestants: &[&mut Contestant],
     precision: crate::contestant::Precision,

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 /// One engine behind the protocol.
 pub trait Serve {
-    /// Does its work once; fields to answer with besides the time.
+    /// Works once. Returns the fields of the answer besides the time.
     ///
     /// # Errors
-    /// A sentence; it ends the process.
+    /// A sentence. It ends the process.
     fn run(&mut self) -> Result<Value>;
 
     /// The last run's output.
@@ -22,7 +22,7 @@ pub trait Serve {
 /// Answers requests until standard input ends.
 ///
 /// # Errors
-/// What the engine fails with, after it has been told to the other side.
+/// The engine's error, which this function has also sent as an answer.
 pub fn serve(hello: Value, engine: &mut dyn Serve) -> Result<()> {
     let answer = |value: &Value| {
         println!("{value}");

@@ -16,12 +16,12 @@ pub struct Row {
     peak_mib: f64,
     idle_share: f64,
     against: [Option<f64>; 2],
-    /// Largest absolute and relative difference from the reference, or other checked values, in
-    /// words.
+    /// Text of the check: the largest absolute and relative difference from the reference, or other
+    /// checked values.
     pub check: String,
 }
 
-/// The lines of all contestants after their rounds; `gflop` is the work of one run.
+/// The lines of all contestants after their rounds. `gflop` is the work of one run.
 ///
 /// # Errors
 /// A sentence that names the contestant that no longer answers.
@@ -63,7 +63,7 @@ pub fn json(rows: &[Row]) -> Value {
     rows.iter().map(Row::json).collect()
 }
 
-/// All lines for people. `what` heads the column of checks.
+/// Prints all lines as a table. `what` heads the column of checks.
 pub fn print(rows: &[Row], what: &str) {
     let mut cells = vec![
         [
@@ -101,14 +101,14 @@ pub fn print(rows: &[Row], what: &str) {
     print!("{}", aligned(&cells, 2));
     for r in rows.iter().filter(|r| r.idle_share > 0.02) {
         println!(
-            "WARNING: {} takes {:.0} % of a core while it waits, from the others",
+            "WARNING: {} takes {:.0} % of a core while it waits, which slows the others",
             r.name,
             100.0 * r.idle_share
         );
     }
 }
 
-/// Cells as a Markdown table; the first `left` columns and the last are flushed left.
+/// Cells as a Markdown table. The first `left` columns and the last are flushed left.
 pub fn aligned<const N: usize>(cells: &[[String; N]], left: usize) -> String {
     let width: [usize; N] = std::array::from_fn(|c| {
         let widest = cells.iter().map(|row| row[c].chars().count()).max();

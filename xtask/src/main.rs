@@ -49,8 +49,8 @@ const TESTS: Step = Step {
     args: &["test", "--workspace", "--release", "--locked"],
     env: &[],
 };
-/// With the graphics processor's feature all dependencies are built a second time, which is why
-/// this is a command of its own.
+/// This is a command of its own, because the graphics processor's feature builds all dependencies a
+/// second time.
 const GPU_CLIPPY: Step = Step {
     name: "clippy with wgpu",
     args: &[
@@ -90,8 +90,8 @@ const GPU_TESTS: Step = Step {
 /// The processor whose kernels this machine compiles but does not run.
 const OTHER_TARGET: &str = "aarch64-unknown-linux-gnu";
 
-/// `kernels` is the only crate with code for single processors. It builds in a folder of its own, so
-/// that it does not lock out or rebuild what the other steps share.
+/// `kernels` is the only crate with code for single processors. It builds in a folder of its own.
+/// Otherwise it would lock out or rebuild what the other steps share.
 const OTHER_PROCESSOR: Step = Step {
     name: "kernels for aarch64",
     args: &[
@@ -127,16 +127,16 @@ Commands:
   gpu     clippy and the tests of `--device gpu`, on the adapter that is found
   help    this text";
 
-/// The workspace's folder. Cargo sets the variable at run time, which holds after the workspace has
-/// moved; the folder of the build serves a program that is started without cargo.
+/// The workspace's folder. Cargo sets the variable at run time, so it is right after the workspace
+/// has moved. A program that is started without cargo takes the folder of the build.
 fn root() -> PathBuf {
     let manifest = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     manifest.parent().map(PathBuf::from).unwrap_or_default()
 }
 
-/// Whether the toolchain has the standard library of [`OTHER_TARGET`]. An answer that cannot be had
-/// counts as no.
+/// Whether the toolchain has the standard library of [`OTHER_TARGET`]. If rustc does not answer, the
+/// result is false.
 fn has_other_target() -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let libraries = Command::new(rustc)
@@ -148,14 +148,17 @@ fn has_other_target() -> bool {
     })
 }
 
-/// Whether the step ran. It is left out only where this machine lacks what it needs.
+/// Runs a step and returns whether it ran. A step is left out only if this machine lacks what it
+/// needs.
 fn run(step: &Step) -> Result<bool, String> {
     eprintln!("xtask: {}", step.name);
     if step.name == HOUSE.name {
         return house::run(&root()).map(|()| true);
     }
     if step.name == OTHER_PROCESSOR.name && !has_other_target() {
-        eprintln!("xtask: left out, as the target is missing (`rustup target add {OTHER_TARGET}`)");
+        eprintln!(
+            "xtask: left out: the target is missing (run `rustup target add {OTHER_TARGET}`)"
+        );
         return Ok(false);
     }
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

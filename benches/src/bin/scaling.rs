@@ -34,7 +34,7 @@ struct Arguments {
     #[arg(long, default_value_t = 5)]
     seed: u64,
 
-    /// Counted runs of each
+    /// Counted runs of each case
     #[arg(long, default_value_t = 3)]
     rounds: usize,
 
@@ -42,7 +42,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 
-    /// Also write the results here
+    /// File that also receives the results, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }

@@ -1,5 +1,5 @@
-//! A whole scan from its files to written results: `multirnet predict` and what people would build
-//! instead from SimpleITK, MONAI and PyTorch or OpenVINO.
+//! A whole scan from its files to written results: `multirnet predict`, and pipelines that a user
+//! could build instead from SimpleITK, MONAI and PyTorch or OpenVINO.
 //!
 //! `cargo run --release -p multirnet-benches --bin scan -- --help`
 
@@ -17,18 +17,18 @@ use std::process::ExitCode;
 /// Time of a whole scan: ours and pipelines of MONAI, in turns
 ///
 /// Equal work is `windows`: half-overlapping windows, at the same working spacing, over the lungs.
-/// The peers get the lungs' mask for nothing and write two files fewer; ours finds the lungs,
-/// measures and writes them too.
+/// The peers get the lungs' mask as an input and write two files fewer. Ours also segments the
+/// lungs, measures and writes them.
 #[derive(Parser)]
 struct Arguments {
-    /// DICOM folder or file that SimpleITK reads too
+    /// DICOM folder or file that SimpleITK can also read
     scan: PathBuf,
 
     /// Weights [default: the packaged model]
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
 
-    /// Counted runs of each
+    /// Counted runs of each way
     #[arg(long, default_value_t = 3)]
     rounds: usize,
 
@@ -36,7 +36,7 @@ struct Arguments {
     #[arg(long, default_value_t = 0.9)]
     least_dice: f64,
 
-    /// Also write the results here
+    /// File that also receives the results, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -44,8 +44,8 @@ struct Arguments {
     peers: PeerArguments,
 }
 
-/// Options of the run that does the peers' work. Filling consolidations is a step of ours that the
-/// peers do not have; it would make the masks differ.
+/// Options of the run that does the same work as the peers. The peers do not fill consolidations.
+/// That step of ours would make the masks differ.
 const EQUAL_WORK: &str =
     "pipeline = \"windows\"\noverlap = 0.5\nexplain = false\ncomplete_consolidation = false\n";
 
@@ -83,7 +83,7 @@ const WAYS: [(&str, Kind); 8] = [
         "multirnet cascade, no heat map",
         Kind::Ours(&["--no-heatmap"]),
     ),
-    // Single windows take PyTorch longer: it does not use oneDNN for their deeper levels.
+    // PyTorch is slower on single windows, because it does not use oneDNN for their deeper levels.
     (
         "MONAI + PyTorch f32",
         Kind::Peer("torch", &["--batch", "4", "--nhwc"]),
@@ -91,7 +91,7 @@ const WAYS: [(&str, Kind); 8] = [
     ("MONAI + OpenVINO f32", Kind::Peer("openvino", &[])),
     ("MONAI + OpenVINO bf16", Kind::Peer("openvino-bf16", &[])),
 ];
-/// What the others are compared with: at equal work, and as the program is used.
+/// The ways that the others are compared with: ours at equal work, and ours with default options.
 const AGAINST: [usize; 2] = [0, 2];
 
 struct Bench<'a> {
@@ -142,7 +142,7 @@ impl Bench<'_> {
         let mut stages: std::collections::BTreeMap<String, f64> = stages
             .map(|(k, v)| (k.clone(), v.as_f64().unwrap_or(f64::NAN)))
             .collect();
-        // The interpreter's own start and end belong to no stage of the script.
+        // The script's stages do not include the interpreter's own start and end.
         let told: f64 = stages.values().sum();
         *stages.entry("load".into()).or_default() += (done.seconds - told).max(0.0);
         Ok(Run {
@@ -192,7 +192,7 @@ fn measure(o: &Arguments) -> Result<()> {
         })
         .collect();
     let out = |i: usize| folder.path().join(i.to_string());
-    // One run each that does not count: it brings files and programs into the system's cache.
+    // One run of each way does not count. It brings files and programs into the system's cache.
     for (i, way) in ways.iter().enumerate() {
         eprintln!("trying {}", way.name);
         bench.run(&way.kind, &out(i))?;
@@ -203,7 +203,7 @@ fn measure(o: &Arguments) -> Result<()> {
         eprintln!("round {} of {}", round + 1, o.rounds);
         for turn in 0..n {
             let i = (round + turn) % n;
-            // Removing what is there is no part of the work.
+            // Removing earlier results is not part of the work.
             if i != 0 {
                 let _ = std::fs::remove_dir_all(out(i));
             }

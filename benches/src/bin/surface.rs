@@ -41,18 +41,18 @@ struct Arguments {
     #[arg(long, default_value = "300,512,512", value_parser = shape)]
     shape: Shape,
 
-    /// Counted runs of each
+    /// Counted runs of each contestant
     #[arg(long, default_value_t = 5)]
     rounds: usize,
 
-    /// Also write the results here
+    /// File that also receives the results, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
     #[command(flatten)]
     peers: PeerArguments,
 
-    /// Be ours: convention, truth, prediction (this program starts itself so)
+    /// Serve as our contestant: convention, truth, prediction (this program starts itself with it)
     #[arg(long, hide = true, num_args = 3)]
     serve: Option<Vec<String>>,
 }
@@ -65,7 +65,7 @@ fn shape(text: &str) -> Result<Shape> {
     numbers
         .try_into()
         .map(Shape)
-        .map_err(|_| format!("{text:?} is no shape: write three numbers as in 300,512,512"))
+        .map_err(|_| format!("{text:?} is not a shape (write three numbers as in 300,512,512)"))
 }
 
 /// A lesion: centre and radii in voxels.
@@ -75,8 +75,8 @@ struct Ball {
     radius: [f64; 3],
 }
 
-/// Lesions in the two halves of a chest, and a prediction of them: each moved and resized a little,
-/// one in eight missed, one in eight invented.
+/// Lesions in the two halves of a chest, and a prediction of them. The prediction moves and resizes
+/// each lesion a little, misses one in eight and invents one in eight.
 fn lesions([nz, ny, nx]: [usize; 3], seed: u64) -> [Vec<Ball>; 2] {
     let size = [nz, ny, nx].map(|n| n as f64);
     let mut rng = Pcg64Mcg::seed_from_u64(seed);

@@ -22,7 +22,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The best variant of each peer (found by `--all-variants`).
 const PEERS: &[(&str, Precision)] = &[("f32+nhwc", Precision::F32), ("autocast", Precision::Bf16)];
 
-/// What else PyTorch offers.
+/// The other variants of PyTorch.
 const VARIANTS: &[(&str, Precision)] = &[
     ("f32", Precision::F32),
     ("f32+nhwc", Precision::F32),
@@ -55,22 +55,22 @@ struct Arguments {
     #[arg(long, default_value_t = 4)]
     batch: usize,
 
-    /// Counted steps of each
+    /// Counted steps of each contestant
     #[arg(long, default_value_t = 9)]
     rounds: usize,
 
-    /// Every variant of PyTorch and of its allocators, to find the best
+    /// Measure every variant of PyTorch and of its allocators, to find the best
     #[arg(long)]
     all_variants: bool,
 
-    /// Also write the results here
+    /// File that also receives the results, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
     #[command(flatten)]
     peers: PeerArguments,
 
-    /// Be ours: weights, input, batch (this program starts itself so)
+    /// Serve as our contestant: weights, input, batch (this program starts itself with it)
     #[arg(long, hide = true, num_args = 3)]
     serve: Option<Vec<String>>,
 }
@@ -78,7 +78,7 @@ struct Arguments {
 const WINDOW: [usize; 3] = [32, 96, 96];
 const LEARNING_RATE: f64 = 3e-4;
 
-/// Our training step, as `multirnet_train` takes it.
+/// Our training step, the same as that of `multirnet_train`.
 struct Ours {
     net: MultiRNet,
     adam: ModuleOptimizer,
@@ -119,7 +119,7 @@ fn serve(arguments: &[String]) -> Result<()> {
     let classes: Vec<i32> = (0..batch as i32).map(|i| i % 3).collect();
     let mut ours = Ours {
         adam: AdamConfig::new().init(),
-        // What the peers compute.
+        // The peers compute this loss.
         loss: LossConfig::paper(),
         x: tensor(images),
         truth: Truth::known(
@@ -179,7 +179,7 @@ fn entries(o: &Arguments, weights: &Path, input: &Path) -> Result<Vec<Entry>> {
 fn measure(o: &Arguments) -> Result<()> {
     let mut config = MultiRNetConfig::preset(&o.preset)
         .ok_or_else(|| format!("unknown preset {}: base, small or vnet5", o.preset))?;
-    // Without dropout every contestant computes the same.
+    // Dropout is random. Without it every contestant computes the same.
     (config.iterations, config.dropout) = (o.iterations, 0.0);
     config.detach_mask = false;
     let machine = Machine::measure();

@@ -30,7 +30,7 @@ type Make = fn(&Path) -> Result<Box<dyn Network>>;
 fn burn_network(path: &Path) -> Result<Box<dyn Network>> {
     let device = burn::tensor::Device::flex();
     let net = weights::load::<MultiRNet>(path, &device).map_err(|e| e.to_string())?;
-    let network = BurnNetwork::new(net, device).map_err(|e| e.to_string())?;
+    let network = BurnNetwork::new(net, device);
     Ok(Box::new(network))
 }
 
@@ -48,8 +48,8 @@ fn engine_bf16(path: &Path) -> Result<Box<dyn Network>> {
     Ok(network)
 }
 
-/// The best variant of each peer (found by `--all-variants`), and the reference, which is what
-/// people get who just run PyTorch.
+/// The best variant of each peer (found by `--all-variants`), and the reference: PyTorch with its
+/// defaults.
 const PEERS: &[(&str, &str, Precision)] = &[
     ("torch", "f32", Precision::F32),
     ("torch", "f32+compile", Precision::F32),
@@ -59,7 +59,7 @@ const PEERS: &[(&str, &str, Precision)] = &[
     ("openvino", "bf16", Precision::Bf16),
 ];
 
-/// What else PyTorch offers.
+/// The other variants of PyTorch.
 const VARIANTS: &[(&str, Precision)] = &[
     ("f32", Precision::F32),
     ("f32+unfolded", Precision::F32),
@@ -83,7 +83,7 @@ const VARIANTS: &[(&str, Precision)] = &[
     ("autocast+freeze", Precision::Bf16),
 ];
 
-/// The reference that outputs are compared with.
+/// The contestant whose outputs are the reference.
 const REFERENCE: (&str, &str) = ("torch", "f32");
 
 /// Largest difference of any probability from the reference.
@@ -105,26 +105,26 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     iterations: usize,
 
-    /// Windows that go through together
+    /// Windows per pass
     #[arg(long, default_value_t = 1)]
     batch: usize,
 
-    /// Counted runs of each
+    /// Counted runs of each contestant
     #[arg(long, default_value_t = 15)]
     rounds: usize,
 
-    /// Every variant of PyTorch and of its allocators, to find the best
+    /// Measure every variant of PyTorch and of its allocators, to find the best
     #[arg(long)]
     all_variants: bool,
 
-    /// Also write the results here
+    /// File that also receives the results, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
     #[command(flatten)]
     peers: PeerArguments,
 
-    /// Be one of our engines: number, weights, input (this program starts itself so)
+    /// Serve as one of our engines: number, weights, input (this program starts itself with it)
     #[arg(long, hide = true, num_args = 3)]
     serve: Option<Vec<String>>,
 }
@@ -289,7 +289,7 @@ fn measure(o: &Arguments) -> Result<()> {
                 }
             }
             None => far.push(format!(
-                "{} in size or by values that are no numbers",
+                "{} in size or by values that are not finite",
                 c.name
             )),
         }
@@ -318,7 +318,7 @@ fn measure(o: &Arguments) -> Result<()> {
         });
         write_json(path, &result)?;
     }
-    // Variants are tried, not relied on: one that computes something else is only marked.
+    // Variants are only tried. One with other results is marked and does not fail the run.
     if far.is_empty() || o.all_variants {
         Ok(())
     } else {

@@ -6,28 +6,28 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-/// A digest that is fed piece by piece.
+/// Computes a SHA-256 digest of bytes that arrive in pieces.
 #[derive(Debug, Clone, Default)]
 pub struct Hasher(Sha256);
 
 impl Hasher {
-    /// A digest of nothing yet.
+    /// A hasher without any bytes yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds bytes.
+    /// Adds the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The digest in hexadecimal.
+    /// The digest of all added bytes, in lower-case hexadecimal.
     pub fn finish(self) -> String {
         hex(&self.0.finalize())
     }
 }
 
-/// SHA-256 of `bytes`.
+/// SHA-256 of `bytes`, in lower-case hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -37,7 +37,8 @@ pub fn sha256_bytes(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// SHA-256 of several byte strings, each preceded by its length (`u64`, little-endian).
+/// SHA-256 of several byte strings, each preceded by its length (`u64`, little-endian). The lengths
+/// tell `ab`, `c` from `a`, `bc`.
 pub fn sha256_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hasher = Hasher::new();
     for part in parts {
@@ -49,16 +50,16 @@ pub fn sha256_of_parts<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String 
 
 /// SHA-256 of a file, or of a folder's files one after the other in the order of their names.
 ///
-/// `stop` is asked before each piece of 256 KiB; `None` is returned when it says yes.
+/// Calls `stop` before each piece of 256 KiB and returns `None` as soon as `stop` returns true.
 ///
 /// # Errors
-/// `Read` that names the file or folder.
+/// `Read`, with the path, if a file or folder cannot be read.
 pub fn sha256_of_path(path: &Path, stop: &dyn Fn() -> bool) -> Result<Option<String>> {
     let mut hasher = Hasher::new();
     Ok(feed(path, &mut hasher, stop)?.then(|| hasher.finish()))
 }
 
-/// Whether the end was reached.
+/// Adds a file or folder to `hasher`. Returns false if `stop` ended this early.
 fn feed(path: &Path, hasher: &mut Hasher, stop: &dyn Fn() -> bool) -> Result<bool> {
     if path.is_dir() {
         let io = |e| Error::io(path, "read the folder", e);

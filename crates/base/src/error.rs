@@ -1,15 +1,15 @@
-//! One core for every crate's error: [`Report`], and [`error_type!`](crate::error_type), which makes a
-//! crate's own `Error` of it.
+//! The core that the errors of all crates share. A [`Report`] holds the content of an error, and
+//! [`error_type!`](crate::error_type) defines a crate's own `Error` around it.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What an error says: its kind, the file (and line) it concerns, the reason, the files that are to
-/// blame, what to do about it, and what caused it.
+/// The content of an error: its kind, the file and line that it concerns, the reason, the offending
+/// files, the remedy, and the cause.
 #[derive(Debug)]
 pub struct Report<K> {
-    /// For a caller that decides by it.
+    /// The kind, by which a caller decides what to do.
     pub kind: K,
     /// The file or folder that the error concerns.
     pub path: Option<PathBuf>,
@@ -17,16 +17,16 @@ pub struct Report<K> {
     pub line: Option<u64>,
     /// What is wrong.
     pub reason: String,
-    /// The files that are to blame, if they are several.
+    /// The offending files, if there are several.
     pub files: Vec<String>,
-    /// What to do about it.
+    /// The remedy: what the user can do.
     pub hint: Option<String>,
-    /// The cause.
+    /// The error that caused this one.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl<K> Report<K> {
-    /// A report of `kind` for `reason` and nothing else.
+    /// A report with a kind and a reason. All other fields are empty.
     pub fn new(kind: K, reason: impl Into<String>) -> Self {
         Self {
             kind,
@@ -41,7 +41,7 @@ impl<K> Report<K> {
 }
 
 impl<K> fmt::Display for Report<K> {
-    /// `path:line: reason: files (hint)`, without what is not known.
+    /// Writes `path:line: reason: files (hint)` and leaves out the parts that are not known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.path, self.line) {
             (Some(path), Some(line)) => write!(f, "{}:{line}: ", path.display())?,
@@ -60,7 +60,7 @@ impl<K> fmt::Display for Report<K> {
     }
 }
 
-/// The first ten names and how many more there are.
+/// The first ten of `files`, and the number of the others.
 pub fn name_some(files: &[String]) -> String {
     const SHOWN: usize = 10;
     let shown = files[..files.len().min(SHOWN)].join(", ");
@@ -70,7 +70,7 @@ pub fn name_some(files: &[String]) -> String {
     }
 }
 
-/// What to do about a file that cannot be read.
+/// The remedy for a file that cannot be read; `None` if there is no remedy for `cause`.
 pub fn read_hint(cause: &io::Error) -> Option<&'static str> {
     match cause.kind() {
         io::ErrorKind::NotFound => Some("check the path"),
@@ -79,7 +79,7 @@ pub fn read_hint(cause: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// What to do about a file that cannot be written.
+/// The remedy for a file that cannot be written.
 pub fn write_hint(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -92,11 +92,12 @@ pub fn write_hint(cause: &io::Error) -> &'static str {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "a file stands where a folder is needed; choose another folder"
         }
-        _ => "is the disk full or the folder write-protected?",
+        _ => "check that the disk has space and that you may write to the folder",
     }
 }
 
-/// Path, reason and cause of a file operation that failed; `doing` says what was tried.
+/// A report of a failed file operation, with its path, reason and cause. The reason is "cannot"
+/// and `doing`, e.g. "read the file".
 #[must_use]
 pub fn io_report<K>(kind: K, path: &Path, doing: &str, cause: io::Error) -> Report<K> {
     let mut report = Report::new(kind, format!("cannot {doing}: {cause}"));
@@ -105,11 +106,12 @@ pub fn io_report<K>(kind: K, path: &Path, doing: &str, cause: io::Error) -> Repo
     report
 }
 
-/// Makes the calling module's `Error` and `Result` for its `ErrorKind`.
+/// Defines `Error` and `Result` in the calling module, for its `ErrorKind`.
 ///
-/// `error_type!(ErrorKind)` gives the constructors `new`, `caused` and `from_report`, the builders `at`,
-/// `line`, `files`, `hint` and `within`, `into_report` for other crates, and the getters `kind`, `path`, `reason`, `advice`, `offending` and
-/// `io_kind`. Named kinds add to that:
+/// `error_type!(ErrorKind)` gives the constructors `new`, `caused` and `from_report`, the builders
+/// `at`, `line`, `files`, `hint` and `within`, the conversion `into_report` for other crates, and
+/// the getters `kind`, `path`, `reason`, `advice`, `offending` and `io_kind`. Arguments that name
+/// kinds add more:
 ///
 /// | argument | adds |
 /// |---|---|
@@ -117,7 +119,7 @@ pub fn io_report<K>(kind: K, path: &Path, doing: &str, cause: io::Error) -> Repo
 /// | `write = Kind` | `Error::write(path, doing, cause)` |
 /// | `config = Kind` | conversion from [`OutOfRange`](crate::OutOfRange) and [`TomlFault`](crate::TomlFault) |
 ///
-/// A crate with both `read` and `write` other than this one also converts `multirnet_base::Error` by
+/// Another crate that names both `read` and `write` can also convert `multirnet_base::Error`, with
 /// `multirnet_base::from_base_error!(ErrorKind, Read, Write)`.
 #[macro_export]
 macro_rules! error_type {
@@ -148,7 +150,7 @@ macro_rules! error_type {
                 Self(Box::new($crate::Report::new(kind, reason)))
             }
 
-            /// An error of `kind` that another one caused; the cause's text is the reason.
+            /// An error of `kind` that `cause` caused. The reason is the text of `cause`.
             pub fn caused(
                 kind: $kind,
                 cause: impl std::error::Error + Send + Sync + 'static,
@@ -159,7 +161,8 @@ macro_rules! error_type {
             }
 
             $(
-                /// An error while the file or folder `path` was read; `doing` says what was tried.
+                /// The error of a failed attempt to read the file or folder `path`. The reason is
+                /// "cannot" and `doing`, e.g. "read the file".
                 pub fn io(
                     path: &std::path::Path,
                     doing: &str,
@@ -173,7 +176,8 @@ macro_rules! error_type {
             )?
 
             $(
-                /// An error while the file or folder `path` was written; `doing` says what was tried.
+                /// The error of a failed attempt to write the file or folder `path`. The reason is
+                /// "cannot" and `doing`, e.g. "write the file".
                 pub fn write(
                     path: &std::path::Path,
                     doing: &str,
@@ -186,48 +190,49 @@ macro_rules! error_type {
                 }
             )?
 
-            /// Names the file or folder that the error concerns, if it names none yet.
+            /// Sets the file or folder that the error concerns, unless the error has one already.
             #[must_use]
             pub fn at(mut self, path: &std::path::Path) -> Self {
                 self.0.path.get_or_insert_with(|| path.to_owned());
                 self
             }
 
-            /// Names the line (from 1) of the file, if it names none yet.
+            /// Sets the line (from 1) of the file, unless the error has one already.
             #[must_use]
             pub fn line(mut self, line: u64) -> Self {
                 self.0.line.get_or_insert(line);
                 self
             }
 
-            /// Lists the files that are to blame; the message shows the first ten and a count.
+            /// Sets the offending files. The message shows the first ten and the number of the
+            /// others.
             #[must_use]
             pub fn files(mut self, files: Vec<String>) -> Self {
                 self.0.files = files;
                 self
             }
 
-            /// Says what the user can do about it.
+            /// Sets the remedy: what the user can do.
             #[must_use]
             pub fn hint(mut self, hint: impl Into<String>) -> Self {
                 self.0.hint = Some(hint.into());
                 self
             }
 
-            /// Says in front of the reason within what it lies.
+            /// Puts `part`, the place of the fault, in front of the reason: `part: reason`.
             #[must_use]
             pub fn within(mut self, part: &str) -> Self {
                 self.0.reason = format!("{part}: {}", self.0.reason);
                 self
             }
 
-            /// An error that says what `report` says.
+            /// The error with the content of `report`.
             pub fn from_report(report: $crate::Report<$kind>) -> Self {
                 Self(Box::new(report))
             }
 
-            /// What the error says, with the kind that another crate gives it. Path, line, files,
-            /// hint and cause stay apart, so a caller that adds the path does not print it twice.
+            /// The error's content, with the kind that another crate gives it. Path, line, files,
+            /// hint and cause stay separate, so a caller that adds the path does not print it twice.
             pub fn into_report<K>(self, kind: impl FnOnce($kind) -> K) -> $crate::Report<K> {
                 let report = *self.0;
                 $crate::Report {
@@ -256,17 +261,17 @@ macro_rules! error_type {
                 &self.0.reason
             }
 
-            /// What to do about it, if that is known.
+            /// The remedy, if there is one.
             pub fn advice(&self) -> Option<&str> {
                 self.0.hint.as_deref()
             }
 
-            /// All files that are to blame.
+            /// All offending files.
             pub fn offending(&self) -> &[String] {
                 &self.0.files
             }
 
-            /// The kind of the input/output error behind it, if there is one.
+            /// The kind of the I/O error that caused this one, if there is one.
             pub fn io_kind(&self) -> Option<std::io::ErrorKind> {
                 let source = self.0.source.as_deref()?;
                 source.downcast_ref::<std::io::Error>().map(std::io::Error::kind)

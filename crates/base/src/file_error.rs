@@ -1,19 +1,19 @@
-//! This crate's own error, which is about files and folders, and its conversion into other crates'.
+//! This crate's own error, about files and folders, and its conversion into other crates' errors.
 
 /// What went wrong with a file or a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// It cannot be read.
+    /// The file or folder cannot be read.
     Read,
-    /// It cannot be written.
+    /// The file or folder cannot be written.
     Write,
 }
 
 crate::error_type!(ErrorKind, read = Read, write = Write);
 
-/// Converts this crate's errors about files into the calling module's `Error`; path, line, reason,
-/// hint and cause stay as they are.
+/// Defines the conversion of this crate's `Error` into the calling module's `Error`. Path, line,
+/// reason, hint and cause stay as they are.
 #[macro_export]
 macro_rules! from_base_error {
     ($kind:ident, $read:ident, $write:ident) => {

@@ -1,8 +1,8 @@
-//! Files that appear whole or not at all.
+//! Atomic writes: a file appears whole or not at all.
 //!
-//! A file is written under a temporary name beside its place and renamed when it is complete. The
-//! temporary file is locked while it is written, so that what a killed program left behind can be told
-//! from what another program still writes: the next write into the folder removes the former.
+//! A file is written under a temporary name in its own folder and renamed when it is complete. The
+//! writer holds a lock on the temporary file. An unlocked temporary file is therefore left over from
+//! a killed program. The next program that writes into the folder removes it.
 
 use crate::{Error, ErrorKind, Result};
 use std::collections::HashSet;
@@ -13,22 +13,22 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How the names of unfinished files and folders begin.
+/// Prefix of the names of unfinished files and folders.
 pub const PARTIAL: &str = ".multirnet-partial-";
 
-/// The lock of an unfinished folder.
+/// Name of the lock file in an unfinished folder.
 pub(crate) const LOCK: &str = ".lock";
 
-/// Writes `path`, whose folder must exist, with what `write` writes. A file that is there is
-/// replaced. When something fails, it stays, and nothing else is left.
+/// Writes the file `path`, with the content that `write` produces. The folder must exist. An
+/// existing file is replaced. If a step fails, the existing file stays and nothing else is left.
 ///
 /// # Errors
-/// `Write` that names `path`, whichever step failed.
+/// `Write`, with the path, if any step fails.
 pub fn write_with(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     whole(path, false, write)
 }
 
-/// Writes `bytes` to `path` like [`write_with`], and makes the folder if it does not exist.
+/// Writes `bytes` to `path` like [`write_with`], and creates the folder if it does not exist.
 ///
 /// # Errors
 /// As [`write_with`].
@@ -37,7 +37,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     whole(path, false, |file| file.write_all(bytes))
 }
 
-/// Like [`write()`], and waits until the bytes are on the disk: for what must survive a loss of power.
+/// Like [`write()`], and waits until the bytes are on the disk. This is for files that must survive
+/// a loss of power.
 ///
 /// # Errors
 /// As [`write_with`].
@@ -46,10 +47,10 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     whole(path, true, |file| file.write_all(bytes))
 }
 
-/// Makes a folder and its parents.
+/// Creates a folder and its parents.
 ///
 /// # Errors
-/// `Write` that names it.
+/// `Write`, with the path, if the folder cannot be created.
 pub fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| Error::write(path, "create the folder", e))
 }
@@ -89,11 +90,12 @@ fn whole(
     Ok(())
 }
 
-/// The file that writing to `path` replaces. A link is followed, because renaming a new file to its name
-/// would replace the link and leave the file that it points to as it was.
+/// The file that a write to `path` replaces. A symbolic link is followed. Renaming a new file to
+/// the link's name would replace the link and leave the file that it points to as it was.
 ///
 /// # Errors
-/// `Write` for what is not a regular file: a new file in the place of a device or a pipe would end it.
+/// `Write` if `path` exists and is not a regular file. Renaming a new file to the name of a device
+/// or a pipe would remove the device or pipe.
 pub(crate) fn place_to_write(path: &Path) -> Result<PathBuf> {
     let refuse = |reason: &str| {
         let error = Error::new(ErrorKind::Write, reason);
@@ -110,14 +112,14 @@ pub(crate) fn place_to_write(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Files and folders of this program that are not finished.
+/// The unfinished files and folders of this process.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// Removes every unfinished file and folder of this program: for one that is about to end at once,
-/// since its values are not dropped then.
+/// Removes every unfinished file and folder of this process. A program that exits at once calls
+/// this, because its values are not dropped.
 pub fn remove_unfinished() {
     for path in UNFINISHED.lock().map(|u| u.clone()).unwrap_or_default() {
-        // Nothing more can be done if even this fails; the next run tries again.
+        // A failure is ignored: the next run tries again.
         let _ = if path.is_dir() {
             fs::remove_dir_all(&path)
         } else {
@@ -133,25 +135,26 @@ pub(crate) fn finished(path: &Path) {
     }
 }
 
-/// Removes an unfinished file, also when writing panics.
+/// Removes an unfinished file when it is dropped, also after a panic.
 struct RemovedOnDrop<'a>(&'a Path);
 
 impl Drop for RemovedOnDrop<'_> {
     fn drop(&mut self) {
-        // Nothing more can be done if even this fails.
+        // `drop` cannot return an error. The next run tries again.
         let _ = fs::remove_file(self.0);
         finished(self.0);
     }
 }
 
-/// Makes something new in `folder` under a name that no one else has.
+/// Makes a file or folder in `folder` under a unique temporary name, and returns its path and the
+/// result of `make`. `make` must fail with `AlreadyExists` if the name is taken.
 pub(crate) fn unfinished<T>(
     folder: &Path,
     name: &str,
     make: impl Fn(&Path) -> io::Result<T>,
 ) -> io::Result<(PathBuf, T)> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    // A long name and what is put around it must still be a name.
+    // File systems limit the length of a name. The last 40 characters leave room for the prefix.
     let end: String = name.chars().rev().take(40).collect();
     let end: String = end.chars().rev().collect();
     loop {
@@ -170,8 +173,8 @@ pub(crate) fn unfinished<T>(
     }
 }
 
-/// Removes what killed programs left unfinished in `folder`; once for each folder in a program's run,
-/// since looking through a folder of thousands of files takes time.
+/// Removes the unfinished files and folders that killed programs left in `folder`. A process
+/// searches each folder only once, because listing thousands of files takes time.
 pub(crate) fn remove_stale(folder: &Path) {
     static SEEN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
     let key = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
@@ -184,7 +187,7 @@ pub(crate) fn remove_stale(folder: &Path) {
     };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
-            // A failure here is met again, and told, by the write that follows.
+            // The write that follows meets the same failure and reports it.
             let _ = remove_if_stale(&entry.path());
         }
     }
@@ -199,7 +202,7 @@ fn remove_if_stale(path: &Path) -> io::Result<()> {
     };
     let free = match OpenOptions::new().write(true).open(&lock) {
         Ok(file) => file.try_lock().is_ok(),
-        // Between the making of a folder and of its lock lies a moment.
+        // Another program may have created the folder and not yet its lock file.
         Err(e) if e.kind() == io::ErrorKind::NotFound => old(path),
         Err(_) => false,
     };
@@ -218,14 +221,15 @@ fn old(path: &Path) -> bool {
     age.is_some_and(|age| age > Duration::from_secs(60))
 }
 
-/// Creates a file that is locked as long as the value lives. If another program has taken it for a
-/// stale one in the moment before the lock, the error is `AlreadyExists`, as for a name that is taken.
+/// Creates a file and locks it until the returned value is dropped. Before the lock is taken,
+/// another program may take the file for a stale one. The error is then `AlreadyExists`, as for a
+/// name that is taken.
 pub(crate) fn create_locked(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create_new(true).open(path)?;
     match file.try_lock() {
         Ok(()) if path.exists() => Ok(file),
         Ok(()) | Err(TryLockError::WouldBlock) => Err(io::ErrorKind::AlreadyExists.into()),
-        // Not every file system has locks. Without one only the tidying up is lost.
+        // Some file systems have no locks. Then only the removal of stale files is lost.
         Err(TryLockError::Error(_)) => Ok(file),
     }
 }

@@ -7,21 +7,23 @@ use crate::{Error, ErrorKind, Result};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-/// A folder of results in the making: files are written to an unfinished folder beside the target and
-/// moved in by [`StagedFolder::publish`]. Dropped before that, nothing is left.
+/// A staging folder for results. Files are written to an unfinished folder beside the target, and
+/// [`StagedFolder::publish`] moves them into the target. If the value is dropped before that,
+/// nothing is left.
 #[derive(Debug)]
 pub struct StagedFolder {
     target: PathBuf,
     folder: PathBuf,
-    /// Held, and with it the lock, as long as the folder is in the making.
+    /// The open lock file. Its lock tells other programs that the folder is in use.
     _lock: File,
 }
 
 impl StagedFolder {
-    /// Prepares to write to `target`, which is made if it does not exist.
+    /// Creates a staging folder for `target`. [`StagedFolder::publish`] creates `target` if it does
+    /// not exist.
     ///
     /// # Errors
-    /// `Write` if `target` is a file, or the folder beside it cannot be made.
+    /// `Write` if `target` is a file, or if no folder can be created beside it.
     pub fn new(target: &Path) -> Result<Self> {
         refuse_file(target)?;
         let beside = parent(target);
@@ -43,8 +45,8 @@ impl StagedFolder {
         }
     }
 
-    /// Checks that a folder can be made at `target` or written if it is there, and leaves nothing
-    /// behind: for work that takes long before it writes.
+    /// Checks that `target` can be created, or written to if it exists, and leaves nothing behind.
+    /// A command calls this before long work.
     ///
     /// # Errors
     /// As [`StagedFolder::new`].
@@ -63,20 +65,20 @@ impl StagedFolder {
         fs::remove_dir(&probe).map_err(fail)
     }
 
-    /// Where to write files for now.
+    /// The staging folder, which holds the files until they are published.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where to write the file `name` for now.
+    /// Path of the file `name` in the staging folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Writes the file `name`, whose folder is made if it does not exist.
+    /// Writes the file `name`, and creates its folder if it does not exist.
     ///
     /// # Errors
-    /// `Write` that names the file's final place.
+    /// `Write`, with the file's path in the target, if it cannot be written.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.path(name);
         make_dir(parent(&path))?;
@@ -84,10 +86,10 @@ impl StagedFolder {
             .map_err(|e| Error::write(&self.target.join(name), "write the file", e))
     }
 
-    /// Moves everything to the target; files of the same names are replaced.
+    /// Moves all files into the target. Files of the same names are replaced.
     ///
     /// # Errors
-    /// `Write` that names the file or folder.
+    /// `Write`, with the path, if a file cannot be moved or a folder cannot be created.
     pub fn publish(self) -> Result<()> {
         move_into(&self.folder, &self.target, true)
     }
@@ -95,7 +97,7 @@ impl StagedFolder {
 
 impl Drop for StagedFolder {
     fn drop(&mut self) {
-        // Nothing more can be done if even this fails; the next run tries again.
+        // `drop` cannot return an error. The next run tries again.
         let _ = fs::remove_dir_all(&self.folder);
         finished(&self.folder);
     }
@@ -103,14 +105,14 @@ impl Drop for StagedFolder {
 
 fn refuse_file(folder: &Path) -> Result<()> {
     if folder.exists() && !folder.is_dir() {
-        return Err(Error::new(ErrorKind::Write, "is not a folder")
+        return Err(Error::new(ErrorKind::Write, "this is not a folder")
             .hint("choose another folder for results")
             .at(folder));
     }
     Ok(())
 }
 
-/// Moves what the folder `from` holds into the folder `to`, folders file by file.
+/// Moves the content of the folder `from` into the folder `to`, and merges subfolders file by file.
 fn move_into(from: &Path, to: &Path, top: bool) -> Result<()> {
     make_dir(to)?;
     let fail = |e| Error::write(from, "list the folder", e);
@@ -151,7 +153,7 @@ mod tests {
         assert_eq!(fs::read(target.join("a.txt")).unwrap(), b"b");
         assert_eq!(fs::read_dir(&target).unwrap().count(), 1);
 
-        // Folders in it join those that are there.
+        // Subfolders are merged into existing ones.
         for name in ["old", "new"] {
             let staged = StagedFolder::new(&target).unwrap();
             staged.write(&format!("pictures/{name}"), b"").unwrap();
@@ -173,7 +175,7 @@ mod tests {
             StagedFolder::check(&below).unwrap_err(),
         ] {
             let text = error.to_string();
-            assert!(text.contains("out: is not a folder"), "{text}");
+            assert!(text.contains("out: this is not a folder"), "{text}");
         }
     }
 

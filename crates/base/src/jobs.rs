@@ -3,11 +3,12 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Calls `work` for `0..count` on at most `jobs` threads and gives the results in order. `go_on` is
-/// asked before each job; once it says no, the jobs that have not begun are `None`.
+/// Calls `work(i)` for every `i` in `0..count` on at most `jobs` threads. Returns the results in
+/// order. Each thread calls `go_on` before it takes a job. After `go_on` has returned false, jobs
+/// that have not begun give `None`.
 ///
-/// The threads are not those of rayon's pool: a job may use that pool itself, and one that waits for
-/// a file keeps no other from it.
+/// The threads do not belong to rayon's pool. A job may therefore use that pool, and a job that
+/// waits for a file does not block it.
 pub fn in_parallel<T: Send>(
     count: usize,
     jobs: usize,

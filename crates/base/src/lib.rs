@@ -1,6 +1,7 @@
-//! What every crate of multirnet shares: one core for errors ([`error`]), files and folders that
-//! appear whole or not at all ([`files`], [`folder`]), TOML texts ([`toml_text`]), digests, seeded random numbers, and checks of
-//! ranges.
+//! The base that all multirnet crates share: the core of their errors ([`error`]), atomic writes of
+//! files and folders ([`files`], [`folder`]), TOML texts ([`toml_text`]), digests ([`digest`]),
+//! parallel jobs ([`jobs`]), seeded random numbers ([`random`]), and range checks of configurations
+//! ([`Ranges`]).
 //!
 //! ```
 //! use multirnet_base::Ranges;

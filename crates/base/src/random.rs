@@ -1,10 +1,11 @@
-//! Random numbers that depend on a seed and on keys alone, never on threads, history or the version
-//! of a library: the generator is PCG64-MCG, and every distribution is defined here.
+//! Random numbers that depend only on a seed and on keys. Threads, earlier draws and new versions of
+//! libraries do not change them. The generator is PCG64-MCG, and this module defines every
+//! distribution.
 
 use rand::{Rng, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-/// A seeded stream of draws.
+/// A seeded stream of random numbers.
 #[derive(Debug, Clone)]
 pub struct Random(Pcg64Mcg);
 
@@ -16,14 +17,14 @@ impl Random {
         )))
     }
 
-    /// The stream of the item that `keys` name.
+    /// The stream that belongs to `keys`. Their order matters.
     pub fn keyed(keys: &[u64]) -> Self {
         let start = 0x9e37_79b9_7f4a_7c15u64;
         let state = keys.iter().fold(start, |state, &key| mix(state ^ key));
         Self(Pcg64Mcg::seed_from_u64(state))
     }
 
-    /// Any 64 bits.
+    /// 64 random bits.
     pub fn bits(&mut self) -> u64 {
         self.0.next_u64()
     }
@@ -43,15 +44,15 @@ impl Random {
         (2.0 * self.unit() - 1.0) * limit
     }
 
-    /// Normal with `mean` and standard deviation `sd`, cut at 2.5 standard deviations.
+    /// Normal with `mean` and standard deviation `sd`, clamped to 2.5 standard deviations.
     pub fn normal(&mut self, mean: f64, sd: f64) -> f64 {
         let (u, v) = (self.unit().max(1e-12), self.unit());
         let z = (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos();
         mean + sd * z.clamp(-2.5, 2.5)
     }
 
-    /// Nearly normal with mean 0 and variance 1: the sum of four uniform numbers from one draw, for
-    /// speed. Its tails end at ±3.5.
+    /// Approximately normal with mean 0 and variance 1. For speed it is the sum of four uniform
+    /// numbers from one draw. Its tails end at ±3.5.
     pub fn fast_normal(&mut self) -> f32 {
         let bits = self.bits();
         let sum: u32 = (0..4).map(|k| (bits >> (16 * k) & 0xffff) as u32).sum();
@@ -63,15 +64,15 @@ impl Random {
         self.unit() < p
     }
 
-    /// A whole number below `n`; 0 if `n` is 0.
+    /// A uniform integer below `n`; 0 if `n` is 0.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize
     }
 
-    /// One of `items`.
+    /// A uniformly chosen element of `items`.
     ///
     /// # Panics
-    /// If there are none.
+    /// If `items` is empty.
     pub fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
@@ -84,7 +85,7 @@ impl Random {
     }
 }
 
-/// A bijective scramble of 64 bits: the finaliser of SplitMix64.
+/// A bijective mixing function of 64 bits: the finaliser of SplitMix64.
 pub fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,9 +1,9 @@
-//! Checks of a configuration's values.
+//! Range checks of a configuration's values.
 
 use std::fmt::{Debug, Display};
 use std::ops::RangeInclusive;
 
-/// A value of a configuration that is not allowed.
+/// A configuration's value that is out of its range.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutOfRange {
     field: String,
@@ -12,17 +12,17 @@ pub struct OutOfRange {
 }
 
 impl OutOfRange {
-    /// The field's name.
+    /// The field's name, after its table's name if it lies in one: `run.batch`.
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// What is wrong: `threshold = 2 is out of range`.
+    /// The reason for a message: `threshold = 2 is out of range`.
     pub fn reason(&self) -> String {
         format!("{} = {} is out of range", self.field, self.value)
     }
 
-    /// What is allowed: `allowed: 0 to 1`.
+    /// The remedy for a message: `allowed: 0 to 1`.
     pub fn hint(&self) -> String {
         format!("allowed: {}", self.allowed)
     }
@@ -36,12 +36,12 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// Nothing checked yet.
+    /// Starts the checks of fields that do not lie in a table.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same, for the fields of the table `name`: messages say `name.field`.
+    /// Starts the checks of fields of the table `name`. Messages name a field `name.field`.
     pub fn of_table(name: &str) -> Self {
         Self {
             prefix: format!("{name}."),
@@ -49,12 +49,13 @@ impl Ranges {
         }
     }
 
-    /// `field`, which is `value`, must be as `holds` says; `allowed` says it in words.
+    /// Refuses `field` with its `value` unless `holds` is true. `allowed` describes the allowed
+    /// values.
     #[must_use]
     pub fn require(mut self, holds: bool, field: &str, value: impl Debug, allowed: &str) -> Self {
         if !holds && self.first.is_none() {
             let value = format!("{value:?}");
-            // A field that may be left out is an option, which its user knows nothing of.
+            // An optional field is an `Option` in Rust, but its user writes a plain value.
             let inner = value
                 .strip_prefix("Some(")
                 .and_then(|v| v.strip_suffix(')'));
@@ -67,7 +68,7 @@ impl Ranges {
         self
     }
 
-    /// `value` must lie within `range`. NaN lies within none.
+    /// Requires `value` to lie within `range`. NaN does not lie within any range.
     #[must_use]
     pub fn within<T>(self, field: &str, value: T, range: RangeInclusive<T>) -> Self
     where
@@ -78,7 +79,7 @@ impl Ranges {
         self.require(range.contains(&value), field, Plain(shown), &allowed)
     }
 
-    /// Each of `values` must lie within `range`.
+    /// Requires each of `values` to lie within `range`.
     #[must_use]
     pub fn each_within<T>(self, field: &str, values: &[T], range: RangeInclusive<T>) -> Self
     where
@@ -89,7 +90,7 @@ impl Ranges {
         self.require(holds, field, values, &allowed)
     }
 
-    /// `pair` must be a range within `range`, its lower end first.
+    /// Requires both values of `pair` to lie within `range`, and the first not to exceed the second.
     #[must_use]
     pub fn ordered_within(self, field: &str, pair: [f64; 2], range: RangeInclusive<f64>) -> Self {
         let (low, high) = (range.start(), range.end());
@@ -98,10 +99,10 @@ impl Ranges {
         self.require(holds, field, pair, &allowed)
     }
 
-    /// The first field that is out of its range.
+    /// Ends the checks.
     ///
     /// # Errors
-    /// That field.
+    /// The first field that is out of its range.
     pub fn check(self) -> Result<(), OutOfRange> {
         self.first.map_or(Ok(()), Err)
     }

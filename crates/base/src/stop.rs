@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Asks work to end early. Clones share one flag, so that one thread raises it and another sees it.
+/// A flag that asks work to end early. Clones share the flag: one thread raises it and another
+/// checks it.
 #[derive(Debug, Clone, Default)]
 pub struct StopToken(Arc<AtomicBool>);
 
@@ -23,7 +24,7 @@ impl StopToken {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// The flag itself, for functions that take one.
+    /// The flag itself, for functions that take an [`AtomicBool`].
     pub fn flag(&self) -> &AtomicBool {
         &self.0
     }

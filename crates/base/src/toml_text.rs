@@ -1,4 +1,4 @@
-//! TOML texts whose errors name the line.
+//! Reading of TOML texts, with errors that name the line.
 
 use crate::Error;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use std::path::Path;
 /// The first fault of a TOML text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TomlFault {
-    /// Line of the text, from 1, if the fault has a place.
+    /// Line of the text, from 1, if the parser names one.
     pub line: Option<u64>,
     /// What is wrong, in one line.
     pub reason: String,
@@ -26,8 +26,8 @@ impl fmt::Display for TomlFault {
 impl std::error::Error for TomlFault {}
 
 impl TomlFault {
-    /// The fault that `error` tells of `text`. The parser's own display quotes the text over several
-    /// lines, which does not fit into `path:line: reason`.
+    /// Converts the parser's error about `text`. The parser's own message quotes the text over
+    /// several lines and would not fit into `path:line: reason`.
     pub fn new(text: &str, error: &toml::de::Error) -> Self {
         Self {
             line: error.span().map(|span| line_of(text, span.start)),
@@ -36,13 +36,13 @@ impl TomlFault {
     }
 }
 
-/// The line, from 1, of the byte `offset` of `text`.
+/// The line, from 1, that holds the byte `offset` of `text`.
 pub fn line_of(text: &str, offset: usize) -> u64 {
     let before = &text.as_bytes()[..offset.min(text.len())];
     before.iter().filter(|b| **b == b'\n').count() as u64 + 1
 }
 
-/// The value that `text` holds.
+/// Parses a value from `text`.
 ///
 /// # Errors
 /// The first fault, with its line.
@@ -50,10 +50,10 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, TomlFault> {
     toml::from_str(text).map_err(|e| TomlFault::new(text, &e))
 }
 
-/// The text of the file `path`; `what` names it in the error: "configuration", "card".
+/// Reads the text of the file `path`. `what` names the file in the error, e.g. "configuration".
 ///
 /// # Errors
-/// `Read` that names the file.
+/// `Read`, with the path, if the file cannot be read.
 pub fn read(path: &Path, what: &str) -> crate::Result<String> {
     std::fs::read_to_string(path).map_err(|e| Error::io(path, &format!("read the {what}"), e))
 }

@@ -1,10 +1,10 @@
-//! What commands know of the global arguments.
+//! The global arguments that commands need.
 
-/// What every command may need to know of the global arguments.
+/// The global arguments that a command may need.
 #[derive(Clone, Copy)]
 pub struct Context {
-    /// Results go to standard output as JSON.
+    /// Whether results go to standard output as JSON.
     pub json: bool,
-    /// How many times `-v` was given.
+    /// Number of times that `-v` was given.
     pub verbose: u8,
 }

@@ -1,13 +1,13 @@
-//! Errors as the user meets them: a message, and the exit code that scripts rely on.
+//! Errors that end the program: a message for the user and an exit code for scripts.
 
 use multirnet_base::TomlFault;
 use std::fmt;
 use std::path::Path;
 
-/// Why the program ends, as its exit code.
+/// The program's exit code, by the reason of its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// The program's own fault.
+    /// The program has a fault.
     Internal = 1,
     /// The command line is wrong (clap's own code).
     Usage = 2,
@@ -19,11 +19,11 @@ pub enum Exit {
     Output = 5,
     /// The loss of a training is not finite.
     Diverged = 6,
-    /// Stopped by Ctrl-C or a termination signal after saving.
+    /// Ctrl-C or a termination signal has stopped the program after it saved its work.
     Stopped = 130,
 }
 
-/// Text for `--help`: what the codes mean.
+/// Text for `--help` that explains the codes.
 pub const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 wrong command line; 3 unusable input (scan, mask, manifest, \
 model, configuration, checkpoint); 4 some of several scans failed; 5 a result could not be written; \
@@ -41,7 +41,7 @@ pub struct Failure {
 pub type Outcome<T = ()> = Result<T, Failure>;
 
 impl Failure {
-    /// A failure with its exit code.
+    /// A failure with its exit code. Names of library options in `message` become flags.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self {
             exit,
@@ -49,12 +49,12 @@ impl Failure {
         }
     }
 
-    /// An unusable input.
+    /// The failure of an unusable input.
     pub fn input(message: impl fmt::Display) -> Self {
         Self::new(Exit::Input, message)
     }
 
-    /// What a training reports.
+    /// The failure for an error of a training.
     pub fn training(error: multirnet_train::Error) -> Self {
         use multirnet_train::ErrorKind;
         let exit = match error.kind() {
@@ -66,12 +66,12 @@ impl Failure {
         Self::new(exit, error)
     }
 
-    /// Stopped by Ctrl-C with nothing half written.
+    /// The failure after Ctrl-C, with nothing half written.
     pub fn stopped() -> Self {
         Self::new(Exit::Stopped, "stopped; nothing half written is left")
     }
 
-    /// The fault of the TOML file `path`.
+    /// The failure for a fault of the TOML file `path`.
     pub fn toml(path: &Path, fault: TomlFault) -> Self {
         let place = match fault.line {
             Some(line) => format!("{}:{line}", path.display()),
@@ -80,13 +80,13 @@ impl Failure {
         Self::input(format!("{place}: {}", fault.reason))
     }
 
-    /// A result that could not be written.
+    /// The failure of a result that could not be written.
     pub fn output(message: impl fmt::Display) -> Self {
         Self::new(Exit::Output, message)
     }
 }
 
-/// Names of the library's options in a message as the flags of the command line.
+/// Replaces the names of library options in a message by flags of the command line.
 fn with_flags(message: String) -> String {
     const FLAGS: [(&str, &str); 3] = [
         ("`allow_irregular`", "--allow-irregular"),
@@ -113,7 +113,7 @@ impl From<multirnet::Error> for Failure {
 impl From<multirnet_cohort::Error> for Failure {
     fn from(error: multirnet_cohort::Error) -> Self {
         match error.kind() {
-            // The message says how many scans are kept.
+            // The error's own message says how many scans are kept.
             multirnet_cohort::ErrorKind::Interrupted => Self::new(Exit::Stopped, error),
             _ => multirnet::Error::from(error).into(),
         }
@@ -135,7 +135,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// A study's error with its exit code.
+/// The failure for an error of a study.
 pub fn study_failure(error: multirnet_study::Error) -> Failure {
     use multirnet_study::ErrorKind;
     let exit = match error.kind() {

@@ -1,6 +1,6 @@
-//! The `multirnet` command: arguments in, calls to the crates, progress out.
+//! The `multirnet` command. It parses arguments, calls the library crates and shows progress.
 //!
-//! Standard output carries data, standard error messages; `--json` makes the data JSON.
+//! Data goes to standard output and messages to standard error. With `--json` the data is JSON.
 
 mod commands;
 mod context;
@@ -23,7 +23,8 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Reads chest CT scans, segments pneumonia lesions, tells COVID-19, community-acquired pneumonia
-/// (CAP) and normal apart, shows why, and measures how much of each lung is involved.
+/// (CAP) and normal lungs apart, shows where a class comes from, and measures how much of each lung
+/// is involved.
 ///
 /// For research use only. Not a medical device.
 #[derive(Parser)]
@@ -33,11 +34,11 @@ struct Arguments {
     #[arg(long, global = true)]
     json: bool,
 
-    /// Say more on standard error (-v, -vv); RUST_LOG is honoured too
+    /// Print more on standard error (-v, -vv); the variable RUST_LOG works as well
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 
-    /// Say nothing on standard error but errors
+    /// Print only errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     quiet: bool,
 
@@ -113,7 +114,7 @@ fn main() -> ExitCode {
     }
     start_logging(arguments.verbose, arguments.quiet);
     if let Some(threads) = arguments.threads {
-        // Fails only if a pool exists already, which nothing before this line makes.
+        // This fails only if a pool exists already. Nothing before this line makes one.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(threads.into())
             .build_global();

@@ -1,4 +1,4 @@
-//! The model to use, by name or path, and the device that it runs on.
+//! The arguments that choose the model and the device that it runs on.
 
 use crate::failure::{Exit, Failure, Outcome};
 use multirnet::{DEFAULT_MODEL, DeviceChoice, Model, Precision, load_model_on};
@@ -14,13 +14,13 @@ const OTHER_MODEL: &str = "There is also the model patients-small (--model patie
 /// Which model to use.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ModelArguments {
-    /// Model by name or path; default: the one in the program
+    /// Name or path of the model (default: the one in the program)
     ///
     /// A text with a path separator, a leading dot or the ending .safetensors is a path, to a file
     /// or to a folder with model.safetensors. Any other text is a name, which is looked up in the
     /// program, in the folders that the environment variable MULTIRNET_MODELS lists, in models/ in
     /// the working folder and in models/ beside the program: NAME/model.safetensors or
-    /// NAME.safetensors. `multirnet info` lists what there is.
+    /// NAME.safetensors. `multirnet info` lists all models.
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<PathBuf>,
 
@@ -41,10 +41,10 @@ fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
-/// Where the network runs.
+/// The device that the network runs on.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct DeviceArguments {
-    /// Where the network runs: cpu or gpu (a build with `--features wgpu` and a driver)
+    /// Device of the network: cpu, or gpu (needs a build with `--features wgpu` and a driver)
     #[arg(long, value_name = "NAME", default_value_t, value_parser = device)]
     pub device: DeviceChoice,
 }
@@ -57,7 +57,7 @@ fn device(text: &str) -> Result<DeviceChoice, String> {
 }
 
 impl DeviceArguments {
-    /// Opens the device. One that is not there is a wrong argument.
+    /// Opens the device. A device that cannot be used is a wrong argument.
     pub fn open(&self) -> Outcome<Device> {
         self.device
             .open()
@@ -74,7 +74,7 @@ impl ModelArguments {
             .map_err(Failure::input)
     }
 
-    /// What to say of other models beside results of this one.
+    /// A note about another model, if this one is the default model.
     pub fn note(&self) -> Option<&'static str> {
         (self.wanted() == DEFAULT_MODEL.name).then_some(OTHER_MODEL)
     }

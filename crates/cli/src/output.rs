@@ -19,14 +19,14 @@ pub fn is_quiet() -> bool {
     QUIET.load(Ordering::Relaxed)
 }
 
-/// Prints a message to standard error, unless the program is to be quiet.
+/// Prints a message to standard error, unless `--quiet` was given.
 pub fn say(text: &str) {
     if !is_quiet() {
         eprintln!("{text}");
     }
 }
 
-/// A progress bar; hidden where standard error is not a terminal, and with `--quiet`.
+/// A progress bar. It is hidden with `--quiet`, and if standard error is not a terminal.
 pub fn bar(length: Option<u64>, template: &str) -> ProgressBar {
     let bar = length.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
     if is_quiet() {
@@ -43,7 +43,7 @@ pub fn to_json(value: &impl Serialize) -> Outcome<String> {
     Ok(multirnet::to_json(value)?)
 }
 
-/// Prints data to stdout; a closed pipe is no error.
+/// Prints data to standard output. A closed pipe is not an error.
 pub fn print(text: &str) -> Outcome {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::output(format!(

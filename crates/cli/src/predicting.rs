@@ -1,4 +1,4 @@
-//! From a scan to its folder of results; shared by `predict`, `explain` and `demo`.
+//! Analysis of scans, as `predict`, `explain`, `evaluate` and `demo` share it.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -14,14 +14,14 @@ use multirnet_volume::{Volume, io};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How scans are analysed.
+/// The arguments of an analysis.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PredictArguments {
-    /// Options file (TOML): changes single options of the model's; the flags below override it
+    /// Options file (TOML) that changes single options of the model; the flags below override it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Which views the network sees: cascade, windows or global
+    /// Views that the network sees: cascade, windows or global
     #[arg(long, value_name = "NAME", value_parser = pipeline)]
     pub pipeline: Option<Pipeline>,
 
@@ -29,11 +29,11 @@ pub struct PredictArguments {
     #[arg(long)]
     pub thorough: bool,
 
-    /// Probability from which on a voxel is lesion (default: the model's own, or 0.5)
+    /// Lowest probability of a lesion voxel (default: the model's own, or 0.5)
     #[arg(long, value_name = "P")]
     pub threshold: Option<f32>,
 
-    /// Share of a window that neighbours have in common (0 to 0.9)
+    /// Overlap of neighbouring windows as a share of their size (0 to 0.9)
     #[arg(long, value_name = "SHARE")]
     pub overlap: Option<f64>,
 
@@ -41,15 +41,15 @@ pub struct PredictArguments {
     #[arg(long, value_name = "Z,Y,X", value_parser = tile)]
     pub tile: Option<Tile>,
 
-    /// Values are 0..1 or 0..255 and not HU (8-bit stacks); needs --lungs
+    /// The scan's values are 0..1 or 0..255 and not HU (8-bit stacks); needs --lungs
     #[arg(long)]
     pub unit_intensity: bool,
 
-    /// Lung mask to use instead of finding the lungs (1 right, 2 left), on the scan's grid
+    /// Lung mask that replaces the lung segmentation (1 right, 2 left), on the scan's grid
     #[arg(long, value_name = "FILE")]
     pub lungs: Option<PathBuf>,
 
-    /// Refuse to start when more memory than this is planned, in MiB
+    /// Refuse to start if the planned memory is over this limit, in MiB
     #[arg(long, value_name = "MIB")]
     pub memory_limit: Option<u64>,
 }
@@ -65,14 +65,14 @@ fn tile(text: &str) -> Result<Tile, String> {
 }
 
 impl PredictArguments {
-    /// The options that the model, the file and the flags give.
+    /// The model's options, with the changes of the options file and then of the flags.
     pub fn options(&self, predictor: &Model) -> Outcome<PredictOptions> {
         let mut options = match &self.config {
             None => predictor.options(),
             Some(path) => {
                 let text = toml_text::read(path, "options")?;
                 let options = overlay_toml(&predictor.options(), &text).map_err(|e| e.at(path))?;
-                // What is wrong with the file is told with its name, before flags change it.
+                // The file is checked before the flags change its values, so an error names it.
                 options.validate().map_err(|e| Failure::input(e.at(path)))?;
                 options
             }
@@ -102,7 +102,7 @@ impl PredictArguments {
         Ok(options)
     }
 
-    /// The lung mask, if one is given: it must lie on the grid of `scan`.
+    /// Reads the lung mask, if one is given. It must lie on the grid of `scan`.
     pub fn lungs_on(&self, scan: &Volume<f32>) -> Outcome<Option<Volume<u8>>> {
         let Some(path) = &self.lungs else {
             return Ok(None);
@@ -119,7 +119,7 @@ impl PredictArguments {
     }
 }
 
-/// A line that shows what is being done; silent where standard error is not a terminal.
+/// A line that shows the current step. It is hidden if standard error is not a terminal.
 pub fn spinner(name: &str) -> ProgressBar {
     let bar =
         output::bar(None, "{spinner} {prefix}: {msg} ({elapsed})").with_prefix(name.to_owned());
@@ -127,7 +127,7 @@ pub fn spinner(name: &str) -> ProgressBar {
     bar
 }
 
-/// Analyses a scan and shows on `bar` what is being done.
+/// Analyses a scan and shows the current step on `bar`.
 pub fn analyse(
     model: &Model,
     scan: &Scan,
@@ -138,7 +138,7 @@ pub fn analyse(
 ) -> Outcome<Prediction> {
     if run.context.verbose > 0 {
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
-        // Nothing may ask the bar while it is suspended: it holds its own lock.
+        // `suspend` holds the bar's lock, so the prefix must be read before it.
         let name = bar.prefix();
         bar.suspend(|| output::say(&format!("{name}: {plan}")));
     }
@@ -154,7 +154,7 @@ pub fn analyse(
     )?)
 }
 
-/// What work on scans needs to know of the program's run.
+/// The state of the program's run that work on scans needs.
 pub struct Run<'a> {
     /// The global arguments.
     pub context: &'a Context,
@@ -166,7 +166,7 @@ pub struct Run<'a> {
 pub struct Row {
     /// The scan's name.
     pub name: String,
-    /// Its finding, or why there is none.
+    /// Its finding, or the reason why it failed.
     pub result: Result<Box<Finding>, String>,
     /// Wall-clock time from reading to writing.
     pub elapsed: Duration,
@@ -187,7 +187,7 @@ impl Row {
     }
 }
 
-/// The table at the end, for people.
+/// The table at the end, as text.
 pub fn table(rows: &[Row]) -> String {
     let width = rows
         .iter()
@@ -195,7 +195,7 @@ pub fn table(rows: &[Row]) -> String {
         .max()
         .unwrap_or(4)
         .max(4);
-    // Kinds of lesion have columns where a model tells them apart.
+    // The kinds of lesion get columns if the model tells them apart.
     let has_kinds = |r: &Row| r.result.as_ref().is_ok_and(|f| !f.lesion_kinds.is_empty());
     let kinds: &[LesionKind] = match rows.iter().any(has_kinds) {
         true => &LesionKind::ALL,

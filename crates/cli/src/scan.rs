@@ -1,10 +1,10 @@
-//! Reading a scan of any supported format.
+//! The arguments for reading scans, and names for their results.
 
 use crate::failure::Outcome;
 use multirnet::{ReadOptions, Scan, open_scan};
 use std::path::{Path, PathBuf};
 
-/// How scans are read.
+/// The arguments for reading scans.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ReadArguments {
     /// DICOM series to take: its UID, or its number in `multirnet inspect`
@@ -18,7 +18,7 @@ pub struct ReadArguments {
 }
 
 impl ReadArguments {
-    /// The options of the readers.
+    /// The readers' options that these arguments give.
     pub fn options(&self) -> ReadOptions {
         ReadOptions {
             series: self.series.clone(),
@@ -26,7 +26,7 @@ impl ReadArguments {
         }
     }
 
-    /// Reads a DICOM folder, file or zip, NIfTI, NRRD or MetaImage.
+    /// Reads a scan: a DICOM folder, file or zip, or a NIfTI, NRRD or MetaImage file.
     pub fn open(&self, path: &Path) -> Outcome<Scan> {
         Ok(open_scan(path, &self.options())?)
     }
@@ -57,7 +57,7 @@ pub fn stem(path: &Path) -> String {
     }
 }
 
-/// One distinct name per scan: equal names get a number.
+/// A distinct name for each scan. Equal names get a number.
 pub fn names(paths: &[PathBuf]) -> Vec<String> {
     let mut taken = std::collections::HashSet::new();
     paths

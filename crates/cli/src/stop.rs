@@ -5,10 +5,10 @@ use crate::output::say;
 use multirnet_base::{StopToken, files};
 use std::time::Duration;
 
-/// How long work without anything to save may go on after Ctrl-C.
+/// Time after Ctrl-C in which work without anything to save must end.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// A token that the first Ctrl-C raises, for work that saves what it has; a second one ends the
+/// A token that the first Ctrl-C raises, for work that saves its state. A second Ctrl-C ends the
 /// program at once.
 pub fn saving() -> Outcome<StopToken> {
     watch(
@@ -17,8 +17,8 @@ pub fn saving() -> Outcome<StopToken> {
     )
 }
 
-/// A token that the first Ctrl-C raises, for work that has nothing to save: if it has not ended soon
-/// after, the program removes what is half written and ends.
+/// A token that the first Ctrl-C raises, for work that has nothing to save. If the work has not
+/// ended after `PATIENCE`, the program removes half-written files and ends.
 pub fn ending() -> Outcome<StopToken> {
     watch("stopping", true)
 }

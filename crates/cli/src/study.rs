@@ -1,4 +1,4 @@
-//! What `compare`, `ablate` and `report` share.
+//! The code that `compare`, `ablate` and `report` share.
 
 use crate::context::Context;
 use crate::failure::{Outcome, study_failure};
@@ -10,17 +10,17 @@ use multirnet::{DeviceChoice, StopToken, read_volume};
 use multirnet_study::{CohortConfig, Event, Folder, Options, Results, StudyConfig, figures};
 use std::path::{Path, PathBuf};
 
-/// Arguments of a study that is run.
+/// Arguments of the commands that run a study.
 #[derive(clap::Args)]
 pub struct StudyArguments {
     /// The study's configuration (TOML)
     pub config: PathBuf,
 
-    /// Folder of the study; started again, it goes on where it was stopped
+    /// Folder of the study; a second run continues an interrupted one
     #[arg(short, long, value_name = "OUT")]
     pub out: PathBuf,
 
-    /// Cohort manifest that takes the place of the configuration's cohort
+    /// Cohort manifest that replaces the configuration's cohort
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
 
@@ -37,7 +37,7 @@ pub struct StudyArguments {
 }
 
 impl StudyArguments {
-    /// Puts the scans that the command line names in the place of the configuration's.
+    /// Replaces the configuration's manifest and data folder by those of the command line.
     pub fn apply(&self, cohort: &mut CohortConfig) {
         if let Some(manifest) = &self.manifest {
             cohort.set_manifest(manifest);
@@ -70,7 +70,7 @@ pub fn run(
     Ok((folder, results))
 }
 
-/// Prints what a study came to (its tables, or everything as JSON) and draws its report.
+/// Prints the results of a study (its tables, or everything as JSON) and draws its report.
 pub fn finish(
     arguments: &StudyArguments,
     context: Context,
@@ -92,7 +92,7 @@ pub fn finish(
     output::print(&format!("report: {}\n", page.display()))
 }
 
-/// Draws the report of a study that is done, from its `results` if they are known already.
+/// Draws the report of a finished study. Uses `results` if they are given.
 pub fn report(
     root: &Path,
     device: DeviceChoice,
@@ -109,7 +109,7 @@ pub fn report(
     page.map_err(study_failure)
 }
 
-/// What the terminal shows of a study.
+/// Shows the progress of a study on the terminal.
 struct Shown {
     out: PathBuf,
     training: Option<TrainingProgress>,
@@ -141,8 +141,8 @@ impl Shown {
                     .collect();
                 self.bar.suspend(|| {
                     output::say(&format!(
-                        "{division}: not trained on, since their patients are tested or validated \
-                         on: {} (scans)",
+                        "{division}: left out of the training, because it tests or validates on \
+                         these patients (scans): {}",
                         names.join(", ")
                     ));
                 });

@@ -1,4 +1,4 @@
-//! What the terminal shows of a training.
+//! The progress of a training on the terminal.
 
 use crate::failure::{Exit, Failure, Outcome};
 use crate::{output, scan};
@@ -8,7 +8,7 @@ use multirnet_report::{curves_png, read_log};
 use multirnet_train::{EpochRecord, Event};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-/// What the terminal shows of a training.
+/// Shows the progress of a training on the terminal.
 pub struct TrainingProgress {
     bar: ProgressBar,
     run: PathBuf,
@@ -34,7 +34,7 @@ impl TrainingProgress {
                 total,
                 name,
                 warnings,
-                // The error that ends the preparation names the unusable scans.
+                // The error that ends the preparation names all unusable scans.
                 error: _,
             } => {
                 self.bar.set_length(*total as u64);
@@ -89,7 +89,8 @@ impl TrainingProgress {
             }
             Event::Epoch(record) => {
                 self.bar.suspend(|| output::say(&epoch_line(record)));
-                // Curves while it runs; failing to draw them is no reason to stop a training.
+                // The curves show the training while it runs. A failure to draw them must not stop
+                // it.
                 if let Err(failure) = draw_curves(&self.run) {
                     tracing::debug!("{failure}");
                 }
@@ -127,7 +128,7 @@ fn epoch_line(r: &EpochRecord) -> String {
     line
 }
 
-/// Draws the run's curves from its log; a run without a full epoch has none yet.
+/// Draws the run's curves from its log. A run without a full epoch does not have curves yet.
 pub fn draw_curves(run: &Path) -> Outcome {
     let internal = |e: multirnet_report::Error| Failure::new(Exit::Internal, e);
     let log = run.join("log.csv");

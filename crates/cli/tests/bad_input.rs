@@ -1,5 +1,5 @@
-//! What bad input gets: a message that names the file, the reason and a remedy, the documented exit
-//! code, no panic, and nothing half written.
+//! Bad input gets a message that names the file, the reason and a remedy, and the documented exit
+//! code. The program does not panic and leaves nothing half written.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn raw_nifti(dim: [i16; 8], datatype: i16, bits: i16, voxels: usize) -> Vec<u8> 
 }
 
 #[test]
-fn damaged_and_foreign_files() {
+fn damaged_and_foreign_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| -> PathBuf {
         let path = dir.path().join(name);
@@ -86,7 +86,7 @@ fn damaged_and_foreign_files() {
 }
 
 #[test]
-fn pictures_that_are_no_volume() {
+fn images_that_are_not_volumes_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, bytes: &[u8]| -> PathBuf {
         let path = dir.path().join(name);
@@ -117,7 +117,7 @@ fn pictures_that_are_no_volume() {
 }
 
 #[test]
-fn volumes_that_are_no_chest_ct() {
+fn volumes_that_are_not_chest_ct_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str, volume: &Volume<f32>| save(dir.path(), name, volume);
     let good = phantom(Diagnosis::Normal, 3).ct;
@@ -148,19 +148,19 @@ fn volumes_that_are_no_chest_ct() {
 }
 
 #[test]
-fn unreadable_files() {
+fn unreadable_files_are_refused() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let path = save(dir.path(), "locked.nii.gz", &block([8, 16, 16], 0.0));
     fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-    // Root may read everything; then there is nothing to see here.
+    // Root may read every file. Then there is nothing to test.
     if fs::read(&path).is_err() {
         refused(&path, &["permission"]);
     }
 }
 
 #[test]
-fn masks_of_another_grid() {
+fn masks_on_another_grid_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let made = phantom(Diagnosis::Cap, 4);
     let scan = save(dir.path(), "scan.nii.gz", &made.ct);
@@ -196,7 +196,7 @@ fn masks_of_another_grid() {
 }
 
 #[test]
-fn manifests_with_mistakes() {
+fn manifests_with_mistakes_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let manifest = dir.path().join("cohort.csv");
     save(dir.path(), "a.nii.gz", &block([8, 16, 16], 0.0));
@@ -231,7 +231,7 @@ fn manifests_with_mistakes() {
 }
 
 #[test]
-fn models_that_cannot_be_used() {
+fn unusable_models_are_refused_by_file_name() {
     let dir = tempfile::tempdir().unwrap();
     let scan = save(dir.path(), "scan.nii.gz", &block([8, 16, 16], 0.0));
     let model = dir.path().join("model.safetensors");
@@ -260,7 +260,7 @@ fn models_that_cannot_be_used() {
 }
 
 #[test]
-fn places_that_cannot_be_written() {
+fn unwritable_places_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let scan = save(dir.path(), "scan.nii.gz", &phantom(Diagnosis::Normal, 5).ct);
     let occupied = dir.path().join("file");
@@ -275,7 +275,7 @@ fn places_that_cannot_be_written() {
     );
 }
 
-/// A limit on file sizes stands in for a full disk: writing fails in the same place.
+/// A limit on file sizes stands in for a full disk. Writing fails in the same place.
 #[test]
 fn a_full_disk_leaves_nothing_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -297,7 +297,7 @@ fn a_full_disk_leaves_nothing_behind() {
 }
 
 #[test]
-fn wrong_command_lines() {
+fn wrong_command_lines_have_their_exit_code() {
     for arguments in [
         &["fly"][..],
         &["predict"],

@@ -1,4 +1,4 @@
-//! `--device`: what the program says where there is no such device, and what it does where there is.
+//! `--device`: the program uses the device, or explains why it cannot.
 
 mod common;
 

@@ -1,4 +1,4 @@
-//! Models by name, what is said of them, and how they are packaged.
+//! Models are found by name, described, and packaged.
 
 mod common;
 
@@ -45,7 +45,7 @@ fn json(bytes: &[u8]) -> Value {
 fn names_are_found_in_the_documented_places_in_their_order() {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    // The program is copied, so that a folder can stand beside it.
+    // The program is copied to a folder of its own, which can then hold models beside it.
     let program = at("bin").join(format!("multirnet{}", std::env::consts::EXE_SUFFIX));
     fs::create_dir_all(at("bin")).unwrap();
     fs::copy(env!("CARGO_BIN_EXE_multirnet"), &program).unwrap();
@@ -82,7 +82,7 @@ fn names_are_found_in_the_documented_places_in_their_order() {
         expect(&output, 0);
         assert_eq!(json(&output.stdout)["model"]["trained_on"], place, "{name}");
     }
-    // A folder of the program's own model's name does not replace it, and is told.
+    // A folder with the default model's name does not replace it, and `info` says so.
     let output = info(&["--model", &own]);
     expect(&output, 0);
     let facts = json(&output.stdout);
@@ -229,7 +229,7 @@ fn a_packaged_model_has_a_full_card_and_a_page() {
     let sha256 = facts["model"]["sha256"].as_str().unwrap();
     assert!(page.contains(sha256));
 
-    // Its own file can be packaged again, for a new page: the same bytes.
+    // A packaged model can be packaged again, for a new page. The bytes stay the same.
     let before = fs::read(out.join("model.safetensors")).unwrap();
     expect(&package(&card, &out.join("model.safetensors")), 0);
     assert!(fs::read(out.join("model.safetensors")).unwrap() == before);

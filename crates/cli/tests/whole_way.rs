@@ -1,4 +1,4 @@
-//! The whole way: phantoms, predictions, a training, its model.
+//! The program end to end: phantoms, predictions, a training, its model.
 
 mod common;
 
@@ -85,7 +85,7 @@ fn a_prediction_lies_on_the_scans_own_grid_whatever_its_axes() {
             .sum();
         assert!((sum - 1.0).abs() < 1e-4);
 
-        // The model's own, chosen on its validation scans.
+        // The threshold is the model's own, which was chosen on its validation scans.
         let threshold = finding["provenance"]["config"]["threshold"].as_f64();
         let threshold = threshold.unwrap() as f32;
         let probability = io::read(&out.join("probability.nii.gz")).unwrap();
@@ -279,7 +279,7 @@ fn a_cohort_becomes_a_model_that_predicts() {
             names(&run_dir)
         );
     }
-    // A run is not overwritten, but it can go on.
+    // A run is not overwritten, but it can be continued.
     expect(&run(args), 3);
     let again: Vec<&Path> = args.into_iter().chain([Path::new("--resume")]).collect();
     expect(&run(again), 0);
@@ -317,7 +317,7 @@ fn a_cohort_becomes_a_model_that_predicts() {
 }
 
 #[test]
-fn information_about_the_packaged_model() {
+fn info_describes_the_packaged_model() {
     let output = run(["info", "--json"]);
     expect(&output, 0);
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -350,7 +350,7 @@ fn an_interrupted_training_saves_and_goes_on() {
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    // An epoch's line says that the loop runs.
+    // The line of an epoch shows that the loop runs.
     let lines = || fs::read_to_string(run_dir.join("log.csv")).map_or(0, |t| t.lines().count());
     for _ in 0..600 {
         if lines() >= 2 {
@@ -389,7 +389,7 @@ fn a_stop_while_scans_are_prepared_is_a_stop() {
     let cohort = dir.path().join("cohort");
     make_cohort(&cohort);
     let manifest = cohort.join("cohort.csv");
-    // The same scans many times, each with a cache key of its own, so that the preparation takes long.
+    // The same scans occur many times, each with a cache key of its own. The preparation is long.
     let text = fs::read_to_string(&manifest).unwrap();
     let mut lines = text.lines();
     let mut many = format!("{},slope,intercept\n", lines.next().unwrap());

@@ -1,10 +1,12 @@
 //! Prepared cases on disk, and a bounded number of them in memory.
 //!
-//! An entry `KEY.case` is: the magic bytes; the length of a JSON header as u64; the header; for each
-//! part of the case the arrays of the local and then the global view (image as u16, lesions and
-//! lungs as u8); the SHA-256 of all that. Numbers are little-endian. KEY is the SHA-256 of the case's files, of the
-//! manifest's options for it, and of the preparation's configuration, so that an entry is never
-//! stale; an entry that does not agree with its digest is made again.
+//! An entry `KEY.case` holds, in this order: the magic bytes; the length of a JSON header as u64; the
+//! header; for each part of the case the arrays of the local and then of the global view (image as
+//! u16, lesions and lungs as u8); the SHA-256 of all that. Numbers are little-endian.
+//!
+//! KEY is the SHA-256 of the case's files, of the manifest's options for it, and of the preparation's
+//! configuration. An entry is therefore never stale. An entry that does not match its digest is made
+//! again.
 
 use crate::load::{Part, PreparedCase, Reader, View, load_case};
 use crate::{Case, Cohort, Error, ErrorKind, Result};
@@ -20,26 +22,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 const MAGIC: &[u8; 8] = b"MRNCASE2";
-/// Part of every key: raised when the format or the preparation's code changes its outcome.
+/// Part of every key. It must rise whenever a change of the format or of the preparation's code
+/// changes entries.
 const VERSION: &str = "multirnet case 2";
 const MAX_HEADER: usize = 1 << 20;
 
-/// What an entry says of its case.
+/// The facts of a case that its entry holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The entry's key.
     pub key: String,
     /// SHA-256 of the scan's values.
     pub content: String,
-    /// Lesion voxels of the local views.
+    /// Number of lesion voxels in the local views.
     pub lesion_voxels: usize,
     /// Highest lesion label.
     pub highest_label: u8,
-    /// Lesion volume as the local views show it, ml.
+    /// Lesion volume in the local views, in ml.
     pub lesion_ml: f64,
-    /// What the input gate warned of.
+    /// Warnings of the input gate.
     pub warnings: Vec<String>,
-    /// SHA-256 of the scan's file or files; not in the file of the entry, whose key depends on it.
+    /// SHA-256 of the scan's file or files. The entry's file does not hold it, because the key
+    /// depends on it.
     #[serde(skip)]
     pub scan_sha256: String,
     parts: Vec<PartGrids>,
@@ -60,7 +64,7 @@ impl Entry {
     }
 }
 
-/// Prepared cases of one configuration.
+/// A cache of the cases that one configuration has prepared, on disk and in memory.
 pub struct Cache<'a> {
     folder: PathBuf,
     config: PrepareConfig,
@@ -77,7 +81,8 @@ struct Memory {
 }
 
 impl<'a> Cache<'a> {
-    /// A cache in `folder` that holds at most about `memory_mib` in memory.
+    /// A cache in `folder` that holds at most about `memory_mib` MiB in memory. It reads scans with
+    /// `read`.
     pub fn new(
         folder: &Path,
         config: &PrepareConfig,
@@ -93,7 +98,7 @@ impl<'a> Cache<'a> {
         }
     }
 
-    /// The key of `case`: reads its files once.
+    /// Computes the key of `case`. This reads all files of the case once.
     ///
     /// # Errors
     /// `Io` if a file cannot be read, `Interrupted` if `stop` was raised meanwhile.
@@ -130,11 +135,11 @@ impl<'a> Cache<'a> {
         Ok((sha256_of_parts(parts.chain(rest)), scan))
     }
 
-    /// Makes sure that `case` has a sound entry, and returns it.
+    /// Returns the entry of `case`. Prepares the case first if it has no sound entry.
     ///
     /// # Errors
-    /// As [`load_case`], `Write` if the entry cannot be written, and `Interrupted` if `stop` was raised
-    /// before its files were read.
+    /// As [`load_case`]; `Write` if the entry cannot be written; `Interrupted` if `stop` was raised
+    /// before all files of the case were read.
     pub fn ensure(&self, case: &Case, stop: &AtomicBool) -> Result<Entry> {
         let (key, scan_sha256) = self.key_and_scan(case, stop)?;
         let (entry, _) = match self.read_entry(&key) {
@@ -147,12 +152,12 @@ impl<'a> Cache<'a> {
         })
     }
 
-    /// Prepares all cases, `jobs` at a time; one that fails does not stop the rest. `progress` is
-    /// told of each finished case.
+    /// Prepares all cases, `jobs` at a time. A case that fails does not stop the others: its error
+    /// is in the returned list. `progress` receives each finished case with its position.
     ///
     /// # Errors
-    /// What is not the fault of a scan: `Interrupted` if `stop` was raised before all cases were
-    /// reached (those that are done are kept), and `Write` if an entry could not be written.
+    /// Errors that do not concern a single scan: `Interrupted` if `stop` was raised before all cases
+    /// were reached (finished cases are kept), and `Write` if an entry could not be written.
     pub fn ensure_all(
         &self,
         cohort: &Cohort,
@@ -162,7 +167,7 @@ impl<'a> Cache<'a> {
     ) -> Result<Vec<Result<Entry>>> {
         let n = cohort.cases.len();
         let progress = Mutex::new(progress);
-        // A full disk stops all: every other scan would only say the same.
+        // A full disk stops all jobs, because every other scan would fail in the same way.
         let failed = AtomicBool::new(false);
         let go_on = || !stop.load(Ordering::Relaxed) && !failed.load(Ordering::Relaxed);
         let results = in_parallel(n, jobs, go_on, |i| {
@@ -197,7 +202,8 @@ impl<'a> Cache<'a> {
         Ok(all)
     }
 
-    /// The prepared case of `key`, from memory, from disk, or made again if its entry is corrupt.
+    /// The prepared case of `key`, from memory or from disk. It is prepared again if its entry is
+    /// missing or corrupt.
     ///
     /// # Errors
     /// As [`Cache::ensure`].
@@ -211,7 +217,7 @@ impl<'a> Cache<'a> {
                 return Ok(found.clone());
             }
         }
-        // Read outside of the lock: other threads go on meanwhile.
+        // The entry is read outside of the lock, so other threads can use the cache meanwhile.
         let prepared = match self.read_entry(key) {
             Ok((_, prepared)) => prepared,
             Err(_) => self.build(case, key)?.1,
@@ -239,7 +245,7 @@ impl<'a> Cache<'a> {
         Ok(prepared)
     }
 
-    /// Bytes of prepared cases held in memory.
+    /// Size of the prepared cases in memory, in bytes.
     pub fn memory_bytes(&self) -> usize {
         lock(&self.memory).bytes
     }
@@ -281,12 +287,12 @@ impl<'a> Cache<'a> {
     }
 }
 
-/// Whether an error is the scan's own and says nothing of the others.
+/// Whether an error concerns only its own scan.
 fn is_of_scan(error: &Error) -> bool {
     !matches!(error.kind(), ErrorKind::Write | ErrorKind::Interrupted)
 }
 
-/// The digest of a file or of a folder's files.
+/// SHA-256 of a file, or of a folder's files.
 ///
 /// # Errors
 /// `Io` if it cannot be read, `Interrupted` if `stop` was raised meanwhile.

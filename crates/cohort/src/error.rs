@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// The kinds of errors, for a caller that acts on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -1,12 +1,13 @@
-//! What is known of a training window.
+//! Which labels of a training window are known.
 
-/// What is known of a window. A task's loss and scores leave out windows that do not know it.
+/// Which labels of a window are known. The loss and the scores of a task leave out windows without
+/// the task's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// Whether its lesion labels are truth at all.
+    /// Whether its lesions were outlined. Otherwise its lesion labels mean nothing.
     pub lesion: bool,
-    /// Whether the labels 1 and 2 tell ground glass from consolidation; else any label but 0 is a
-    /// lesion of a kind that nobody named.
+    /// Whether the labels 1 and 2 tell ground glass from consolidation. Otherwise any label but 0
+    /// is a lesion of unknown kind.
     pub kinds: bool,
     /// Whether its class is known.
     pub class: bool,

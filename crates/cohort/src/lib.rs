@@ -1,5 +1,5 @@
-//! Cohorts: scans of any format ([`open_scan`]), the [manifest] that lists them with their truth, the
-//! [`Split`] by patient, and the [`Cache`] of scans prepared for training.
+//! Cohorts: scans of any format ([`open_scan`]), the [manifest] that lists them with masks and
+//! classes, the [`Split`] by patient, and the [`Cache`] of scans prepared for training.
 //!
 //! ```
 //! use multirnet_cohort::{Case, Cohort, Side, Split, SplitConfig};

@@ -5,25 +5,25 @@ use multirnet_dicom::{ReadOptions, SeriesInfo, SeriesReference};
 use multirnet_volume::{Volume, io};
 use std::path::Path;
 
-/// A scan in memory, with what is known of its origin.
+/// A scan in memory, with its origin.
 #[derive(Debug, Clone)]
 pub struct Scan {
     /// CT in HU on its own grid.
     pub volume: Volume<f32>,
-    /// The path as it was given, or the name of a scan that was made.
+    /// The path as it was given, or the name of a scan that was not read from a file.
     pub path: String,
     /// `dicom`, `nifti`, `nrrd`, `metaimage` or `memory`.
     pub format: &'static str,
-    /// The DICOM series that was read: what DICOM results refer to.
+    /// The DICOM series that was read. DICOM results refer to it.
     pub series: Option<SeriesReference>,
     /// Every DICOM series that was found there, with the reason why it was or was not taken.
     pub listing: Vec<SeriesInfo>,
-    /// Doubts that arose while it was read.
+    /// Warnings of the reader.
     pub warnings: Vec<String>,
 }
 
 impl Scan {
-    /// A scan that was made and not read; `name` says what it is.
+    /// A scan that was not read from a file; `name` describes it.
     pub fn in_memory(name: impl Into<String>, volume: Volume<f32>) -> Self {
         Self {
             volume,
@@ -36,11 +36,11 @@ impl Scan {
     }
 }
 
-/// Reads a DICOM folder, file or zip, NIfTI, NRRD or MetaImage.
+/// Reads a scan: a DICOM folder, file or zip, or a NIfTI, NRRD or MetaImage file.
 ///
 /// # Errors
-/// `Io` if there is nothing at `path` or it cannot be read, `Scan` for what the format's reader
-/// refuses.
+/// `Io` if there is nothing at `path`, `Scan` if it cannot be read or the format's reader refuses
+/// it.
 pub fn open_scan(path: &Path, options: &ReadOptions) -> Result<Scan> {
     if !path.exists() {
         return Err(Error::new(ErrorKind::Io, "there is no such file or folder")

@@ -1,4 +1,4 @@
-//! Splits by patient, stratified by class, that refuse leakage.
+//! Splits by patient, stratified by class. A split with leakage is refused.
 //!
 //! The unit is the patient: all scans of one patient lie on the same side, whatever their sources
 //! and manifests. A patient's stratum is its most severe class (COVID-19 before CAP before normal);
@@ -10,14 +10,14 @@ use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
-/// How a cohort is divided.
+/// Configuration of the division of a cohort.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitConfig {
     /// Share of each class's scans held out for testing (paper: 0.3). Not used with a fold.
     pub test_fraction: f64,
-    /// Share of the remaining scans of each class held out for early stopping (ours: the paper
-    /// does not say on what its validation loss is computed; never the test scans here).
+    /// Share of the remaining scans of each class held out for early stopping. (Ours: the paper
+    /// does not say which scans give its validation loss. Here they are never the test scans.)
     pub validation_fraction: f64,
     /// Number of cross-validation folds (paper: 4).
     pub folds: usize,
@@ -40,11 +40,11 @@ impl Default for SplitConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
-    /// The weights are fitted to it.
+    /// Training fits the weights to these scans.
     Train,
-    /// It decides when to stop and which weights are best.
+    /// These scans decide when training stops and which weights are best.
     Validation,
-    /// It is not touched by training.
+    /// Training does not use these scans.
     Test,
 }
 
@@ -59,7 +59,7 @@ impl Side {
     }
 }
 
-/// A side for each scan of a cohort, in its order.
+/// The side of each scan of a cohort, in the cohort's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// The sides.
@@ -67,7 +67,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// Divides `cohort` by shares: test first, then validation from what is left.
+    /// Divides `cohort` by shares: test first, then validation from the remaining scans.
     ///
     /// # Errors
     /// `Config` for shares outside 0..1, `Leakage` as [`Split::check`].
@@ -84,11 +84,11 @@ impl Split {
         Self { sides }.with_validation(cohort, config)
     }
 
-    /// Fold number `fold` (from 0) of a cross-validation is the test side. Folds come from the
-    /// manifest if it has them, and from [`folds`] otherwise.
+    /// Takes fold number `fold` (from 0) of a cross-validation as the test side. Folds come from
+    /// the manifest if it has them, and from [`folds`] otherwise.
     ///
     /// # Errors
-    /// `Config` if there is no such fold, `Leakage` as [`Split::check`].
+    /// `Config` if no scan is in that fold, `Leakage` as [`Split::check`].
     pub fn cross_validation(cohort: &Cohort, config: &SplitConfig, fold: usize) -> Result<Self> {
         let folds = folds(cohort, config.folds, config.seed)?;
         let n = folds.iter().flatten().max().map_or(0, |m| m + 1);
@@ -134,7 +134,7 @@ impl Split {
     /// for each scan) lies on two sides, or whose training side is empty.
     ///
     /// # Errors
-    /// `Leakage`, naming the two scans and what they share.
+    /// `Leakage`; it names the two scans and what they share.
     pub fn check(&self, cohort: &Cohort, digests: Option<&[String]>) -> Result<()> {
         let cases = &cohort.cases;
         if self.sides.len() != cases.len() || digests.is_some_and(|d| d.len() != cases.len()) {
@@ -212,12 +212,12 @@ fn leak(cohort: &Cohort, split: &Split, what: &str, value: &str, a: usize, b: us
     .hint("give both scans the same patient (and fold) in the manifest, or remove one")
 }
 
-/// A fold from 0 for each scan: the manifest's if it has them, otherwise patients are dealt to `k`
-/// folds class by class.
+/// The fold of each scan, from 0. The manifest's folds are used if it has them. Otherwise patients
+/// are dealt to `k` folds, class by class.
 ///
-/// Where manifests with folds are joined with others that have none, a scan without a fold has
-/// that of its patient's or its study's other scans, or `None`: it is never tested, and trained on
-/// in every fold.
+/// If manifests with and without folds are joined, a scan without a fold gets the fold of its
+/// patient's or its study's other scans. If those have none either, it gets `None`: it is trained
+/// on in every fold and never tested.
 ///
 /// # Errors
 /// `Config` for fewer than two folds or more folds than patients; `Leakage` if the manifest puts
@@ -239,7 +239,7 @@ pub fn folds(cohort: &Cohort, k: usize, seed: u64) -> Result<Vec<Option<usize>>>
     for class in strata() {
         let mut count = vec![0usize; k];
         for patient in stratum(&patients, class, seed) {
-            // Fewest scans of the class first, then fewest scans at all.
+            // The fold with the fewest scans of the class; among those, the fewest scans in all.
             let fold = (0..k).min_by_key(|&f| (count[f], total[f], f)).unwrap_or(0);
             count[fold] += patient.cases.len();
             total[fold] += patient.cases.len();
@@ -301,8 +301,8 @@ fn strata() -> impl Iterator<Item = Option<Diagnosis>> {
     Diagnosis::ALL.into_iter().map(Some).chain([None])
 }
 
-/// The patients of a class in seeded random order, those with many scans first, so that the small
-/// ones level the sides.
+/// The patients of a class in seeded random order, but those with many scans first. Patients with
+/// few scans come last and even out the sides.
 fn stratum(patients: &[Patient], class: Option<Diagnosis>, seed: u64) -> Vec<&Patient> {
     let mut list: Vec<&Patient> = patients.iter().filter(|p| p.class == class).collect();
     let number = class.map_or(Diagnosis::ALL.len(), Diagnosis::index);
@@ -312,7 +312,8 @@ fn stratum(patients: &[Patient], class: Option<Diagnosis>, seed: u64) -> Vec<&Pa
 }
 
 /// Moves patients from the training side to `side` until each class's share is reached as nearly
-/// as whole patients allow; at least one patient stays, and at least one goes if there are two.
+/// as whole patients allow. At least one patient of a class stays, and at least one moves if there
+/// are two.
 fn hold_out(cohort: &Cohort, sides: &mut [Side], side: Side, share: f64, seed: u64) {
     if share <= 0.0 {
         return;
@@ -321,7 +322,7 @@ fn hold_out(cohort: &Cohort, sides: &mut [Side], side: Side, share: f64, seed: u
     patients.retain(|p| p.cases.iter().all(|&i| sides[i] == Side::Train));
     for class in strata() {
         let mut list = stratum(&patients, class, seed);
-        // Patients with few scans come last in a stratum; one scan each is the usual case.
+        // Patients with few scans move first. Usually each patient has one scan.
         list.reverse();
         let scans: usize = list.iter().map(|p| p.cases.len()).sum();
         let target = share * scans as f64;

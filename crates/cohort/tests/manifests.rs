@@ -1,4 +1,4 @@
-//! Manifests.
+//! Manifests are read, checked, joined and written, and bad ones are refused.
 
 use multirnet_cohort::{
     Case, Cohort, ErrorKind, Side, Split, SplitConfig, manifest::from_folders, split::folds,
@@ -80,7 +80,7 @@ fn bad_manifests_are_refused_with_file_line_reason_and_remedy() {
         (
             "2",
             "scan,class,patient,slope\na.nii,normal,p,-1\n".into(),
-            "rising line",
+            "slope above 0",
         ),
         (
             "2",
@@ -305,7 +305,7 @@ fn a_patient_is_one_across_manifests_and_sources() {
         assert_eq!(sides.len(), 2);
         assert_eq!(sides[0], sides[1], "{name}");
     }
-    // The west has no folds: its scans follow their patients, and the others are never tested.
+    // The west has no folds. Its scans follow their patients, and the others are never tested.
     let folds = folds(&cohort, 4, 0).unwrap();
     for (case, fold) in cohort.cases.iter().zip(&folds) {
         let p: usize = case.patient[1..].parse().unwrap();
@@ -319,7 +319,7 @@ fn a_patient_is_one_across_manifests_and_sources() {
     );
 }
 
-/// The manifests of the project: whether they say what they should, without their data.
+/// Checks the project's own manifests. Their data need not be there.
 #[test]
 fn committed_manifests_parse() {
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs/data");
@@ -348,7 +348,8 @@ fn committed_manifests_parse() {
     assert!(slice.known().kinds && !slice.known().class && slice.is_picture());
     assert!(!of("ricord").cases[0].known().lesion);
     assert!(!of("coronacases-hu").cases[0].known().kinds);
-    // The same scans but for their class, which would name the source in a training.
+    // `patients-train` lists the same scans without their class. The class would tell the source in
+    // a training.
     let mut joined = of("coronacases-hu").cases.clone();
     joined.extend(of("covid-ctseg").cases.clone());
     for (case, trained) in joined.iter().zip(&of("patients-train").cases) {
@@ -373,7 +374,7 @@ fn committed_manifests_parse() {
         assert_eq!((&case.slices, &case.lungs), (&other.slices, &other.lungs));
         assert!(!trained.known().class);
     }
-    // One patient, one fold, in both folders of the same data.
+    // A patient is in the same fold in both folders of the same data.
     let cases = ["coronacases-hu", "covid-ctseg"].map(|n| of(n).cases.clone());
     let joined = Cohort {
         cases: cases.concat(),

@@ -1,4 +1,4 @@
-//! Splits.
+//! Splits keep patients on one side, keep classes in proportion, and refuse leakage.
 
 use multirnet_cohort::{Case, Cohort, ErrorKind, Side, Split, SplitConfig, split::folds};
 use multirnet_volume::Diagnosis;

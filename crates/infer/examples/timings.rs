@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let predictor = match MultiRNetConfig::preset(model) {
         Some(config) => {
             let device = DeviceChoice::Cpu.open()?;
-            let network = BurnNetwork::new(config.init(&device), device)?;
+            let network = BurnNetwork::new(config.init(&device), device);
             let card = ModelCard::unknown(model);
             Model::with_network(Box::new(network), card, String::new())
         }

@@ -45,6 +45,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod burn_network;
 mod card;
 mod catalogue;
 mod consolidation;
@@ -60,7 +61,6 @@ mod run;
 mod scoring;
 mod stage;
 mod stitch;
-mod system;
 #[cfg(test)]
 mod testing;
 mod tile;
@@ -68,6 +68,7 @@ mod tiles;
 mod window_batch;
 mod windows;
 
+pub use burn_network::BurnNetwork;
 pub use card::{CardScore, ModelCard, ModelInput};
 pub use catalogue::{
     Catalogue, CatalogueEntry, EmbeddedModel, MODEL_FILE, MODELS_VARIABLE, ModelFacts, ModelSource,
@@ -78,13 +79,12 @@ pub use memory::{MemoryPhase, MemoryPlan};
 pub use model::Model;
 pub use multirnet_kernels::Precision;
 pub use multirnet_nn::DeviceChoice;
-pub use network::{Block, BurnNetwork, Cams, Network, TileOutput, WindowOutput};
+pub use network::{Block, Cams, Network, TileOutput, WindowOutput};
 pub use network_choice::{load_network, untrained_network};
 pub use options::{Pipeline, PredictOptions};
 pub use scoring::{ScanOutput, run_prepared};
 pub use stage::{Progress, Stage};
 pub use stitch::Stitcher;
-pub use system::SystemNetwork;
 pub use tile::Tile;
 pub use window_batch::WindowBatch;
 pub use windows::plan_windows;

@@ -1,11 +1,11 @@
-//! The interface between pipelines and networks, and MultiR-Net as such a network.
+//! The interface between pipelines and networks.
 
 use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Result};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Tensor;
 use multirnet_finding::Probabilities;
 use multirnet_kernels::Precision;
-use multirnet_nn::{Eager, MultiRNet, MultiRNetConfig, Output, class_maps};
+use multirnet_nn::class_maps;
 
 /// A network's output for one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +47,7 @@ pub struct Cams {
 
 /// A network that segments and classifies windows.
 ///
-/// [`Engine`](crate::Engine), [`BurnNetwork`] and [`SystemNetwork`](crate::SystemNetwork) implement
+/// [`Engine`](crate::Engine) and [`BurnNetwork`](crate::BurnNetwork) implement
 /// it; tests and other engines bring their own.
 pub trait Network: Send + Sync {
     /// Whether the network segments, so that its lesion maps have a meaning.
@@ -79,14 +79,7 @@ pub trait Network: Send + Sync {
     /// # Errors
     /// `Model` if the network cannot take such a tile, `Interrupted` if the caller stopped the run.
     fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
-        let output = self.run(tile, false)?.into_iter().next();
-        let output = output.ok_or_else(|| {
-            Error::new(ErrorKind::Model, "the network gives no output for a tile")
-        })?;
-        Ok(TileOutput {
-            lesion: output.lesion,
-            classes: vec![output.probabilities; blocks.len()],
-        })
+        tile_as_window(self.run(tile, false)?, blocks.len())
     }
 
     /// Peak memory in bytes of one pass over `batch` windows of `shape` voxels, weights included.
@@ -112,126 +105,14 @@ pub trait Network: Send + Sync {
     fn config_json(&self) -> serde_json::Value;
 }
 
-/// MultiR-Net on a burn device.
-#[derive(Debug)]
-pub struct BurnNetwork {
-    net: MultiRNet,
-    device: Device,
-    parameters: u64,
-}
-
-impl BurnNetwork {
-    /// Wraps a net on `device` (without autodiff).
-    ///
-    /// # Errors
-    /// `Model` if the net has no classification subnet, which a finding needs.
-    pub fn new(net: MultiRNet, device: Device) -> Result<Self> {
-        if !net.config().classification {
-            return Err(Error::new(
-                ErrorKind::Model,
-                "the model has no classification subnet, so it cannot make a finding",
-            )
-            .hint("use a model that was trained with `classification = true`"));
-        }
-        let parameters = burn::module::Module::num_params(&net) as u64;
-        Ok(Self {
-            net,
-            device,
-            parameters,
-        })
-    }
-
-    /// The net's configuration.
-    pub fn config(&self) -> &MultiRNetConfig {
-        self.net.config()
-    }
-
-    fn forward(&self, windows: &WindowBatch<'_>) -> Result<Output> {
-        windows.check_stop()?;
-        let [d, h, w] = windows.shape();
-        MultiRNetConfig::check_window([d, h, w]).map_err(|e| Error::caused(ErrorKind::Model, e))?;
-        let data = TensorData::new(windows.values().to_vec(), [windows.count(), 1, d, h, w]);
-        let input = Tensor::<5>::from_data(data, &self.device);
-        Ok(self.net.forward(input))
-    }
-}
-
-impl Network for BurnNetwork {
-    fn lesion_channels(&self) -> usize {
-        self.net.config().lesion_channels
-    }
-
-    fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
-        let output = self.forward(tile)?;
-        let from = self.net.config().class_from;
-        let classes = self.net.classification.as_ref();
-        let (Some(net), Some(features), Some(bottleneck)) = (
-            classes,
-            output.class_features(from),
-            output.bottleneck(from),
-        ) else {
-            return Err(no_class());
-        };
-        // The head is a linear layer on pooled features. Pooling over a block therefore gives the
-        // block's logits.
-        let classes = blocks
-            .iter()
-            .map(|block| {
-                let part = |x: &Tensor<5>| {
-                    (0..3).fold(x.clone(), |x, a| {
-                        x.narrow(a + 2, block.start[a] / 16, block.shape[a] / 16)
-                    })
-                };
-                let logits = values(net.head(&Eager, part(&features), part(&bottleneck)))?;
-                Ok(softmax([0, 1, 2].map(|c| f64::from(logits[c]))))
-            })
-            .collect::<Result<_>>()?;
-        Ok(TileOutput {
-            lesion: values(output.lesion())?,
-            classes,
-        })
-    }
-
-    fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>> {
-        let output = self.forward(windows)?;
-        let n = windows.count();
-        let logits = output
-            .class_logits(self.net.config().class_from)
-            .ok_or_else(no_class)?;
-        let logits = values(logits)?;
-        let from = self.net.config().class_from;
-        let head = self.net.classification.as_ref();
-        let cams = match (head, output.class_features(from)) {
-            (Some(head), Some(features)) if explain => {
-                Some(window_cams(features, head.linear.weight.val())?)
-            }
-            _ => None,
-        };
-        let lesion = values(output.lesion())?;
-        let of = |all: &[f32], i: usize| all[i * all.len() / n..(i + 1) * all.len() / n].to_vec();
-        Ok((0..n)
-            .map(|i| WindowOutput {
-                lesion: of(&lesion, i),
-                probabilities: softmax([0, 1, 2].map(|c| f64::from(logits[3 * i + c]))),
-                cams: cams.as_ref().map(|cams| cams[i].clone()),
-            })
-            .collect())
-    }
-
-    fn peak_memory_bytes(&self, shape: [usize; 3], batch: usize) -> u64 {
-        // Number of maps of the first level's width that are alive in the last decoder block, which
-        // takes the most memory: skip, up, their concatenation (two), input and output of a
-        // convolution, and kernel scratch. Deeper levels add at most a seventh. The number was
-        // checked against measured peaks.
-        const LIVE: u64 = 9;
-        let voxels: u64 = shape.iter().map(|&s| s as u64).product();
-        let width = self.net.config().channels[0].max(self.net.config().class_channels[0]) as u64;
-        4 * (voxels * batch as u64 * width * LIVE + 2 * self.parameters)
-    }
-
-    fn config_json(&self) -> serde_json::Value {
-        serde_json::to_value(self.net.config()).unwrap_or_default()
-    }
+/// The output of a tile that ran as one window: each of `blocks` blocks gets the window's classes.
+pub(crate) fn tile_as_window(outputs: Vec<WindowOutput>, blocks: usize) -> Result<TileOutput> {
+    let output = outputs.into_iter().next();
+    let output = output.ok_or_else(|| Error::new(ErrorKind::Model, "no output for a tile"))?;
+    Ok(TileOutput {
+        lesion: output.lesion,
+        classes: vec![output.probabilities; blocks],
+    })
 }
 
 /// Grad-CAM of each window, from `features` `[batch, channels, d', h', w']` and the `weights`
@@ -280,10 +161,6 @@ pub(crate) fn check_tasks(network: &dyn Network) -> Result<()> {
     ))
 }
 
-fn no_class() -> Error {
-    Error::new(ErrorKind::Model, "the model gives no class")
-}
-
 /// Refuses values that are not probabilities.
 pub(crate) fn check_tile(lesion: &[f32], classes: &[Probabilities]) -> Result<()> {
     let probability = |p: f64| (0.0..=1.0 + 1e-6).contains(&p);
@@ -318,7 +195,6 @@ fn senseless() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use multirnet_nn::ClassFrom;
 
     #[test]
     fn softmax_is_stable_and_sums_to_one() {
@@ -330,112 +206,5 @@ mod tests {
                 .iter()
                 .any(|v| v.is_nan())
         );
-    }
-
-    #[test]
-    fn windows_do_not_depend_on_the_batch_and_cams_come_on_demand() {
-        let device = Device::flex();
-        device.seed(3);
-        let config = MultiRNetConfig {
-            channels: [2, 2, 4, 4, 4],
-            class_channels: [2, 2, 4, 4, 4, 4],
-            iterations: 1,
-            ..MultiRNetConfig::small()
-        };
-        let network = BurnNetwork::new(config.init(&device), device).unwrap();
-        let shape = [16, 32, 32];
-        let size = 16 * 32 * 32;
-        let windows: Vec<f32> = (0..2 * size)
-            .map(|i| (i * 37 % 101) as f32 / 100.0)
-            .collect();
-        let both = WindowBatch::new(&windows, shape)
-            .and_then(|b| network.run(&b, true))
-            .unwrap();
-        let one = WindowBatch::new(&windows[size..], shape)
-            .and_then(|b| network.run(&b, true))
-            .unwrap();
-        assert_eq!(both.len(), 2);
-        assert_eq!(both[0].lesion.len(), size);
-        let close = |a: &[f32], b: &[f32]| {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
-        };
-        assert!(close(&both[1].lesion, &one[0].lesion));
-        let cams = both[1].cams.as_ref().unwrap();
-        assert_eq!(cams.shape, [1, 2, 2]);
-        for (a, b) in cams.maps.iter().zip(&one[0].cams.as_ref().unwrap().maps) {
-            assert!(close(a, b));
-        }
-        assert!((one[0].probabilities.to_array().iter().sum::<f64>() - 1.0).abs() < 1e-12);
-        check_output(&one[0]).unwrap();
-        assert!(
-            WindowBatch::new(&windows, shape)
-                .and_then(|b| network.run(&b, false))
-                .unwrap()[0]
-                .cams
-                .is_none()
-        );
-        let error = WindowBatch::new(&windows, [16, 32, 30])
-            .and_then(|b| network.run(&b, false))
-            .unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Model);
-    }
-
-    #[test]
-    fn a_tile_of_one_block_is_a_window() {
-        let device = Device::flex();
-        device.seed(4);
-        for class_from in [ClassFrom::Last, ClassFrom::First, ClassFrom::Mean] {
-            let config = MultiRNetConfig {
-                channels: [2, 2, 4, 4, 4],
-                class_channels: [2, 2, 4, 4, 4, 4],
-                iterations: 1,
-                class_from,
-                ..MultiRNetConfig::small()
-            };
-            let network = BurnNetwork::new(config.init(&device), device.clone()).unwrap();
-            let shape = [32, 32, 48];
-            let tile: Vec<f32> = (0..32 * 32 * 48)
-                .map(|i| (i * 37 % 101) as f32 / 100.0)
-                .collect();
-            let whole = Block {
-                start: [0; 3],
-                shape,
-            };
-            let parts = [[0, 0, 0], [16, 0, 0]].map(|start| Block {
-                start,
-                shape: [16, 32, 48],
-            });
-            let blocks = [whole, parts[0], parts[1]];
-            let output = WindowBatch::new(&tile, shape)
-                .and_then(|b| network.run_tile(&b, &blocks))
-                .unwrap();
-            let window = WindowBatch::new(&tile, shape)
-                .and_then(|b| network.run(&b, false))
-                .unwrap()
-                .remove(0);
-            assert_eq!(output.lesion, window.lesion);
-            let log = |p: Probabilities| p.to_array().map(|v| (v / p.normal).ln());
-            let [all, a, b] = [0, 1, 2].map(|i| log(output.classes[i]));
-            let window = log(window.probabilities);
-            for c in 0..3 {
-                assert!((all[c] - window[c]).abs() < 1e-5, "{class_from:?}");
-                // The mean of the logits of two equal parts is the logit of the whole.
-                assert!(
-                    ((a[c] + b[c]) / 2.0 - all[c]).abs() < 1e-5,
-                    "{class_from:?}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_net_without_classes_is_refused() {
-        let device = Device::flex();
-        let config = MultiRNetConfig {
-            classification: false,
-            ..MultiRNetConfig::small()
-        };
-        let error = BurnNetwork::new(config.init(&device), device).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Model);
     }
 }

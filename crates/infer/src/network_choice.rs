@@ -1,6 +1,6 @@
 //! The choice of the network that runs a system.
 
-use crate::{BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Network, Result, SystemNetwork};
+use crate::{BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Network, Result};
 use burn::tensor::Device;
 use multirnet_nn::{AnyNet, System, SystemConfig, weights};
 use std::path::Path;
@@ -44,12 +44,10 @@ pub(crate) fn network_for(
     device: Device,
     on_cpu: bool,
 ) -> Result<Box<dyn Network>> {
-    let (config, net) = (system.config().clone(), system);
-    Ok(match net.net {
+    Ok(match &system.net {
         AnyNet::MultiRNet(net) if on_cpu && Engine::supports(net.config()) => {
-            Box::new(Engine::new(&net)?)
+            Box::new(Engine::new(net)?)
         }
-        AnyNet::MultiRNet(net) if config.classifies() => Box::new(BurnNetwork::new(net, device)?),
-        _ => Box::new(SystemNetwork::new(net, device)),
+        _ => Box::new(BurnNetwork::new(system, device)),
     })
 }

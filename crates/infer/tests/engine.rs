@@ -49,7 +49,7 @@ const BOUND: f32 = 2e-5;
 fn compare(what: &str, config: &MultiRNetConfig) {
     let (net, device) = net(config);
     let engine = Engine::new(&net).unwrap();
-    let burn = BurnNetwork::new(net, device).unwrap();
+    let burn = BurnNetwork::new(net, device);
     // Shapes and batch sizes differ, because the engine keeps its buffers between the runs.
     for (shape, batch) in [([16, 32, 48], 2), ([32, 32, 32], 1), ([16, 16, 16], 1)] {
         let size: usize = shape.iter().product();
@@ -118,7 +118,7 @@ fn tiles_have_classes_per_block_and_a_map_per_lesion_channel() {
 fn tiles_agree(config: &MultiRNetConfig) {
     let (net, device) = net(config);
     let engine = Engine::new(&net).unwrap();
-    let burn = BurnNetwork::new(net, device).unwrap();
+    let burn = BurnNetwork::new(net, device);
     let shape = [32, 32, 48];
     let x = windows(shape.iter().product());
     let blocks = [

@@ -1,4 +1,4 @@
-//! A scan through a model, and its folder of results.
+//! Analysis of a scan with a model, and the folder of its results.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::{StagedFolder, StopToken};
@@ -13,12 +13,14 @@ use std::path::Path;
 /// Analyses `scan` with `model`.
 ///
 /// `options` are usually [`Model::options`] with single fields changed. `lungs`, if given, replaces
-/// the segmentation of the lungs (1 right, 2 left, on the scan's grid). `stop` is looked at several
-/// times a second; once it is raised, the analysis ends with `Interrupted` and leaves nothing behind.
-/// One model serves several threads at once.
+/// the segmentation of the lungs (1 right, 2 left, on the scan's grid). The analysis checks `stop`
+/// several times a second. Once `stop` is raised, the analysis ends with `Interrupted` and leaves
+/// nothing behind. Several threads can use one model at once.
 ///
 /// # Errors
-/// `Scan` for what the input gate refuses, `Options`, `Memory`, `Model`, `Interrupted`.
+/// `Scan` if the input gate refuses the scan, `Options` if an option is out of range, `Memory` if
+/// the planned memory is over its limit, `Model` if the network's output holds values that are not
+/// probabilities, `Interrupted` if `stop` was raised.
 pub fn analyse(
     model: &Model,
     scan: &Scan,
@@ -68,7 +70,7 @@ pub fn write_results(
         write_map(&staged, "lesions.nii.gz", &maps.lesions)
     };
     let probability = || write_map(&staged, "probability.nii.gz", &maps.probability);
-    // Drawing keeps one thread busy, and the others take it from the volumes.
+    // Drawing the pages uses one thread. The other threads write the volumes meanwhile.
     let (drawn, (heat, rest)) = rayon::join(pages, || {
         rayon::join(heatmap, || rayon::join(probability, masks))
     });
@@ -83,7 +85,7 @@ fn write_map(staged: &StagedFolder, name: &str, map: &impl Planes) -> Result<()>
 /// A value as indented JSON with a final newline.
 ///
 /// # Errors
-/// `Write` if the value cannot be put into JSON.
+/// `Write` if the value cannot be expressed as JSON.
 pub fn to_json(value: &impl Serialize) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")

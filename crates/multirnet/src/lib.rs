@@ -1,4 +1,4 @@
-//! Chest CT in, finding out: the library that the command line, servers and other programs use.
+//! Analysis of chest CT scans: the library that the command line, servers and other programs use.
 //!
 //! For research use only. Not a medical device.
 //!

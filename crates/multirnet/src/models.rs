@@ -1,30 +1,30 @@
-//! The models that can be named, and the one that is used when none is.
+//! The models that a user can name, and the default model.
 
 use crate::Result;
 use multirnet_infer::{Catalogue, DeviceChoice, EmbeddedModel, Model};
 use std::ffi::OsStr;
 
-/// The model in the program, which is used when none is named. Its card is in `models/`.
+/// The default model, which is part of the program. Its card is in `models/`.
 pub const DEFAULT_MODEL: EmbeddedModel = EmbeddedModel {
     name: "lungs-small",
     bytes: include_bytes!("../../../models/lungs-small/model.safetensors"),
 };
 
-/// All models that can be named: the one in the program, and those in the folders that
+/// All models that a user can name: the one in the program, and those in the folders that
 /// [`Catalogue`] describes.
 pub fn models() -> Catalogue {
     Catalogue::of_program(&[DEFAULT_MODEL])
 }
 
-/// Loads a model by name or path, on the processor; `None` stands for [`DEFAULT_MODEL`].
+/// Loads a model by name or path, on the CPU; `None` stands for [`DEFAULT_MODEL`].
 ///
 /// # Errors
-/// `Model` if there is none of that name, or its file is damaged.
+/// `Model` if no model has that name, or its file is damaged.
 pub fn load_model(name_or_path: Option<&OsStr>) -> Result<Model> {
     load_model_on(name_or_path, DeviceChoice::Cpu)
 }
 
-/// As [`load_model`], on `device`.
+/// Loads a model like [`load_model`], on `device`.
 ///
 /// # Errors
 /// As [`load_model`], and `Device` if the device cannot be used.

@@ -1,4 +1,4 @@
-//! Options that come from a model, with single fields changed.
+//! Changes of single options of a model.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::toml_text;
@@ -8,9 +8,9 @@ use serde::de::DeserializeOwned;
 /// `base` with the values that the TOML text `over` names; everything else stays as it is.
 ///
 /// # Errors
-/// `Options` with the line of the text that is wrong.
+/// `Options`, with the line of the text, if a key is unknown or a value has the wrong type.
 pub fn overlay_toml<T: Serialize + DeserializeOwned>(base: &T, over: &str) -> Result<T> {
-    // Reading the text by itself first gives errors that name its line.
+    // `overlay` works on tables without line numbers. The errors of this first parse name the line.
     toml_text::parse::<T>(over)?;
     overlay(base, &toml_text::parse(over)?)
 }
@@ -26,8 +26,8 @@ pub fn overlay<T: Serialize + DeserializeOwned>(base: &T, over: &toml::Table) ->
     table.try_into().map_err(|e| bad(&e))
 }
 
-/// Puts the values of `over` into `table`, tables key by key. Another `system` of a `model` starts
-/// that table anew: fields of one net mean nothing to another.
+/// Puts the values of `over` into `table`, tables key by key. A table `model` with a `system`
+/// replaces the old one as a whole, because the fields of one net mean nothing to another.
 pub fn merge(table: &mut toml::Table, over: &toml::Table) {
     for (key, value) in over {
         match (table.get_mut(key), value) {

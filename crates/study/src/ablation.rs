@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// A study whose systems are variants of one training configuration. Variants of different axes
-/// that come to the same configuration are one system, trained once.
+/// with the same configuration are one system, which is trained once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AblationConfig {
-    /// What the tables and pages are headed with.
+    /// Title of the tables and pages.
     pub title: String,
     /// The scans.
     pub cohort: CohortConfig,
-    /// How they are divided.
+    /// Division of the scans.
     #[serde(default)]
     pub split: SplitConfig,
-    /// Folds that are run; see [`StudyConfig::folds`].
+    /// Folds to run; see [`StudyConfig::folds`].
     #[serde(default)]
     pub folds: Vec<usize>,
-    /// The training that every variant changes, `model` included.
+    /// The training configuration that every variant changes, `model` included.
     pub train: toml::Table,
-    /// See [`StudyConfig::predict`].
+    /// Options of the analysis of test scans; see [`StudyConfig::predict`].
     #[serde(default)]
     pub predict: toml::Table,
-    /// How test scans are scored.
+    /// Options of the scoring of test scans.
     #[serde(default)]
     pub score: ScoreConfig,
     /// The axes, in the order of figures.
@@ -38,28 +38,28 @@ pub struct AblationConfig {
     pub axes: Vec<Axis>,
 }
 
-/// One question of an ablation.
+/// One axis of an ablation: a question that its variants answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Axis {
-    /// What changes.
+    /// The part of the configuration that changes.
     pub name: String,
     /// Its variants.
     #[serde(rename = "variant")]
     pub variants: Vec<Variant>,
 }
 
-/// One answer to an axis' question.
+/// One variant of an axis: an answer to its question.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
     /// Its name in tables and figures.
     pub name: String,
-    /// Tables of the training configuration that replace or extend those of `train`; none for
-    /// what `train` says already.
+    /// Tables of the training configuration that replace or extend those of `train`. The variant
+    /// that `train` describes has none.
     #[serde(default)]
     pub set: toml::Table,
-    /// Id of the system that it is; filled in by [`AblationConfig::study`].
+    /// Id of the variant's system; [`AblationConfig::study`] sets it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub system: String,
 }
@@ -91,10 +91,11 @@ impl AblationConfig {
         Ok(config)
     }
 
-    /// The study of all different variants; each variant is told its system's id.
+    /// The study of all different variants. Sets each variant's `system`.
     ///
     /// # Errors
-    /// `Config`, as [`StudyConfig::validate`], and without any axis or variant.
+    /// `Config`, as [`StudyConfig::validate`], and if there is no axis or an axis has fewer than two
+    /// variants.
     pub fn study(&mut self) -> Result<StudyConfig> {
         let bad = |reason: String, hint: &str| Error::new(ErrorKind::Config, reason).hint(hint);
         if self.axes.is_empty() {
@@ -174,7 +175,7 @@ impl AblationConfig {
     /// Writes the axes, with each variant's system, into the study's folder for the report.
     ///
     /// # Errors
-    /// `Io`.
+    /// `Write` if the file cannot be written.
     pub fn write_axes(&self, folder: &crate::Folder) -> Result<()> {
         crate::folder::write_json(&folder.root().join(AXES), &self.axes)
     }

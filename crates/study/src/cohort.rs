@@ -16,12 +16,12 @@ impl PhantomCohort {
         [self.normal, self.cap, self.covid19]
     }
 
-    /// Makes the cohort in `folder` with its manifest `cohort.csv`; scans that are there already
-    /// are kept. `progress` is told how many of all are done; raising `stop` ends early.
+    /// Makes the cohort in `folder` with its manifest `cohort.csv`. Existing scans are kept.
+    /// `progress` receives the number of finished scans and of all scans. Raising `stop` ends early.
     ///
     /// # Errors
-    /// `Config` for an empty cohort or a size out of range, `Io` if a file cannot be written,
-    /// `Interrupted`.
+    /// `Config` for an empty cohort or a size out of range, `Write` if a file cannot be written,
+    /// `Interrupted` if `stop` was raised.
     pub fn make(
         &self,
         folder: &Path,
@@ -37,7 +37,7 @@ impl PhantomCohort {
         }
         make_dir(folder)?;
         let mut cases = Vec::new();
-        // Class by class in turn, so that a part of the cohort has all classes.
+        // The classes alternate, so an unfinished cohort has all of them.
         for index in 0..self.counts().into_iter().max().unwrap_or(0) {
             for class in Diagnosis::ALL {
                 if index >= self.counts()[class.index()] {
@@ -48,7 +48,7 @@ impl PhantomCohort {
                 }
                 let id = format!("{}-{index:04}", class.name());
                 let file = |name: &str| folder.join(format!("{id}-{name}"));
-                // `phantom.json` is written last, so that it stands for the whole scan.
+                // `phantom.json` is written last. If it exists, the whole scan does.
                 let seed = scan_seed(self.seed, class, u64::from(index));
                 let config = PhantomConfig::sample(seed, class, self.matrix.into());
                 let there: Option<PhantomConfig> = read_json(&file("phantom.json")).unwrap_or(None);
@@ -76,8 +76,8 @@ impl PhantomCohort {
     }
 }
 
-/// The seed of a cohort's scan: mixes cohort seed and position (SplitMix64), so that neighbouring
-/// cohorts do not share scans.
+/// The seed of a cohort's scan. SplitMix64 mixes the cohort's seed and the scan's position, so
+/// neighbouring cohorts do not share scans.
 pub fn scan_seed(cohort: u64, class: Diagnosis, index: u64) -> u64 {
     let position = index * 3 + class.index() as u64;
     let mut z = cohort
@@ -92,7 +92,7 @@ pub fn scan_seed(cohort: u64, class: Diagnosis, index: u64) -> u64 {
 /// `phantom.json`, with `prefix` before their names.
 ///
 /// # Errors
-/// `Io`.
+/// `Write` if a file cannot be written.
 pub fn write_phantom(
     folder: &Path,
     prefix: &str,
@@ -101,7 +101,7 @@ pub fn write_phantom(
 ) -> Result<()> {
     let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Write, e);
     let name = |n: &str| folder.join(format!("{prefix}{n}"));
-    // HU are whole numbers: 16 bits hold them in half the space.
+    // HU are whole numbers. 16-bit integers take half the space of 32-bit values.
     io::write_nifti(&name("ct.nii.gz"), &made.ct.map(|hu| hu.round() as i16)).map_err(output)?;
     io::write_nifti(&name("lungs.nii.gz"), &made.lungs).map_err(output)?;
     io::write_nifti(&name("lesions.nii.gz"), &made.lesions).map_err(output)?;
@@ -111,12 +111,12 @@ pub fn write_phantom(
 /// The scans of a study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StudyCohort {
-    /// Those that are divided, after them those that are only tested, and last those that are only
-    /// trained on.
+    /// First the scans that are divided, then those that are only tested, and last those that are
+    /// only trained on.
     pub cohort: Cohort,
-    /// How many are divided.
+    /// Number of scans that are divided.
     pub divided: usize,
-    /// How many are only tested.
+    /// Number of scans that are only tested.
     pub tested: usize,
 }
 
@@ -128,14 +128,14 @@ impl StudyCohort {
         }
     }
 
-    /// Scans per class in logit order, of those that are divided or tested.
+    /// Number of scans per class in logit order, of those that are divided or tested.
     pub fn class_counts(&self) -> [usize; 3] {
         let cases = self.cohort.cases[..self.divided + self.tested].to_vec();
         Cohort { cases }.class_counts()
     }
 }
 
-/// The study's scans, made if need be.
+/// The study's scans. Makes missing phantoms.
 pub(crate) fn open(
     config: &CohortConfig,
     folder: &Folder,
@@ -147,14 +147,14 @@ pub(crate) fn open(
     })
 }
 
-/// The study's scans, all of which are there.
+/// The study's scans, which must all exist.
 pub(crate) fn existing(config: &CohortConfig, folder: &Folder) -> Result<StudyCohort> {
     gather(config, folder, &mut |_, at| {
         Cohort::read(&at.join("cohort.csv")).map_err(|e| Error::caused(ErrorKind::Cohort, e))
     })
 }
 
-/// Reads manifests, and asks `make` for phantoms.
+/// Reads the manifests and gets phantoms from `make`.
 fn gather(
     config: &CohortConfig,
     folder: &Folder,
@@ -178,7 +178,7 @@ fn gather(
         for (i, more) in all.iter().enumerate() {
             let mut more = scans(more, &folder.more(name, i))?.cases;
             for case in &mut more {
-                // Folds of scans that are not divided mean nothing here.
+                // Scans that are not divided do not have a fold.
                 case.fold = None;
             }
             cases.append(&mut more);

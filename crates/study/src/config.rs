@@ -1,4 +1,4 @@
-//! What a study is made of: one TOML file.
+//! The configuration of a study: one TOML file.
 
 use crate::config_line::with_line;
 use crate::{Error, ErrorKind, Result};
@@ -12,35 +12,34 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// Systems that are trained alike on one cohort and scored alike on its test scans.
+/// A study: systems that are trained alike on one cohort and scored alike on its test scans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudyConfig {
-    /// What the tables and pages are headed with.
+    /// Title of the tables and pages.
     pub title: String,
     /// The scans.
     pub cohort: CohortConfig,
-    /// How they are divided.
+    /// Division of the scans.
     #[serde(default)]
     pub split: SplitConfig,
-    /// Folds of a cross-validation that are run, from 0; `[]` (default) runs the one split by
-    /// shares.
+    /// Folds of a cross-validation to run, from 0. `[]` (default) runs a single split by shares.
     #[serde(default)]
     pub folds: Vec<usize>,
     /// Id of the system that the others are tested against; default: the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Training of every system: tables of a training configuration but `model` and `split`. The
+    /// Training of every system: tables of a training configuration except `model` and `split`. The
     /// weights that trainings begin from, `run.init`, are a model's name or a path relative to the
-    /// configuration's folder (see [`multirnet_infer::Catalogue`]); they must not have been trained
-    /// or chosen on patients that are tested, which is not known here.
+    /// configuration's folder (see [`multirnet_infer::Catalogue`]). They must not have been trained
+    /// or chosen on patients that are tested; the study cannot check this.
     #[serde(default)]
     pub train: toml::Table,
-    /// How test scans are analysed: fields of [`PredictOptions`] that differ from
-    /// [`predict_options`](Self::predict_options).
+    /// Options of the analysis of test scans: fields of [`PredictOptions`] that replace the study's
+    /// defaults (see [`predict_options`](Self::predict_options)).
     #[serde(default)]
     pub predict: toml::Table,
-    /// How they are scored.
+    /// Options of the scoring of test scans.
     #[serde(default)]
     pub score: ScoreConfig,
     /// The systems, in the order of the tables.
@@ -48,8 +47,8 @@ pub struct StudyConfig {
     pub systems: Vec<SystemEntry>,
 }
 
-/// The scans of a study: those that are divided into sides, which a manifest names or which are
-/// phantoms, and others that are only tested or only trained on.
+/// The scans of a study. Some are divided into sides: the scans of a manifest, or phantoms. Others
+/// are only tested or only trained on.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CohortConfig {
@@ -62,11 +61,12 @@ pub struct CohortConfig {
     /// Folder that paths in the manifest are relative to; default: the manifest's own folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
-    /// Scans that are on the test side; not with several folds, which would test them several times.
+    /// Scans that are always on the test side. Several folds would test them several times, so the
+    /// study may then not have any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub test: Vec<MoreScans>,
-    /// Scans that are on the training side of every division, but for those of patients that a
-    /// division tests or validates on.
+    /// Scans that are on the training side of every division. A division leaves out scans of patients
+    /// that it tests or validates on.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub training: Vec<MoreScans>,
 }
@@ -114,8 +114,8 @@ pub struct SystemEntry {
     /// Key of the paper's row that stands beside it; see [`crate::paper`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paper: Option<String>,
-    /// Name of a group of systems that differ in the seed of their training (`set.run.seed`) only;
-    /// the spread over a group has a table of its own.
+    /// Name of a group of systems that differ only in the seed of their training (`set.run.seed`).
+    /// The spread over a group has a table of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Tables of the training configuration that replace or extend the study's, above all `model`.
@@ -163,8 +163,10 @@ impl StudyConfig {
         for system in &self.systems {
             let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if system.id.is_empty() || system.id.len() > 64 || !system.id.chars().all(sound) {
-                return Err(bad(format!("system.id {:?} is no short name", system.id))
-                    .hint("write 1 to 64 letters, digits, - and _"));
+                return Err(
+                    bad(format!("system.id {:?} is not a short name", system.id))
+                        .hint("write 1 to 64 letters, digits, - and _"),
+                );
             }
             if !seen.insert(&system.id) {
                 return Err(bad(format!("two systems have the id {:?}", system.id))
@@ -184,14 +186,16 @@ impl StudyConfig {
         }
         self.cohort.validate()?;
         if self.folds.len() > 1 && !self.cohort.test.is_empty() {
-            return Err(bad("cohort.test cannot stand beside several folds".into())
-                .hint("each fold would test those scans again; divide them, or run one fold"));
+            return Err(
+                bad("cohort.test cannot be combined with several folds".into())
+                    .hint("each fold would test those scans again; divide them, or run one fold"),
+            );
         }
         self.check_groups()?;
         if let Some(id) = &self.reference
             && !seen.contains(id)
         {
-            return Err(bad(format!("reference {id:?} is no system's id")));
+            return Err(bad(format!("reference {id:?} is not the id of a system")));
         }
         self.score
             .surface
@@ -226,9 +230,9 @@ impl StudyConfig {
         Ok(())
     }
 
-    /// How test scans are analysed, the same for every system. By default fine windows are not
-    /// merged into tiles, since not every net takes other shapes than those it was trained with,
-    /// and nothing is added to what the net marks.
+    /// The options of the analysis of test scans, the same for every system. By default fine windows
+    /// are not merged into tiles, because some nets take only the shape they were trained with, and
+    /// nothing is added to the net's lesions.
     ///
     /// # Errors
     /// `Config` if a field is unknown or out of range, or systems prepare scans differently.
@@ -268,7 +272,7 @@ impl StudyConfig {
     /// The complete training configuration of a system.
     ///
     /// # Errors
-    /// `Config`, naming the system.
+    /// `Config`; it names the system.
     pub fn train_config(&self, system: &SystemEntry) -> Result<TrainConfig> {
         let bad = |reason: String| {
             Error::new(
@@ -307,8 +311,8 @@ impl StudyConfig {
 }
 
 impl CohortConfig {
-    /// Makes paths, which are relative to `folder`, absolute, so that a study can be resumed
-    /// from any working folder.
+    /// Makes paths, which are relative to `folder`, absolute. A study can then be resumed from any
+    /// working folder.
     pub(crate) fn resolve(&mut self, folder: &Path) {
         let more = self.test.iter_mut().chain(&mut self.training);
         let more = more.flat_map(|m| [&mut m.manifest, &mut m.data]);
@@ -318,16 +322,17 @@ impl CohortConfig {
         }
     }
 
-    /// Puts the manifest at `path` (relative to the working folder) in the place of the scans that
-    /// are divided. Its paths are relative to its own folder until [`set_data`](Self::set_data).
+    /// Replaces the scans that are divided by those of the manifest at `path` (relative to the
+    /// working folder). Its paths are relative to its own folder until
+    /// [`set_data`](Self::set_data).
     pub fn set_manifest(&mut self, path: &Path) {
         self.manifest = Some(absolute(path));
         self.phantoms = None;
         self.data = None;
     }
 
-    /// Makes the paths in all manifests for which no `data` is written relative to the folder
-    /// `path` (relative to the working folder).
+    /// Sets the folder that paths in manifests are relative to, for all manifests without `data`.
+    /// `path` is relative to the working folder.
     pub fn set_data(&mut self, path: &Path) {
         let more = self.test.iter_mut().chain(&mut self.training);
         for data in more.map(|m| &mut m.data).chain([&mut self.data]) {
@@ -361,8 +366,8 @@ impl CohortConfig {
     }
 }
 
-/// Makes the path of `run.init` in tables of a training configuration, which is relative to
-/// `folder`, absolute; a model's name stays.
+/// Makes the path of `run.init` in tables of a training configuration absolute. The path is relative
+/// to `folder`. A model's name stays.
 pub(crate) fn resolve_init(table: &mut toml::Table, folder: &Path) {
     let run = table.get_mut("run").and_then(toml::Value::as_table_mut);
     if let Some(toml::Value::String(init)) = run.and_then(|run| run.get_mut("init"))
@@ -374,7 +379,7 @@ pub(crate) fn resolve_init(table: &mut toml::Table, folder: &Path) {
     }
 }
 
-/// An error of the parser, which names the table in a second line, in one line.
+/// The text of a parser's error in one line. The parser names the table in a second line.
 fn one_line(error: &dyn std::fmt::Display) -> String {
     error.to_string().trim().replace('\n', " ")
 }
@@ -384,7 +389,7 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 impl SystemEntry {
-    /// Its name in tables.
+    /// The system's name in tables.
     pub fn label(&self, config: &TrainConfig) -> String {
         let card = config.model.card().name;
         self.name.clone().unwrap_or_else(|| card.to_owned())

@@ -1,4 +1,4 @@
-//! Lines of the faults in those tables of a configuration that are checked after the text is parsed.
+//! Line numbers for faults in tables of a configuration that are checked after parsing.
 
 use crate::Error;
 use multirnet_base::toml_text;
@@ -7,8 +7,8 @@ use multirnet_train::TrainConfig;
 use serde::Deserialize;
 
 /// The tables of a study or an ablation that [`StudyConfig`](crate::StudyConfig) and
-/// [`AblationConfig`](crate::AblationConfig) hold as tables. Merged tables do not know their lines; read
-/// as what they are, they do.
+/// [`AblationConfig`](crate::AblationConfig) hold as TOML tables. Merged TOML tables do not know
+/// their lines. Parsed with their own types they give errors with lines.
 #[derive(Deserialize)]
 struct Tables {
     #[serde(rename = "train")]
@@ -33,12 +33,12 @@ struct Entry {
     _set: Option<TrainConfig>,
 }
 
-/// `error`, which a check of the configuration `text` gave, with the line of its fault as far as that
-/// can be found.
+/// Adds the line of the fault to `error`, which a check of the configuration `text` gave. The error
+/// stays as it is if the line cannot be found.
 pub(crate) fn with_line(text: &str, error: Error) -> Error {
     match toml_text::parse::<Tables>(text) {
-        // A table by itself may have a fault that the merged one has not: fields of a system that
-        // another table names.
+        // A table by itself may have a fault that the merged table does not have: fields of a system
+        // that another table names.
         Err(fault) if error.reason().contains(&fault.reason) => match fault.line {
             Some(line) => error.line(line),
             None => error,
@@ -73,13 +73,13 @@ mod tests {
                 "`treshold`",
             ),
             (format!("{HEAD}\nsystems = []\n"), "line 4: ", "`systems`"),
-            // Out of range in the whole, which is not the fault of one line.
+            // A value out of range in the merged table does not belong to one line.
             (
                 format!("{HEAD}[train.run]\nepochs = 0\n{system}"),
                 "system",
                 "run.epochs",
             ),
-            // Fields of a system that another table names are no fault, the typing error is.
+            // Fields of a system that another table names are not a fault, but the typing error is.
             (
                 format!(
                     "{HEAD}[train.model]\nsystem = \"unet3d\"\n{system}\

@@ -1,4 +1,4 @@
-//! How a study divides its cohort.
+//! The divisions of a study's cohort.
 
 use crate::cohort::StudyCohort;
 use crate::config::StudyConfig;
@@ -6,18 +6,18 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_cohort::{Cohort, Side, Split};
 use std::collections::{BTreeMap, HashSet};
 
-/// One division of the cohort: of shares, or a fold.
+/// One division of the cohort: by shares, or a fold.
 #[derive(Debug, Clone)]
 pub struct Division {
     /// `split`, or `fold-N`.
     pub name: String,
-    /// The scans of this division: all that are divided or only tested, at their positions in the
-    /// study's cohort, and after them those that are only trained on.
+    /// The scans of this division. Scans that are divided or only tested keep their positions in the
+    /// study's cohort. After them come those that are only trained on.
     pub cohort: Cohort,
     /// Each scan's side.
     pub split: Split,
-    /// Patients of the scans that were to be trained on, but are left out here because the
-    /// division tests or validates on them, with the number of those scans.
+    /// Patients whose scans should only be trained on, but whom this division tests or validates on.
+    /// Their scans are left out. The value is the number of these scans.
     pub left_out: BTreeMap<String, usize>,
 }
 
@@ -42,8 +42,8 @@ impl Division {
         config.folds.iter().map(fold).collect()
     }
 
-    /// `split` of the divided scans, with those that are only tested on the test side, and the
-    /// others on the training side as far as none of their patients is on another side.
+    /// Extends `split`, which holds the divided scans. Scans that are only tested go to the test
+    /// side. The others go to the training side unless their patient is on another side.
     fn from_split(name: String, study: &StudyCohort, mut split: Split) -> Result<Self> {
         let (kept, others) = study.cohort.cases.split_at(study.divided + study.tested);
         let mut cohort = Cohort {
@@ -76,7 +76,7 @@ impl Division {
         })
     }
 
-    /// Refuses a division that tests nothing: a study of it would end without a score.
+    /// Refuses a division without test scans, because its study would end without a score.
     fn check_test(self, config: &StudyConfig, divided: usize) -> Result<Self> {
         if !self.test().is_empty() {
             return Ok(self);

@@ -1,6 +1,6 @@
 //! The crate's error.
 
-/// What went wrong, for a caller that decides by it.
+/// The kinds of errors, for a caller that acts on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -8,7 +8,7 @@ pub enum ErrorKind {
     Io,
     /// A file could not be written.
     Write,
-    /// A file's content is not what it should be.
+    /// A file's content is damaged.
     Malformed,
     /// A configuration value is unknown, out of range, or contradicts another.
     Config,
@@ -33,7 +33,7 @@ multirnet_base::error_type!(ErrorKind, read = Io, write = Write, config = Config
 multirnet_base::from_base_error!(ErrorKind, Io, Write);
 
 impl Error {
-    /// The stop flag was raised.
+    /// The error if the stop flag was raised.
     pub(crate) fn interrupted() -> Self {
         Self::new(
             ErrorKind::Interrupted,
@@ -42,7 +42,8 @@ impl Error {
         .hint("start the same command again to go on")
     }
 
-    /// The stop flag was raised while figures were drawn, which cannot go on in the middle.
+    /// The error if the stop flag was raised while figures were drawn. The next run draws all
+    /// figures anew.
     pub(crate) fn interrupted_drawing() -> Self {
         Self::new(
             ErrorKind::Interrupted,

@@ -8,7 +8,7 @@
 //! | `cache/` | prepared scans, shared by all trainings |
 //! | `runs/SYSTEM/SPLIT/` | a training run (see `multirnet_train`), and `summary.json` when it is done |
 //! | `scores/SYSTEM/SPLIT/` | for each test scan `N.json` (scores) and `N.nii.gz` (lesion mask) |
-//! | `tables/`, `figures/`, `index.html` | what a person reads, made anew whenever asked for |
+//! | `tables/`, `figures/`, `index.html` | the tables and the report, made anew on request |
 
 use crate::config::StudyConfig;
 use crate::{Error, ErrorKind, Result};
@@ -23,7 +23,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder `root` of a study that is to be run: it may be new, empty or hold the same study.
+    /// Opens the folder `root` to run a study in it. It may be new, empty or hold the same study.
     ///
     /// # Errors
     /// `Io`; `Folder` if it holds another study.
@@ -53,10 +53,10 @@ impl Folder {
         Ok(folder)
     }
 
-    /// The folder of a study that was begun, and its configuration.
+    /// Opens the folder of a started study and reads its configuration.
     ///
     /// # Errors
-    /// `Io` if there is none; `Config` if its configuration is damaged.
+    /// `Io` if it does not hold a study; `Config` if its configuration is damaged.
     pub fn existing(root: &Path) -> Result<(Self, StudyConfig)> {
         let folder = Self {
             root: root.to_owned(),
@@ -78,17 +78,17 @@ impl Folder {
         self.root.join("study.toml")
     }
 
-    /// Synthetic phantoms.
+    /// Folder of the study's synthetic phantoms.
     pub fn cohort(&self) -> PathBuf {
         self.root.join("cohort")
     }
 
-    /// Synthetic phantoms of the table number `index` of `cohort.test` or `cohort.training`.
+    /// Folder of the phantoms of table number `index` of `cohort.test` or `cohort.training`.
     pub fn more(&self, name: &str, index: usize) -> PathBuf {
         self.root.join(format!("{name}-{index}"))
     }
 
-    /// Prepared scans.
+    /// Folder of the prepared scans.
     pub fn cache(&self) -> PathBuf {
         self.root.join("cache")
     }
@@ -98,28 +98,28 @@ impl Folder {
         self.root.join("init").join(format!("{name}.safetensors"))
     }
 
-    /// The training run of a system in a division.
+    /// Folder of the training run of a system in a division.
     pub fn run(&self, system: &str, division: &str) -> PathBuf {
         self.root.join("runs").join(system).join(division)
     }
 
-    /// Scores of test scan number `case`.
+    /// File with the scores of test scan number `case`.
     pub fn score(&self, system: &str, division: &str, case: usize) -> PathBuf {
         let folder = self.root.join("scores").join(system).join(division);
         folder.join(format!("{case:04}.json"))
     }
 
-    /// Lesion mask of test scan number `case`.
+    /// File with the lesion mask of test scan number `case`.
     pub fn mask(&self, system: &str, division: &str, case: usize) -> PathBuf {
         self.score(system, division, case).with_extension("nii.gz")
     }
 
-    /// Tables.
+    /// Folder of the tables.
     pub fn tables(&self) -> PathBuf {
         self.root.join("tables")
     }
 
-    /// Figures.
+    /// Folder of the figures.
     pub fn figures(&self) -> PathBuf {
         self.root.join("figures")
     }
@@ -132,7 +132,7 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     Ok(files::write(path, (text + "\n").as_bytes())?)
 }
 
-/// Reads a value that [`write_json`] wrote; `None` if there is none.
+/// Reads a value that [`write_json`] wrote; `None` if the file does not exist.
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

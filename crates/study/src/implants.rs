@@ -14,34 +14,34 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Real scans that are to become a cohort with implanted lesions.
+/// The plan of a cohort with implanted lesions in real scans.
 #[derive(Debug, Clone)]
 pub struct ImplantCohort {
-    /// The scans, each of another patient.
+    /// The scans, each of a different patient.
     pub scans: Vec<PathBuf>,
-    /// Variants of each scan.
+    /// Number of variants of each scan.
     pub variants: u32,
     /// Seed of the cohort.
     pub seed: u64,
-    /// How lesions are put in.
+    /// Configuration of the implants.
     pub config: ImplantConfig,
-    /// What is left alone in which scan.
+    /// Regions of the scans that are left alone.
     pub avoid: AvoidList,
 }
 
-/// What a variant's `.json` holds: what was asked for, and what was done.
+/// The content of a variant's `.json`: the request and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImplantFile {
-    /// Says that the lesions are no patient's.
+    /// A note that the lesions are not those of a patient.
     pub note: String,
-    /// What was asked for.
+    /// The request.
     pub request: ImplantRequest,
-    /// What was done.
+    /// The record of the implanted lesions.
     pub record: ImplantRecord,
 }
 
-/// Everything that decides about a variant.
+/// The request for a variant. Equal requests give equal variants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImplantRequest {
@@ -53,11 +53,11 @@ pub struct ImplantRequest {
     pub variant: u32,
     /// Seed of the variant.
     pub seed: u64,
-    /// The class that is aimed at.
+    /// The intended class.
     pub class: Diagnosis,
-    /// What is left alone.
+    /// Regions that are left alone.
     pub avoid: Vec<Region>,
-    /// How lesions are put in.
+    /// Configuration of the implants.
     pub config: ImplantConfig,
 }
 
@@ -68,14 +68,15 @@ const SOURCE: &str = "implanted";
 impl ImplantCohort {
     /// Makes the cohort in `folder`: `NAME-VV-ct.nii.gz`, `-lungs.nii.gz`, `-lesions.nii.gz` and
     /// `NAME-VV.json` (an [`ImplantFile`]) for each variant, and the manifest `cohort.csv`
-    /// with the source `implanted`. Variants that are there with the same request are kept.
+    /// with the source `implanted`. Existing variants with the same request are kept.
     ///
-    /// `read` gives a scan in HU. `progress` is told how many variants of all are done; raising
-    /// `stop` ends early.
+    /// `read` gives a scan in HU. `progress` receives the number of finished variants and of all
+    /// variants. Raising `stop` ends early.
     ///
     /// # Errors
     /// `Config` for an unusable configuration or no scans; `Cohort` for two scans of one name or a
-    /// scan that cannot take lesions; what `read` says; `Io`; `Interrupted`.
+    /// scan that cannot take lesions; the errors of `read`; `Write` if a file cannot be written;
+    /// `Interrupted` if `stop` was raised.
     pub fn make(
         &self,
         folder: &Path,
@@ -99,7 +100,7 @@ impl ImplantCohort {
                 |e: &dyn std::fmt::Display| Error::new(ErrorKind::Cohort, e.to_string()).at(path);
             let avoid = self.avoid.regions_in(name).to_vec();
             let digest = digest(&scan);
-            // The lungs are sought only if a variant is missing.
+            // The lungs are segmented only if a variant is missing.
             let mut ground: Option<Ground> = None;
             for variant in 0..self.variants {
                 if stop.load(Ordering::Relaxed) {
@@ -172,8 +173,8 @@ impl ImplantCohort {
     }
 }
 
-/// A scan's name: that of its file without a volume format's ending and a final `_ct` or `-ct`;
-/// what a manifest would have to quote becomes `_`.
+/// A scan's name: its file's name without the ending of a volume format and without a final `_ct` or
+/// `-ct`. Characters that a manifest would have to quote become `_`.
 fn name_of(path: &Path) -> String {
     let file = path
         .file_name()
@@ -190,7 +191,7 @@ fn name_of(path: &Path) -> String {
         .replace([',', '"', '\n', '\r', '#', ' '], "_")
 }
 
-/// Mixes all values (FNV-1a over their bits) and the shape.
+/// A digest of all values (FNV-1a over their bits) and the shape.
 fn digest(scan: &Volume<f32>) -> u64 {
     let shape = scan.shape().map(|n| n as u64);
     let values = scan.data().iter().map(|v| u64::from(v.to_bits()));
@@ -202,7 +203,7 @@ fn digest(scan: &Volume<f32>) -> u64 {
         })
 }
 
-/// Writes a variant; its `.json` comes last and stands for the whole.
+/// Writes a variant. Its `.json` is written last: if it exists, the whole variant does.
 fn save(folder: &Path, id: &str, request: ImplantRequest, made: &Implanted) -> Result<()> {
     let output = |e: multirnet_volume::Error| Error::caused(ErrorKind::Write, e);
     let file = |name: &str| folder.join(format!("{id}{name}"));
@@ -213,7 +214,7 @@ fn save(folder: &Path, id: &str, request: ImplantRequest, made: &Implanted) -> R
         }
         _ => {}
     }
-    // HU are whole numbers: 16 bits hold them in half the space.
+    // HU are whole numbers. 16-bit integers take half the space of 32-bit values.
     io::write_nifti(&file("-ct.nii.gz"), &made.ct.map(|hu| hu.round() as i16)).map_err(output)?;
     io::write_nifti(&file("-lungs.nii.gz"), &made.lungs).map_err(output)?;
     io::write_nifti(&file("-lesions.nii.gz"), &made.lesions).map_err(output)?;

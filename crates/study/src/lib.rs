@@ -1,8 +1,8 @@
 //! Studies: several systems, trained alike on one cohort and scored alike on its test scans.
 //!
 //! A [`StudyConfig`] names the cohort, its division, the training and the systems. [`run`] trains
-//! what is missing, resumes what was stopped, scores every test scan, and leaves everything in a
-//! [`Folder`], from which [`Results`] are computed: the paper's tables 2 and 3 with its own figures
+//! the missing systems, resumes stopped trainings, scores every test scan, and writes everything to
+//! a [`Folder`]. [`Results`] are computed from it: the paper's tables 2 and 3 with its own figures
 //! beside ours, tests between systems, and the figures of [`figures`]. An [`AblationConfig`] is a
 //! study whose systems are variants of one configuration.
 //!
@@ -17,7 +17,7 @@
 //!     cohort.phantoms = { normal = 4, cap = 4, covid19 = 4, seed = 1, matrix = 96 }
 //!     system = [{ id = "with" }, { id = "without", set.model.reverse_attention = false }]
 //! "#)?;
-//! // The systems are trained alike, but for what `set` changes.
+//! // The systems are trained alike, except for the changes of `set`.
 //! let [with, mut without] = [0, 1].map(|i| study.train_config(&study.systems[i]).unwrap());
 //! assert_ne!(with.model, without.model);
 //! without.model = with.model.clone();

@@ -1,55 +1,55 @@
-//! How a study runs, and what it tells.
+//! The options of a study's run, and its events.
 
 use multirnet_cohort::load::Reader;
 use multirnet_infer::DeviceChoice;
 
-/// What a study is doing.
+/// An event of a running study.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// Phantoms are made.
     Phantoms {
-        /// Done.
+        /// Number of finished phantoms.
         done: usize,
-        /// In all.
+        /// Number of all phantoms.
         total: usize,
     },
-    /// Scans that were to be trained on are left out of a division, because it tests or validates
-    /// on their patients.
+    /// A division leaves out scans that are only trained on, because it tests or validates on their
+    /// patients.
     LeftOut {
         /// The division's name.
         division: &'a str,
         /// The patients with their numbers of scans.
         patients: &'a std::collections::BTreeMap<String, usize>,
     },
-    /// A training begins or goes on.
+    /// A training starts or continues.
     Training {
         /// The system's id.
         system: &'a str,
         /// The division's name.
         division: &'a str,
     },
-    /// What that training does.
+    /// An event of that training.
     Train(&'a multirnet_train::Event),
     /// Test scans are scored.
     Scoring {
         /// The division's name.
         division: &'a str,
-        /// Scans done.
+        /// Number of scored scans.
         done: usize,
-        /// Scans in all.
+        /// Number of all scans.
         total: usize,
     },
 }
 
-/// How a study runs.
+/// Reader, device, models and observer of a study's run.
 pub struct Options<'a> {
     /// Reads a scan.
     pub read: &'a Reader<'a>,
-    /// Where networks run.
+    /// The device that networks run on.
     pub device: DeviceChoice,
     /// Models that trainings may begin from.
     pub models: &'a multirnet_infer::Catalogue,
-    /// Told of everything that happens.
+    /// Receives every event.
     pub progress: &'a mut (dyn FnMut(Event<'_>) + Send),
 }

@@ -1,4 +1,4 @@
-//! The paper's own figures (tables 2 and 3), for tables side by side.
+//! The paper's own figures (tables 2 and 3), which our tables show beside ours.
 
 /// A row of table 2: lesion segmentation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,7 +90,7 @@ pub const CLASSIFICATION: [ClassificationRow; 5] = [
     c("multirnet", "MultiR-Net", [92.647, 93.323, 94.005, 93.663]),
 ];
 
-/// Every key.
+/// The keys of all rows.
 pub fn keys() -> Vec<&'static str> {
     let mut keys: Vec<_> = SEGMENTATION.iter().map(|r| r.key).collect();
     keys.extend(CLASSIFICATION.iter().map(|r| r.key));

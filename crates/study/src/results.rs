@@ -1,4 +1,4 @@
-//! What a study came to, computed from its scores.
+//! The results of a study, computed from its scores.
 
 use crate::Result;
 use crate::cohort::StudyCohort;
@@ -18,14 +18,14 @@ use multirnet_metrics::stats::{
 use multirnet_metrics::{EmptyPolicy, Metric};
 use serde::Serialize;
 
-/// Everything that the tables of a study hold.
+/// The results of a study: the content of its tables.
 #[derive(Debug, Clone, Serialize)]
 pub struct Results {
     /// The study's title.
     pub title: String,
     /// Whether the scans are synthetic phantoms.
     pub synthetic: bool,
-    /// What the test scans show; `None` if that is not known or mixed.
+    /// Kind of the test scans; `None` if it is unknown or mixed.
     pub kind: Option<ScoredOn>,
     /// Scans per class in logit order: of the cohort, and of all test sides together.
     pub scans: [[usize; 3]; 2],
@@ -35,19 +35,19 @@ pub struct Results {
     pub systems: Vec<SystemResult>,
     /// Id of the system that the others are tested against.
     pub reference: String,
-    /// The tests, metric by metric. Of trainings that differ in their seed only, the first is
-    /// tested.
+    /// The tests, metric by metric. Only the first of several trainings that differ only in their
+    /// seed is tested.
     pub comparisons: Vec<Comparison>,
-    /// What trainings that differ in their seed only came to.
+    /// The spread over trainings that differ only in their seed.
     pub seeds: Vec<SeedGroup>,
-    /// What undefined and infinite values count in means.
+    /// The values that undefined and infinite scores have in means.
     pub empty: EmptyPolicy,
 }
 
 /// Tests between the reference and another system on the same scans.
 #[derive(Debug, Clone, Serialize)]
 pub struct Comparison {
-    /// What is compared.
+    /// The compared score.
     pub compared: Compared,
     /// The other system's id.
     pub system: String,
@@ -55,16 +55,17 @@ pub struct Comparison {
     pub t: Option<PairedT>,
     /// Wilcoxon's signed-rank test on the same pairs.
     pub wilcoxon: Option<Wilcoxon>,
-    /// Scans left out because a value is undefined or infinite (none under the policy `worst`).
+    /// Number of scans left out because a value is undefined or infinite (0 under the policy
+    /// `worst`).
     pub left_out: usize,
     /// The t test's p value, corrected over all systems compared in this metric.
     pub significance_t: Significance,
-    /// Wilcoxon's likewise.
+    /// The p value of Wilcoxon's test, corrected in the same way.
     pub significance_wilcoxon: Significance,
 }
 
 impl Results {
-    /// Reads the scores of a study that was run to its end.
+    /// Reads the scores of a finished study and computes its results.
     ///
     /// # Errors
     /// `Scoring` if a score is missing, `Malformed` if one is damaged, `Config`.
@@ -139,7 +140,8 @@ fn system_result(
     })
 }
 
-/// Whether `other` is tested against `base`: another system, and of a group of seeds the first.
+/// Whether `other` is tested against `base`: it is another system, and the first of its group of
+/// seeds if it has one.
 fn tested(systems: &[SystemResult], base: &SystemResult, other: &SystemResult) -> bool {
     let same = |s: &&SystemResult| s.group.is_some() && s.group == other.group;
     let first = systems.iter().find(same).map_or(&other.id, |s| &s.id);
@@ -170,7 +172,7 @@ fn compare(
                     other.classification().is_some() && base.classification().is_some()
                 }
             };
-            // A system without this task has no values.
+            // A system that does not have this task has no values.
             if !able || theirs.is_empty() || theirs.len() != ours.len() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A study from its configuration to its results.
+//! The run of a study, from its configuration to its results.
 
 use crate::options::{Event, Options};
 use crate::{
@@ -7,12 +7,12 @@ use crate::{
 use multirnet_base::StopToken;
 use std::path::Path;
 
-/// Runs the study to its end in the folder `root`: what is there already is kept, so that a study
-/// that was stopped goes on and ends with the same scores. Raising `stop` ends early.
+/// Runs the study to its end in the folder `root`. Finished parts are kept: a study that was stopped
+/// continues and ends with the same scores. Raising `stop` ends early.
 ///
 /// # Errors
-/// `Folder` if the folder holds another study; `Interrupted`; what cohorts, trainings and scans
-/// may refuse.
+/// `Folder` if the folder holds another study; `Interrupted` if `stop` was raised; the errors of
+/// cohorts, trainings and scoring.
 pub fn run(
     config: &StudyConfig,
     root: &Path,
@@ -44,7 +44,7 @@ pub fn run(
     Results::read(config, &folder, &cohort)
 }
 
-/// The results of a study that was run to its end.
+/// The results of a finished study.
 ///
 /// # Errors
 /// As [`Results::read`].

@@ -25,7 +25,7 @@ use std::ops::Range;
 pub struct TestScan {
     /// The scan with its lungs and its true lesions on its own grid.
     pub case: CaseScan,
-    /// Its parts, of which there is one unless slices are missing between them.
+    /// Its parts: several if slices are missing between them, otherwise one.
     parts: Vec<TestPart>,
 }
 
@@ -36,14 +36,15 @@ struct TestPart {
     prepared: Prepared,
 }
 
-/// What a network says of a test scan, on the scan's own grid, as far as it can.
+/// The outputs of a network for a test scan, on the scan's own grid. A network that lacks a task has
+/// `None` for it.
 pub struct TestOutput {
     /// Lesion labels.
     pub lesions: Option<Volume<u8>>,
-    /// Class probabilities; those of several parts are averaged, weighted by planes.
+    /// Class probabilities: the mean over parts, weighted by planes.
     pub probabilities: Option<Probabilities>,
-    /// Grad-CAM, if it was asked for and can be made; `None` for a scan of several parts, whose maps
-    /// are scaled each by its own.
+    /// Grad-CAM, if it was requested and can be made. It is `None` for a scan of several parts,
+    /// because each part's map has a scale of its own.
     pub heatmap: Option<NativeMap>,
 }
 
@@ -51,7 +52,7 @@ impl TestScan {
     /// Reads and prepares a case.
     ///
     /// # Errors
-    /// `Scoring`, naming the file.
+    /// `Scoring`, with the file.
     pub fn read(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<Self> {
         let fail = |e: &dyn std::fmt::Display| Error::new(ErrorKind::Scoring, e.to_string());
         let scan = load::read_case(case, read, config).map_err(|e| fail(&e))?;
@@ -72,7 +73,7 @@ impl TestScan {
     /// Runs `network` over every part and puts its outputs together. Raising `stop` ends early.
     ///
     /// # Errors
-    /// `Scoring`: what [`multirnet_infer::run_prepared`] refuses; `Interrupted`.
+    /// `Scoring` for errors of [`multirnet_infer::run_prepared`]; `Interrupted` if `stop` was raised.
     pub fn run(
         &self,
         network: &dyn Network,
@@ -109,7 +110,7 @@ impl TestScan {
     }
 }
 
-/// Loads the weights that are scored of a trained system.
+/// Loads the weights of a trained system that are scored.
 ///
 /// # Errors
 /// `Training` if it is not trained yet or its weights are damaged.
@@ -130,7 +131,7 @@ pub fn load_system(
     load_network(&path, device).map_err(|e| Error::caused(ErrorKind::Training, e))
 }
 
-/// Makes sure that all test scans of `division` are scored by all systems.
+/// Scores all systems on all test scans of `division`. Existing scores are kept.
 pub(crate) fn ensure(
     config: &StudyConfig,
     division: &Division,
@@ -190,7 +191,7 @@ pub(crate) fn ensure(
     Ok(())
 }
 
-/// Where one score is kept.
+/// The place of one score in the study's folder.
 struct Place<'a> {
     folder: &'a Folder,
     system: &'a str,
@@ -231,7 +232,7 @@ fn score(
         },
         surface,
     )?;
-    // Last: its presence says that the scan is scored.
+    // The score is written last. If it exists, the scan is scored.
     write_json(
         &place.folder.score(place.system, place.division, place.case),
         &score,

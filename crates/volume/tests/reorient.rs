@@ -12,7 +12,7 @@ fn oblique(orientation: Orientation, angles: [f64; 3], shape: [usize; 3]) -> Vol
     counted(geometry.unwrap())
 }
 
-/// Every voxel of `a` is found in `b` at the same world position.
+/// Asserts that `b` has every voxel of `a` at the same world position.
 fn assert_same_in_world(a: &Volume<i32>, b: &Volume<i32>) {
     for index in indices(a.shape()) {
         let world = a.geometry().index_to_world(continuous(index));

@@ -1,4 +1,4 @@
-//! Resampling: exact where it can be, and one answer whichever path computes it.
+//! Resampling is exact where possible, and both paths give the same result.
 
 mod common;
 
@@ -11,7 +11,7 @@ fn grid(shape: [usize; 3], spacing: [f64; 3], angles: [f64; 3]) -> Geometry {
     Geometry::new(shape, spacing, [-150.0, 33.0, 700.0], direction).unwrap()
 }
 
-/// A value that is linear in the world, so that trilinear interpolation is exact within.
+/// A value that is linear in world coordinates. Trilinear interpolation of it is exact.
 fn ramp(world: [f64; 3]) -> f64 {
     0.5 * world[0] - 0.25 * world[1] + 0.125 * (world[2] - 700.0) + 3.0
 }
@@ -165,7 +165,7 @@ proptest! {
         let nearest = source.resample_nearest(&target, -1);
         for index in indices(target.shape()) {
             let world = target.index_to_world(continuous(index));
-            // Ties and edges are decided by rounding: skip what is that near to one.
+            // Rounding decides ties and edges, so positions near them are skipped.
             let at = g.world_to_index(world);
             if at.iter().any(|p| ((p * 2.0) - (p * 2.0).round()).abs() < 1e-5) {
                 continue;

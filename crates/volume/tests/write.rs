@@ -1,4 +1,4 @@
-//! What is written is read back the same.
+//! A written volume is read back unchanged.
 
 mod common;
 
@@ -75,7 +75,7 @@ fn labels_survive() {
     assert!(back.geometry().matches(&geometry, 1e-4));
 }
 
-/// Reads the file with its sform switched off, so that the qform is used.
+/// Reads the file with its sform switched off. The reader then uses the qform.
 fn by_qform(path: &Path) -> Volume<f32> {
     let mut bytes = std::fs::read(path).unwrap();
     bytes[254..256].copy_from_slice(&[0, 0]);
@@ -99,7 +99,7 @@ proptest! {
         let (back, notes) = io::read_with_notes(&path).unwrap();
         prop_assert!(notes.is_empty());
         prop_assert!(back.geometry().matches(&geometry, 1e-4));
-        // Near half turns a quaternion of 32-bit numbers is only good to 6e-4 radians.
+        // Near half turns a quaternion of 32-bit numbers is accurate only to 6e-4 radians.
         prop_assert!(by_qform(&path).geometry().matches(&geometry, 1e-2));
     }
 }

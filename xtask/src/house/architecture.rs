@@ -1,4 +1,4 @@
-//! What ARCHITECTURE.md promises: the table of crates and the list of long files.
+//! The parts of ARCHITECTURE.md that are checked: the table of crates and the list of long files.
 
 /// The document's name.
 pub const FILE: &str = "ARCHITECTURE.md";
@@ -30,7 +30,7 @@ pub enum Uses {
 pub struct LongFile {
     /// Its path from the workspace's folder.
     pub path: String,
-    /// Why it is long.
+    /// The reason why it is long.
     pub reason: String,
 }
 

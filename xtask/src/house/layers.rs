@@ -5,7 +5,7 @@ use super::graph;
 use super::manifest::{Dependency, Manifest};
 use std::collections::HashMap;
 
-/// What the manifests and the table have against each other.
+/// The differences between the manifests and the table.
 pub fn check(rows: &[Row], manifests: &[Manifest]) -> Vec<String> {
     let mut problems = compare_folders(rows, manifests);
     let (edges, unknown) = edges(rows);

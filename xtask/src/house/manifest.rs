@@ -1,10 +1,10 @@
-//! What the Cargo.toml of a crate uses.
+//! The dependencies in the Cargo.toml of a crate.
 
 use std::fs;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// The sections whose dependencies become part of a crate. Tests may use what they like.
+/// The sections whose dependencies become part of a crate. Tests may use any crate.
 const SECTIONS: [&str; 2] = ["dependencies", "build-dependencies"];
 
 /// A crate's manifest.
@@ -14,7 +14,7 @@ pub struct Manifest {
     pub folder: String,
     /// The package's name.
     pub package: String,
-    /// What it depends on.
+    /// The packages that it depends on.
     pub uses: Vec<Dependency>,
 }
 
@@ -66,8 +66,8 @@ fn table(root: &Path, path: &str) -> Result<Table, String> {
         .map_err(|e| format!("{path}: is not valid TOML: {e}"))
 }
 
-/// What `table`, the manifest of a crate's folder, says. The manifest of the workspace tells the
-/// names of packages that it renames.
+/// Reads `table`, the manifest of a crate's folder. The manifest of the workspace gives the own names
+/// of packages that it renames.
 fn manifest(folder: String, table: &Table, workspace: &Table) -> Result<Manifest, String> {
     let package = table
         .get("package")

@@ -1,4 +1,4 @@
-//! `cargo xtask house`: what ARCHITECTURE.md promises of crates and files, checked.
+//! `cargo xtask house`: checks what ARCHITECTURE.md promises about crates and files.
 
 mod architecture;
 mod circles;

@@ -1,4 +1,4 @@
-//! `multirnet ablate`: variants of one system, trained and scored alike.
+//! `multirnet ablate`: trains and scores variants of one system.
 
 use crate::context::Context;
 use crate::failure::Outcome;
@@ -8,7 +8,7 @@ use multirnet_study::AblationConfig;
 
 /// Train and score variants of one system: reverse attention, losses, iterations, classification
 ///
-/// Works as `compare`; variants of several axes that come to the same training are trained once.
+/// Works like `compare`. Variants of several axes that need the same training are trained once.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  multirnet ablate configs/ablate/phantom.toml --out runs/ablation"

@@ -1,4 +1,4 @@
-//! `multirnet compare`: systems trained and scored alike.
+//! `multirnet compare`: trains and scores several systems on one cohort.
 
 use crate::context::Context;
 use crate::failure::Outcome;
@@ -8,9 +8,9 @@ use multirnet_study::StudyConfig;
 
 /// Train and score several systems on one cohort: the paper's tables 2 and 3
 ///
-/// One TOML file names the systems, the cohort, its division and the training. What is trained
-/// already is kept and what was stopped goes on, so that the same command ends with the same tables
-/// however often it was interrupted. OUT/index.html shows everything.
+/// One TOML file names the systems, the cohort, its division and the training. A second run keeps
+/// finished trainings and continues an interrupted one. The tables are the same however often the
+/// study was interrupted. OUT/index.html shows everything.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  multirnet compare configs/compare/phantom.toml --out runs/phantom\n  multirnet compare configs/compare/covid-ctseg.toml --manifest cohort.csv --out runs/ctseg\n  multirnet compare configs/compare/coronacases-loo.toml --data DATA --out runs/loo"

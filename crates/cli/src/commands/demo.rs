@@ -1,4 +1,4 @@
-//! `multirnet demo`: the whole way on three synthetic scans.
+//! `multirnet demo`: makes three synthetic scans and analyses them.
 
 use crate::context::Context;
 use crate::failure::Outcome;

@@ -1,4 +1,4 @@
-//! `multirnet evaluate`: a model against known truth.
+//! `multirnet evaluate`: scores a model against known truth.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -21,11 +21,11 @@ use multirnet_study::scan_seed;
 use multirnet_volume::Diagnosis;
 use std::path::PathBuf;
 
-/// Score a model on cohorts: lesion scores source by source with intervals by patient, classes
+/// Score a model on cohorts: lesions source by source with intervals by patient, and classes
 ///
-/// A cohort is a manifest (see `prepare`), several of them together, or synthetic phantoms made on
-/// the way (--phantoms). Whether the model was trained on a patient is not known here: score what it
-/// has never seen.
+/// A cohort is one manifest (see `prepare`), several manifests together, or synthetic phantoms that
+/// the command makes (--phantoms). The command does not know which patients the model was trained
+/// on: give it scans that the model has never seen.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  multirnet evaluate cohort.csv --fold 2 -o scores\n  multirnet evaluate configs/data/medseg98-test.csv configs/data/mosmed-ct.csv --data DATA --pictures -o scores\n  multirnet evaluate --phantoms 40 --seed 9000 -o scores"
@@ -93,20 +93,20 @@ fn policy(text: &str) -> Result<EmptyPolicy, String> {
     }
 }
 
-/// Something to score: its name, and a way to get it.
+/// A scan to score: a phantom to make, or a case of a manifest.
 enum Item<'a> {
     Phantom { class: Diagnosis, index: u64 },
     Case(&'a Case),
 }
 
-/// How scans are scored.
+/// What the scoring of every scan needs.
 struct Scoring<'a> {
     model: &'a Model,
     options: PredictOptions,
     /// Raised by Ctrl-C.
     stop: StopToken,
     config: ScoreConfig,
-    /// Where pictures go, if there are to be any.
+    /// Receives the pictures; `None` without `--pictures`.
     staged: Option<&'a StagedFolder>,
 }
 
@@ -172,7 +172,7 @@ impl Evaluate {
         }
     }
 
-    /// The scans of the manifests, if there are any.
+    /// Reads the manifests, if there are any, and checks that they have every `--source`.
     fn cohort(&self) -> Outcome<Option<Cohort>> {
         if self.manifests.is_empty() {
             return Ok(None);
@@ -187,7 +187,7 @@ impl Evaluate {
         {
             let known: Vec<&str> = known.into_keys().collect();
             return Err(Failure::input(format!(
-                "--source {other}: no scan of the manifests is from there (there are: {})",
+                "--source {other}: the manifests have no scan of this source (known sources: {})",
                 known.join(", ")
             )));
         }
@@ -209,7 +209,7 @@ impl Evaluate {
         };
         if items.is_empty() {
             return Err(Failure::input(
-                "no scan is left to score (look at --fold, --source and the manifests)",
+                "no scan is left to score (check --fold, --source and the manifests)",
             ));
         }
         Ok(items)
@@ -248,7 +248,7 @@ impl Evaluate {
                     *class,
                     usize::from(self.matrix),
                 )?;
-                // The lungs are searched for as in any scan, not taken from the phantom.
+                // The lungs are segmented as in any scan. The phantom's own lungs are not used.
                 let lungs = segment_lungs(&made.ct, &prepare.lungs).map_err(Failure::input)?;
                 let planes = made.ct.shape()[0];
                 let scan = CaseScan {
@@ -268,7 +268,7 @@ impl Evaluate {
 }
 
 impl Scoring<'_> {
-    /// Analyses and scores a scan, and draws it if it is to be drawn.
+    /// Analyses and scores a scan. Draws it with `--pictures`.
     fn score(
         &self,
         index: usize,

@@ -1,4 +1,4 @@
-//! `multirnet explain`: why a class, on the scan.
+//! `multirnet explain`: shows where on the scan a class comes from.
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -57,7 +57,7 @@ struct Explanation {
     heat_in_lesions: Option<f64>,
     /// Share of the heat map's sum inside the lungs; absent without heat.
     heat_in_lungs: Option<f64>,
-    /// Share of the lungs that is lesion: what chance alone would give.
+    /// Share of the lungs that is lesion. Chance alone would give this for `heat_in_lesions`.
     lesion_share_of_lungs: f64,
 }
 

@@ -1,4 +1,4 @@
-//! `multirnet info`: the program and its models.
+//! `multirnet info`: shows the program, this machine and the models.
 
 use crate::context::Context;
 use crate::failure::Outcome;
@@ -9,7 +9,7 @@ use multirnet_finding::NOTICE;
 use multirnet_infer::{CatalogueEntry, DeviceChoice, ModelCard};
 use serde::Serialize;
 
-/// Show the program's version, this machine's features, the model in use, and all that are found
+/// Show the program's version, this machine's features, the model in use, and all models found
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  multirnet info\n  multirnet info --model runs/mine/model.safetensors --json"
@@ -29,31 +29,31 @@ struct Facts {
     gpu: Option<String>,
     /// The model in use.
     model: ModelInUse,
-    /// All models that can be named, in the order in which names are looked up.
+    /// All models that a user can name, in the order in which names are looked up.
     models: Vec<Listed>,
 }
 
 #[derive(Serialize)]
 struct ModelInUse {
-    /// Its card: name, what it has been trained on, licence, scores.
+    /// The model's card: name, training data, licence, scores.
     #[serde(flatten)]
     card: ModelCard,
     sha256: String,
     config: serde_json::Value,
 }
 
-/// A model that can be named.
+/// A model that a user can name.
 #[derive(Serialize)]
 struct Listed {
     name: String,
     place: String,
-    /// Used when no model is named.
+    /// Whether it is used when no model is named.
     default: bool,
-    /// An earlier place has the name.
+    /// Whether an earlier place has a model of this name. The program then takes that one.
     hidden: bool,
     #[serde(flatten)]
     facts: Option<ListedFacts>,
-    /// Why it cannot be used.
+    /// Reason why the model cannot be used.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
@@ -138,7 +138,7 @@ impl Info {
 
 const NOT_STATED: &str = "not stated";
 
-/// The models that can be named, for people.
+/// The table of models as text.
 fn table(models: &[Listed]) -> String {
     let width = models.iter().map(|m| m.name.chars().count()).max();
     let width = width.unwrap_or(0).max(5);
@@ -149,7 +149,7 @@ fn table(models: &[Listed]) -> String {
     for m in models {
         let mark = match (m.default, m.hidden) {
             (true, _) => " (default)",
-            (_, true) => " (not used: an earlier place has the name)",
+            (_, true) => " (not used: an earlier place has a model of this name)",
             _ => "",
         };
         text += &match (&m.facts, &m.error) {

@@ -1,4 +1,4 @@
-//! `multirnet inspect`: what the program makes of a scan before any network runs.
+//! `multirnet inspect`: describes and checks scans before any network runs.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -11,8 +11,8 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Say what a scan is: format, geometry, DICOM series taken and left, and whether the input gate
-/// accepts it
+/// Describe scans: format, geometry, DICOM series taken and left, and whether the input gate
+/// accepts them
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  multirnet inspect study/\n  multirnet inspect scan.nii.gz other.nrrd --json"
@@ -82,7 +82,7 @@ fn inspect(path: &Path, read: &ReadArguments) -> Report {
     match read.open(path) {
         Err(failure) => {
             report.refusal = Some(failure.to_string());
-            // The reasons per series help to choose another one.
+            // The reason for each series helps the user to choose another one.
             report.series = multirnet_dicom::list(path).unwrap_or_default();
         }
         Ok(scan) => {

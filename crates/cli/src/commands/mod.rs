@@ -1,4 +1,4 @@
-//! One command a file: its arguments and what it does with them.
+//! The commands: one file each, with the command's arguments and its code.
 
 pub mod ablate;
 pub mod compare;

@@ -1,4 +1,4 @@
-//! `multirnet package`: a trained model's file and page, for others to use.
+//! `multirnet package`: writes a trained model's file and page for other users.
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
@@ -16,9 +16,10 @@ const MAX_BYTES: usize = 25_000_000;
 
 /// Package a trained model: weights in 16 bits with a full card, and a page that shows it
 ///
-/// OUT gets model.safetensors and README.md. The card file (TOML) has licence, attribution, and
-/// `[[scores]]` (on, cases, kind, seen, metric, value, interval), which replace the model's own; where
-/// given, trained_on, validation and threshold; and `[[notes]]` (heading, text) for the page.
+/// Writes model.safetensors and README.md to OUT. The card file (TOML) has licence, attribution,
+/// validated_on and `[[scores]]` (on, cases, kind, seen, metric, value, interval), which replace the
+/// model's own. It may also have trained_on, validation and threshold, and `[[notes]]` (heading,
+/// text) for the page.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  multirnet package runs/mine/model.safetensors --name mine --card card.toml -o models/mine"
@@ -32,16 +33,16 @@ pub struct Package {
     #[arg(long)]
     name: String,
 
-    /// What the card says (TOML)
+    /// Card file (TOML)
     #[arg(long, value_name = "FILE")]
     card: PathBuf,
 
-    /// Folder for the model; its name should be the model's, so that --model NAME finds it
+    /// Folder for the model; --model NAME finds it if the folder has the model's name
     #[arg(short, long, value_name = "OUT")]
     out: PathBuf,
 }
 
-/// What a card file says.
+/// The content of a card file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CardFile {
@@ -52,7 +53,7 @@ struct CardFile {
     trained_on: Option<String>,
     validation: Option<String>,
     threshold: Option<f32>,
-    /// On which scans its lesion maps and its classes were validated.
+    /// Kinds of scans on which the model's lesion maps and classes were validated.
     #[serde(default)]
     validated_on: ValidatedOn,
     #[serde(default)]
@@ -86,7 +87,8 @@ impl Package {
         let net: multirnet_nn::System =
             weights::from_bytes(&label, &bytes, &cpu).map_err(Failure::input)?;
         let own = ModelCard::read(&label, &bytes).map_err(Failure::input)?;
-        // Without the views of training a model would see others, and nobody would be told.
+        // A model without `input` would get views that differ from those of its training, and
+        // nobody would notice.
         let own = own.filter(|card| card.input.is_some()).ok_or_else(|| {
             Failure::input(format!(
                 "{label}: no card says how scans were prepared for this model (give \
@@ -142,7 +144,8 @@ fn read_card(path: &Path) -> Outcome<CardFile> {
 }
 
 impl CardFile {
-    /// The card of the model `name`, whose training gave it the card `own`.
+    /// The card of the model `name`: this file's fields replace those of `own`, the card that
+    /// training wrote.
     fn merged(&self, own: ModelCard, name: &str) -> ModelCard {
         ModelCard {
             name: name.to_owned(),
@@ -230,7 +233,7 @@ fn page(packaged: &Packaged, network: &str, notes: &[Note]) -> String {
     text
 }
 
-/// Text that stays in its cell of a table.
+/// Makes a text fit into one cell of a Markdown table.
 fn cell(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace('|', "\\|")

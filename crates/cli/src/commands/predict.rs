@@ -1,4 +1,4 @@
-//! `multirnet predict`: scans in, folders of results out.
+//! `multirnet predict`: analyses scans and writes a folder of results for each.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -18,8 +18,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Writes for each scan: lungs.nii.gz (1 right, 2 left), lesions.nii.gz (1 lesion, or 1 ground glass
 /// and 2 consolidation where the model tells them apart), probability.nii.gz, heatmap.nii.gz,
-/// finding.json, overview.png and report.html. With one scan they go to OUT itself, with several to
-/// one folder each.
+/// finding.json, overview.png and report.html. The results of a single scan go to OUT itself.
+/// Several scans get one folder each in OUT.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  multirnet predict study/ -o result\n  multirnet predict *.nii.gz -o results --jobs 2\n  multirnet predict study.zip --series 2 --allow-irregular -o result\n  multirnet predict study/ --model patients-small -o result"
@@ -33,7 +33,7 @@ pub struct Predict {
     #[arg(short, long, value_name = "OUT")]
     out: PathBuf,
 
-    /// Scans worked on at the same time; memory grows with it
+    /// Scans analysed at the same time; memory grows with their number
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
 
@@ -59,7 +59,10 @@ impl Predict {
         options.explain &= !self.no_heatmap;
         StagedFolder::check(&self.out)?;
         if self.predict.lungs.is_some() && self.scans.len() > 1 {
-            return Err(Failure::new(Exit::Usage, "--lungs goes with a single scan"));
+            return Err(Failure::new(
+                Exit::Usage,
+                "--lungs is for a single scan (run predict once for each scan)",
+            ));
         }
         output::say(&format!("{NOTICE} Model: {}", predictor.card().trained_on));
         if let Some(note) = self.model.note() {
@@ -112,7 +115,8 @@ impl Predict {
         }
         match failures.as_slice() {
             [] => Ok(()),
-            // One scan, one reason: the table has named it already, the code tells a script.
+            // All scans failed, and the table has shown the reasons. The exit code is that of the
+            // first failure.
             all if all.len() == rows.len() => Err(Failure::new(
                 all[0],
                 format!("{} of {} scans failed", all.len(), rows.len()),
@@ -124,7 +128,7 @@ impl Predict {
         }
     }
 
-    /// Reads, analyses and writes one scan; `place` is its path, its name and its folder of results.
+    /// Reads and analyses one scan, and writes its results to the folder `out`.
     fn one(
         &self,
         model: &Model,

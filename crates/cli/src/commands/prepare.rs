@@ -1,4 +1,4 @@
-//! `multirnet prepare`: from folders to a manifest, from a manifest to checked, prepared scans.
+//! `multirnet prepare`: makes a manifest from folders, and checks and prepares a manifest's scans.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -36,7 +36,7 @@ pub struct Prepare {
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
 
-    /// Training configuration whose table `prepare` is used
+    /// Training configuration whose table `prepare` applies
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
@@ -45,7 +45,7 @@ pub struct Prepare {
     jobs: u8,
 }
 
-/// A source's name for people.
+/// A source's name in messages.
 fn named(source: &str) -> &str {
     match source {
         "" => "without a name",
@@ -61,14 +61,14 @@ impl Prepare {
             if self.inputs.len() > 1 || self.data.is_some() {
                 return Err(Failure::new(
                     Exit::Usage,
-                    "a folder of class folders stands alone, without manifests and --data",
+                    "a folder of class folders cannot be joined with manifests or --data",
                 ));
             }
             let cohort = manifest::from_folders(folder).map_err(Failure::input)?;
             if self.out.is_none() && self.cache.is_none() {
                 return Err(Failure::new(
                     Exit::Usage,
-                    "say where the manifest goes (-o) or the prepared scans (--cache)",
+                    "nothing would be written (give -o for the manifest or --cache for the scans)",
                 ));
             }
             cohort
@@ -116,8 +116,8 @@ impl Prepare {
             }
             for (source, class) in &single {
                 output::print(&format!(
-                    "the source {} holds only {class}: a network that classifies may learn to \
-                     tell the source instead\n",
+                    "the source {} holds only {class}: a network that classifies may learn the \
+                     source instead of the class\n",
                     named(source)
                 ))?;
             }
@@ -155,7 +155,7 @@ impl Prepare {
         };
         let mut failed = std::collections::BTreeMap::new();
         let stop = crate::stop::saving()?;
-        // Each stage of a training sees the scans prepared in its own way.
+        // Each stage of a training has its own preparation of the scans.
         for stage in &stages {
             let cache = Cache::new(folder, &stage.prepare, 0, &read_volume);
             let jobs = usize::from(self.jobs);

@@ -1,4 +1,4 @@
-//! `multirnet report`: the figures and pages of a study.
+//! `multirnet report`: draws the figures and pages of a study.
 
 use crate::context::Context;
 use crate::failure::Outcome;

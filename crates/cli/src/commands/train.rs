@@ -1,4 +1,4 @@
-//! `multirnet train`: from a cohort to a model.
+//! `multirnet train`: trains a model on a cohort.
 
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 ///
 /// The run's folder gets config.toml, split.csv, log.csv, steps.csv, curves.png, checkpoints/, and
 /// at the end threshold.json and model.safetensors (the weights with the lowest validation loss and
-/// their card). Without --config it trains as configs/train/recipe.toml says.
-/// Ctrl-C saves and stops; --resume goes on to the same weights.
+/// their card). Without --config it uses the configuration configs/train/recipe.toml.
+/// Ctrl-C saves and stops; --resume continues to the same weights.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  multirnet train cohort.csv --config configs/train/recipe.toml -o runs/mine\n  multirnet train cohort.csv -o runs/fold0 --fold 0\n  multirnet train cohort.csv -o runs/mine --resume"
@@ -49,7 +49,7 @@ pub struct Train {
     #[arg(long, conflicts_with = "fold")]
     all: bool,
 
-    /// Go on with the run in RUN
+    /// Continue the run in RUN
     #[arg(long)]
     resume: bool,
 
@@ -65,7 +65,7 @@ pub struct Train {
     #[arg(long, value_name = "WEIGHTS", conflicts_with = "resume")]
     init: Option<PathBuf>,
 
-    /// A sentence for the model's card: what the cohort is
+    /// Sentence for the model's card that describes the cohort
     #[arg(long, value_name = "TEXT")]
     trained_on: Option<String>,
 
@@ -141,7 +141,8 @@ impl Train {
         .map_err(Failure::input)
     }
 
-    /// The best weights in 16 bits with a card.
+    /// Writes the best weights in 16 bits with a card, and returns the file's path. Without best
+    /// weights it writes the last ones.
     fn package(
         &self,
         config: &TrainConfig,
@@ -157,7 +158,7 @@ impl Train {
         let cpu = DeviceChoice::Cpu.open().map_err(Failure::input)?;
         let net: multirnet_nn::System = weights::load(source, &cpu).map_err(Failure::input)?;
         let name = scan::stem(&self.out);
-        // Of the stage that the weights are of, the last one unless the run was stopped before it.
+        // The stage of the weights is the last one, unless the run was stopped before it.
         let prepare = &config.stages()[summary.stage - 1].prepare;
         let [normal, cap, covid19] = cohort.class_counts();
         let stems: Vec<String> = self.manifests.iter().map(|m| scan::stem(m)).collect();

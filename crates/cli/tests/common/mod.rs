@@ -1,22 +1,22 @@
-//! Running the program, and the scans it is run on.
-#![allow(dead_code)] // each test program uses its part
+//! Runs the program, and makes the scans that it reads.
+#![allow(dead_code)] // Each test program uses a part of this module.
 
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_volume::{Diagnosis, Geometry, Volume, Voxel, io};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The program.
+/// The program as a command without arguments.
 pub fn multirnet() -> Command {
     Command::new(env!("CARGO_BIN_EXE_multirnet"))
 }
 
-/// Runs the program.
+/// Runs the program with `arguments`.
 pub fn run<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
     multirnet().args(arguments).output().unwrap()
 }
 
-/// What it said.
+/// The program's standard output and standard error.
 pub fn both(output: &Output) -> String {
     format!(
         "{}{}",
@@ -25,7 +25,7 @@ pub fn both(output: &Output) -> String {
     )
 }
 
-/// Asserts an exit code, and shows what was said otherwise. A panic has code 101.
+/// Asserts an exit code. A failed assertion shows the program's output. A panic has code 101.
 pub fn expect(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", both(output));
 }
@@ -42,7 +42,7 @@ pub fn save<T: Voxel>(folder: &Path, name: &str, volume: &Volume<T>) -> PathBuf 
     path
 }
 
-/// A block of one value.
+/// A volume of one value.
 pub fn block(shape: [usize; 3], value: f32) -> Volume<f32> {
     Volume::filled(value, Geometry::axial(shape, [3.0, 1.5, 1.5]).unwrap())
 }

@@ -22,8 +22,8 @@ impl fmt::Display for Shown {
 /// The commands of all blocks that are marked `sh`, in order.
 ///
 /// # Panics
-/// If a block is not closed, or a comment follows the `\` of a line that goes on: the shell would not
-/// join such lines.
+/// If a block is not closed, or if a comment follows a `\` at a line's end: the shell would not join
+/// such lines.
 pub fn commands(document: &str, text: &str) -> Vec<Shown> {
     let mut found = Vec::new();
     let mut inside = false;
@@ -85,7 +85,8 @@ fn without_comment(line: &str) -> &str {
     line.trim_end()
 }
 
-/// The words of a command, without quotes. Quotes hold blanks together; the documents need no more.
+/// The words of a command, without quotes. Quotes hold words with blanks together. The documents do
+/// not use other rules of the shell.
 pub fn words(text: &str) -> Vec<String> {
     let (mut words, mut word): (Vec<String>, Option<String>) = (Vec::new(), None);
     let mut quote = None;
@@ -104,10 +105,10 @@ pub fn words(text: &str) -> Vec<String> {
     words
 }
 
-/// Replaces each word, or part of a path, in capitals by what `stands_for` says of it.
+/// Replaces each word, or part of a path, in capitals by its partner in `stands_for`.
 ///
 /// # Errors
-/// The first word in capitals that it does not say anything of.
+/// The first word in capitals that `stands_for` does not have.
 pub fn replace_capitals(text: &str, stands_for: &[(&str, &str)]) -> Result<String, String> {
     let is_border = |c: char| c.is_whitespace() || matches!(c, '/' | '=');
     let is_capital = |part: &str| {

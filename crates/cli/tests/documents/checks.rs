@@ -1,4 +1,4 @@
-//! Commands that are looked at and not run: what they name must exist.
+//! Checks of commands that are not run: everything that they name must exist.
 
 use std::fs;
 use std::path::Path;
@@ -17,19 +17,19 @@ const NOT_RUN: [(&str, &str); 2] = [
 const LEFT_OUT: [(&[&str], &str); 1] =
     [(&["/usr/bin/time", "-v"], "GNU time is a package of its own")];
 
-/// What is done with a command.
+/// How the test treats a command.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// It is run, without its first words so many.
+    /// It is run without this many of its first words.
     Run(usize),
-    /// It is not run; the text says what was looked at, or why not.
+    /// It is not run. The text says what was checked, or why nothing was.
     Looked(String),
 }
 
-/// Decides what is done with the command of these words, in the workspace `root`.
+/// Decides how the test treats the command of these words, in the workspace `root`.
 ///
 /// # Errors
-/// What the command names and does not exist, or that it is not known here.
+/// If the command names something that does not exist, or if this test does not know it.
 pub fn treatment(root: &Path, words: &[String]) -> Result<Treatment, String> {
     let first = words.first().map_or("", String::as_str);
     for (before, _) in LEFT_OUT {
@@ -65,7 +65,7 @@ pub fn treatment(root: &Path, words: &[String]) -> Result<Treatment, String> {
     }
 }
 
-/// A program of `benches/`: its source names every option.
+/// Checks a program of `benches/`: its source must name every option.
 fn bench(root: &Path, name: &str, arguments: &[String]) -> Result<Treatment, String> {
     let file = format!("benches/src/bin/{name}.rs");
     let source = fs::read_to_string(root.join(&file)).map_err(|e| format!("{file}: {e}"))?;
@@ -87,7 +87,7 @@ const SWITCHES: [&str; 6] = [
     "--all-targets",
 ];
 
-/// A command of cargo: its packages, targets and features exist.
+/// Checks a command of cargo: its packages, targets and features must exist.
 fn cargo(root: &Path, words: &[String]) -> Result<Treatment, String> {
     let command = words.first().map_or("", String::as_str);
     match command {
@@ -144,7 +144,7 @@ fn cargo(root: &Path, words: &[String]) -> Result<Treatment, String> {
     Ok(Treatment::Looked("what it names is there".to_owned()))
 }
 
-/// A command of the gate, which `xtask/src/main.rs` matches by its name.
+/// Checks a command of the gate. `xtask/src/main.rs` must match it by its name.
 fn xtask(root: &Path, words: &[String]) -> Result<Treatment, String> {
     let source = fs::read_to_string(root.join("xtask/src/main.rs")).map_err(|e| e.to_string())?;
     let aliases = fs::read_to_string(root.join(".cargo/config.toml")).map_err(|e| e.to_string())?;

@@ -1,4 +1,4 @@
-//! What the documents' commands are given: phantoms in every form that is named there.
+//! The inputs of the documents' commands: phantoms in every form that the documents name.
 
 use crate::common;
 use crate::small::Manifest;
@@ -22,7 +22,7 @@ pub fn draw_phantoms() -> [Phantom; 3] {
     ]
 }
 
-/// The scans of one folder: the phantoms that they show, and how many there are.
+/// The scans of one folder: the phantoms that they show, and their number so far.
 pub struct Scans<'a> {
     phantoms: &'a [Phantom; 3],
     made: Cell<u8>,
@@ -44,7 +44,8 @@ impl<'a> Scans<'a> {
         &self.phantoms[class.index()]
     }
 
-    /// Makes a scan unlike all others: the same content on two sides of a split is an error.
+    /// Makes a scan that differs from all others. The same content on two sides of a split would be
+    /// an error.
     fn distinct<T: Voxel>(&self, mut scan: Volume<T>, change: impl Fn(u8, T) -> T) -> Volume<T> {
         self.made.set(self.made.get() + 1);
         let first = scan.data()[0];
@@ -52,13 +53,13 @@ impl<'a> Scans<'a> {
         scan
     }
 
-    /// A scan of its own in whole HU.
+    /// A distinct scan in whole HU.
     fn hu(&self, class: Diagnosis) -> Volume<i16> {
         let ct = self.phantom(class).ct.map(|hu| hu.round() as i16);
         self.distinct(ct, |k, hu| hu + i16::from(k))
     }
 
-    /// Writes into `folder` what the commands read.
+    /// Writes the files that the commands read into `folder`.
     pub fn write(&self, folder: &Path) {
         let save = |name: &str, volume: &Volume<i16>| common::save(folder, name, volume);
         for name in ["scan.nii.gz", "other.nii.gz"] {
@@ -97,8 +98,8 @@ impl<'a> Scans<'a> {
         write_model(&folder.join("tiny/model.safetensors"));
     }
 
-    /// Writes below `data` every file that the rows of `manifest` name, and makes the pictures'
-    /// pixels as large as the phantoms' voxels.
+    /// Writes every file that the rows of `manifest` name below `data`. Gives the pictures' pixels
+    /// the size of the phantoms' voxels.
     pub fn write_data(&self, manifest: &mut Manifest, data: &Path) {
         let columns = manifest.columns.clone();
         for row in &mut manifest.rows {
@@ -169,7 +170,7 @@ struct Labels {
 }
 
 impl Labels {
-    /// The phantom's truth in these labels.
+    /// The phantom's true mask with these labels.
     fn map(&self, phantom: &Phantom) -> Volume<u8> {
         let lung = self
             .lungs
@@ -234,7 +235,7 @@ fn write_model(path: &Path) {
     fs::write(path, card.package("tiny", &bytes).unwrap()).unwrap();
 }
 
-/// Writes a picture in 8-bit grey, whatever its name: pictures are read by their content.
+/// Writes a PNG in 8-bit grey under any name. The program recognises pictures by their content.
 fn write_png(path: &Path, [_, height, width]: [usize; 3], pixels: &[u8]) {
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], data: &[u8]| {
@@ -294,7 +295,7 @@ const CT_IMAGE: &str = "1.2.840.10008.5.1.4.1.1.2";
 /// Explicit VR little endian.
 const SYNTAX: &str = "1.2.840.10008.1.2.1";
 
-/// Writes an axial scan as a series of DICOM files, one a slice, of the study number `study`.
+/// Writes an axial scan as a series of DICOM files, one per slice, of the study number `study`.
 fn write_dicom(folder: &Path, scan: &Volume<i16>, study: u8) {
     fs::create_dir_all(folder).unwrap();
     let [nz, ny, nx] = scan.shape();

@@ -1,5 +1,5 @@
-//! The documents' commands: every command in a block of shell code of README.md, CONTRIBUTING.md and
-//! docs/ is run as it is written there, on phantoms and with small trainings.
+//! Runs the documents' commands: every command in a block of shell code of README.md,
+//! CONTRIBUTING.md and docs/ runs as it is written there, on phantoms and with small trainings.
 #![cfg(unix)]
 
 #[path = "../common/mod.rs"]
@@ -27,15 +27,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-/// Words in capitals that stand for something of the reader's, and what they are here.
+/// Words in capitals that stand for the reader's own files, and their replacements in this test.
 const STANDS_FOR: [(&str, &str); 3] = [
     ("DATA", "data"),
     ("DICOM-FOLDER", "study"),
     ("MODEL", "tiny/model.safetensors"),
 ];
 
-/// An option that needs what a machine may lack, and how the program's message begins then. The exit
-/// code is that of a wrong command line.
+/// An option for a device that a machine may lack, and the start of the program's message then. The
+/// exit code is that of a wrong command line.
 const MAY_LACK: (&str, &str) = ("--device gpu", "multirnet: --device gpu: ");
 
 /// Options whose value is a place for results.
@@ -67,7 +67,7 @@ fn the_commands_of_the_documents_run_as_written() {
     let documents = documents(&root);
     let (next, run) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let problems = Mutex::new(Vec::new());
-    // Two at a time: much of what the commands do keeps one core busy.
+    // Two documents run at a time, because many commands keep only one core busy.
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
@@ -84,8 +84,8 @@ fn the_commands_of_the_documents_run_as_written() {
     assert!(run > 20, "only {run} commands were found in the documents");
 }
 
-/// Runs the commands of a document up to the first that fails. Returns what is wrong, and how many were
-/// run.
+/// Runs the commands of a document up to the first that fails. Returns the problems and the number of
+/// commands that were run.
 fn run_document(root: &Path, document: &str, phantoms: &[Phantom; 3]) -> (Vec<String>, usize) {
     let text = fs::read_to_string(root.join(document)).unwrap();
     let commands = blocks::commands(document, &text);
@@ -103,7 +103,7 @@ fn run_document(root: &Path, document: &str, phantoms: &[Phantom; 3]) -> (Vec<St
                 eprintln!("{:6.1} s {command}", start.elapsed().as_secs_f64());
                 if let Err(problem) = result {
                     problems.push(format!("{command}: {problem}"));
-                    // What follows may need what this command did not make.
+                    // Later commands may need the files that this command did not make.
                     break;
                 }
             }
@@ -112,7 +112,7 @@ fn run_document(root: &Path, document: &str, phantoms: &[Phantom; 3]) -> (Vec<St
     (problems, run)
 }
 
-/// The folder that a document's commands are run in.
+/// The folder in which a document's commands run.
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -183,8 +183,8 @@ impl Place {
         inputs::files(&self.work()).into_iter().map(facts).collect()
     }
 
-    /// Runs a command without its first words `left_out`. It must succeed, write where it was told to,
-    /// and nowhere else.
+    /// Runs a command without its first `left_out` words. It must succeed, write to the places that it
+    /// names, and nowhere else.
     fn run(&self, command: &Shown, left_out: usize) -> Result<(), String> {
         let mut text = command.text.as_str();
         for _ in 0..left_out {
@@ -224,7 +224,7 @@ impl Place {
         self.check_files(&blocks::words(&text), &before)
     }
 
-    /// Looks for what the command should have written and did not, and the reverse.
+    /// Checks that the command wrote all its outputs and nothing else.
     fn check_files(&self, words: &[String], before: &Snapshot) -> Result<(), String> {
         let work = self.work();
         let mut outputs: Vec<PathBuf> = words
@@ -287,7 +287,7 @@ fn every_committed_configuration_is_read() {
             "implant" => toml::from_str::<ImplantConfig>(&text)
                 .map_err(|e| e.to_string())
                 .and_then(|c| c.validate().map_err(|e| e.to_string())),
-            // Cards, which the test of `multirnet package` reads.
+            // These are cards. The test of `multirnet package` reads them.
             "models" => continue,
             other => panic!("configs/{other} is a folder that this test does not know"),
         };

@@ -1,11 +1,11 @@
-//! What stands in the place of programs that the documents call.
+//! Scripts that replace the programs that the documents call.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Calls the program with small numbers in the place of large ones, and adds options that make its work
-/// small where the document gives none.
+/// Calls the program with small numbers in place of large ones. Adds options that make the work small
+/// if the document gives none.
 const MULTIRNET: &str = r#"#!/bin/sh
 given=" $* "
 last=
@@ -56,8 +56,8 @@ esac
 exec "$PROGRAM" "$@" $more
 "#;
 
-/// Runs the program for `cargo run --release -- ARGUMENTS`. All other commands are looked at and not
-/// run, so they do not come here.
+/// Runs the program for `cargo run --release -- ARGUMENTS`. The test checks all other commands of
+/// cargo without running them.
 const CARGO: &str = r#"#!/bin/sh
 if [ "$1 $2 $3" != "run --release --" ]; then
   echo "cargo $*: only cargo run --release -- ARGUMENTS is run" >&2

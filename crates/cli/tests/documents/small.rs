@@ -1,16 +1,16 @@
-//! Configurations and manifests made small: what they say stays, numbers become less. A wrong path or
-//! an unknown key therefore still fails.
+//! Makes configurations and manifests small. Their keys and paths stay, and numbers shrink. A wrong
+//! path or an unknown key therefore still fails.
 
 use toml::{Table, Value};
 
-/// Windows of a small training.
+/// Size of the windows of a small training.
 const PATCH: [i64; 3] = [16, 32, 32];
-/// Their spacing.
+/// Spacing of these windows.
 const SPACING_MM: [f64; 3] = [10.0, 8.0, 8.0];
 /// Voxels of its phantoms along x and y.
 const MATRIX: i64 = 96;
 
-/// A training for `multirnet train` without a configuration.
+/// Training configuration for a `multirnet train` that names none.
 pub const TRAINING: &str = "\
 [model]
 preset = \"small\"
@@ -30,7 +30,7 @@ max_windows = 4
 epochs = 1
 ";
 
-/// Implants for `multirnet phantom implant` without a configuration.
+/// Configuration for a `multirnet phantom implant` that names none.
 pub const IMPLANTS: &str = "\
 [background]
 pixel_mm = [3.0, 4.0]
@@ -52,7 +52,7 @@ pub fn configuration(folder: &str, text: &str) -> String {
     toml::to_string(&table).unwrap()
 }
 
-/// Sets the value at a path of tables, which are made where they are missing.
+/// Sets the value at a path of tables. Missing tables are made.
 fn put(table: &mut Table, path: &str, value: impl Into<Value>) {
     let (mut table, mut rest) = (table, path);
     while let Some((name, more)) = rest.split_once('.') {
@@ -62,7 +62,7 @@ fn put(table: &mut Table, path: &str, value: impl Into<Value>) {
     table.insert(rest.to_owned(), value.into());
 }
 
-/// The tables below `key`, of which there may be none, one, or an array.
+/// The tables below `key`: none, one, or all of an array.
 fn tables<'a>(table: &'a mut Table, key: &str) -> Vec<&'a mut Table> {
     match table.get_mut(key) {
         Some(Value::Table(one)) => vec![one],
@@ -78,7 +78,7 @@ fn shorten(table: &mut Table, key: &str, n: usize) {
     }
 }
 
-/// The tables of a training.
+/// Makes the tables of a training small.
 fn training(table: &mut Table) {
     for key in ["prepare", "sampling", "run"] {
         table.entry(key).or_insert(Table::new().into());
@@ -90,7 +90,7 @@ fn training(table: &mut Table) {
     variant(table);
 }
 
-/// What a system or a variant changes of a training.
+/// Makes the changes that a system or a variant makes to a training small.
 fn variant(table: &mut Table) {
     for model in tables(table, "model") {
         let name = model.get("system").and_then(Value::as_str);
@@ -120,7 +120,7 @@ fn variant(table: &mut Table) {
     }
 }
 
-/// A comparison or an ablation.
+/// Makes a comparison or an ablation small.
 fn study(table: &mut Table) {
     let train = table.entry("train").or_insert(Table::new().into());
     training(train.as_table_mut().unwrap());
@@ -140,7 +140,7 @@ fn study(table: &mut Table) {
     }
     let reference = table.get("reference").cloned();
     if let Some(Value::Array(systems)) = table.get_mut("system") {
-        // Two systems, one of them the reference where one is named.
+        // Two systems stay. One of them is the reference, if the study names one.
         let mut others = if reference.is_some() { 1 } else { 2 };
         systems.retain(|system| {
             let is_reference = Some(&system["id"]) == reference.as_ref();
@@ -158,7 +158,7 @@ fn study(table: &mut Table) {
     }
 }
 
-/// A cohort of phantoms with at most `n` of each class.
+/// Limits a cohort of phantoms to `n` of each class.
 fn few(phantoms: &mut Table, n: i64) {
     for class in ["normal", "cap", "covid19"] {
         if let Some(Value::Integer(count)) = phantoms.get_mut(class) {
@@ -168,7 +168,7 @@ fn few(phantoms: &mut Table, n: i64) {
     put(phantoms, "matrix", MATRIX);
 }
 
-/// How lesions are implanted, and what is left alone: the scans here have few and large voxels.
+/// Adapts a configuration of implants, or a list of regions to avoid, to scans of few, large voxels.
 fn implants(table: &mut Table) {
     if table.contains_key("background") || table.contains_key("normal_share") {
         put(table, "background.pixel_mm", vec![3.0, 4.0]);
@@ -183,7 +183,7 @@ fn implants(table: &mut Table) {
     }
 }
 
-/// A manifest: its comments, its header, and the rows that are kept of it.
+/// A manifest: its comments, its header, and the rows that are kept.
 pub struct Manifest {
     comments: String,
     /// Names of the columns.

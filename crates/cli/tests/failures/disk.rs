@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-/// Every command that writes; `OUT` is the place.
+/// Every command that writes. `OUT` stands for the place of its results.
 const WRITING: [&str; 16] = [
     "predict scan.nii.gz --model run/model.safetensors --pipeline global -o OUT",
     "predict scan.nii.gz normal0.nii.gz --model run/model.safetensors --pipeline global --jobs 2 -o OUT",
@@ -27,10 +27,10 @@ const WRITING: [&str; 16] = [
     "compare study.toml -o OUT",
 ];
 
-/// What messages say of a folder that cannot be made or written.
+/// The remedy of messages about a folder that cannot be made or written.
 const REMEDY: &str = "choose a folder that you may write to";
 
-/// Runs every command with `OUT` in `place` and reports what does not fail as it should.
+/// Runs every command with `out` in place of `OUT`, and reports those that do not fail as they should.
 fn check(lab: &Lab, out: &str, names: &str, remedy: &str, run: impl Fn(&str) -> Output) {
     let mut problems = Problems::default();
     for line in WRITING {
@@ -69,7 +69,7 @@ fn a_folder_that_may_not_be_written_is_told() {
     if fs::write(locked.join("probe"), "").is_err() {
         return check(&lab, "locked/out", "locked", REMEDY, |line| lab.run(line));
     }
-    // Root may write everywhere, but not as a user of another name space.
+    // Root may write everywhere, but not as a user of a name space of its own.
     fs::remove_file(locked.join("probe")).unwrap();
     if !can(
         &["--user"],
@@ -92,7 +92,7 @@ fn a_folder_that_may_not_be_written_is_told() {
     });
 }
 
-/// Whether a script runs with `unshare` and these options.
+/// Whether a script succeeds with `unshare` and these options.
 fn can(options: &[&str], script: &str) -> bool {
     let output = Command::new("unshare")
         .args(options)
@@ -104,7 +104,7 @@ fn can(options: &[&str], script: &str) -> bool {
 /// Options of `unshare` that let a user without rights mount a file system of its own.
 const OWN_MOUNTS: [&str; 3] = ["--user", "--map-root-user", "--mount"];
 
-/// Runs the program while `full` is a file system in memory without a free block.
+/// Runs the program while the folder `full` is a file system in memory without a free block.
 fn run_on_a_full_disk(lab: &Lab, line: &str) -> Output {
     let script = format!(
         "mount -t tmpfs -o size=64k none full || exit 99

@@ -81,7 +81,7 @@ fn unusable_manifests_are_told() {
         3 | prepare columns.csv --cache cache | columns.csv:1: | "patient" | names the columns
         3 | prepare twice.csv --cache cache | twice.csv:3: | line 2 | keep one
         3 | prepare nothing.csv --cache cache | nothing.csv:1: | names the columns
-        3 | prepare empty -o new.csv | empty: | expected folders normal, cap, covid19
+        3 | prepare empty -o new.csv | empty: | make folders normal, cap and covid19
         3 | prepare folder -o new.csv | folder/flu: | name the folders normal, cap and covid19
         3 | train absent.csv -o run | absent.csv: | check the path
         3 | train class.csv -o run | class.csv:2: | "flu" | write normal, cap or covid19
@@ -110,7 +110,12 @@ fn unusable_configurations_are_told() {
     lab.write_changed("study-range.toml", STUDY, "batch = 2", "batch = 0");
     lab.write_changed("ablation-key.toml", &ablation(), "batch", "batches");
     lab.write_changed("ablation-range.toml", &ablation(), "batch = 2", "batch = 0");
-    lab.write_changed("untested.toml", STUDY, "test_fraction = 0.4", "test_fraction = 0.0");
+    lab.write_changed(
+        "untested.toml",
+        STUDY,
+        "test_fraction = 0.4",
+        "test_fraction = 0.0",
+    );
     lab.write("options-key.toml", "treshold = 0.5\n");
     lab.write("options-range.toml", "threshold = 2.0\n");
     lab.write("implant-key.toml", "cap_shares = 0.5\n");
@@ -177,7 +182,7 @@ fn a_wrong_command_line_is_told() {
         2 | explain scan.nii.gz -o out --class flu | flu | covid19
         2 | evaluate cohort.csv --phantoms 1 | --phantoms
         2 | prepare folder | -o
-        2 | prepare folder cohort.csv -o new.csv | stands alone
+        2 | prepare folder cohort.csv -o new.csv | cannot be joined with manifests
         2 | train cohort.csv -o run --all --fold 1 | --fold
         2 | train cohort.csv -o run --device tpu | cpu or gpu
         2 | phantom one --class cap --matrix 10 -o out | --matrix
@@ -188,7 +193,7 @@ fn a_wrong_command_line_is_told() {
     assert!(!lab.path("out").exists() && !lab.path("run").exists());
 }
 
-/// Changes the last byte but nine of a file, which no length or header gives away.
+/// Changes the last byte but nine of a file. No length or header shows the change.
 fn damage(lab: &Lab, from: &str, to: &str) {
     let mut bytes = fs::read(lab.path(from)).unwrap();
     let at = bytes.len() - 10;
@@ -286,7 +291,7 @@ fn damaged_studies_are_told() {
         "#,
     );
     fs::write(&summary, sound).unwrap();
-    // The figures show scans, which may have gone since.
+    // The figures show scans, which may have disappeared since.
     for scan in ["normal0", "normal1", "cap0", "cap1"] {
         fs::write(lab.path(&format!("{scan}.nii.gz")), "gone").unwrap();
     }
@@ -296,7 +301,7 @@ fn damaged_studies_are_told() {
         3 | report st | .nii.gz: | copy or download it again
         "#,
     );
-    // A training that stopped within a study, whose state is damaged since.
+    // A training was stopped within a study, and its state was damaged since.
     fs::remove_file(summary).unwrap();
     damage(
         &lab,
@@ -334,7 +339,7 @@ fn a_diverged_training_is_told() {
         "#,
     );
     assert!(!lab.path("run/model.safetensors").exists());
-    // What the message advises works.
+    // The remedy of the message works.
     let lower = fs::read_to_string(lab.path("wild.toml")).unwrap();
     lab.write("lower.toml", &lower.replace("1e30", "1e-3"));
     let output = lab.run("train cohort.csv --config lower.toml -o lower");

@@ -1,4 +1,4 @@
-//! A folder with sound and unsound inputs, and the program run in it.
+//! A folder with sound and unsound inputs, in which the program runs.
 
 use crate::common::{self, both};
 use multirnet_volume::{Diagnosis, Geometry, Volume};
@@ -79,7 +79,7 @@ set.run.seed = 1
 /// A card for `multirnet package`.
 pub const CARD: &str = "licence = \"CC0-1.0\"\nattribution = [\"Phantoms.\"]\n";
 
-/// The folder.
+/// A folder of inputs in which the program runs.
 pub struct Lab {
     folder: tempfile::TempDir,
 }
@@ -145,10 +145,10 @@ impl Lab {
             "bad.nii.gz,,normal,a\nnormal0.nii.gz,,normal,b\n",
         );
         manifest("grid.csv", "scan.nii.gz,grid.nii.gz,cap,a\n");
-        // A study needs a scan on each side of its split.
+        // A study needs a scan of the class on each side of its split.
         manifest(
             "some-grid.csv",
-            "scan.nii.gz,grid.nii.gz,cap,a\nnormal0.nii.gz,,normal,b\n",
+            "scan.nii.gz,grid.nii.gz,cap,a\nnormal0.nii.gz,unknown,cap,b\n",
         );
         manifest("ct-as-mask.csv", "scan.nii.gz,normal0.nii.gz,cap,a\n");
         manifest("no-mask.csv", "scan.nii.gz,absent.nii.gz,cap,a\n");
@@ -170,7 +170,7 @@ impl Lab {
         self.folder.path()
     }
 
-    /// A path in it.
+    /// The path of a file in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root().join(name)
     }
@@ -197,7 +197,7 @@ impl Lab {
         command
     }
 
-    /// Runs it.
+    /// Runs the program with the arguments that `line` holds.
     pub fn run(&self, line: &str) -> Output {
         let mut command = self.command(line);
         command.stdout(Stdio::piped());
@@ -222,11 +222,11 @@ impl Lab {
     }
 }
 
-/// How long a command may take that takes seconds.
+/// Time limit of a command that normally takes seconds.
 pub const LIMIT: Duration = Duration::from_secs(100);
 
-/// What a program said. One that has not ended after `limit` hangs: it is killed, and has no exit code
-/// then.
+/// The output of a program. A program that has not ended after `limit` hangs. It is killed and then
+/// has no exit code.
 pub fn output(mut command: Command, limit: Duration) -> Output {
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
@@ -241,19 +241,19 @@ pub fn output(mut command: Command, limit: Duration) -> Output {
     output.unwrap()
 }
 
-/// How the names of unfinished files and folders begin.
+/// Prefix of the names of unfinished files and folders.
 pub const PARTIAL: &str = ".multirnet-partial-";
 
-/// Commands that do not yet do or say what they should: what is wrong is printed and does not count. A
-/// command goes from here as soon as the program is mended.
+/// Commands with known faults. Their problems are printed and do not fail the test. Remove a command
+/// from here when the program is repaired.
 const OPEN: [&str; 0] = [];
 
-/// What is wrong with commands.
+/// The problems of commands.
 #[derive(Default)]
 pub struct Problems(Vec<String>);
 
 impl Problems {
-    /// Notes what is wrong with a command, if anything is.
+    /// Notes the problems of a command, if it has any.
     pub fn note(&mut self, line: &str, wrong: &[String], output: &Output) {
         let wrong = wrong.join("; ");
         match (OPEN.contains(&line), wrong.as_str()) {
@@ -273,8 +273,8 @@ impl Problems {
 }
 
 /// Runs the commands of a table and reports all that do not fail as they should. A row is
-/// `exit code | arguments | text | text …`: what is said holds every text, which are the file, the
-/// reason and the remedy.
+/// `exit code | arguments | text | text …`. The message must hold every text: the file, the reason
+/// and the remedy.
 pub fn check(lab: &Lab, table: &str) {
     let mut problems = Problems::default();
     for row in table.lines().map(str::trim).filter(|row| !row.is_empty()) {
@@ -293,7 +293,7 @@ pub fn check(lab: &Lab, table: &str) {
     problems.expect_none();
 }
 
-/// What is wrong with the way in which a command failed.
+/// The problems of the way in which a command failed.
 pub fn faults(output: &Output, code: i32, said: &[&str]) -> Vec<String> {
     let mut wrong = Vec::new();
     if output.status.code() != Some(code) {
@@ -308,7 +308,7 @@ pub fn faults(output: &Output, code: i32, said: &[&str]) -> Vec<String> {
     if text.contains("panicked") {
         wrong.push("it panicked".to_owned());
     }
-    // A wrong command line is told by the parser of arguments, which has its own form.
+    // The argument parser reports a wrong command line. Its messages have their own form.
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     if code != 2 && !errors.lines().any(|l| l.starts_with("multirnet: ")) {
         wrong.push("no line of standard error begins with \"multirnet: \"".to_owned());

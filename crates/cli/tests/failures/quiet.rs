@@ -1,4 +1,4 @@
-//! `--quiet` and `-v`: what standard error says when nothing is wrong.
+//! `--quiet` and `-v`: the messages on standard error when nothing is wrong.
 
 use crate::common::{both, expect};
 use crate::lab::{Lab, Problems, output};

@@ -1,4 +1,4 @@
-//! Ctrl-C and sudden ends: what the program says is true, and what is left is tidied up.
+//! Ctrl-C and sudden ends: the program's messages are true, and leftovers are removed.
 
 use crate::common::{both, expect, names};
 use crate::lab::{Lab, PARTIAL, Problems, STUDY, TINY};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// Waits until `ready`, at most a minute.
+/// Waits until `ready` returns true, for a minute at most.
 fn wait_until(what: &str, ready: impl Fn() -> bool) {
     let start = Instant::now();
     while !ready() {
@@ -32,8 +32,8 @@ fn start(lab: &Lab, line: &str) -> Child {
     command.spawn().unwrap()
 }
 
-/// Runs a command, interrupts it as soon as it is `ready`, and returns what it said: it must say that it
-/// was stopped, and leave nothing unfinished.
+/// Runs a command, interrupts it as soon as it is `ready`, and returns its output. The command must
+/// say that it was stopped, and leave nothing unfinished.
 fn interrupt(lab: &Lab, line: &str, what: &str, ready: impl Fn() -> bool) -> Output {
     let output = interrupted(lab, line, what, ready);
     expect(&output, STOPPED);
@@ -44,8 +44,8 @@ fn interrupt(lab: &Lab, line: &str, what: &str, ready: impl Fn() -> bool) -> Out
 /// Exit code of a program that Ctrl-C stopped.
 const STOPPED: i32 = 130;
 
-/// As [`interrupt`], whatever the command makes of it. One that has not ended after ten seconds hangs:
-/// it is killed, and has no exit code then.
+/// Like [`interrupt`], without checks of the output. A command that has not ended after ten seconds
+/// hangs. It is killed and then has no exit code.
 fn interrupted(lab: &Lab, line: &str, what: &str, ready: impl Fn() -> bool) -> Output {
     let mut child = start(lab, line);
     wait_until(what, ready);
@@ -68,10 +68,10 @@ fn interrupted(lab: &Lab, line: &str, what: &str, ready: impl Fn() -> bool) -> O
     child.wait_with_output().unwrap()
 }
 
-/// What a command says that goes on where it was stopped.
+/// The remedy of a command that can be continued.
 const AGAIN: &str = "start the same command again to go on";
 
-/// The texts that were not said.
+/// The texts that the output lacks.
 fn unsaid(output: &Output, said: &[&str]) -> Vec<String> {
     let text = both(output);
     let missing = said.iter().filter(|part| !text.contains(**part));
@@ -80,12 +80,12 @@ fn unsaid(output: &Output, said: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Number of files in a folder whose names end so.
+/// Number of files in a folder whose names end in `ending`.
 fn count(folder: &Path, ending: &str) -> usize {
     names(folder).iter().filter(|n| n.ends_with(ending)).count()
 }
 
-/// Lines of a file; none if there is none.
+/// Number of lines of a file; 0 if the file does not exist.
 fn lines(path: &Path) -> usize {
     fs::read_to_string(path).map_or(0, |t| t.lines().count())
 }
@@ -93,7 +93,7 @@ fn lines(path: &Path) -> usize {
 #[test]
 fn a_stopped_preparation_says_how_many_scans_are_kept() {
     let lab = Lab::new();
-    // The same scan many times, with another intercept each: none has the key of another.
+    // The same scan occurs many times, each time with another intercept and so another key.
     let mut rows = String::from("scan,mask,class,patient,slope,intercept\n");
     for i in 0..300 {
         fs::hard_link(
@@ -129,7 +129,7 @@ fn a_stopped_preparation_says_how_many_scans_are_kept() {
 #[test]
 fn a_stop_while_files_are_read_for_their_digest_is_a_stop() {
     let lab = Lab::new();
-    // Zeros without a place on the disk: reading them takes many seconds.
+    // A sparse file of zeros takes no space on the disk. Reading it takes many seconds.
     for name in ["big.nii.gz", "series/1.dcm"] {
         fs::create_dir_all(lab.path(name).parent().unwrap()).unwrap();
         let file = fs::File::create(lab.path(name)).unwrap();
@@ -225,7 +225,7 @@ fn stopped_phantoms_are_kept() {
     let said = both(&output);
     assert!(said.contains("everything done so far is kept"), "{said}");
     let made = count(&folder, "-phantom.json");
-    // Each that has its description has its scan as well.
+    // Each phantom with a description also has a scan.
     assert!(made > 0 && count(&folder, "-ct.nii.gz") >= made);
 }
 
@@ -233,7 +233,7 @@ fn stopped_phantoms_are_kept() {
 fn a_stopped_analysis_leaves_nothing() {
     let lab = Lab::new();
     let before = names(lab.root());
-    // Many windows, each nearly the one before it.
+    // A high overlap gives many windows, so the analysis is slow.
     let slow = "--pipeline windows --overlap 0.9";
     for line in [
         format!("predict scan.nii.gz {slow} -o out"),
@@ -263,7 +263,7 @@ fn what_a_killed_program_left_goes_with_the_next_run() {
     let line = "predict scan.nii.gz --model run/model.safetensors --pipeline global -o results/out";
     let results = lab.path("results");
     let left = || names(&results).iter().any(|n| n.starts_with(PARTIAL));
-    // Between the first byte and the last lie some hundredths of a second.
+    // Writing takes only some hundredths of a second, so the test tries several times.
     for _ in 0..20 {
         let mut child = start(&lab, line);
         while !left() && child.try_wait().unwrap().is_none() {

@@ -1,4 +1,4 @@
-//! From a case of the manifest to its prepared views.
+//! Loading of a case: from the manifest's row to its prepared views.
 
 mod read;
 mod reader;
@@ -14,15 +14,16 @@ use multirnet_volume::Volume;
 /// One view of a scan as training uses it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// Intensities of [0, 1] times 65535: a step is 1.5e-5, 0.02 HU with the usual window.
+    /// Intensities in [0, 1], multiplied by 65535. A step is 1.5e-5, or 0.02 HU with the default
+    /// `window_hu`.
     pub image: Volume<u16>,
-    /// Lesion labels, 0 none.
+    /// Lesion labels; 0 is not a lesion.
     pub lesions: Volume<u8>,
-    /// Lung labels, 0 none.
+    /// Lung labels; 0 is not lung.
     pub lungs: Volume<u8>,
     /// Positions of the lesion voxels in the arrays.
     pub lesion_voxels: Vec<u32>,
-    /// Planes (of the first axis) that hold lesion.
+    /// Number of planes (along the first axis) with lesion voxels.
     pub lesion_planes: usize,
 }
 
@@ -30,7 +31,7 @@ impl View {
     /// A view of three arrays on one grid.
     ///
     /// # Errors
-    /// `Scan` if the grids differ or are too large.
+    /// `Scan` if the grids differ, or if the number of voxels does not fit into a `u32`.
     pub fn new(image: Volume<u16>, lesions: Volume<u8>, lungs: Volume<u8>) -> Result<Self> {
         image.check_same_grid(&lesions)?;
         image.check_same_grid(&lungs)?;
@@ -57,37 +58,37 @@ impl View {
         })
     }
 
-    /// Bytes in memory.
+    /// Size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         self.image.data().len() * 4 + self.lesion_voxels.len() * 4
     }
 }
 
-/// A stack without a gap, prepared.
+/// A prepared stack of slices without a gap.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// Slices of the scan that it holds.
+    /// Number of the scan's slices in the stack.
     pub planes: usize,
-    /// The lung box at the working spacing.
+    /// The box around the lungs at the working spacing.
     pub local: View,
-    /// The lung box at the window's shape.
+    /// The box around the lungs, resampled to `global_shape` of the configuration.
     pub global: View,
 }
 
-/// A prepared case.
+/// A case whose scan is prepared for training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PreparedCase {
-    /// Its stacks without a gap in which there is lung, at least one; usually it has no gap and
-    /// this is the whole scan.
+    /// Its stacks without a gap that contain lung; at least one. A scan without gaps has one stack,
+    /// the whole scan.
     pub parts: Vec<Part>,
-    /// SHA-256 of the scan's values and shape, whatever file format held them.
+    /// SHA-256 of the scan's values and shape. It does not depend on the file's format.
     pub content: String,
-    /// What the input gate warned of.
+    /// Warnings of the input gate.
     pub warnings: Vec<String>,
 }
 
 impl PreparedCase {
-    /// Bytes in memory.
+    /// Size in memory, in bytes.
     pub fn bytes(&self) -> usize {
         let part = |p: &Part| p.local.bytes() + p.global.bytes();
         self.parts.iter().map(part).sum()
@@ -97,7 +98,8 @@ impl PreparedCase {
 /// Reads the case's files, maps their values, and prepares both views of each stack without a gap.
 ///
 /// # Errors
-/// `Scan`, naming the file: as [`read_case`], or refused by the input gate.
+/// `Scan`, with the file, as [`read_case`], and if the input gate refuses a stack or no slice holds
+/// lung.
 pub fn load_case(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<PreparedCase> {
     let whole = read_case(case, read, config)?;
     let content = content_digest(&whole.scan);
@@ -108,7 +110,7 @@ pub fn load_case(case: &Case, config: &PrepareConfig, read: &Reader) -> Result<P
     };
     for run in &whole.runs {
         let (scan, lungs, lesions) = whole.cut(run)?;
-        // A run may lie above or below the lungs; a whole scan without lungs is an error.
+        // A stack may lie above or below the lungs. A whole scan without lungs is an error.
         if whole.runs.len() > 1 && lungs.data().iter().all(|&l| l == 0) {
             continue;
         }

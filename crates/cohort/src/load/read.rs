@@ -1,4 +1,4 @@
-//! A case's files, as one set of arrays on one grid.
+//! Reading of a case's files into arrays on one grid.
 
 use super::reader::Reader;
 use super::slices::runs;
@@ -8,26 +8,27 @@ use multirnet_volume::{Diagnosis, Geometry, Volume, Voxel, io};
 use std::ops::Range;
 use std::path::Path;
 
-/// Lung of which the side is not known.
+/// Label of lung whose side is not known.
 const SOME_LUNG: u8 = 3;
-/// The lung segmentation looks at surroundings of some centimetres: thinner stacks are thickened
-/// to this many planes for it, by copies of their end slices.
+/// Fewest planes for the lung segmentation, which looks at surroundings of some centimetres.
+/// Thinner stacks are padded to this many planes with copies of their end slices.
 const LEAST_PLANES: usize = 24;
 
 /// A case as its files and the manifest give it, all arrays on the scan's grid.
 #[derive(Debug, Clone)]
 pub struct CaseScan {
-    /// The scan in HU, or in grey values for [`Intensity::Unit`], with the spacing that counts.
+    /// The scan in HU, or in grey values for [`Intensity::Unit`]. The manifest's spacing replaces
+    /// the file's.
     pub scan: Volume<f32>,
-    /// Lung labels: the given ones, all, or segmented.
+    /// Lung labels: from the lung mask, or all lung, or segmented.
     pub lungs: Volume<u8>,
-    /// Lesion labels, 0 none; `None` if lesions are unknown.
+    /// Lesion labels; 0 is not a lesion. `None` if lesions are unknown.
     pub lesions: Option<Volume<u8>>,
-    /// The stacks without a gap, as ranges of planes of the array's first axis: one that holds
-    /// all planes, unless the manifest lists slices.
+    /// The stacks without a gap, as ranges of planes along the array's first axis. A single range
+    /// holds all planes unless the manifest lists slices.
     pub runs: Vec<Range<usize>>,
-    /// How the stacks are to be prepared: the given configuration with the case's intensity and,
-    /// for a part of a chest that is declared as such, an input gate that asks for less.
+    /// The configuration that prepares the stacks: the given one with the case's intensity. For a
+    /// declared part of a chest ([`Case::is_part`]), its input gate asks for less.
     pub prepare: PrepareConfig,
 }
 
@@ -35,25 +36,26 @@ pub struct CaseScan {
 pub type Stack = (Volume<f32>, Volume<u8>, Option<Volume<u8>>);
 
 impl CaseScan {
-    /// The stack without a gap `run`: scan, lungs and lesions.
+    /// Cuts the planes `run` out of scan, lungs and lesions.
     ///
     /// # Errors
-    /// `Scan` if the planes are not within the scan.
+    /// `Scan` if the planes do not lie within the scan.
     pub fn cut(&self, run: &Range<usize>) -> Result<Stack> {
         let lesions = self.lesions.as_ref().map(|l| planes(l, run)).transpose()?;
         Ok((planes(&self.scan, run)?, planes(&self.lungs, run)?, lesions))
     }
 }
 
-/// Reads a case's files: maps its values, puts all on the grid that counts, and finds the lungs
-/// where none are given.
+/// Reads a case's files, maps their values, puts all arrays on one grid, and segments the lungs if
+/// the case does not give them.
 ///
-/// Lungs are segmented in the whole stack, gaps or not; a stack of fewer than 24 slices is
-/// thickened for it by copies of its end slices.
+/// Lungs are segmented in the whole scan, even if it has gaps. A scan of fewer than 24 slices is
+/// padded for this with copies of its end slices.
 ///
 /// # Errors
-/// `Scan`, naming the file: unreadable, refused by the input gate, a mask on another grid, a
-/// normal scan with lesions, a table of slices that does not fit the scan, or no lungs.
+/// `Scan`, with the file, if a file cannot be read, the input gate refuses the scan, a mask lies on
+/// another grid, a normal scan has lesions, the table of slices does not fit the scan, or no lungs
+/// are found.
 pub fn read_case(case: &Case, read: &Reader, prepare: &PrepareConfig) -> Result<CaseScan> {
     let stored = read_stored(case, read)?;
     let grid = match case.spacing_mm {
@@ -64,7 +66,8 @@ pub fn read_case(case: &Case, read: &Reader, prepare: &PrepareConfig) -> Result<
                 .map_err(|e| Error::from(e).at(&case.scan))?
         }
     };
-    // Labels lie on the grid as it is stored; both then move to the grid that counts.
+    // Labels must lie on the grid that the scan's file gives. Then the manifest's spacing replaces
+    // the spacing of both.
     let labels = |path: &Path| -> Result<Volume<u8>> {
         labels_on(path, stored.geometry())?
             .with_geometry(grid)
@@ -95,7 +98,7 @@ pub fn read_case(case: &Case, read: &Reader, prepare: &PrepareConfig) -> Result<
     let lungs = match given {
         Some(lungs) => lungs,
         None => {
-            // First: what is wrong with the values is told better than by lungs not found.
+            // The gate comes first: its message about wrong values helps more than missing lungs.
             check_scan(&scan, &prepare.gate).map_err(|e| refused(case, e))?;
             find_lungs(&scan, &prepare).map_err(|e| refused(case, e))?
         }
@@ -113,10 +116,10 @@ fn fail(path: &Path, reason: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Scan, reason.to_string()).at(path)
 }
 
-/// What the input gate or the lung segmentation said.
+/// An error of the input gate or of the lung segmentation, with the file and a remedy.
 pub(super) fn refused(case: &Case, error: multirnet_anatomy::Error) -> Error {
     fail(&case.scan, error).hint(match case.intensity {
-        Intensity::Hu => "remove the scan from the manifest if it cannot be mended",
+        Intensity::Hu => "repair the scan, or remove it from the manifest",
         Intensity::Unit => "check the columns lungs and lungs_values",
     })
 }
@@ -130,7 +133,7 @@ fn read_stored(case: &Case, read: &Reader) -> Result<Volume<f32>> {
     }
 }
 
-/// HU of values that are linear in them.
+/// Maps stored values to HU by the case's slope and intercept.
 fn linear(case: &Case, scan: Volume<f32>) -> Volume<f32> {
     let (slope, intercept) = (case.slope as f32, case.intercept as f32);
     if (slope, intercept) == (1.0, 0.0) {
@@ -139,8 +142,8 @@ fn linear(case: &Case, scan: Volume<f32>) -> Volume<f32> {
     scan.map(|v| slope * v + intercept)
 }
 
-/// Labels from a file that must lie on `grid`; a picture says nothing of its place, so that its
-/// size must agree only.
+/// Reads labels from a file, which must lie on `grid`. A picture does not state its place, so only
+/// its size must agree.
 fn labels_on(path: &Path, grid: &Geometry) -> Result<Volume<u8>> {
     if io::is_picture(path) {
         let labels = io::read_picture_labels(path, grid.spacing_mm())
@@ -149,7 +152,7 @@ fn labels_on(path: &Path, grid: &Geometry) -> Result<Volume<u8>> {
         return labels.with_geometry(*grid).map_err(|_| {
             fail(
                 path,
-                format!("the mask has {own:?} pixels (z, y, x), but the scan {wanted:?}"),
+                format!("the mask has {own:?} pixels (z, y, x), but the scan has {wanted:?}"),
             )
             .hint("give a mask of the same slice at the same size")
         });
@@ -162,8 +165,8 @@ fn labels_on(path: &Path, grid: &Geometry) -> Result<Volume<u8>> {
     Ok(labels)
 }
 
-/// A picture or a stack with gaps is declared to be no whole chest: neither its number of slices
-/// nor how much lung it shows can be judged.
+/// The input gate for a case. A declared part of a chest may have any number of slices and any
+/// amount of lung up to the usual limits.
 fn gate(case: &Case, usual: &GateConfig) -> GateConfig {
     if !case.is_part() {
         return usual.clone();
@@ -194,7 +197,7 @@ fn find_lungs(scan: &Volume<f32>, config: &PrepareConfig) -> multirnet_anatomy::
     });
     let lungs = segment_lungs(&thick, &config.lungs)?;
     let lungs = lungs.crop(start.map(|s| s.unsigned_abs() as usize), own)?;
-    // The same grid to the last digit.
+    // The detour through the padded grid may round the origin. The scan's own grid is exact.
     Ok(lungs.with_geometry(*scan.geometry())?)
 }
 
@@ -205,7 +208,8 @@ fn planes<T: Voxel>(volume: &Volume<T>, run: &Range<usize>) -> Result<Volume<T>>
         .map_err(Error::from)
 }
 
-/// The listed values of the lung mask only; sides as they are in the file if none are listed.
+/// Keeps only the listed values of the lung mask, as lung of unknown side. If none are listed, the
+/// labels stay as they are in the file.
 fn lung_labels(case: &Case, labels: Volume<u8>) -> Volume<u8> {
     let values = &case.lungs_values;
     if values.is_empty() {
@@ -214,8 +218,8 @@ fn lung_labels(case: &Case, labels: Volume<u8>) -> Volume<u8> {
     labels.map(|v| if values.contains(&v) { SOME_LUNG } else { 0 })
 }
 
-/// Labels 1, 2, … for the listed values of the mask in their order, or the mask as it is if none
-/// are listed.
+/// Maps the listed values of the mask to the labels 1, 2, … in their order. If none are listed, the
+/// mask stays as it is.
 fn lesion_labels(case: &Case, path: &Path, mask: Volume<u8>) -> Result<Volume<u8>> {
     let label = |v: u8| {
         let place = case.mask_values.iter().position(|x| *x == v);

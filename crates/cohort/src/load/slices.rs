@@ -1,15 +1,15 @@
-//! The table of a stack's slices: where its gaps are.
+//! The table of a stack's slices, which shows where its gaps are.
 
 use crate::{Error, ErrorKind, Result};
 use std::ops::Range;
 use std::path::Path;
 
-/// The stacks without a gap of a scan of `planes` planes, by the table at `path` (see the column
-/// `slices` of a [manifest](crate::manifest)).
+/// Divides a scan of `planes` planes into stacks without a gap, by the table at `path` (see the
+/// column `slices` of a [manifest](crate::manifest)).
 ///
 /// # Errors
-/// `Scan`, naming the file: unreadable, a column is missing, `k` does not name each plane once, or
-/// `source_slice` neither rises nor falls from plane to plane.
+/// `Scan`, with the file, if it cannot be read, a column is missing, `k` does not name each plane
+/// once, or `source_slice` neither rises nor falls from plane to plane.
 pub(super) fn runs(path: &Path, planes: usize) -> Result<Vec<Range<usize>>> {
     let text = std::fs::read_to_string(path).map_err(|e| {
         Error::new(
@@ -27,7 +27,7 @@ fn wrong(reason: impl Into<String>) -> Error {
         .hint("write the columns k (from 0) and source_slice, one line for each slice of the scan")
 }
 
-/// Number of the source's slice for each plane.
+/// The `source_slice` of each plane.
 fn numbers(text: &str, planes: usize) -> Result<Vec<i64>> {
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
@@ -66,7 +66,7 @@ fn numbers(text: &str, planes: usize) -> Result<Vec<i64>> {
     Ok(numbers.into_iter().flatten().collect())
 }
 
-/// Runs of neighbouring numbers.
+/// Ranges of planes whose numbers differ by 1 from plane to plane.
 fn ranges(numbers: &[i64]) -> Result<Vec<Range<usize>>> {
     let steps: Vec<i64> = numbers
         .windows(2)

@@ -5,7 +5,7 @@ use multirnet_anatomy::Intensity;
 use multirnet_volume::{Diagnosis, io};
 use std::path::PathBuf;
 
-/// Written for a class or a lesion mask that is not known.
+/// The word for a class or a lesion mask that is not known.
 pub(super) const UNKNOWN: &str = "unknown";
 
 /// One scan of a cohort.
@@ -15,42 +15,44 @@ pub struct Case {
     pub scan: PathBuf,
     /// Lesion labels on the scan's grid; `None` if it has no lesion or its lesions are unknown.
     pub mask: Option<PathBuf>,
-    /// Whether lesions were outlined: `false` says that nothing is known about them.
+    /// Whether lesions were outlined. If not, nothing is known about them.
     pub lesions_known: bool,
     /// The scan's class; `None` if it is unknown.
     pub class: Option<Diagnosis>,
-    /// The patient it belongs to.
+    /// Name of the scan's patient.
     pub patient: String,
     /// Cross-validation fold, from 0.
     pub fold: Option<usize>,
-    /// The data set it is from; may be empty.
+    /// Name of the scan's data set; may be empty.
     pub source: String,
     /// What the scan's values mean.
     pub intensity: Intensity,
-    /// HU = slope · value + intercept.
+    /// Factor of HU = slope · value + intercept.
     pub slope: f64,
-    /// See `slope`.
+    /// Summand of HU = slope · value + intercept.
     pub intercept: f64,
-    /// Spacing `(z, y, x)` of the array in millimetres that replaces the file's.
+    /// Spacing `(z, y, x)` of the array in millimetres. It replaces the file's.
     pub spacing_mm: Option<[f64; 3]>,
     /// Table of the slices' numbers, for stacks with gaps.
     pub slices: Option<PathBuf>,
-    /// Values of the mask that are lesion, in the order of the labels 1, 2; empty: any but 0.
+    /// Values of the mask that are lesion, in the order of the labels 1, 2. If the list is empty,
+    /// any value but 0 is lesion.
     pub mask_values: Vec<u8>,
-    /// A lung mask that replaces segmentation.
+    /// A lung mask that replaces the lung segmentation.
     pub lungs: Option<PathBuf>,
     /// Whether the whole scan counts as lung.
     pub lungs_all: bool,
-    /// Values of the lung mask that are lung; empty: any but 0.
+    /// Values of the lung mask that are lung. If the list is empty, any value but 0 is lung.
     pub lungs_values: Vec<u8>,
-    /// Study identifier.
+    /// Identifier of the scan's study.
     pub study_uid: Option<String>,
-    /// Line of the manifest that it was read from (0: not from a manifest).
+    /// Line of the manifest that it was read from, from 1; 0 if it is not from a manifest.
     pub line: u64,
 }
 
 impl Case {
-    /// A case in Hounsfield units with any value but 0 of `mask` as lesion (no mask: no lesion).
+    /// A case in Hounsfield units. Any value but 0 of `mask` is lesion; without a mask the scan has
+    /// no lesion.
     pub fn new(
         scan: impl Into<PathBuf>,
         mask: Option<PathBuf>,

@@ -1,4 +1,4 @@
-//! A list of scans, read, checked, joined and written.
+//! The cohort: manifests are read, checked, joined and written.
 
 use super::row::Row;
 use super::{Case, csv_form, toml_form};
@@ -9,7 +9,8 @@ use multirnet_volume::Diagnosis;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
-/// A list of scans, checked.
+/// A list of scans. [`Cohort::new`] and the functions that read manifests check the rules of the
+/// [module](super).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cohort {
     /// The scans, in the order of the manifest. Paths are as given, or joined to the folder that
@@ -34,15 +35,15 @@ impl Cohort {
     /// CSV otherwise.
     ///
     /// # Errors
-    /// `Io` if the manifest cannot be read or a file it names does not exist; `Malformed` for an
-    /// unknown column, a missing value, an unknown class, a duplicate scan and whatever else
+    /// `Io` if the manifest cannot be read or a file that it names does not exist; `Malformed` for
+    /// an unknown column, a missing value, an unknown class, a duplicate scan, or anything else that
     /// breaks the rules of the [module](super). All name the manifest and the line.
     pub fn read(path: &Path) -> Result<Self> {
         Self::read_in(path, None)
     }
 
-    /// As [`Cohort::read`], with paths relative to `root` if it is given: a manifest may be kept
-    /// apart from the data that it names.
+    /// Reads a manifest like [`Cohort::read`], with paths relative to `root` if it is given. A
+    /// manifest can then lie apart from the data that it names.
     ///
     /// # Errors
     /// As [`Cohort::read`].
@@ -56,23 +57,23 @@ impl Cohort {
     }
 
     /// Reads several manifests as one cohort; `root` as in [`Cohort::read_in`]. A patient's name
-    /// stands for the same patient in all of them. A manifest without folds may stand beside
-    /// others with folds: see [`folds`](crate::split::folds).
+    /// means the same patient in all of them. Manifests with and without folds may be joined; see
+    /// [`folds`](crate::split::folds).
     ///
     /// # Errors
-    /// As [`Cohort::read`]; `Malformed` for a scan that two manifests list, and if there is no
+    /// As [`Cohort::read`]; `Malformed` if two manifests list the same scan, or if there is no
     /// manifest.
     pub fn read_all(paths: &[PathBuf], root: Option<&Path>) -> Result<Self> {
         let mut cases = Vec::new();
         let mut listed: HashMap<PathBuf, &Path> = HashMap::new();
         for path in paths {
             for case in Self::read_in(path, root)?.cases {
-                // No manifest lists a scan twice by itself, but the same manifest may be given twice.
+                // `read_in` has found no duplicate in a manifest, but two manifests may be equal.
                 if let Some(first) = listed.insert(place_of(&case.scan), path) {
                     return Err(Error::new(
                         ErrorKind::Malformed,
                         format!(
-                            "the scan {} is listed in {} too",
+                            "the scan {} is also listed in {}",
                             case.scan.display(),
                             first.display()
                         ),
@@ -89,8 +90,8 @@ impl Cohort {
         Ok(cohort)
     }
 
-    /// The cohort that `text` lists, the content of a manifest named `path`, with paths relative
-    /// to `root`. Whether the files exist is not looked at.
+    /// Parses `text`, the content of the manifest `path`, with paths relative to `root`. Does not
+    /// check whether the files exist.
     ///
     /// # Errors
     /// `Malformed` as [`Cohort::read`].
@@ -113,11 +114,11 @@ impl Cohort {
         parse().map_err(|e: Error| e.at(path))
     }
 
-    /// Writes a manifest (TOML if the name ends in `.toml`, CSV otherwise), with paths relative to
-    /// its folder where they lie below it.
+    /// Writes a manifest: TOML if the name ends in `.toml`, CSV otherwise. Paths below the
+    /// manifest's folder are written relative to it.
     ///
     /// # Errors
-    /// `Io` if it cannot be written.
+    /// `Write` if it cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let rows: Vec<Row> = self.cases.iter().map(|c| Row::of(c, folder)).collect();
@@ -129,7 +130,7 @@ impl Cohort {
         Ok(files::write_synced(path, text.as_bytes())?)
     }
 
-    /// Scans per class, in logit order; those of unknown class are not counted.
+    /// Number of scans per class, in logit order. Scans of unknown class are not counted.
     pub fn class_counts(&self) -> [usize; 3] {
         let mut counts = [0; 3];
         for class in self.cases.iter().filter_map(|c| c.class) {
@@ -138,7 +139,7 @@ impl Cohort {
         counts
     }
 
-    /// Names of the sources with their numbers of scans, by name.
+    /// Number of scans per source, sorted by the source's name.
     pub fn sources(&self) -> BTreeMap<&str, usize> {
         let mut counts = BTreeMap::new();
         for case in &self.cases {
@@ -200,7 +201,7 @@ impl Cohort {
             Some(case) if with_fold > 0 => Err(malformed(
                 case,
                 format!(
-                    "the scan {} has no fold, but {with_fold} other scans have",
+                    "the scan {} has no fold, but {with_fold} other scans have one",
                     case.scan.display()
                 ),
                 "give a fold to every scan or to none",
@@ -210,7 +211,7 @@ impl Cohort {
     }
 }
 
-/// What a case's own columns must agree on.
+/// Checks that the columns of a case agree with each other.
 fn check_case(case: &Case) -> Result<()> {
     let name = case.scan.display();
     let wrong = |reason: String, hint: &str| Err(malformed(case, reason, hint));
@@ -223,7 +224,7 @@ fn check_case(case: &Case) -> Result<()> {
     if case.lesions_known && case.mask.is_none() && case.class != Some(Diagnosis::Normal) {
         return wrong(
             format!("the scan {name} of class {} has no mask", case.class_name()),
-            "only scans of class normal may go without; write unknown if lesions were not outlined",
+            "give a mask, or write unknown if lesions were not outlined",
         );
     }
     if !case.lesions_known && case.mask.is_some() {
@@ -248,10 +249,10 @@ fn check_case(case: &Case) -> Result<()> {
     if !linear {
         return wrong(
             format!(
-                "slope {} and intercept {} of {name} are no rising line",
+                "the slope of {name} is {} and its intercept is {}",
                 case.slope, case.intercept
             ),
-            "HU = slope · value + intercept, with a slope above 0",
+            "give a slope above 0 and a finite intercept: HU = slope · value + intercept",
         );
     }
     if case.intensity == Intensity::Unit && (case.slope, case.intercept) != (1.0, 0.0) {
@@ -294,7 +295,7 @@ fn at_line(error: Error, case: &Case) -> Error {
     }
 }
 
-/// The file that a path leads to, however it is written.
+/// The canonical form of a path, which is the same for all paths that lead to one file.
 fn place_of(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }

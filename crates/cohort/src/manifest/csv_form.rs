@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
 }
 
 pub(super) fn print(rows: &[Row]) -> String {
-    // A column that no scan uses is left out.
+    // Columns that no scan uses are left out.
     let used: Vec<usize> = (0..COLUMNS.len())
         .filter(|&k| {
             ["scan", "mask", "class", "patient"].contains(&COLUMNS[k])

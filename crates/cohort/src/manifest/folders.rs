@@ -1,4 +1,4 @@
-//! Manifests made from folders.
+//! Cohorts from folders of scans.
 
 use super::{Case, Cohort};
 use crate::{Error, ErrorKind, Result};
@@ -8,22 +8,25 @@ use std::path::{Path, PathBuf};
 const VOLUME_ENDINGS: [&str; 6] = [".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd"];
 const MASK_ENDINGS: [&str; 5] = ["_mask", "_seg", "_label", "_labels", "_lesions"];
 const LUNG_ENDINGS: [&str; 2] = ["_lungs", "_lung"];
-/// What a scan's name may end in, to be left out when its mask is sought.
+/// Endings of a scan's name that the name of its mask may lack.
 const SCAN_ENDINGS: [&str; 2] = ["_ct", "_scan"];
 
-/// Builds a cohort from `root`, which holds one folder a class: `normal`, `cap`, `covid19` (or
+/// Builds a cohort from `root`, which holds one folder per class: `normal`, `cap`, `covid19` (or
 /// another spelling that [`Diagnosis`] reads; other folders are refused).
 ///
-/// A scan is a volume file in a class folder (its patient is the file's stem) or in a folder below
-/// it (its patient is that folder), or a folder of other files, taken as a DICOM series. Beside
-/// a scan `NAME.*`, also if that reads `STEM_ct.*` or `STEM_scan.*`, lies its mask `NAME_mask.*`
-/// (or `STEM_mask.*`; also `_seg`, `_label`, `_labels`, `_lesions`) and, if at all, its lung mask
-/// `NAME_lungs.*` (or `_lung`); beside a DICOM folder `NAME` lies `NAME_mask.*`.
+/// A scan is one of these:
+/// - a volume file in a class folder; its patient is the file's stem,
+/// - a volume file in a folder below a class folder; its patient is that folder,
+/// - a folder of other files, which is taken as a DICOM series.
+///
+/// The mask of a scan `NAME.*` lies beside it and is named `NAME_mask.*` (or `_seg`, `_label`,
+/// `_labels`, `_lesions`). A lung mask, if there is one, is named `NAME_lungs.*` (or `_lung`). The
+/// masks of a scan `STEM_ct.*` or `STEM_scan.*` may also be named `STEM_mask.*` and so on. The masks
+/// of a DICOM folder `NAME` lie beside the folder under the same names.
 ///
 /// # Errors
-/// `Io` if a folder cannot be read; `Malformed` if a folder stands for no class, nothing is
-/// found, or the result breaks a rule of a manifest (a scan of another class than normal has no
-/// mask).
+/// `Io` if a folder cannot be read; `Malformed` if a folder's name is not a class, no scan is found,
+/// or the result breaks a rule of a manifest (e.g. a scan of another class than normal has no mask).
 pub fn from_folders(root: &Path) -> Result<Cohort> {
     let mut cases = Vec::new();
     for folder in list(root)?.iter().filter(|p| p.is_dir()) {
@@ -37,7 +40,7 @@ pub fn from_folders(root: &Path) -> Result<Cohort> {
     if cases.is_empty() {
         return Err(Error::new(ErrorKind::Malformed, "no scan was found")
             .at(root)
-            .hint("expected folders normal, cap, covid19 with scans and NAME_mask files"));
+            .hint("make folders normal, cap and covid19 with scans and NAME_mask files"));
     }
     Cohort::new(cases).map_err(|e| e.at(root))
 }
@@ -88,7 +91,7 @@ fn collect(
     for sub in entries.iter().filter(|p| p.is_dir()) {
         let content = list(sub)?;
         if content.iter().any(|p| p.is_dir() || stem(p).is_some()) {
-            // Below the first level every folder still belongs to that patient.
+            // All folders below a patient's folder belong to that patient.
             let name = patient.map_or_else(|| file_name(sub), str::to_owned);
             collect(sub, class, Some(&name), cases)?;
         } else if !content.is_empty() {

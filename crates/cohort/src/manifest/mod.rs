@@ -1,12 +1,12 @@
 //! Cohort manifests.
 //!
-//! A manifest lists scans, as CSV with a header line or as TOML with one `[[case]]` table a scan:
+//! A manifest lists scans, as CSV with a header line or as TOML with one `[[case]]` table per scan:
 //!
 //! | column | meaning |
 //! |---|---|
 //! | `scan` | the CT: a volume file, a folder of DICOM, or a PNG or JPEG picture of one axial slice in 8-bit grey, patient right at the left. Required |
 //! | `mask` | lesion labels on the scan's grid, or the word `unknown` if lesions were not outlined; may be empty for class `normal` only: no lesion |
-//! | `class` | `normal`, `cap`, `covid19`, or `unknown` if the scan shall not teach a class. Required |
+//! | `class` | `normal`, `cap`, `covid19`, or `unknown` if training must not use the scan's class. Required |
 //! | `patient` | any name; scans of one patient never lie on two sides of a split, whatever their sources and manifests. Required |
 //! | `fold` | number of the cross-validation fold, from 0; for all scans of the manifest or for none |
 //! | `source` | name of the data set that the scan is from, for balanced sampling and scores per source. Default: one source without a name |
@@ -22,7 +22,7 @@
 //! Paths are relative to the manifest's folder, or to the folder of the data where one is given.
 //! Lines of a CSV that begin with `#` are comments.
 //!
-//! What a scan does not tell is left out and not guessed: [`Case::known`] says which losses its
+//! Labels that a scan lacks are left out and not guessed: [`Case::known`] says which losses its
 //! windows have.
 
 mod case;

@@ -1,4 +1,4 @@
-//! A line of a manifest, and the case it stands for.
+//! A line of a manifest, and its conversion to and from a case.
 
 use super::case::UNKNOWN;
 use super::{COLUMNS, Case};
@@ -7,7 +7,7 @@ use multirnet_anatomy::Intensity;
 use multirnet_volume::Diagnosis;
 use std::path::{Path, PathBuf};
 
-/// Written instead of a lung mask if the whole scan counts as lung.
+/// The word that stands for a lung mask if the whole scan counts as lung.
 const ALL: &str = "all";
 
 /// One line of a manifest as text, column by column; empty means not given.
@@ -120,7 +120,7 @@ impl Row {
         })
     }
 
-    /// A list of different labels from 1 to 255.
+    /// Parses a list of different labels from 1 to 255.
     fn values(&self, column: &str) -> Result<Vec<u8>> {
         let text = self.cell(column);
         let mut list = Vec::new();

@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
     let malformed = |line: u64, reason: String| Error::new(ErrorKind::Malformed, reason).line(line);
     let document: Document = toml_text::parse(text).map_err(|fault| {
         malformed(fault.line.unwrap_or(1), fault.reason)
-            .hint("a TOML manifest is a list of [[case]] tables")
+            .hint("write one [[case]] table for each scan")
     })?;
     document
         .case

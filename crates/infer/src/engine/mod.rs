@@ -50,7 +50,7 @@ impl Engine {
                 ErrorKind::Model,
                 format!("the engine cannot run this model: {problem}"),
             )
-            .hint("use `BurnNetwork`, which also runs other norms")
+            .hint("use `BurnNetwork`, which runs every net")
         })?;
         Ok(Self {
             layout: Layout::new(&recording),

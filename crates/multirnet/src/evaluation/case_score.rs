@@ -1,4 +1,4 @@
-//! The scores of one scan: the one scorer of `compare` and of `evaluate`.
+//! The scores of one scan. `compare` and `evaluate` share this scorer.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_cohort::Case;
@@ -18,7 +18,7 @@ pub struct CaseScore {
     pub scan: String,
     /// Its patient.
     pub patient: String,
-    /// The data set it is from; may be empty.
+    /// Name of its data set; may be empty.
     #[serde(default)]
     pub source: String,
     /// Its true class; `None` if it is unknown.
@@ -27,7 +27,8 @@ pub struct CaseScore {
     /// Scores of the lesion mask on the scan's own grid; `None` from a system that only classifies,
     /// and if the true lesions are unknown.
     pub segmentation: Option<CaseMetrics>,
-    /// Overlap of each kind of lesion in the order of [`LesionKind::ALL`]; `None` unless truth and system tell them apart.
+    /// Overlap of each kind of lesion in the order of [`LesionKind::ALL`]; `None` unless truth and
+    /// system tell them apart.
     #[serde(default)]
     pub kinds: Option<[Overlap; 2]>,
     /// Largest area of falsely predicted lesion in one axial slice, mm²; `None` as `segmentation`.
@@ -44,20 +45,20 @@ pub struct CaseScore {
     pub probabilities: Option<Probabilities>,
 }
 
-/// What a system said of a scan.
+/// The outputs of a system for a scan.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
     /// Lesion labels on the scan's own grid, if it segments.
     pub lesions: Option<&'a Volume<u8>>,
-    /// How many labels it tells apart.
+    /// Number of lesion labels that it tells apart.
     pub lesion_channels: usize,
     /// Class probabilities, if it classifies.
     pub probabilities: Option<Probabilities>,
 }
 
 impl CaseScore {
-    /// Scores what was `said` of scan number `index`. `truth` are its true lesions (`None`:
-    /// unknown) and `lungs` its lungs, both on the grid of the predicted ones.
+    /// Scores the outputs `said` for scan number `index`. `truth` holds its true lesions (`None`:
+    /// unknown) and `lungs` its lungs, both on the grid of the predicted lesions.
     ///
     /// # Errors
     /// `Scoring` if the grids differ or `surface` is out of range.
@@ -110,19 +111,19 @@ impl CaseScore {
         Ok(score)
     }
 
-    /// The most probable class; the first of equally probable ones.
+    /// The most probable class. A tie goes to the first class.
     pub fn predicted(&self) -> Option<Diagnosis> {
         let p = self.probabilities?;
         Some(p.top())
     }
 
-    /// Whether its lesions are known and there are none.
+    /// Whether its lesions are known and it has none.
     pub fn is_lesion_free(&self) -> bool {
         let known = self.segmentation.as_ref();
         known.is_some_and(|s| s.overlap.truth_is_empty())
     }
 
-    /// Whether its lesions are known and there are some.
+    /// Whether its lesions are known and it has some.
     pub fn has_lesions(&self) -> bool {
         let known = self.segmentation.as_ref();
         known.is_some_and(|s| !s.overlap.truth_is_empty())

@@ -59,8 +59,8 @@ impl Classification {
         }))
     }
 
-    /// Whether the scans are of several classes. With one class alone, telling classes apart is not
-    /// tested.
+    /// Whether the scans have several classes. A single class does not test whether the system tells
+    /// classes apart.
     pub fn has_several_classes(&self) -> bool {
         let scans = |class: Diagnosis| self.scores.classes[class.index()].support;
         Diagnosis::ALL.into_iter().filter(|c| scans(*c) > 0).count() > 1

@@ -9,7 +9,7 @@ use multirnet_metrics::{Metric, Overlap};
 /// The table of scans as CSV.
 ///
 /// # Errors
-/// `Io` if it cannot be written, which does not happen in memory.
+/// `Write` if a row cannot be written, which does not happen in memory.
 pub fn cases_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
     let header: Vec<String> =
         "scan,true_class,predicted_class,p_normal,p_cap,p_covid19,dice,true_ml,\
@@ -65,8 +65,8 @@ pub fn cases_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
     csv(&header, rows)
 }
 
-/// The metrics that have no column of an earlier version of the table of scans. Theirs stand last, so
-/// that the others keep their places.
+/// The metrics that an earlier version of the table of scans did not have. Their columns stand last,
+/// so the others keep their places.
 fn further_metrics() -> impl Iterator<Item = Metric> {
     const EARLIER: [Metric; 5] = [
         Metric::Dice,
@@ -85,8 +85,8 @@ fn column_name(metric: Metric) -> String {
     format!("{name}{unit}")
 }
 
-/// The scores of sources as CSV, one line a score. Shares are in 0..=1, distances in mm. Scores without
-/// an interval have empty ends.
+/// The scores of sources as CSV, one line per score. Shares are in 0..=1, distances in mm. Scores
+/// without an interval have empty ends.
 ///
 /// # Errors
 /// As [`cases_csv`].
@@ -112,7 +112,7 @@ pub fn sources_csv(evaluation: &Evaluation) -> Result<Vec<u8>> {
 struct Line {
     score: String,
     statistic: &'static str,
-    /// Scans, and how many of their values are undefined and infinite.
+    /// Number of scans, of undefined values and of infinite values.
     counts: [usize; 3],
     patients: usize,
     /// The value and the ends of its interval.
@@ -162,7 +162,7 @@ fn source_rows(source: &SourceScores) -> Vec<Vec<String>> {
 fn lesion_lines(lesions: &Segmentation) -> Vec<Line> {
     let mut lines = Vec::new();
     let patients = lesions.intervals.first().map(|m| m.mean.patients);
-    // Without a scan with lesions there is nothing to say of metrics over them.
+    // Metrics over scans with lesions need at least one such scan.
     let metrics = lesions
         .metrics
         .scores

@@ -19,8 +19,8 @@ pub fn patients<'a>(scores: impl Iterator<Item = &'a CaseScore>) -> Vec<Vec<usiz
     scans
 }
 
-/// What a case's value counts: undefined and infinite ones the worst under that policy, else
-/// nothing.
+/// The value of `metric` that counts for a case. An undefined or infinite value counts as the worst
+/// under [`EmptyPolicy::Worst`] and is `None` under the other policies.
 pub fn value_under_policy(metric: Metric, case: &CaseMetrics, policy: EmptyPolicy) -> Option<f64> {
     let value = metric.value(case).filter(|v| v.is_finite());
     match policy {
@@ -29,7 +29,7 @@ pub fn value_under_policy(metric: Metric, case: &CaseMetrics, policy: EmptyPolic
     }
 }
 
-/// What is computed over scans.
+/// The statistic that is computed over scans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
     /// The mean.
@@ -54,11 +54,11 @@ impl Statistic {
     }
 }
 
-/// The statistic of `values`, one for each scan, with its interval by patient. `None` is undefined:
-/// left out under [`EmptyPolicy::Skip`], else it makes the whole undefined.
+/// The statistic of `values`, one for each scan, with its interval by patient. `None` is an undefined
+/// value. [`EmptyPolicy::Skip`] leaves it out; under other policies it makes the result undefined.
 ///
 /// # Errors
-/// `Scoring` without patients or for draws that mean nothing.
+/// `Scoring` without patients or for unusable draws.
 pub fn interval(
     statistic: Statistic,
     values: &[Option<f64>],
@@ -78,7 +78,7 @@ pub fn interval(
     bootstrap(by_patient.len(), draws, value).map_err(scoring)
 }
 
-/// An error of the metrics as this crate's.
+/// Converts an error of the metrics into this crate's error.
 pub fn scoring(e: multirnet_metrics::Error) -> Error {
     Error::caused(ErrorKind::Scoring, e)
 }
@@ -100,7 +100,7 @@ mod tests {
         };
         let mean = of(Statistic::Mean, &values, EmptyPolicy::Worst);
         assert_eq!((mean.value, mean.patients), (Some(3.0), 2));
-        // The first patient alone, or the second alone.
+        // The ends are draws of the first patient alone and of the second alone.
         assert_eq!((mean.low, mean.high), (Some(1.5), Some(6.0)));
         let median = of(Statistic::Median, &values, EmptyPolicy::Worst);
         assert_eq!(median.value, Some(2.0));

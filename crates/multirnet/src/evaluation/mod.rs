@@ -1,4 +1,4 @@
-//! One model scored on the scans of manifests, source by source.
+//! The evaluation of one model on the scans of manifests, source by source.
 
 mod case_score;
 mod classes;
@@ -45,20 +45,20 @@ pub struct EvaluatedCase {
     pub overlap: Option<Overlap>,
     /// Volume Dice; absent if the true lesions are unknown or it is undefined.
     pub dice: Option<f64>,
-    /// Windows or tiles that the network saw.
+    /// Number of windows or tiles that the network computed.
     pub windows: usize,
-    /// Their voxels in all.
+    /// Total number of voxels of these windows.
     pub voxels: usize,
-    /// Wall-clock seconds of the analysis, without reading and the search for lungs.
+    /// Wall-clock seconds of the analysis, without reading and the lung segmentation.
     pub seconds: f64,
-    /// Seconds of it that the network took.
+    /// The network's part of `seconds`.
     pub network_seconds: f64,
-    /// Doubts about the input or the result.
+    /// Warnings about the input or the result.
     pub warnings: Vec<String>,
 }
 
 impl EvaluatedCase {
-    /// Scores one prediction, as [`CaseScore::from_output`].
+    /// Scores one prediction, like [`CaseScore::from_output`].
     ///
     /// # Errors
     /// As [`CaseScore::from_output`].
@@ -92,10 +92,11 @@ impl EvaluatedCase {
     }
 }
 
-/// A model's scores. Its JSON holds what a study's `results.json` holds of each system, and the scans.
+/// A model's scores. Its JSON holds the same fields as a study's `results.json` for each system, and
+/// also the scans.
 #[derive(Debug, Clone, Serialize)]
 pub struct Evaluation {
-    /// What was scored.
+    /// Description of the scored scans.
     pub cohort: String,
     /// Model name and digest.
     pub model: String,
@@ -104,7 +105,7 @@ pub struct Evaluation {
     pub scores: SystemScores,
     /// Scans that could not be analysed, with the reason.
     pub failed: Vec<(String, String)>,
-    /// Per scan.
+    /// The scores of each scan.
     pub cases: Vec<EvaluatedCase>,
 }
 

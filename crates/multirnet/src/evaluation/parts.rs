@@ -1,4 +1,4 @@
-//! Scans in parts: stacks with gaps are analysed run by run, and put together again.
+//! Scans in parts: stacks with gaps are analysed run by run and put together again.
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::StopToken;
@@ -13,11 +13,11 @@ use std::ops::Range;
 /// Consecutive slices of a scan.
 #[derive(Debug)]
 pub struct Part<'a> {
-    /// Which planes of the scan's array they are.
+    /// Their range of planes in the scan's array.
     pub planes: Range<usize>,
     /// Their values.
     pub scan: Cow<'a, Volume<f32>>,
-    /// Their lungs, of which there are some.
+    /// Their lungs; at least one voxel is lung.
     pub lungs: Cow<'a, Volume<u8>>,
 }
 
@@ -57,7 +57,7 @@ pub fn parts(case: &CaseScan) -> Result<Vec<Part<'_>>> {
     Ok(parts)
 }
 
-/// Volumes of parts on the whole scan's `grid`; 0 in slices of no part.
+/// Puts volumes of parts together on the whole scan's `grid`. Slices outside all parts are 0.
 pub fn join<T: Voxel>(grid: &Geometry, parts: &[(Range<usize>, Volume<T>)]) -> Volume<T> {
     let mut whole = Volume::filled(T::from_f64(0.0), *grid);
     let [_, ny, nx] = grid.shape();
@@ -77,31 +77,31 @@ pub fn weighted(parts: &[(Range<usize>, Probabilities)]) -> Probabilities {
     }))
 }
 
-/// What a model says of a case's scan, on the scan's own grid.
+/// The outputs of a model for a case's scan, on the scan's own grid.
 #[derive(Debug, Clone)]
 pub struct CasePrediction {
     /// 1 lesion, or 1 ground glass and 2 consolidation.
     pub lesions: Volume<u8>,
-    /// Lesion probability in `[0, 1]`; 0 in slices of no run with lung.
+    /// Lesion probability in `[0, 1]`; 0 in slices outside all runs with lung.
     pub probability: NativeMap,
-    /// Class probabilities; those of several runs are averaged, weighted by planes.
+    /// Class probabilities: the mean over runs, weighted by planes.
     pub probabilities: Probabilities,
-    /// Windows or tiles that the network saw.
+    /// Number of windows or tiles that the network computed.
     pub windows: usize,
-    /// Their voxels in all.
+    /// Total number of voxels of these windows.
     pub voxels: usize,
-    /// Wall-clock seconds, without reading and the search for lungs.
+    /// Wall-clock seconds, without reading and the lung segmentation.
     pub seconds: f64,
-    /// Seconds of it that the network took.
+    /// The network's part of `seconds`.
     pub network_seconds: f64,
-    /// Doubts about the input or the result.
+    /// Warnings about the input or the result.
     pub warnings: Vec<String>,
 }
 
-/// Analyses a case's scan run by run, within its lungs, prepared as `case` says.
+/// Analyses a case's scan run by run, within its lungs, with the preparation of `case`.
 ///
 /// # Errors
-/// `Scoring`: what [`Model::analyse`] refuses, and as [`parts`].
+/// `Scoring` for errors of [`Model::analyse`] and of [`parts`].
 pub fn predict_case(
     model: &Model,
     case: &CaseScan,

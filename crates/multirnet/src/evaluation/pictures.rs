@@ -9,14 +9,14 @@ use multirnet_cohort::{Case, load::CaseScan};
 use multirnet_report::{OverlayCase, OverlayFigure, OverlayMask, Theme, figure_png, overlay_svg};
 use multirnet_volume::Volume;
 
-/// Most slices of a case that are shown.
+/// Maximum number of slices that a picture shows.
 const SLICES: usize = 4;
 
-/// A picture (PNG) of a case: a few slices with the true outlines (blue, solid), and beside them
-/// with the predicted ones (orange, dashed).
+/// A picture (PNG) of a case: a few slices with the true outlines (blue, solid), and beside them the
+/// same slices with the predicted outlines (orange, dashed).
 ///
 /// # Errors
-/// `Figure` if the grids differ or the picture cannot be made.
+/// `Draw` if the grids differ or the picture cannot be made.
 pub fn case_picture(
     case: &Case,
     scan: &CaseScan,
@@ -63,7 +63,7 @@ fn note(known: bool, intensity: Intensity, score: &CaseScore) -> String {
         "The true lesions are unknown: no reference is drawn."
     });
     if intensity == Intensity::Unit {
-        note += " Grey values that are no HU are spread over the window.";
+        note += " Grey values that are not HU are spread over the window.";
     }
     if let (Some(p), Some(class)) = (score.probabilities, score.predicted()) {
         note += &format!(
@@ -75,8 +75,8 @@ fn note(known: bool, intensity: Intensity, score: &CaseScore) -> String {
     note + " For research use only. Not a medical device."
 }
 
-/// Slices to show: the one with most lesion, and others spread evenly over those with any lesion,
-/// true or predicted; without lesions, the one with most lung.
+/// The slices to show: the one with the most lesion, and others spread evenly over the slices with
+/// true or predicted lesions. Without lesions it is the slice with the most lung.
 fn levels(truth: &Volume<u8>, predicted: &Volume<u8>, lungs: &Volume<u8>) -> Vec<usize> {
     let marked = |v: &Volume<u8>, z: usize| v.plane(z).iter().any(|l| *l != 0);
     let bearing: Vec<usize> = (0..truth.shape()[0])

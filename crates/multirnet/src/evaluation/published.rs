@@ -1,7 +1,7 @@
-//! Published figures on the data sets that manifests name, for tables side by side.
+//! Published figures on the data sets that manifests name. Tables show them beside our scores.
 //!
-//! All are as quoted by others or from memory: they are to be checked in the papers before they are
-//! quoted further.
+//! All figures are as quoted by others or from memory. Check them in the papers before you quote
+//! them.
 
 /// A system's published Dice on a data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,18 +10,18 @@ pub struct PublishedDice {
     pub system: &'static str,
     /// Mean volume Dice, 0..=1.
     pub dice: f64,
-    /// Where it was published.
+    /// The publication.
     pub source: &'static str,
 }
 
 /// Published figures on one data set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Published {
-    /// What the names of its sources in manifests begin with.
+    /// Prefix of the names of its sources in manifests.
     pub data: &'static str,
-    /// On which scans the figures are.
+    /// The scans that the figures were measured on.
     pub scans: &'static str,
-    /// How many of those scans a manifest can hold; `None` if the figures are on others.
+    /// Number of those scans that a manifest can hold; `None` if the figures are on other scans.
     pub count: Option<usize>,
     /// The figures.
     pub rows: &'static [PublishedDice],
@@ -37,7 +37,7 @@ const fn inf_net(system: &'static str, dice: f64) -> PublishedDice {
     }
 }
 
-/// Everything that is known.
+/// All known figures.
 pub const PUBLISHED: [Published; 2] = [
     Published {
         data: "medseg98",
@@ -71,7 +71,7 @@ pub const PUBLISHED: [Published; 2] = [
     },
 ];
 
-/// The figures that are published on the data set `source`.
+/// The published figures on the data set `source`.
 pub fn published(source: &str) -> Option<&'static Published> {
     PUBLISHED.iter().find(|p| source.starts_with(p.data))
 }

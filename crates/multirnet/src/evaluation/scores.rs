@@ -12,9 +12,9 @@ use serde::Serialize;
 /// The scores of one system on a set of scans.
 #[derive(Debug, Clone, Serialize)]
 pub struct Scores {
-    /// Scans.
+    /// Number of scans.
     pub scans: usize,
-    /// Patients.
+    /// Number of patients.
     pub patients: usize,
     /// Lesion scores; `None` if no scan's lesions are known and predicted.
     pub segmentation: Option<Segmentation>,
@@ -29,7 +29,7 @@ pub struct Scores {
 pub struct SourceScores {
     /// The source's name; may be empty.
     pub source: String,
-    /// What its scans show; `None` if that is not known.
+    /// Kind of its scans; `None` if it is unknown.
     pub kind: Option<ScoredOn>,
     /// The scores.
     #[serde(flatten)]
@@ -83,8 +83,8 @@ impl SystemScores {
             Ok(SourceScores {
                 source: name.to_owned(),
                 kind: kind_of(name),
-                // The bootstrap takes most of the time, so a source that holds all scans is not
-                // drawn from again.
+                // The bootstrap takes most of the time. A source that holds all scans therefore
+                // does not repeat it.
                 scores: if is_only {
                     all.clone()
                 } else {

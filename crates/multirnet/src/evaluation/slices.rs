@@ -1,4 +1,4 @@
-//! Slices of cases as pictures show them.
+//! Slices of cases for pictures.
 
 use crate::{Error, Result};
 use multirnet_anatomy::Intensity;
@@ -9,14 +9,13 @@ use multirnet_volume::{Volume, Voxel};
 /// Room around the lungs in pictures, mm.
 const MARGIN_MM: f64 = 12.0;
 
-/// What stands above a case's pictures.
+/// Title of a case's pictures.
 pub fn title(case: &Case) -> String {
     let class = case.class.map_or("class unknown", |c| c.label());
     format!("{}, {class}", case.patient)
 }
 
-/// The scan in HU, or what comes closest to it: grey values of unknown scale are spread over the
-/// lung window.
+/// The scan in HU for display. Grey values of unknown scale are spread over the lung window.
 pub fn display_hu(scan: &Volume<f32>, intensity: Intensity) -> Volume<f32> {
     match intensity {
         Intensity::Hu => scan.clone(),
@@ -37,7 +36,7 @@ pub fn busiest(labels: &Volume<u8>) -> Option<usize> {
         .map(|(_, z)| z)
 }
 
-/// The part of slice `z` that holds the lungs, or all of it where there are none. `lungs` is in
+/// The part of slice `z` that holds the lungs, or the whole slice if it has none. `lungs` is in
 /// canonical orientation.
 pub fn frame(lungs: &Volume<u8>, z: usize) -> Result<PixelBox> {
     let lungs = Slice::axial(lungs, z)?;

@@ -1,9 +1,9 @@
-//! What the scans of a source show, told by its name.
+//! The kind of a source's scans, which its name tells.
 
 use multirnet_finding::ScoredOn;
 
-/// What the scans of a source show, told by its name: names of phantoms begin with `phantom`, names
-/// of scans with implanted lesions with `implant`, all others are patients. `None` without a name.
+/// The kind of a source's scans, by its name. Names of phantoms begin with `phantom`, names of scans
+/// with implanted lesions with `implant`, and all others are patients. `None` without a name.
 pub fn kind_of(source: &str) -> Option<ScoredOn> {
     if source.is_empty() {
         None

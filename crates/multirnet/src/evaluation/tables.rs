@@ -22,7 +22,7 @@ fn shown(interval: &Interval, scale: f64, decimals: usize) -> String {
     }
 }
 
-/// What the scans of a source are, for headings.
+/// A heading that describes the scans of a source.
 fn heading(source: &SourceScores) -> String {
     let kind = match source.kind {
         Some(ScoredOn::Phantoms) => "synthetic phantoms, not patients",
@@ -325,7 +325,7 @@ pub fn tables(evaluation: &Evaluation) -> Vec<(String, Table)> {
     all
 }
 
-/// The summary for people: all scans together, then every source.
+/// The summary as text: all scans together, then every source.
 pub fn describe(evaluation: &Evaluation) -> String {
     let mut text = format!(
         "{}\n{NOTICE}\nmodel {}\n{} scans scored, {} failed\n",
@@ -351,7 +351,7 @@ pub fn describe(evaluation: &Evaluation) -> String {
     text
 }
 
-/// The volume Dice of all scans together, and what was marked in scans without lesions.
+/// The volume Dice of all scans together, and the false lesions in scans without lesions.
 fn dice_lines(lesions: &Segmentation) -> String {
     let mut text = String::new();
     if let Some(d) = lesions.metrics.score(Metric::Dice) {
@@ -382,7 +382,7 @@ fn dice_lines(lesions: &Segmentation) -> String {
     text
 }
 
-/// The network's work, mean per scan; empty if no scan was scored.
+/// The network's mean work per scan; empty if no scan was scored.
 fn network_line(cases: &[EvaluatedCase]) -> String {
     if cases.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! Figures of numbers.
+//! Charts of a study's numbers.
 
 use super::sheet::Sheet;
 use super::study::{Study, figure_error};
@@ -56,7 +56,7 @@ pub(super) fn curves<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
                 .next()
                 .map(|c| c.points)
                 .unwrap_or_default();
-            // A system without the task has no such values.
+            // A system that does not have this task has no values for it.
             if points.iter().any(|p| p[1].is_finite()) {
                 curves.push(Curve {
                     name: system.label.clone(),

@@ -1,4 +1,4 @@
-//! Grad-CAM of right and wrong cases, with the check by randomised weights.
+//! Grad-CAM of rightly and wrongly classified cases, checked against randomised weights.
 
 use super::pictures::{Shown, cut};
 use super::sheet::Sheet;
@@ -12,7 +12,7 @@ use multirnet_metrics::maps::{rank_correlation, structural_similarity};
 use multirnet_report::{GradCam, GradCamCase, RandomisedCheck, Theme, gradcam_svg};
 use multirnet_volume::{Diagnosis, Volume};
 
-/// Cases of each kind that are shown.
+/// Number of cases that are shown of each kind.
 const CASES: usize = 3;
 
 /// Seed of the randomised weights.
@@ -42,7 +42,7 @@ fn representative_cases(system: &SystemResult) -> Vec<usize> {
                 .map(|(i, _)| i)
                 .collect::<Vec<_>>()
         };
-        // Lesions first: there the share of heat inside them can be told.
+        // Classes with lesions come first, because they have a share of heat inside lesions.
         let lists = [Diagnosis::Covid19, Diagnosis::Cap, Diagnosis::Normal].map(of);
         let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
         let turns = (0..longest).flat_map(|k| lists.iter().filter_map(move |l| l.get(k)));
@@ -84,7 +84,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet<'_>) -> Res
             ..study.config.predict_options()?
         };
         let Some(heat) = heat(network.as_ref(), &shown, &options, study.stop)? else {
-            // This net's heat map cannot be made.
+            // A heat map cannot be made for this net.
             return Ok(());
         };
         let z = shown.slice();
@@ -154,8 +154,8 @@ fn heat(
     Ok(said.heatmap.map(|h| h.to_volume().to_canonical()))
 }
 
-/// The untrained net's heat map, of the view of the whole chest alone: its lesion map means nothing
-/// and would send it everywhere.
+/// The heat map of the untrained net, from the view of the whole chest alone. The net's lesion map is
+/// random and would send the cascade to windows everywhere.
 fn heat_of_random(
     network: &dyn Network,
     shown: &Shown,

@@ -18,15 +18,17 @@ use sheet::Sheet;
 use std::path::{Path, PathBuf};
 use study::{Study, check_stop};
 
-/// Draws the report of the study in `root` anew and gives its page; `progress` is told what is
-/// drawn. `results` are those of the study if they are known already and their tables are written;
-/// without them they are read and the tables are written too. The heat maps are the only figure that
-/// runs networks, on `device`; every other one is drawn from scores, logs and masks. Raising `stop` ends
-/// the drawing before the next figure or system; the figures drawn so far and the page of an earlier
-/// report stay.
+/// Draws the report of the study in `root` anew and returns the path of its page. `progress` receives
+/// the name of the current part. `results` are those of the study, if they are known already and
+/// their tables are written. Without them, this function reads them and writes the tables.
+///
+/// Only the heat maps run networks, on `device`. All other figures come from scores, logs and masks.
+/// Raising `stop` ends the drawing before the next figure or system. The figures drawn so far and the
+/// page of an earlier report stay.
 ///
 /// # Errors
-/// As [`crate::results`]; `Figure`; `Io`; `Interrupted`.
+/// As [`crate::results`]; `Figure` if a figure cannot be drawn; `Write` if a file cannot be written;
+/// `Interrupted` if `stop` was raised.
 pub fn report(
     root: &Path,
     read: &Reader<'_>,
@@ -36,7 +38,11 @@ pub fn report(
     stop: &StopToken,
 ) -> Result<PathBuf> {
     let (folder, config) = Folder::existing(root)?;
-    progress("tables");
+    let mut begin = |what: &str| {
+        progress(what);
+        check_stop(stop)
+    };
+    begin("tables")?;
     let cohort = crate::cohort::existing(&config.cohort, &folder)?;
     let results = match results {
         Some(results) => results,
@@ -58,10 +64,6 @@ pub fn report(
         read,
         device,
         stop,
-    };
-    let mut begin = |what: &str| {
-        progress(what);
-        check_stop(stop)
     };
     let mut sections = vec![Section {
         heading: "Tables".into(),

@@ -1,4 +1,4 @@
-//! Figures of scans: all systems on the same slice, surfaces in three dimensions.
+//! Figures of scans: all systems on the same slice, and surfaces in three dimensions.
 
 use super::sheet::Sheet;
 use super::study::{Study, check_stop, figure_error};
@@ -17,8 +17,8 @@ use multirnet_volume::{Diagnosis, Volume, io};
 
 const THEME: &Theme = &Theme::LIGHT;
 
-/// Detail of the surfaces that can be turned: coarser than the picture, so that the page stays
-/// small.
+/// Detail of the surfaces that can be turned. It is coarser than that of the picture, to keep the
+/// page small.
 const TURNED: Detail = Detail {
     cell_mm: 2.5,
     smoothing: 12,
@@ -26,20 +26,20 @@ const TURNED: Detail = Detail {
 
 /// A test scan in canonical orientation, as pictures show it.
 pub(super) struct Shown {
-    /// What stands above its pictures.
+    /// Title of its pictures.
     pub(super) name: String,
-    /// CT in HU, or what comes closest to it.
+    /// CT in HU, or the display values of [`display_hu`].
     pub(super) ct: Volume<f32>,
-    /// Whether its values are no HU.
+    /// Whether its values are not HU.
     grey: bool,
     pub(super) lungs: Volume<u8>,
     pub(super) truth: Volume<u8>,
-    /// As it was read.
+    /// The scan as it was read.
     pub(super) read: TestScan,
 }
 
 impl Shown {
-    /// Reads score number `index`'s scan.
+    /// Reads the scan of score number `index`.
     pub(super) fn read(study: &Study<'_>, index: usize) -> Result<Self> {
         let (_, case) = study
             .place(index)
@@ -80,8 +80,8 @@ fn reference_system<'a>(study: &'a Study<'_>) -> Option<&'a SystemResult> {
         .or_else(|| all().next())
 }
 
-/// Positions of scores: of each class with lesions the scan at the lower quartile and at the upper
-/// quartile of the reference system's Dice, so that neither the best nor the worst is picked by hand.
+/// Positions of scores. For each class with lesions these are the scans at the lower and at the upper
+/// quartile of the reference system's Dice. Nobody picks the best or the worst by hand.
 fn representative_cases(study: &Study<'_>) -> Vec<usize> {
     let Some(system) = reference_system(study) else {
         return Vec::new();
@@ -159,7 +159,7 @@ pub(super) fn overlays<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
         note: format!(
             "Dice in percent of the whole scan.{}",
             if grey {
-                " Grey values that are no HU are spread over the window."
+                " Grey values that are not HU are spread over the window."
             } else {
                 ""
             }
@@ -184,7 +184,7 @@ pub(super) fn surfaces<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
     let Some(system) = reference_system(study) else {
         return Ok(sheet);
     };
-    // The last chosen one: an upper quartile, of COVID-19 where there is any.
+    // The last case is at an upper quartile, of COVID-19 if there is any.
     let Some(&index) = representative_cases(study).last() else {
         return Ok(sheet);
     };
@@ -220,7 +220,7 @@ pub(super) fn surfaces<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
             surfaces.push((surface, first));
         }
     }
-    // Meshes of nothing cannot be turned.
+    // Without triangles there is no surface to turn.
     if surfaces.iter().all(|(s, _)| s.mesh.triangles.is_empty()) {
         return Ok(sheet);
     }

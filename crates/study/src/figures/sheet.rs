@@ -1,4 +1,4 @@
-//! Figures of one section, written as they are added.
+//! The figures of one section. Each is written when it is added.
 
 use super::study::{Study, check_stop, figure_error};
 use crate::Result;
@@ -25,8 +25,8 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// Writes `figures/NAME.svg` and `figures/NAME.png`, and shows the figure on the page, unless the
-    /// drawing is to end.
+    /// Writes `figures/NAME.svg` and `figures/NAME.png`, and shows the figure on the page. Raising
+    /// `stop` prevents this.
     pub(super) fn add(&mut self, name: &str, svg: String, caption: &str, alt: &str) -> Result<()> {
         check_stop(self.stop)?;
         let to = self.folder.figures();

@@ -1,4 +1,4 @@
-//! What figures are drawn from.
+//! The study as the figures see it.
 
 use crate::division::Division;
 use crate::folder::Folder;
@@ -7,7 +7,7 @@ use multirnet_base::StopToken;
 use multirnet_cohort::{Cohort, load::Reader};
 use multirnet_infer::DeviceChoice;
 
-/// What figures are drawn from.
+/// The data that figures are drawn from.
 pub(super) struct Study<'a> {
     pub(super) config: StudyConfig,
     pub(super) folder: Folder,
@@ -15,9 +15,9 @@ pub(super) struct Study<'a> {
     pub(super) divisions: Vec<Division>,
     pub(super) results: Results,
     pub(super) read: &'a Reader<'a>,
-    /// Where networks run.
+    /// The device that networks run on.
     pub(super) device: DeviceChoice,
-    /// Raised to end early.
+    /// Ends the drawing early when it is raised.
     pub(super) stop: &'a StopToken,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn check_stop(stop: &StopToken) -> Result<()> {
 }
 
 impl Study<'_> {
-    /// Where score number `index` of each system's list comes from: its division and case.
+    /// The division and the case of score number `index` of each system's list.
     pub(super) fn place(&self, index: usize) -> Option<(&Division, usize)> {
         let all = self.divisions.iter();
         let mut all = all.flat_map(|d| d.test().into_iter().map(move |case| (d, case)));

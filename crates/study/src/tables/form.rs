@@ -1,4 +1,4 @@
-//! Tables as text and in files.
+//! Tables as text and as files.
 
 use super::tables;
 use crate::Result;
@@ -9,7 +9,7 @@ use multirnet_base::files::write;
 use multirnet_finding::ScoredOn;
 use multirnet_metrics::Metric;
 
-/// The tables for a terminal.
+/// The tables as text for a terminal.
 pub fn tables_text(results: &Results) -> String {
     let mut text = format!("{}\n", results.title);
     match results.kind {
@@ -30,11 +30,11 @@ pub fn tables_text(results: &Results) -> String {
     text
 }
 
-/// Writes every table as Markdown and CSV, every score as `cases.csv`, and all as `results.json`
-/// into the study's folder.
+/// Writes every table as Markdown and CSV, every score as `cases.csv`, and all results as
+/// `results.json` into the study's folder.
 ///
 /// # Errors
-/// `Io`.
+/// `Write` if a file cannot be written.
 pub fn write_tables(folder: &Folder, results: &Results) -> Result<()> {
     let to = folder.tables();
     for (name, table) in tables(results) {

@@ -1,4 +1,4 @@
-//! The tables of a study: for pages, Markdown, CSV and the terminal.
+//! The tables of a study, for pages, Markdown, CSV and the terminal.
 
 mod form;
 
@@ -38,7 +38,7 @@ fn with_interval(mean: Option<f64>, interval: Option<&Interval>, metric: Metric)
     }
 }
 
-/// Whose test scans the numbers are from.
+/// A line that describes the test scans.
 fn scans_line(results: &Results) -> String {
     let [normal, cap, covid19] = results.scans[1];
     let kind = match results.kind {
@@ -52,7 +52,7 @@ fn scans_line(results: &Results) -> String {
     format!("{normal} normal, {cap} CAP and {covid19} COVID-19 test {kind}")
 }
 
-/// Table 2: segmentation, with the paper's figures beside ours where systems name them.
+/// Table 2: segmentation, with the paper's figures beside ours if systems name a row of the paper.
 pub fn segmentation_table(results: &Results) -> Table {
     let key = |s: &SystemResult| paper::segmentation(s.paper.as_deref()).is_some();
     let with_paper = results.systems.iter().any(key);
@@ -131,13 +131,13 @@ pub fn segmentation_table(results: &Results) -> Table {
     }
 }
 
-/// How many systems are tested against the reference.
+/// Number of systems that are tested against the reference.
 fn tested(results: &Results, compared: Compared) -> usize {
     let all = results.comparisons.iter();
     all.filter(|c| c.compared == compared).count()
 }
 
-/// What the paper's figures beside ours mean.
+/// A note about the paper's figures beside ours.
 const PAPERS: &str = " The paper's figures are from patients: they stand beside ours, but are not \
                       comparable with them.";
 
@@ -152,8 +152,8 @@ fn label(results: &Results, id: &str) -> String {
     found.map_or_else(|| id.to_owned(), |s| s.label.clone())
 }
 
-/// Table 3: classification, likewise; `None` if no system classifies
-/// or all scans are of one class.
+/// Table 3: classification, with the paper's figures in the same way; `None` if no system classifies
+/// or all scans have the same class.
 pub fn classification_table(results: &Results) -> Option<Table> {
     let names = [
         "accuracy",
@@ -234,7 +234,7 @@ pub fn classification_table(results: &Results) -> Option<Table> {
     })
 }
 
-/// Scans that truly have no lesion, and single lesions.
+/// The table of scans that truly have no lesion, and of single lesions.
 pub fn detection_table(results: &Results) -> Table {
     let names = [
         "scans without lesion",
@@ -274,7 +274,7 @@ pub fn detection_table(results: &Results) -> Table {
     }
 }
 
-/// Every test between the reference and another system.
+/// The table of all tests between the reference and another system.
 pub fn tests_table(results: &Results) -> Table {
     let names = [
         "pairs",
@@ -328,7 +328,7 @@ pub fn tests_table(results: &Results) -> Table {
     }
 }
 
-/// Lesion scores of each source of test scans by itself; `None` unless there are several.
+/// The table of lesion scores per source of test scans; `None` unless there are several sources.
 pub fn sources_table(results: &Results) -> Option<Table> {
     let first = results
         .systems
@@ -382,7 +382,8 @@ pub fn sources_table(results: &Results) -> Option<Table> {
     })
 }
 
-/// How much trainings vary that differ in their seed only; `None` without any.
+/// The table of the spread over trainings that differ only in their seed; `None` without such
+/// trainings.
 pub fn seeds_table(results: &Results) -> Option<Table> {
     let mut rows = Vec::new();
     for group in &results.seeds {
@@ -429,7 +430,7 @@ pub fn seeds_table(results: &Results) -> Option<Table> {
     })
 }
 
-/// What each system is.
+/// The table that describes each system.
 pub fn cards_table(results: &Results) -> Table {
     let row = |s: &SystemResult| {
         vec![

@@ -1,4 +1,4 @@
-//! The loop itself.
+//! The training loop over steps and epochs.
 
 use super::setup;
 use super::stage::{Length, Stage};
@@ -20,7 +20,7 @@ use std::time::Instant;
 /// Key of dropout's random numbers.
 const DROPOUT: u64 = 11;
 
-/// A run under way, through all of its stages.
+/// A running training, through all of its stages.
 pub(super) struct Run<'a> {
     config: &'a TrainConfig,
     pub out: &'a Path,
@@ -29,7 +29,7 @@ pub(super) struct Run<'a> {
     digests: Vec<String>,
     lengths: Vec<Length>,
     pub position: Position,
-    /// Taken out during a step only.
+    /// Empty only during a step.
     trained: Option<Trained>,
     pub log: Log,
     earlier_seconds: f64,
@@ -74,7 +74,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Goes on with `stage` until it ends or is interrupted, and saves.
+    /// Trains in `stage` until it ends or is interrupted, and saves.
     pub fn go(
         &mut self,
         stage: &Stage,
@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
             if self.position.epochs_without_improvement >= stage.config.run.patience as u64 {
                 return Ok(StopReason::Patience);
             }
-            // Also here: an interrupted validation leaves no step to do.
+            // An interrupted validation leaves no step to do, so the flag is checked here as well.
             if stop.load(Ordering::Relaxed) {
                 return Ok(StopReason::Interrupted);
             }
@@ -144,9 +144,9 @@ impl<'a> Run<'a> {
                     return Ok(StopReason::Interrupted);
                 }
                 if self.time_is_over(stage) {
-                    // Weights at the end of a time-bound schedule are the ones wanted, and those
-                    // of a stage are carried over, so they are validated; otherwise the epoch
-                    // stays open for an exact continuation.
+                    // The last weights of a time-bound schedule are the result, and those of a stage
+                    // are carried over. Both are validated. Otherwise the epoch stays open for an
+                    // exact continuation.
                     let timed = stage.config.optimiser.schedule == Schedule::CosineTime;
                     let carried = !stage.last && !self.run_is_over();
                     if (timed || carried) && self.position.step_in_epoch > 0 {
@@ -188,7 +188,7 @@ impl<'a> Run<'a> {
             &self.device,
         );
         drop(windows);
-        // Dropout depends on the step alone, so that a resumed run repeats it.
+        // Dropout depends only on the step, so a resumed run repeats it.
         let seed = Random::keyed(&[config.run.seed, DROPOUT, self.position.step]).bits();
         self.device.seed(seed);
         let mut trained = self.trained.take().ok_or_else(no_net)?;
@@ -201,7 +201,7 @@ impl<'a> Run<'a> {
                 format!("the loss of step {} is not finite", self.position.step + 1),
             )
             .at(self.out)
-            // A run keeps to its configuration, so it cannot go on with another rate.
+            // A run keeps its configuration, so it cannot continue with another rate.
             .hint(format!(
                 "train into a new folder with a lower learning rate than \
                  optimiser.learning_rate = {:?}",
@@ -258,7 +258,7 @@ impl<'a> Run<'a> {
         self.checkpoints.join("last.safetensors")
     }
 
-    /// The best weights of the stage, the last ones if no validation took place.
+    /// Path of the best weights of the stage, or of the last ones if no validation took place.
     pub fn best_weights(&self) -> PathBuf {
         match self.position.best_epoch {
             0 => self.last_weights(),
@@ -275,7 +275,7 @@ impl<'a> Run<'a> {
         self.lengths[self.position.stage]
     }
 
-    /// Steps of the run at most.
+    /// Maximum number of steps of the run.
     pub fn total_steps(&self) -> u64 {
         let left = self.lengths[self.position.stage..].iter();
         self.position.before.steps + left.map(|l| l.steps).sum::<u64>()
@@ -311,7 +311,7 @@ impl<'a> Run<'a> {
         let timed = stage.config.optimiser.schedule == Schedule::CosineTime;
         match stage.config.run.max_minutes.filter(|_| timed) {
             Some(minutes) => {
-                // The last stage has what the others left of the run's time.
+                // The last stage has the rest of the run's time.
                 let whole = match stage.last {
                     true => minutes * 60.0 - before,
                     false => minutes * 60.0,

@@ -1,4 +1,4 @@
-//! What must hold before a training may begin.
+//! Checks and preparations before a training starts.
 
 use super::options::Options;
 use crate::checkpoint::{self, State};
@@ -22,10 +22,10 @@ use std::sync::atomic::AtomicBool;
 /// Key of the weights' random numbers.
 const WEIGHTS: u64 = 10;
 
-/// Unusable scans that one error names with their reasons.
+/// Maximum number of unusable scans that one error names with their reasons.
 const SHOWN: usize = 10;
 
-/// The state to go on from, or none for a new run.
+/// The state from which a run continues; `None` for a new run.
 pub(super) fn open(
     config: &TrainConfig,
     checkpoints: &Path,
@@ -139,10 +139,10 @@ pub(super) fn prepare(
             shown.join("; ")
         ),
     )
-    .hint("mend them or remove their lines from the manifest"))
+    .hint("repair them, or remove their lines from the manifest"))
 }
 
-/// What the training scans `scans` may teach instead of what they shall.
+/// Warnings that the training scans `scans` may teach the source instead of the class.
 pub(super) fn warnings(config: &TrainConfig, cohort: &Cohort, scans: &[usize]) -> Vec<String> {
     if !config.model.classifies() {
         return vec![];
@@ -162,7 +162,7 @@ pub(super) fn warnings(config: &TrainConfig, cohort: &Cohort, scans: &[usize]) -
     found.into_iter().map(warning).collect()
 }
 
-/// Digests of what the scans show, training side first, each side sorted.
+/// Digests of the scans' contents, training side first, each side sorted.
 pub(super) fn content_digests(split: &Split, entries: &[Option<Entry>]) -> Vec<String> {
     let of = |side: Side| {
         let found = split
@@ -197,7 +197,7 @@ pub(super) fn check_scans(
             None => Ok(file_digest(&case.scan, stop)?),
         })
         .collect::<Result<Vec<_>>>()?;
-    // Test scans are compared by file only: they were not prepared.
+    // Test scans were not prepared, so only their files are compared.
     let contents: Vec<String> = entries
         .iter()
         .zip(&files)
@@ -216,7 +216,7 @@ pub(super) fn check_scans(
                 return Err(Error::new(
                     ErrorKind::Scan,
                     format!(
-                        "the mask has label {highest}, but the network {channels} lesion channels"
+                        "the mask has label {highest}, but the net has {channels} lesion channels"
                     ),
                 )
                 .at(case.mask.as_deref().unwrap_or(&case.scan))

@@ -21,7 +21,7 @@ const STAGE: u64 = 12;
 pub(super) struct Length {
     pub steps_per_epoch: u64,
     pub steps: u64,
-    /// Voxels of a step.
+    /// Number of voxels of a step.
     pub voxels: u64,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Stage `number` (from 0) of `configs`, whose scans are prepared as `entries`.
+    /// Stage `number` (from 0) of `configs`. `entries` are its prepared scans.
     pub fn new(
         configs: &'a [TrainConfig],
         number: usize,

@@ -6,7 +6,7 @@ use crate::window::{ViewKind, Window};
 use multirnet_nn::ModelOutput;
 use serde::Serialize;
 
-/// Thresholds that are tried: 0.2, 0.25, … 0.8.
+/// Number of thresholds that are tried: 0.2, 0.25, … 0.8.
 const TRIED: usize = 13;
 
 fn tried(i: usize) -> f32 {
@@ -35,7 +35,7 @@ struct Tried {
 }
 
 impl Grid {
-    /// Adds a batch with the net's answer.
+    /// Adds a batch with the net's output.
     pub fn add(&mut self, windows: &[Window], answer: &ModelOutput) -> Result<()> {
         let Some(map) = answer.lesion() else {
             return Ok(());

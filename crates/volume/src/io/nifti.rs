@@ -2,20 +2,24 @@
 //!
 //! # Why not the crate `nifti`
 //!
-//! `nifti` 0.18 reads headers and voxels well, but here it would cost more than it gives: affines
-//! need its feature `nalgebra_affine` and panic on a negative `pixdim`, the writer needs `ndarray`,
-//! drops what a full disk says when its buffer is flushed, and sets no qform; reading stops after
-//! the first member of a gzip file (bgzip and pigz -i write several), never checks a gzip file's
-//! checksum, tells the byte order by `dim[0]` alone and holds the raw bytes of the volume beside
-//! its values. What remains is a header of 348 bytes at fixed places, of which a dozen fields
-//! matter to a CT volume.
+//! `nifti` 0.18 reads headers and voxels well, but here it would cost more than it gives:
+//!
+//! - Affines need its feature `nalgebra_affine` and panic on a negative `pixdim`.
+//! - The writer needs `ndarray`, ignores the error of a full disk when its buffer is flushed, and
+//!   does not set a qform.
+//! - The reader stops after the first member of a gzip file (bgzip and pigz -i write several), does
+//!   not check the checksum, finds the byte order by `dim[0]` alone, and holds the raw bytes of the
+//!   volume beside its values.
+//!
+//! Our own code only has to read a header of 348 bytes at fixed places. A dozen of its fields matter
+//! to a CT volume.
 //!
 //! # Which transform
 //!
-//! The sform if its code is positive, else the qform if its code is positive, else `pixdim` alone
-//! with the axes to the right, front and top (method 1 of the standard). When both are given and
-//! disagree the sform is taken, as nibabel does, and a note says so. This is the only place where
-//! RAS becomes LPS; the way back is in `nifti_write`.
+//! The reader takes the sform if its code is positive, else the qform if its code is positive, else
+//! `pixdim` alone with the axes to the right, front and top (method 1 of the standard). If both are
+//! given and disagree, it takes the sform, as nibabel does, and adds a note. This is the only place
+//! where RAS becomes LPS. `nifti_write` converts back.
 
 use super::source::{ByteSource, Packing, Stream};
 use crate::scalar::{Encoding, Scalar};

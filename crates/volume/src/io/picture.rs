@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_grey_slice_is_refused_with_its_name() {
+    fn files_that_are_not_grey_slices_are_refused_with_their_name() {
         let folder = tempfile::tempdir().unwrap();
         let rgb = (ColorType::Rgb, BitDepth::Eight);
         let colour = png(folder.path(), "colour.png", [1, 1], rgb, &[10, 200, 30]);

@@ -1,11 +1,11 @@
-//! Files that are none, cannot be read, are cut off or are damaged, and labels that are none.
+//! Files that do not exist, cannot be read, are cut off or are damaged, and values that are not labels.
 
 use crate::support::{Bench, gzip, refused};
 use multirnet_volume::{ErrorKind, Geometry, Volume, io};
 use std::path::Path;
 
 #[test]
-fn files_that_are_none() {
+fn paths_that_are_not_volume_files_are_refused() {
     let b = Bench::new();
     let d = b.directory.path();
     refused(&d.join("none.nii"), ErrorKind::Io, "check the path");
@@ -31,7 +31,7 @@ fn files_that_are_none() {
 
 #[cfg(unix)]
 #[test]
-fn permission_denied() {
+fn files_without_read_permission_are_refused() {
     use std::os::unix::fs::PermissionsExt;
     let b = Bench::new();
     let path = b.file("a.nii", &b.good);
@@ -59,7 +59,7 @@ fn the_good_file_is_good_also_under_a_wrong_name() {
 }
 
 #[test]
-fn truncated_at_every_byte() {
+fn files_truncated_at_any_byte_are_refused() {
     let b = Bench::new();
     let packed = gzip(&b.good);
     for len in (1..b.good.len()).step_by(7) {
@@ -87,8 +87,8 @@ fn damaged_gzip() {
         ErrorKind::Malformed,
         "damaged",
     );
-    // Any byte: an error (of any kind: the checksum comes last) or, in the header's idle fields,
-    // the same volume; never a panic or other values.
+    // A changed byte gives an error, or the same volume if it is an unused field of gzip's header. It
+    // never gives a panic or other values. The kind of the error varies: the checksum comes last.
     let good = io::read(&b.file("a.nii", &b.good)).unwrap();
     for at in 2..packed.len() {
         let mut packed = gzip(&b.good);

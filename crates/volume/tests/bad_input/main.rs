@@ -1,5 +1,5 @@
-//! Bad files give errors that name the file and say what is wrong; nothing panics or allocates on
-//! a header's word.
+//! Bad files give errors that name the file and the fault. Nothing panics, and no allocation trusts a
+//! header.
 
 mod files;
 mod metaimage;

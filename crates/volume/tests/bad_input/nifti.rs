@@ -104,7 +104,7 @@ fn nifti_headers_that_are_odd_but_fine() {
         (&[(116, &nan)], Some("not scaled")),
         (&[(123, &[7])], Some("millimetres")),
         (&[(280, &[0; 48])], Some("sform is unusable")),
-        // A qform that is turned.
+        // The qform is rotated.
         (&[(256, &0.5f32.to_le_bytes())], Some("sform is taken")),
     ] {
         let path = b.file("a.nii", &b.patched(patches));

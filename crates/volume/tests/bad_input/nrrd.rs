@@ -99,7 +99,7 @@ fn nrrd_headers() {
     }
     let long = format!("NRRD0004\n{}", "# comment\n".repeat(200_000));
     refused(&write(&long, &[]), Malformed, "does not end");
-    // A layer axis of one is no axis, and skipped bytes are skipped.
+    // An axis of size 1 does not count, and the reader skips the bytes of `byte skip`.
     let layered = NRRD.replace(
         "dimension: 3\nsizes: 2 2 2\nspace: LPS\nspace directions: (1",
         "dimension: 4\nsizes: 1 2 2 2\nspace: LPS\nspace directions: none (1",

@@ -1,4 +1,4 @@
-//! A good volume to damage, and what a refusal looks like.
+//! A good volume to damage, and the check of a refusal.
 
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};

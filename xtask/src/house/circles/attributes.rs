@@ -1,4 +1,4 @@
-//! Which items only tests compile.
+//! Attributes of items that only tests compile.
 
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Item, Meta, Token};

@@ -20,7 +20,7 @@ pub struct Loaded {
     pub problems: Vec<String>,
 }
 
-/// Where items lie.
+/// The place of items in the tree of modules.
 #[derive(Clone)]
 struct Place {
     file: usize,

@@ -1,4 +1,4 @@
-//! `multirnet phantom implant`: synthetic lesions in real scans.
+//! `multirnet phantom implant`: puts synthetic lesions into real scans.
 
 use crate::context::Context;
 use crate::failure::study_failure;
@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 /// Put synthetic lesions into real scans of normal or nearly normal lungs
 ///
 /// Writes NAME-VV-ct.nii.gz, -lungs.nii.gz, -lesions.nii.gz and NAME-VV.json for each variant, and
-/// cohort.csv. Variants that are there already are kept. Implanted lesions are not patients'.
+/// cohort.csv. Existing variants are kept. Implanted lesions are not lesions of patients.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  multirnet phantom implant scans/*.nii.gz -o implanted\n  multirnet phantom implant a.nii.gz b.nii.gz -o implanted --variants 20 --seed 7 --avoid avoid.toml"
 )]
 pub struct Implant {
-    /// Scans in HU, each of another patient
+    /// Scans in HU, each of a different patient
     #[arg(required = true, value_name = "SCAN")]
     scans: Vec<PathBuf>,
 
@@ -36,11 +36,11 @@ pub struct Implant {
     #[arg(long, default_value_t = 0)]
     seed: u64,
 
-    /// How lesions are put in (TOML; see docs/implants.md)
+    /// Configuration of the implants (TOML; see docs/implants.md)
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// What is left alone in which scan (TOML; see docs/implants.md)
+    /// Regions of the scans to leave alone (TOML; see docs/implants.md)
     #[arg(long, value_name = "FILE")]
     avoid: Option<PathBuf>,
 }
@@ -89,7 +89,7 @@ impl Implant {
     }
 }
 
-/// A value from a TOML file, its default without a file.
+/// Reads a value from a TOML file. Without a file it is the default.
 fn read_toml<T: DeserializeOwned + Default>(path: Option<&Path>) -> Outcome<T> {
     let Some(path) = path else {
         return Ok(T::default());

@@ -1,4 +1,4 @@
-//! `multirnet phantom`: synthetic scans with known truth.
+//! `multirnet phantom`: makes synthetic scans with known truth.
 
 mod implant;
 

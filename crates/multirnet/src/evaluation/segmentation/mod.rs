@@ -34,10 +34,10 @@ pub struct Segmentation {
     pub intervals: Vec<MetricIntervals>,
     /// Each kind of lesion over the scans that truly have it; empty unless they are told apart.
     pub kinds: Vec<KindScores>,
-    /// Scans that are known to have no lesion; `None` without any.
+    /// False lesions in the scans that are known to have no lesion; `None` without such scans.
     pub false_lesions: Option<FalseLesions>,
-    /// Area under the curve of the predicted lesions' share of the lungs, for scans with against
-    /// scans without true lesions; `None` unless both are there.
+    /// Area under the ROC curve of the predicted lesions' share of the lungs, for telling scans with
+    /// true lesions from scans without; `None` unless there are scans of both kinds.
     pub auc: Option<Interval>,
 }
 
@@ -65,20 +65,20 @@ pub struct KindScores {
     pub median: Interval,
 }
 
-/// What was predicted in scans without lesions.
+/// Lesions that were predicted in scans without lesions.
 #[derive(Debug, Clone, Serialize)]
 pub struct FalseLesions {
-    /// Scans without lesions.
+    /// Number of scans without lesions.
     pub n: usize,
-    /// Their patients.
+    /// Number of their patients.
     pub patients: usize,
-    /// Scans with any false lesion.
+    /// Number of scans with any false lesion.
     pub n_any: usize,
-    /// Their share.
+    /// Share of scans with any false lesion.
     pub any: Interval,
-    /// Scans with a slice in which false lesions take more than [`LARGE_MM2`].
+    /// Number of scans with a slice in which false lesions take more than [`LARGE_MM2`].
     pub n_large: usize,
-    /// Their share.
+    /// Share of these scans.
     pub large: Interval,
     /// Mean false volume, ml.
     pub volume_ml: Interval,
@@ -145,7 +145,7 @@ fn kinds(scores: &[&CaseScore], config: &ScoreConfig) -> Result<Vec<KindScores>>
             continue;
         }
         let by_patient = patients(bearing.iter().copied());
-        // Defined, since the truth has the kind.
+        // Dice is defined, because the truth has the kind.
         let values: Vec<_> = bearing
             .iter()
             .map(|s| s.kinds.and_then(|kinds| kinds[k].dice()))

@@ -65,7 +65,7 @@ fn a_sets_scores_by_hand() {
             [0; 6],
             [0.9, 0.1, 0.0],
         ),
-        // Without lesion: clear, and a false one of one voxel, 2 cm² and 1 ml.
+        // Two scans without lesions: one clear, one with a false lesion of one voxel, 2 cm² and 1 ml.
         score("c", Some(Diagnosis::Normal), Some([0; 6]), [0; 6], SURE),
         score(
             "d",
@@ -74,7 +74,7 @@ fn a_sets_scores_by_hand() {
             [0, 0, 1, 0, 0, 0],
             [1.0, 0.0, 0.0],
         ),
-        // Nothing known.
+        // A scan of which neither lesions nor class are known.
         score("e", None, None, [1; 6], SURE),
     ];
     let all: Vec<&CaseScore> = scores.iter().collect();
@@ -93,7 +93,7 @@ fn a_sets_scores_by_hand() {
     assert_eq!(of(Metric::Recall).mean.value, Some(0.5));
     let precision = lesions.metrics.score(Metric::Precision).unwrap();
     assert_eq!((precision.n_undefined, precision.mean), (1, Some(0.5)));
-    // Between a surface and none there is no distance: the scan's diagonal stands in.
+    // The distance is undefined if there is only one surface. The scan's diagonal replaces it.
     let distance = lesions.metrics.score(Metric::Asd).unwrap();
     assert_eq!(distance.n_undefined + distance.n_infinite, 1);
     assert_eq!(of(Metric::Asd).mean.value, distance.mean);
@@ -107,7 +107,8 @@ fn a_sets_scores_by_hand() {
         (Some(0.5), Some(0.5))
     );
     assert_eq!(free.area_mm2.value, Some(100.0));
-    // Shares of lung with lesion 1/3, 1/3, 0; without 0, 1/6: of six pairs four and a half.
+    // The lesions' shares of the lungs are 1/3, 1/3, 0 with lesions and 0, 1/6 without. Of six pairs
+    // four and a half are in order.
     assert_eq!(lesions.auc.unwrap().value, Some(0.75));
     let classes = found.classification.unwrap();
     assert_eq!((classes.scores.n, classes.scores.accuracy), (5, 0.6));
