@@ -185,10 +185,13 @@ impl Evaluate {
             .iter()
             .find(|s| !known.contains_key(s.as_str()))
         {
-            let known: Vec<&str> = known.into_keys().collect();
+            let known: Vec<&str> = known.into_keys().filter(|s| !s.is_empty()).collect();
+            let remedy = match known.as_slice() {
+                [] => "they name no sources: leave out --source".to_owned(),
+                known => format!("known sources: {}", known.join(", ")),
+            };
             return Err(Failure::input(format!(
-                "--source {other}: the manifests have no scan of this source (known sources: {})",
-                known.join(", ")
+                "--source {other}: the manifests have no scan of this source ({remedy})"
             )));
         }
         Ok(Some(cohort))

@@ -89,7 +89,7 @@ fn unusable_manifests_are_told() {
         3 | train cohort.csv --fold 9 -o run | fold 9 | numbered from 0
         3 | evaluate absent.csv | absent.csv: | check the path
         3 | evaluate twice.csv | twice.csv:3: | keep one
-        3 | evaluate cohort.csv --source elsewhere | elsewhere | there are:
+        3 | evaluate cohort.csv --source elsewhere | elsewhere | leave out --source
         3 | evaluate cohort.csv --fold 1 | no scan is left | --fold
         3 | compare study.toml --manifest colour.csv -o st | colour.csv:1: | "colour" | known columns
         3 | compare study.toml --manifest absent.csv -o st1 | absent.csv: | check the path
