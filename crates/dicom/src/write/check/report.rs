@@ -53,14 +53,6 @@ pub(crate) fn check(
         evidence: evidence(&root, source)?,
         segmentation,
     };
-    if let Some((uid, _)) = &known.segmentation
-        && !known.evidence.contains(uid)
-    {
-        return Err(root.fault(
-            tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
-            "does not have the segmentation",
-        ));
-    }
     for item in root.items(tags::CONTENT_SEQUENCE)? {
         check_item(&item, &known, 0)?;
     }

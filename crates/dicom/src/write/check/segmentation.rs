@@ -275,7 +275,10 @@ fn check_pixels(
         )));
     }
     let last = object.pixels.get(bytes.saturating_sub(1)).copied();
-    if is_binary && pixels % 8 != 0 && last.is_some_and(|b| b >> (pixels % 8) != 0) {
+    let tail = object.pixels.get(bytes..).unwrap_or_default();
+    if is_binary && !pixels.is_multiple_of(8) && last.is_some_and(|b| b >> (pixels % 8) != 0)
+        || tail.iter().any(|&b| b != 0)
+    {
         return Err(fault("PixelData has bits behind the last frame".to_owned()));
     }
     let is_label = |&label: &u8| segments.contains_key(&i64::from(label));
