@@ -1,7 +1,7 @@
 //! What a finding's report says, and where.
 
 use super::PdfFacts;
-use super::sheet::{Block, Column, Line, Look, MARGIN, PAGE, Pen, WIDTH};
+use super::sheet::{Block, Column, Look, MARGIN, PAGE, Pen, WIDTH};
 use crate::Theme;
 use crate::font::{break_some, fit_end, legible};
 use crate::page::{

@@ -128,7 +128,7 @@ fn words(pdf: &[u8]) -> String {
 }
 
 fn lines(blocks: &[Block]) -> Vec<&Line> {
-    let of = |block| -> Vec<&Line> {
+    fn of(block: &Block) -> Vec<&Line> {
         match block {
             Block::Title(lines) | Block::Heading(lines) | Block::Text(lines) => {
                 lines.iter().collect()
@@ -136,7 +136,7 @@ fn lines(blocks: &[Block]) -> Vec<&Line> {
             Block::Table(rows) => rows.iter().flatten().collect(),
             Block::Picture(..) | Block::Fill(..) | Block::Frame(..) => vec![],
         }
-    };
+    }
     blocks.iter().flat_map(of).collect()
 }
 
