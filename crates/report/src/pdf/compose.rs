@@ -1,7 +1,7 @@
 //! What a finding's report says, and where.
 
 use super::PdfFacts;
-use super::sheet::{Block, Column, Line, Look, MARGIN, PAGE, Pen, WIDTH};
+use super::sheet::{Block, Column, Look, MARGIN, PAGE, Pen, WIDTH};
 use crate::Theme;
 use crate::font::{break_some, fit_end, legible};
 use crate::page::{
@@ -10,7 +10,7 @@ use crate::page::{
 };
 use crate::svg::colour;
 use crate::theme::rgb;
-use multirnet_finding::{Finding, ScoredOn};
+use multirnet_finding::{Finding, LesionKind, NOTICE, ScoredOn};
 use multirnet_volume::Diagnosis;
 
 /// Dark orange of notices and warnings, as on the page.
@@ -82,7 +82,7 @@ fn notices(pen: &mut Pen, finding: &Finding) {
     let top = pen.y;
     pen.y += 4.0;
     let (x, width) = (MARGIN + 7.0, WIDTH - 14.0);
-    pen.text(x, width, bold(9.5), 2, &finding.notice);
+    pen.text(x, width, bold(9.5), 2, NOTICE);
     if let Some(notice) = finding.validated_on.notice() {
         pen.text(x, width, bold(9.5), 2, notice);
     }
@@ -154,13 +154,13 @@ fn measurements(pen: &mut Pen, finding: &Finding) {
     let top = pen.y;
     let width = SIDE - GAP - MARGIN - 10.0;
     pen.heading(MARGIN, width, bold(9.5), 1, "Involvement");
-    let columns = table_columns(MARGIN, width, 100.0);
+    let columns = table_columns(MARGIN, width, 90.0);
     let names = ZONE_COLUMNS.map(str::to_owned).to_vec();
     let zones = regions(&finding.involvement).map(|zone| zone_cells(zone).to_vec());
     let rows: Vec<_> = std::iter::once(names).chain(zones).collect();
     pen.table(&columns, look(8.0), &rows);
     pen.y += 2.0;
-    let scale = format!("Severity score: {SEVERITY_SCALE}.");
+    let scale = format!("Score: {SEVERITY_SCALE}.");
     pen.text(MARGIN, width, faint(7.0), 2, &scale);
     let left = std::mem::replace(&mut pen.y, top);
     classes(pen, finding);
@@ -187,23 +187,24 @@ fn table_columns(x: f64, width: f64, first: f64) -> [Column; 5] {
 
 fn classes(pen: &mut Pen, finding: &Finding) {
     pen.heading(SIDE, SIDE_WIDTH, bold(9.5), 2, classes_heading(finding));
-    let columns = [(SIDE, 70.0, false), (SIDE + SIDE_WIDTH, 40.0, true)];
+    let columns = [(SIDE, 70.0, false), (SIDE + SIDE_WIDTH, 60.0, true)];
     let columns = columns.map(|(x, width, is_numeric)| Column {
         x,
         width,
         is_numeric,
     });
-    let mut rows = vec![vec!["Class".to_owned(), "Share".to_owned()]];
+    let mut rows = vec![vec!["Class".to_owned(), "Probability".to_owned()]];
     for class in Diagnosis::ALL {
         let p = finding.probabilities.of_class(class);
         rows.push(vec![class.label().to_owned(), percent(p)]);
     }
-    let first_bar = pen.y + 10.08;
+    let line_height = look(8.0).line_height();
+    let first_bar = pen.y + line_height + 2.0;
     for (i, class) in Diagnosis::ALL.into_iter().enumerate() {
         let p = finding.probabilities.of_class(class);
         let p = if p.is_nan() { 0.0 } else { p.clamp(0.0, 1.0) };
-        let (x, y) = (SIDE + 74.0, first_bar + 10.08 * i as f64 + 2.0);
-        let bar = |share: f64| [x, y, share * (SIDE_WIDTH - 118.0), 6.5];
+        let (x, y) = (SIDE + 74.0, first_bar + line_height * i as f64);
+        let bar = |share: f64| [x, y, share * (SIDE_WIDTH - 138.0), 6.5];
         pen.blocks
             .push(Block::Fill(bar(1.0), rgb(Theme::LIGHT.line)));
         pen.blocks.push(Block::Fill(bar(p), rgb(colour::BAR)));
@@ -216,7 +217,7 @@ fn classes(pen: &mut Pen, finding: &Finding) {
     };
     let validated = &finding.validated_on;
     let state = format!(
-        "Held-out scans of the validation: lesions on {}; classes on {}.",
+        "Validated on held-out scans. Lesions: {}. Classes: {}.",
         scored(&validated.lesions),
         scored(&validated.classes)
     );
@@ -232,7 +233,7 @@ fn kinds(pen: &mut Pen, finding: &Finding) {
     pen.heading(SIDE, SIDE_WIDTH, bold(9.5), 1, title);
     let columns = table_columns(SIDE, SIDE_WIDTH, 62.0);
     let names = ["Kind", "ml", "Both", "Right", "Left"].map(str::to_owned);
-    let shown = finding.lesion_kinds.iter().take(2);
+    let shown = finding.lesion_kinds.iter().take(LesionKind::ALL.len());
     let cells = shown.map(|kind| kind_cells(kind).to_vec());
     let rows: Vec<_> = std::iter::once(names.to_vec()).chain(cells).collect();
     pen.table(&columns, look(7.0), &rows);

@@ -11,7 +11,7 @@ pub use date::ReportDate;
 
 use crate::Result;
 use crate::font::legible;
-use multirnet_finding::Finding;
+use multirnet_finding::{Finding, NOTICE};
 
 /// What a report says beyond its finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn finding_pdf(
     let sheet = compose::compose(&name, finding, facts, [width, height].map(f64::from));
     let about = paint::About {
         title: crate::page::heading(&name),
-        notice: legible(&finding.notice),
+        notice: NOTICE.to_owned(),
         creator: format!("multirnet {}", legible(&finding.provenance.version)),
         date: facts.date,
     };

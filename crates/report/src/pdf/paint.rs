@@ -61,15 +61,7 @@ pub(super) fn paint(blocks: &[Block], about: &About, picture: Image) -> Result<V
     let settings = PageSettings::from_wh(width, height)
         .ok_or_else(|| fail("the size of the page is unusable"))?;
     let mut page = document.start_page_with(settings);
-    let mut painter = Painter {
-        surface: page.surface(),
-        fonts,
-    };
-    let nodes: Vec<Node> = blocks
-        .iter()
-        .filter_map(|block| painter.block(block, &about.title, &picture))
-        .collect();
-    painter.surface.finish();
+    let nodes = draw(blocks, page.surface(), fonts, &about.title, &picture);
     page.finish();
     let mut tree = TagTree::new();
     for node in nodes {
@@ -92,6 +84,23 @@ pub(super) fn paint(blocks: &[Block], about: &About, picture: Image) -> Result<V
     document
         .finish()
         .map_err(|e| fail(format!("cannot make the PDF: {e}")))
+}
+
+/// Draws the blocks and returns their tags.
+fn draw(
+    blocks: &[Block],
+    surface: Surface,
+    fonts: [Font; 2],
+    title: &str,
+    picture: &Image,
+) -> Vec<Node> {
+    let mut painter = Painter { surface, fonts };
+    let nodes = blocks
+        .iter()
+        .filter_map(|block| painter.block(block, title, picture))
+        .collect();
+    painter.surface.finish();
+    nodes
 }
 
 struct Painter<'a> {

@@ -19,6 +19,13 @@ pub(super) struct Look {
     pub colour: [u8; 3],
 }
 
+impl Look {
+    /// Distance of baselines.
+    pub fn line_height(self) -> f64 {
+        LEADING * self.size
+    }
+}
+
 /// A line of text; `at` is the left end of its baseline.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Line {
@@ -72,7 +79,7 @@ impl Pen {
     pub fn lines(&mut self, x: f64, width: f64, look: Look, most: usize, text: &str) -> Vec<Line> {
         let broken = break_some(&legible(text), look.size, look.bold, width, most);
         let place = |text| {
-            self.y += LEADING * look.size;
+            self.y += look.line_height();
             let at = [x, self.y - 0.3 * look.size];
             Line { at, look, text }
         };
@@ -95,7 +102,7 @@ impl Pen {
     pub fn table(&mut self, columns: &[Column], look: Look, rows: &[Vec<String>]) {
         let mut placed = vec![];
         for (r, row) in rows.iter().enumerate() {
-            self.y += LEADING * look.size;
+            self.y += look.line_height();
             let look = Look {
                 bold: look.bold || r == 0,
                 ..look
