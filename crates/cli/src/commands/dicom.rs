@@ -3,8 +3,8 @@
 use crate::context::Context;
 use crate::dicom_results::DicomArguments;
 use crate::failure::Outcome;
-use crate::scan::{self, ReadArguments};
 use crate::output;
+use crate::scan::{self, ReadArguments};
 use multirnet::dicom::{dicom_results, read_results, write_dicom};
 use serde_json::json;
 use std::path::PathBuf;
@@ -14,7 +14,9 @@ use std::path::PathBuf;
 /// The objects go to RESULT/dicom. They belong to the study of the scan, and a second run replaces
 /// them by objects with the same UIDs.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  multirnet predict study/ -o result\n  multirnet dicom result --source study/")]
+#[command(
+    after_help = "Example:\n  multirnet predict study/ -o result\n  multirnet dicom result --source study/"
+)]
 pub struct Dicom {
     /// Folder that `predict` wrote
     #[arg(value_name = "RESULT")]

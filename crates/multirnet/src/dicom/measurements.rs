@@ -5,7 +5,9 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::{ZONE_NAMES, zones};
 use multirnet_dicom::write::codes::{self, Code};
 use multirnet_dicom::write::{Classification, MeasurementGroup, Segment, Share};
-use multirnet_finding::{Finding, KindInvolvement, LesionKind, NOTICE, Prediction, ZoneInvolvement};
+use multirnet_finding::{
+    Finding, KindInvolvement, LesionKind, NOTICE, Prediction, ZoneInvolvement,
+};
 use multirnet_volume::{Diagnosis, Volume};
 
 /// Groups of each lung, the lesion, each kind of lesion, and each zone.
@@ -31,8 +33,20 @@ pub(super) fn groups(
     let lesions = means(scan, &maps.lesions);
     let all = &finding.involvement;
     let mut groups = vec![
-        lung(RIGHT_LUNG, codes::RIGHT, &all.right, lungs[1], number(RIGHT_LUNG)),
-        lung(LEFT_LUNG, codes::LEFT, &all.left, lungs[2], number(LEFT_LUNG)),
+        lung(
+            RIGHT_LUNG,
+            codes::RIGHT,
+            &all.right,
+            lungs[1],
+            number(RIGHT_LUNG),
+        ),
+        lung(
+            LEFT_LUNG,
+            codes::LEFT,
+            &all.left,
+            lungs[2],
+            number(LEFT_LUNG),
+        ),
         MeasurementGroup {
             mean_hu: join(lesions[1], lesions[2]).mean(),
             segment: number(LESION),

@@ -24,8 +24,8 @@ use multirnet_base::StagedFolder;
 use multirnet_base::digest::sha256_of_parts;
 use multirnet_cohort::{Scan, SeriesReference};
 use multirnet_dicom::write::{
-    Algorithm, Equipment, PictureRole, Report, ResultContext, Segmentation, write_pdf, write_report,
-    write_segmentation,
+    Algorithm, Equipment, PictureRole, Report, ResultContext, Segmentation, write_pdf,
+    write_report, write_segmentation,
 };
 use multirnet_finding::{NOTICE, Prediction, Provenance};
 use multirnet_report::{Overview, PdfFacts, ReportDate, finding_pdf, overview_png, planes_png};
@@ -107,7 +107,11 @@ fn results(
     let key = sha256_of_parts(
         [
             &finding.source.content_sha256,
-            finding.source.lungs_sha256.as_ref().unwrap_or(&String::new()),
+            finding
+                .source
+                .lungs_sha256
+                .as_ref()
+                .unwrap_or(&String::new()),
             &provenance.model_sha256,
             &provenance.config_sha256,
             &provenance.version,

@@ -27,7 +27,10 @@ pub(super) fn write(
 /// Height, width and red, green, blue of each pixel. Transparent parts show their colour.
 fn decode(png: &[u8]) -> Result<(usize, usize, Vec<u8>)> {
     let bad = |reason: &dyn std::fmt::Display| {
-        Error::new(ErrorKind::Draw, format!("the picture cannot be read: {reason}"))
+        Error::new(
+            ErrorKind::Draw,
+            format!("the picture cannot be read: {reason}"),
+        )
     };
     let mut decoder = png::Decoder::new(Cursor::new(png));
     decoder.set_transformations(png::Transformations::normalize_to_color8());
@@ -40,7 +43,10 @@ fn decode(png: &[u8]) -> Result<(usize, usize, Vec<u8>)> {
         1 => data.iter().flat_map(|&v| [v; 3]).collect(),
         2 => data.chunks_exact(2).flat_map(|p| [p[0]; 3]).collect(),
         3 => data,
-        4 => data.chunks_exact(4).flat_map(|p| [p[0], p[1], p[2]]).collect(),
+        4 => data
+            .chunks_exact(4)
+            .flat_map(|p| [p[0], p[1], p[2]])
+            .collect(),
         n => return Err(bad(&format!("it has {n} samples a pixel"))),
     };
     Ok((info.height as usize, info.width as usize, rgb))

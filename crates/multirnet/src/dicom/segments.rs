@@ -39,7 +39,13 @@ pub(super) fn segments(prediction: &Prediction) -> Vec<Segment<'_>> {
         },
     };
     let mut segments = vec![
-        lung(RIGHT_LUNG, "Right lung", codes::RIGHT, &[1], [120, 180, 220]),
+        lung(
+            RIGHT_LUNG,
+            "Right lung",
+            codes::RIGHT,
+            &[1],
+            [120, 180, 220],
+        ),
         lung(LEFT_LUNG, "Left lung", codes::LEFT, &[2], [120, 220, 180]),
         lesion(LESION, "Lesion", codes::LESION, &[1, 2], [220, 60, 60]),
     ];

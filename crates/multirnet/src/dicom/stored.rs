@@ -13,9 +13,8 @@ use std::path::Path;
 pub fn read_results(folder: &Path, volume: &Volume<f32>) -> Result<Prediction> {
     let path = folder.join("finding.json");
     let text = std::fs::read(&path).map_err(|e| Error::io(&path, "read the finding", e))?;
-    let bad = |reason: String, hint: &str| {
-        Err(Error::new(ErrorKind::Scan, reason).hint(hint).at(&path))
-    };
+    let bad =
+        |reason: String, hint: &str| Err(Error::new(ErrorKind::Scan, reason).hint(hint).at(&path));
     let again = "analyse the scan again";
     let finding: Finding = match serde_json::from_slice(&text) {
         Ok(finding) => finding,
@@ -50,7 +49,8 @@ fn on_grid<T: multirnet_volume::Voxel>(
     read: impl Fn(&Path) -> multirnet_volume::Result<Volume<T>>,
 ) -> Result<Volume<T>> {
     let map = read(path)?;
-    map.check_same_grid(scan).map_err(|e| Error::from(e).at(path))?;
+    map.check_same_grid(scan)
+        .map_err(|e| Error::from(e).at(path))?;
     // NIfTI rounds positions to single precision, and DICOM objects must lie where the slices lie.
     Ok(map.with_geometry(*scan.geometry())?)
 }
