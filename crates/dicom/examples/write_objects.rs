@@ -51,7 +51,7 @@ fn write_synthetic(out: &Path) -> Done {
         ("head-first", plain),
         ("feet-first", feet_first),
         ("downwards", downwards),
-        ("multi-frame", vec![support::enhanced()]),
+        ("multi-frame", vec![spotted()]),
     ] {
         let source = out.join(name).join("source");
         std::fs::create_dir_all(&source)?;
@@ -62,6 +62,18 @@ fn write_synthetic(out: &Path) -> Done {
         }
     }
     Ok(())
+}
+
+/// A multi-frame file whose frames have air and denser spots at different places.
+fn spotted() -> support::Slice {
+    let mut slice = support::enhanced();
+    let value = |i: i16| match i {
+        3 | 20 | 21 | 40 => -200,
+        i if i % 16 < 9 => -400,
+        _ => 20,
+    };
+    slice.values = (0..48).map(value).collect();
+    slice
 }
 
 /// Air in a box of tissue, with a denser ball in it. The sides differ, so that a flip shows.

@@ -12,7 +12,7 @@ pub(crate) fn common(context: &ResultContext, role: Role) -> Dataset {
     let equipment = context.equipment;
     let date = &context.made_at.date;
     let time = &context.made_at.time;
-    let set = Dataset::new()
+    Dataset::new()
         .text(tags::SPECIFIC_CHARACTER_SET, "ISO_IR 192")
         .source(&source.attributes)
         .or_empty(&[
@@ -41,11 +41,18 @@ pub(crate) fn common(context: &ResultContext, role: Role) -> Dataset {
         .text(tags::MANUFACTURER, &equipment.manufacturer)
         .text(tags::MANUFACTURER_MODEL_NAME, &equipment.model_name)
         .text(tags::DEVICE_SERIAL_NUMBER, &equipment.serial_number)
-        .text(tags::SOFTWARE_VERSIONS, &equipment.software_version);
-    // The laterality of a series may be empty only if no body part is given.
-    match source.body_part_examined.as_str() {
-        "" => set.empty(tags::LATERALITY),
-        part => set.text(tags::BODY_PART_EXAMINED, part),
+        .text(tags::SOFTWARE_VERSIONS, &equipment.software_version)
+        .with(body_part(source, role))
+}
+
+/// The body part as the source has it. Reports and documents do not have this attribute. A secondary
+/// capture without it needs a laterality, which is then given as unknown.
+fn body_part(source: &SeriesReference, role: Role) -> Dataset {
+    let set = Dataset::new();
+    match (role.modality(), source.body_part_examined.as_str()) {
+        ("SR" | "DOC", _) | ("SEG", "") => set,
+        (_, "") => set.empty(tags::LATERALITY),
+        (_, part) => set.text(tags::BODY_PART_EXAMINED, part),
     }
 }
 
