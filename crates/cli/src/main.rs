@@ -4,6 +4,7 @@
 
 mod commands;
 mod context;
+mod dicom_results;
 mod failure;
 mod model;
 mod output;
@@ -64,6 +65,7 @@ enum Command {
     Report(commands::report::Report),
     Predict(commands::predict::Predict),
     Explain(commands::explain::Explain),
+    Dicom(commands::dicom::Dicom),
     Info(commands::info::Info),
 }
 
@@ -85,6 +87,7 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Report(c) => c.run(context),
         Command::Predict(c) => c.run(context),
         Command::Explain(c) => c.run(context),
+        Command::Dicom(c) => c.run(context),
         Command::Info(c) => c.run(context),
     }
 }

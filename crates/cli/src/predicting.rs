@@ -135,7 +135,7 @@ pub fn analyse(
     options: &PredictOptions,
     run: &Run<'_>,
     bar: &ProgressBar,
-) -> Outcome<Prediction> {
+) -> multirnet::Result<Prediction> {
     if run.context.verbose > 0 {
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
         // `suspend` holds the bar's lock, so the prefix must be read before it.
@@ -149,9 +149,7 @@ pub fn analyse(
         };
         bar.set_message(format!("{:.0} %, {stage}", 100.0 * progress.fraction));
     };
-    Ok(multirnet::analyse(
-        model, scan, lungs, options, &run.stop, show,
-    )?)
+    multirnet::analyse(model, scan, lungs, options, &run.stop, show)
 }
 
 /// The state of the program's run that work on scans needs.

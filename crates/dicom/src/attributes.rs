@@ -1,8 +1,13 @@
 //! Attributes of the patient and the study.
 
+use crate::dataset::Reader;
+use dicom_core::VR;
 use dicom_dictionary_std::tags;
-use dicom_object::Tag;
+use dicom_object::{InMemDicomObject, Tag};
 use std::fmt;
+
+/// Deepest nesting of copied sequences. Codes with their modifiers need two levels.
+const MAX_DEPTH: usize = 4;
 
 /// An attribute of the patient or the study, as the source has it. It may name a person, so
 /// `Debug` shows only the tag.
@@ -10,8 +15,10 @@ use std::fmt;
 pub struct SourceAttribute {
     /// Group and element.
     pub tag: (u16, u16),
-    /// The value as text.
+    /// The value as text; empty for a sequence.
     pub value: String,
+    /// The items of a sequence, each with its attributes; `None` for other attributes.
+    pub items: Option<Vec<Vec<SourceAttribute>>>,
 }
 
 impl fmt::Debug for SourceAttribute {
@@ -22,20 +29,69 @@ impl fmt::Debug for SourceAttribute {
 
 /// The attributes of the modules Patient, General Study and Patient Study (PS3.3 C.7.1.1, C.7.2.1,
 /// C.7.2.2) that results in the same study must repeat.
-pub(crate) const ATTRIBUTES: [Tag; 15] = [
+const ATTRIBUTES: [Tag; 33] = [
     tags::STUDY_DATE,
     tags::STUDY_TIME,
     tags::ACCESSION_NUMBER,
+    tags::ISSUER_OF_ACCESSION_NUMBER_SEQUENCE,
     tags::REFERRING_PHYSICIAN_NAME,
     tags::STUDY_DESCRIPTION,
+    tags::PROCEDURE_CODE_SEQUENCE,
+    tags::REFERENCED_STUDY_SEQUENCE,
     tags::PATIENT_NAME,
     tags::PATIENT_ID,
     tags::ISSUER_OF_PATIENT_ID,
+    tags::TYPE_OF_PATIENT_ID,
+    tags::ISSUER_OF_PATIENT_ID_QUALIFIERS_SEQUENCE,
     tags::PATIENT_BIRTH_DATE,
+    tags::PATIENT_BIRTH_TIME,
     tags::PATIENT_SEX,
+    tags::QUALITY_CONTROL_SUBJECT,
+    tags::OTHER_PATIENT_I_DS_SEQUENCE,
+    tags::OTHER_PATIENT_NAMES,
     tags::PATIENT_AGE,
     tags::PATIENT_SIZE,
     tags::PATIENT_WEIGHT,
+    tags::PATIENT_COMMENTS,
     tags::PATIENT_IDENTITY_REMOVED,
+    tags::DEIDENTIFICATION_METHOD,
+    tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE,
     tags::STUDY_ID,
+    tags::ADMISSION_ID,
+    tags::ISSUER_OF_ADMISSION_ID_SEQUENCE,
+    tags::REASON_FOR_VISIT,
+    tags::SERVICE_EPISODE_ID,
+    tags::ISSUER_OF_SERVICE_EPISODE_ID_SEQUENCE,
+    tags::SERVICE_EPISODE_DESCRIPTION,
 ];
+
+/// Those of [`ATTRIBUTES`] that `source` has.
+pub(crate) fn copy(source: &InMemDicomObject) -> Vec<SourceAttribute> {
+    let attribute = |&tag: &Tag| copy_one(source, tag, MAX_DEPTH);
+    ATTRIBUTES.iter().filter_map(attribute).collect()
+}
+
+/// The attribute `tag` of `source`. Private and binary attributes and what lies deeper than `depth`
+/// are not copied.
+fn copy_one(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<SourceAttribute> {
+    let element = source.get(tag)?;
+    let binary = matches!(
+        element.vr(),
+        VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::UN
+    );
+    if depth == 0 || binary || tag.group() % 2 == 1 {
+        return None;
+    }
+    let copy_item = |item: &InMemDicomObject| {
+        let attribute = |tag| copy_one(item, tag, depth - 1);
+        item.tags().filter_map(attribute).collect()
+    };
+    Some(SourceAttribute {
+        tag: (tag.group(), tag.element()),
+        value: Reader(source).text(tag),
+        items: (element.vr() == VR::SQ).then(|| {
+            let items = Reader(source).items(tag);
+            items.iter().map(copy_item).collect()
+        }),
+    })
+}

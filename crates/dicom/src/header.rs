@@ -1,14 +1,13 @@
 //! The header of one DICOM file, without its pixels.
 
-use crate::attributes::{ATTRIBUTES, SourceAttribute};
+use crate::attributes::{self, SourceAttribute};
 use crate::codec::is_always_lossy;
-use crate::guard::guard;
+use crate::dataset::{Reader, parse};
 use crate::layout::Layout;
 use crate::stream::{Container, PixelElement};
 use crate::{Error, ErrorKind, Result};
 use dicom_dictionary_std::tags;
-use dicom_object::{InMemDicomObject, Tag};
-use dicom_transfer_syntax_registry::entries;
+use dicom_object::Tag;
 use multirnet_base::digest::sha256;
 
 /// Largest number of frames in one file.
@@ -22,6 +21,7 @@ pub(crate) struct Frame {
     pub orientation: Option<[[f64; 3]; 2]>,
     /// Distance between rows, then between columns.
     pub spacing_mm: Option<[f64; 2]>,
+    pub thickness_mm: Option<f64>,
     pub slope: f64,
     pub intercept: f64,
 }
@@ -35,6 +35,8 @@ pub(crate) struct Header {
     pub series_uid: String,
     pub study_uid: String,
     pub frame_of_reference_uid: String,
+    pub position_reference: String,
+    pub body_part: String,
     pub sop_class_uid: String,
     pub instance_uid: String,
     /// Attributes of the patient and the study, which results copy.
@@ -59,75 +61,9 @@ pub(crate) struct Header {
     pub has_pixels: bool,
 }
 
-struct Reader<'a>(&'a InMemDicomObject);
-
-impl Reader<'_> {
-    fn text(&self, tag: Tag) -> String {
-        self.0
-            .get(tag)
-            .and_then(|e| e.to_str().ok())
-            .map(|s| s.trim_matches(['\0', ' ']).to_owned())
-            .unwrap_or_default()
-    }
-
-    /// Those of [`ATTRIBUTES`] that the file has.
-    fn attributes(&self) -> Vec<SourceAttribute> {
-        let attribute = |&tag: &Tag| {
-            self.0.get(tag).map(|_| SourceAttribute {
-                tag: (tag.group(), tag.element()),
-                value: self.text(tag),
-            })
-        };
-        ATTRIBUTES.iter().filter_map(attribute).collect()
-    }
-
-    fn words(&self, tag: Tag) -> Vec<String> {
-        self.text(tag)
-            .split('\\')
-            .map(|s| s.trim().to_ascii_uppercase())
-            .filter(|s| !s.is_empty())
-            .collect()
-    }
-
-    /// The first `N` numbers of an attribute; `None` if one is missing or not finite.
-    fn numbers<const N: usize>(&self, tag: Tag) -> Option<[f64; N]> {
-        let values = self.0.get(tag)?.to_multi_float64().ok()?;
-        let values: [f64; N] = values.get(..N)?.try_into().ok()?;
-        values.iter().all(|v| v.is_finite()).then_some(values)
-    }
-
-    fn number(&self, tag: Tag) -> Option<f64> {
-        self.numbers::<1>(tag).map(|[v]| v)
-    }
-
-    fn integer(&self, tag: Tag) -> Option<i64> {
-        self.number(tag).map(|v| v as i64)
-    }
-
-    fn items(&self, tag: Tag) -> &[InMemDicomObject] {
-        self.0.get(tag).and_then(|e| e.items()).unwrap_or_default()
-    }
-
-    /// The first item of a sequence.
-    fn item(&self, tag: Tag) -> Option<Reader<'_>> {
-        self.items(tag).first().map(Reader)
-    }
-}
-
 /// Parses the header of the file `name`, whose parts are in `container`.
 pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<Header> {
-    let encoding = container.encoding;
-    let syntax = match (encoding.explicit, encoding.big_endian) {
-        (true, true) => entries::EXPLICIT_VR_BIG_ENDIAN.erased(),
-        (true, false) => entries::EXPLICIT_VR_LITTLE_ENDIAN.erased(),
-        (false, _) => entries::IMPLICIT_VR_LITTLE_ENDIAN.erased(),
-    };
-    let bytes = &container.dataset[..container.header_end];
-    let parsed = guard(|| InMemDicomObject::read_dataset_with_ts(bytes, &syntax))
-        .and_then(|r| {
-            r.map_err(|e| Error::new(ErrorKind::Malformed, format!("the header is damaged: {e}")))
-        })
-        .map_err(|e| e.hint("fetch the file again"))?;
+    let parsed = parse(container)?;
     let r = Reader(&parsed);
 
     let layout = layout(&r);
@@ -154,9 +90,11 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
         series_uid: r.text(tags::SERIES_INSTANCE_UID),
         study_uid: r.text(tags::STUDY_INSTANCE_UID),
         frame_of_reference_uid: r.text(tags::FRAME_OF_REFERENCE_UID),
+        position_reference: r.text(tags::POSITION_REFERENCE_INDICATOR),
+        body_part: r.text(tags::BODY_PART_EXAMINED),
         sop_class_uid: r.text(tags::SOP_CLASS_UID),
         instance_uid: r.text(tags::SOP_INSTANCE_UID),
-        attributes: r.attributes(),
+        attributes: attributes::copy(&parsed),
         series_number: r.integer(tags::SERIES_NUMBER),
         acquisition: r.integer(tags::ACQUISITION_NUMBER),
         instance: r.integer(tags::INSTANCE_NUMBER),
@@ -250,6 +188,7 @@ fn frames(r: &Reader, count: usize) -> (Vec<Frame>, bool) {
                     .as_ref()
                     .unwrap_or(r)
                     .numbers::<2>(tags::PIXEL_SPACING),
+                thickness_mm: measures.as_ref().unwrap_or(r).number(tags::SLICE_THICKNESS),
                 slope: slope.unwrap_or(1.0),
                 intercept: intercept.unwrap_or(0.0),
             }

@@ -40,6 +40,7 @@
 
 mod attributes;
 mod codec;
+mod dataset;
 mod error;
 mod guard;
 mod header;
@@ -54,6 +55,7 @@ mod series;
 mod source;
 mod stack;
 mod stream;
+pub mod write;
 
 pub use attributes::SourceAttribute;
 pub use error::{Error, ErrorKind, Result};

@@ -163,13 +163,15 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Scan> {
     let plan = Plan::new(&stack).map_err(at)?;
     let decoded = pixels::decode(&found.collection, &found.headers, &stack).map_err(at)?;
     warn_of_values(&members, decoded.padded_tissue, &mut warnings);
-    let data = if Plan::is_identity(&stack) {
+    let is_identity = Plan::is_identity(&stack);
+    let data = if is_identity {
         decoded.data
     } else {
         plan.resample(&stack, &decoded.data)
     };
     let volume = Volume::new(data, plan.geometry)
         .map_err(|e| Error::new(ErrorKind::Malformed, e.to_string()).at(path))?;
+    let grid = is_identity.then(|| *volume.geometry());
     for warning in &warnings {
         tracing::warn!("{}: {warning}", path.display());
     }
@@ -179,7 +181,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Scan> {
         series: series.info.clone(),
         listing,
         warnings,
-        reference: SeriesReference::new(&found.headers, &stack.slices),
+        reference: SeriesReference::new(&found.headers, &stack.slices, grid),
         patient_key: first.patient.clone(),
         files: stack.slices.iter().map(|s| s.name.clone()).collect(),
         notes: found.notes,

@@ -3,10 +3,12 @@
 use crate::attributes::SourceAttribute;
 use crate::header::Header;
 use crate::stack::Slice;
+use multirnet_volume::Geometry;
 
 /// Identifiers and attributes of the series that a volume was read from. DICOM results refer to
 /// them or copy them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct SeriesReference {
     /// Study instance UID.
     pub study_uid: String,
@@ -14,6 +16,17 @@ pub struct SeriesReference {
     pub series_uid: String,
     /// Frame of reference UID, empty if not given.
     pub frame_of_reference_uid: String,
+    /// Position reference indicator, empty if not given.
+    pub position_reference_indicator: String,
+    /// Body part examined, empty if not given.
+    pub body_part_examined: String,
+    /// Rows of a slice.
+    pub rows: usize,
+    /// Columns of a slice.
+    pub columns: usize,
+    /// The volume's grid, if its planes are the slices of `instances` in order. `None` if the series
+    /// was resampled.
+    pub grid: Option<Geometry>,
     /// The slices' instances in the order of the volume's planes. A resampled irregular series has
     /// other planes; its instances are the original slices in order.
     pub instances: Vec<InstanceReference>,
@@ -21,8 +34,9 @@ pub struct SeriesReference {
     pub attributes: Vec<SourceAttribute>,
 }
 
-/// The DICOM instance of a slice.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The DICOM instance of a slice, with the slice's place as the file states it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct InstanceReference {
     /// SOP class UID.
     pub sop_class_uid: String,
@@ -30,25 +44,43 @@ pub struct InstanceReference {
     pub instance_uid: String,
     /// The frame's number, from 1, in an instance of several frames.
     pub frame: Option<u32>,
+    /// Position of the first pixel's centre in LPS millimetres (Image Position (Patient)).
+    pub position_mm: [f64; 3],
+    /// Directions along a row, then along a column (Image Orientation (Patient)).
+    pub orientation: [[f64; 3]; 2],
+    /// Distance between rows, then between columns (Pixel Spacing).
+    pub spacing_mm: [f64; 2],
+    /// Slice thickness, if given.
+    pub thickness_mm: Option<f64>,
 }
 
 impl SeriesReference {
-    pub(crate) fn new(headers: &[Header], slices: &[Slice]) -> Self {
+    pub(crate) fn new(headers: &[Header], slices: &[Slice], grid: Option<Geometry>) -> Self {
         let first = slices.first().map(|s| &headers[s.header]);
         let text = |get: fn(&Header) -> &String| first.map(|h| get(h).clone()).unwrap_or_default();
         let instance = |slice: &Slice| {
             let header = &headers[slice.header];
+            let frame = &header.frames[slice.frame];
             let several = header.frames.len() > 1;
             InstanceReference {
                 sop_class_uid: header.sop_class_uid.clone(),
                 instance_uid: header.instance_uid.clone(),
                 frame: several.then_some(slice.frame as u32 + 1),
+                position_mm: slice.position,
+                orientation: frame.orientation.unwrap_or(slice.orientation),
+                spacing_mm: slice.spacing_mm,
+                thickness_mm: frame.thickness_mm,
             }
         };
         Self {
             study_uid: text(|h| &h.study_uid),
             series_uid: text(|h| &h.series_uid),
             frame_of_reference_uid: text(|h| &h.frame_of_reference_uid),
+            position_reference_indicator: text(|h| &h.position_reference),
+            body_part_examined: text(|h| &h.body_part),
+            rows: first.map_or(0, |h| h.layout.rows),
+            columns: first.map_or(0, |h| h.layout.columns),
+            grid,
             instances: slices.iter().map(instance).collect(),
             attributes: first.map(|h| h.attributes.clone()).unwrap_or_default(),
         }

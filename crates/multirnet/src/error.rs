@@ -70,3 +70,17 @@ impl From<multirnet_volume::Error> for Error {
         Self::from_report(cause.into_report(|_| kind))
     }
 }
+
+impl From<multirnet_dicom::Error> for Error {
+    fn from(cause: multirnet_dicom::Error) -> Self {
+        use multirnet_dicom::ErrorKind as Dicom;
+        let kind = match cause.kind() {
+            Dicom::Write => ErrorKind::Write,
+            Dicom::Invalid => ErrorKind::Options,
+            // An object that fails its own check is a fault of this program.
+            Dicom::NotShown => ErrorKind::Draw,
+            _ => ErrorKind::Scan,
+        };
+        Self::from_report(cause.into_report(|_| kind))
+    }
+}

@@ -19,6 +19,7 @@
 //! ```
 
 mod analysis;
+pub mod dicom;
 mod error;
 pub mod evaluation;
 mod models;

@@ -1,5 +1,5 @@
 //! Everything that the program draws for people: the overview picture of a finding, training
-//! curves, the figures of a comparison, surfaces in three dimensions, HTML pages.
+//! curves, the figures of a comparison, surfaces in three dimensions, HTML pages, PDF reports.
 //!
 //! Figures are composed as SVG and rasterised by `resvg` with an embedded font. A picture therefore
 //! looks the same on every machine, and SVG and PNG come from one source.
@@ -25,12 +25,15 @@ mod axes;
 mod curves;
 mod error;
 mod figures;
+mod font;
 mod legend;
 mod outline;
 mod overview;
 mod page;
+mod pdf;
 mod pixels;
 mod plane;
+mod refusal;
 mod report_page;
 mod surface;
 mod svg;
@@ -39,8 +42,10 @@ mod theme;
 pub use curves::{Curve, CurveFigure, curves_png, curves_svg, read_log, training_curves_svg};
 pub use error::{Error, ErrorKind, Result};
 pub use figures::*;
-pub use overview::{Overview, overview_png, overview_svg};
+pub use overview::{Overview, overview_png, overview_svg, planes_png};
 pub use page::{Entry, finding_page, index_page};
+pub use pdf::{PdfFacts, ReportDate, finding_pdf};
+pub use refusal::refusal_picture;
 pub use report_page::{Block, Column, Figure, Picture, ReportPage, Section, Table, report_page};
 pub use surface::{
     Camera, Detail, Finish, Mesh, Surface, SurfaceFigure, SurfacePage, SurfacePanel, View3, render,

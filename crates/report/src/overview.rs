@@ -35,8 +35,27 @@ pub fn overview_png(overview: &Overview) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`overview_png`].
 pub fn overview_svg(overview: &Overview) -> Result<String> {
-    let (scan, maps) = (overview.scan, &overview.prediction.maps);
     let finding = &overview.prediction.finding;
+    let body = html! {
+        (header(finding))
+        (planes(overview, 92.0)?)
+        (column(finding, 1196.0, 92.0, 384.0))
+    };
+    Ok(document(WIDTH, HEIGHT, THEME.ground, &body))
+}
+
+/// The overview's planes and their legend alone, as PNG: for reports that give the numbers as text.
+///
+/// # Errors
+/// As [`overview_png`].
+pub fn planes_png(overview: &Overview) -> Result<Vec<u8>> {
+    let body = planes(overview, 20.0)?;
+    to_png(&document(1196.0, 1104.0, THEME.ground, &body))
+}
+
+/// The four planes from `top` on, and their legend.
+fn planes(overview: &Overview, top: f64) -> Result<Markup> {
+    let (scan, maps) = (overview.scan, &overview.prediction.maps);
     scan.check_same_grid(&maps.lungs)?;
     scan.check_same_grid(&maps.lesions)?;
     let area = WorldBox::around(&maps.lungs, MARGIN_MM);
@@ -44,22 +63,20 @@ pub fn overview_svg(overview: &Overview) -> Result<String> {
         .or_else(|| busiest(&maps.lungs))
         .unwrap_or_else(|| std::array::from_fn(|k| (area.min[k] + area.max[k]) / 2.0));
     let panels = [
-        (View::Axial, Layer::Outlines, 20.0, 92.0),
-        (View::Axial, Layer::Heat, 606.0, 92.0),
-        (View::Coronal, Layer::Outlines, 20.0, 592.0),
-        (View::Sagittal, Layer::Outlines, 606.0, 592.0),
+        (View::Axial, Layer::Outlines, 20.0, top),
+        (View::Axial, Layer::Heat, 606.0, top),
+        (View::Coronal, Layer::Outlines, 20.0, top + 500.0),
+        (View::Sagittal, Layer::Outlines, 606.0, top + 500.0),
     ];
     let drawn = panels
         .into_iter()
         .map(|(view, layer, x, y)| panel(overview, view, layer, &centre, &area, x, y))
         .collect::<Result<Vec<_>>>()?;
-    let body = html! {
-        (header(finding))
+    let lines = lesion_lines(&overview.prediction.finding);
+    Ok(html! {
         @for panel in &drawn { (panel) }
-        (legend(&lesion_lines(finding), maps.heatmap.is_some()))
-        (column(finding, 1196.0, 92.0, 384.0))
-    };
-    Ok(document(WIDTH, HEIGHT, THEME.ground, &body))
+        (legend(&lines, maps.heatmap.is_some(), top + 1036.0))
+    })
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -198,8 +215,7 @@ fn lesion_lines(finding: &Finding) -> Vec<LesionLine> {
     finding.lesion_kinds.iter().map(|k| of(k.kind)).collect()
 }
 
-fn legend(lesions: &[LesionLine], heat: bool) -> Markup {
-    let y = 1128.0;
+fn legend(lesions: &[LesionLine], heat: bool, y: f64) -> Markup {
     // The lungs' entries follow the one or two entries of the lesions.
     let at = |i: usize| 20.0 + if lesions.len() > 1 { 152.0 } else { 170.0 } * i as f64;
     let lungs = at(lesions.len());

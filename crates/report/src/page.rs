@@ -2,7 +2,7 @@
 
 use crate::svg::data_uri;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use multirnet_finding::{Finding, NOTICE, ZoneInvolvement};
+use multirnet_finding::{Finding, Involvement, KindInvolvement, NOTICE, ZoneInvolvement};
 use multirnet_volume::Diagnosis;
 
 const STYLE: &str = "\
@@ -55,15 +55,9 @@ pub(crate) fn warnings(synthetic: bool) -> Markup {
 /// A page for one finding with its overview picture (PNG bytes) embedded.
 pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> String {
     let involvement = &finding.involvement;
-    let alt = format!(
-        "Axial, coronal and sagittal planes of {name} with lesion outlines; lesions take {} of the lungs",
-        percent(involvement.both.fraction)
-    );
-    let rows = [&involvement.both, &involvement.right, &involvement.left]
-        .into_iter()
-        .chain(&involvement.zones);
+    let alt = picture_alt(name, finding);
     let body = html! {
-        h1 { "Pneumonia CT finding: " (name) }
+        h1 { (heading(name)) }
         p.notice { (finding.notice) }
         @if let Some(notice) = finding.validated_on.notice() { p.notice { (notice) } }
         @if !finding.warnings.is_empty() {
@@ -71,27 +65,19 @@ pub fn finding_page(name: &str, finding: &Finding, overview_png: &[u8]) -> Strin
         }
         img src=(data_uri(overview_png)) alt=(alt);
         h2 { "Involvement" }
-        p { "Severity score " b { (involvement.severity_score) } " of 24 (six zones, 0 to 4 each: none, under 25 %, under 50 %, under 75 %, more)." }
+        p { "Severity score " b { (involvement.severity_score) } " of 24 (" (SEVERITY_SCALE) ")." }
         div.wide { table {
-            tr { th { "Region" } th { "Lung, ml" } th { "Lesion, ml" } th { "Share" } th { "Score" } }
-            @for zone in rows { (zone_row(zone)) }
+            tr { @for name in ZONE_COLUMNS { th { (name) } } }
+            @for zone in regions(involvement) { tr { @for cell in zone_cells(zone) { td { (cell) } } } }
         } }
         @if !finding.lesion_kinds.is_empty() {
             h2 { "Kinds of lesion" }
             div.wide { table {
                 tr { th { "Kind" } th { "Lesion, ml" } th { "Share of both lungs" } th { "of the right" } th { "of the left" } }
-                @for kind in &finding.lesion_kinds {
-                    tr {
-                        td { (kind.kind.label()) }
-                        td { (format!("{:.1}", kind.lesion_ml)) }
-                        td { (percent(kind.fraction)) }
-                        td { (percent(kind.right_fraction)) }
-                        td { (percent(kind.left_fraction)) }
-                    }
-                }
+                @for kind in &finding.lesion_kinds { tr { @for cell in kind_cells(kind) { td { (cell) } } } }
             } }
         }
-        h2 { "Class probabilities" @if !finding.validated_on.classes_on_patients() { ", not validated on patients" } }
+        h2 { (classes_heading(finding)) }
         table {
             tr { th { "Class" } th { "Probability" } }
             @for class in Diagnosis::ALL {
@@ -148,18 +134,64 @@ pub fn index_page(title: &str, introduction: &str, entries: &[Entry]) -> String 
     shell(title, "", &body)
 }
 
-fn zone_row(zone: &ZoneInvolvement) -> Markup {
-    html! {
-        tr {
-            td { (zone.name.replace('_', " ")) }
-            td { (format!("{:.0}", zone.lung_ml)) }
-            td { (format!("{:.1}", zone.lesion_ml)) }
-            td { (percent(zone.fraction)) }
-            td { (zone.score) }
-        }
+/// The heading of a finding's report.
+pub(crate) fn heading(name: &str) -> String {
+    format!("Pneumonia CT finding: {name}")
+}
+
+/// The heading of the class probabilities, with their state of validation.
+pub(crate) fn classes_heading(finding: &Finding) -> &'static str {
+    match finding.validated_on.classes_on_patients() {
+        true => "Class probabilities",
+        false => "Class probabilities, not validated on patients",
     }
 }
 
-fn percent(fraction: f64) -> String {
+/// What the picture of a finding shows, for readers who cannot see it.
+pub(crate) fn picture_alt(name: &str, finding: &Finding) -> String {
+    format!(
+        "Axial, coronal and sagittal planes of {name} with lesion outlines; lesions take {} of the lungs",
+        percent(finding.involvement.both.fraction)
+    )
+}
+
+/// How the severity score adds up.
+pub(crate) const SEVERITY_SCALE: &str =
+    "six zones, 0 to 4 each: none, under 25 %, under 50 %, under 75 %, more";
+
+/// The columns of [`zone_cells`].
+pub(crate) const ZONE_COLUMNS: [&str; 5] = ["Region", "Lung, ml", "Lesion, ml", "Share", "Score"];
+
+/// The rows of the table by lung and zone: both lungs, each lung, the six zones.
+pub(crate) fn regions(involvement: &Involvement) -> impl Iterator<Item = &ZoneInvolvement> {
+    [&involvement.both, &involvement.right, &involvement.left]
+        .into_iter()
+        .chain(&involvement.zones)
+}
+
+/// The cells of a region's row.
+pub(crate) fn zone_cells(zone: &ZoneInvolvement) -> [String; 5] {
+    [
+        zone.name.replace('_', " "),
+        format!("{:.0}", zone.lung_ml),
+        format!("{:.1}", zone.lesion_ml),
+        percent(zone.fraction),
+        zone.score.to_string(),
+    ]
+}
+
+/// The cells of a kind's row: name, ml, shares of both lungs, of the right, of the left.
+pub(crate) fn kind_cells(kind: &KindInvolvement) -> [String; 5] {
+    [
+        kind.kind.label().to_owned(),
+        format!("{:.1}", kind.lesion_ml),
+        percent(kind.fraction),
+        percent(kind.right_fraction),
+        percent(kind.left_fraction),
+    ]
+}
+
+/// A share in percent.
+pub(crate) fn percent(fraction: f64) -> String {
     format!("{:.1} %", 100.0 * fraction)
 }

@@ -6,6 +6,8 @@ use maud::{Markup, PreEscaped, html};
 use resvg::{tiny_skia, usvg};
 use std::sync::{Arc, OnceLock};
 
+pub(crate) use crate::font::{break_lines, fit, text_width};
+
 /// Colours of anatomy on dark pictures. Colour-blind readers can distinguish them (Okabe–Ito), and
 /// they are never the only carrier of meaning.
 pub(crate) mod colour {
@@ -216,73 +218,13 @@ pub const ONE_COLUMN: f64 = 460.0;
 /// Width of a figure across both columns of a journal (180 mm).
 pub const TWO_COLUMNS: f64 = 944.0;
 
-/// Width of a text as the embedded font sets it (without kerning).
-pub(crate) fn text_width(content: &str, size: f64, bold: bool) -> f64 {
-    use skrifa::instance::{LocationRef, Size};
-    use skrifa::{FontRef, MetadataProvider};
-    let bytes = if bold {
-        dejavu::sans::bold()
-    } else {
-        dejavu::sans::regular()
-    };
-    // If the font is unreadable, a letter counts as one em, which is about the width of the widest.
-    let Ok(font) = FontRef::new(bytes) else {
-        return size * content.chars().count() as f64;
-    };
-    // The metrics are unscaled, because scaled ones are rounded to 1/64.
-    let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::default());
-    let em = font
-        .metrics(Size::unscaled(), LocationRef::default())
-        .units_per_em;
-    let unit = size / f64::from(em.max(1));
-    let map = font.charmap();
-    content
-        .chars()
-        .map(|c| {
-            map.map(c)
-                .and_then(|glyph| metrics.advance_width(glyph))
-                .map_or(size, |units| unit * f64::from(units))
-        })
-        .sum()
-}
-
-/// The start of a text that fits into `width`, with an ellipsis where it was cut.
-pub(crate) fn fit(content: &str, size: f64, bold: bool, width: f64) -> String {
-    if text_width(content, size, bold) <= width {
-        return content.to_owned();
-    }
-    let mut kept: Vec<char> = content.chars().collect();
-    while kept.pop().is_some() {
-        let shorter: String = kept.iter().collect::<String>().trim_end().to_owned() + "…";
-        if text_width(&shorter, size, bold) <= width {
-            return shorter;
-        }
-    }
-    String::new()
-}
-
-/// Breaks a text at spaces (not at non-breaking ones) into lines that fit into `width`.
-pub(crate) fn break_lines(content: &str, size: f64, bold: bool, width: f64) -> Vec<String> {
-    let mut lines: Vec<String> = vec![];
-    for word in content.split([' ', '\n', '\t']).filter(|w| !w.is_empty()) {
-        let longer = lines.last().map(|line| format!("{line} {word}"));
-        match (longer, lines.last_mut()) {
-            (Some(longer), Some(line)) if text_width(&longer, size, bold) <= width => {
-                *line = longer;
-            }
-            _ => lines.push(fit(word, size, bold, width)),
-        }
-    }
-    lines
-}
-
 fn fonts() -> Arc<usvg::fontdb::Database> {
     static FONTS: OnceLock<Arc<usvg::fontdb::Database>> = OnceLock::new();
     FONTS
         .get_or_init(|| {
             let mut db = usvg::fontdb::Database::new();
-            db.load_font_data(dejavu::sans::regular().to_vec());
-            db.load_font_data(dejavu::sans::bold().to_vec());
+            db.load_font_data(crate::font::data(false).to_vec());
+            db.load_font_data(crate::font::data(true).to_vec());
             Arc::new(db)
         })
         .clone()
@@ -312,21 +254,6 @@ mod tests {
         let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
         reader.next_frame(&mut pixels).unwrap();
         assert_eq!(pixels, rgb);
-    }
-
-    #[test]
-    fn texts_are_measured_cut_and_broken() {
-        // Advance widths of DejaVu Sans: 1401 of 2048 units for "A", 569 for "i".
-        assert!((text_width("A", 20.48, false) - 14.01).abs() < 1e-3);
-        assert!((text_width("iA", 20.48, false) - 19.70).abs() < 1e-3);
-        assert_eq!(fit("MultiR-Net", 10.0, false, 500.0), "MultiR-Net");
-        let cut = fit("MultiR-Net without classification", 10.0, false, 80.0);
-        assert!(cut.ends_with('…') && text_width(&cut, 10.0, false) <= 80.0);
-        assert_eq!(fit("wide", 10.0, false, 0.0), "");
-        assert_eq!(
-            break_lines("one two three", 10.0, false, 48.0),
-            ["one two", "three"]
-        );
     }
 
     #[test]

@@ -70,6 +70,16 @@ impl Default for Theme {
     }
 }
 
+/// A colour from its hexadecimal name; channels that cannot be read are 255.
+pub(crate) fn rgb(hex: &str) -> [u8; 3] {
+    let channel = |k: usize| {
+        hex.get(1 + 2 * k..3 + 2 * k)
+            .and_then(|part| u8::from_str_radix(part, 16).ok())
+            .unwrap_or(255)
+    };
+    [channel(0), channel(1), channel(2)]
+}
+
 /// Dash patterns. Their number has no common factor with that of the colours, so many more series
 /// than either have different combinations.
 const DASHES: [&str; 5] = ["", "9 4", "2.5 3", "10 3 2.5 3", "18 4"];

@@ -4,7 +4,10 @@ use multirnet_finding::{
     Finding, Involvement, Maps, NOTICE, Prediction, Probabilities, Provenance, SCHEMA, ScanSource,
     Timing, ValidatedOn, involvement, kind_involvement,
 };
-use multirnet_report::{Entry, Overview, finding_page, index_page, overview_png, overview_svg};
+use multirnet_report::{
+    Entry, Overview, PdfFacts, finding_page, finding_pdf, index_page, overview_png, overview_svg,
+    planes_png,
+};
 use multirnet_volume::{Axis, Diagnosis, Geometry, Orientation, Volume};
 
 /// Two ellipsoid lungs in a soft-tissue block with a dense ball in the left lower lung.
@@ -103,6 +106,23 @@ fn the_overview_says_what_was_found() {
         "a file name reached the markup unescaped"
     );
     assert_eq!(size_of_png(&overview_png(&overview).unwrap()), (1600, 1180));
+}
+
+#[test]
+fn the_planes_alone_have_no_numbers_and_go_into_a_pdf() {
+    let (scan, prediction) = scene(Orientation::CANONICAL);
+    let overview = Overview {
+        scan: &scan,
+        prediction: &prediction,
+    };
+    let planes = planes_png(&overview).unwrap();
+    assert_eq!(size_of_png(&planes), (1196, 1104));
+    let facts = PdfFacts {
+        date: "20261128".parse().unwrap(),
+        series_description: None,
+    };
+    let pdf = finding_pdf("scan", &prediction.finding, &planes, &facts).unwrap();
+    assert!(pdf.starts_with(b"%PDF"));
 }
 
 #[test]

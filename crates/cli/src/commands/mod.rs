@@ -3,6 +3,7 @@
 pub mod ablate;
 pub mod compare;
 pub mod demo;
+pub mod dicom;
 pub mod evaluate;
 pub mod explain;
 pub mod info;

@@ -1,12 +1,14 @@
 //! `multirnet predict`: analyses scans and writes a folder of results for each.
 
 use crate::context::Context;
+use crate::dicom_results::DicomArguments;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
 use crate::output;
 use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
-use multirnet::write_results;
+use multirnet::dicom::{dicom_refusal, dicom_results, write_dicom};
+use multirnet::{ErrorKind, write_results};
 use multirnet::{Finding, MemoryPlan, Model, PredictOptions};
 use multirnet_base::StagedFolder;
 use multirnet_base::jobs::in_parallel;
@@ -40,6 +42,14 @@ pub struct Predict {
     /// Leave out the heat map
     #[arg(long)]
     no_heatmap: bool,
+
+    /// Also write the results as DICOM objects, to OUT/dicom: segmentation, measurements (SR),
+    /// picture, PDF
+    #[arg(long)]
+    dicom: bool,
+
+    #[command(flatten)]
+    as_dicom: DicomArguments,
 
     #[command(flatten)]
     predict: PredictArguments,
@@ -143,7 +153,19 @@ impl Predict {
         let lungs = self.predict.lungs_on(&scan.volume)?;
         let read_seconds = start.elapsed().as_secs_f64();
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
-        let mut prediction = analyse(model, &scan, lungs.as_ref(), options, run, &bar)?;
+        let dicom = self.dicom.then(|| self.as_dicom.options()).transpose()?;
+        let mut prediction = match analyse(model, &scan, lungs.as_ref(), options, run, &bar) {
+            Ok(prediction) => prediction,
+            Err(error) => {
+                if let (Some(options), ErrorKind::Scan, Some(series)) =
+                    (&dicom, error.kind(), &scan.series)
+                {
+                    // Readers at a PACS learn why there is no result.
+                    write_dicom(&dicom_refusal(series, name, &error, options)?, out)?;
+                }
+                return Err(error.into());
+            }
+        };
         prediction.finding.timings.insert(
             0,
             multirnet_finding::Timing {
@@ -153,6 +175,9 @@ impl Predict {
         );
         bar.set_message("writing");
         write_results(&scan.volume, &prediction, name, out)?;
+        if let Some(options) = &dicom {
+            write_dicom(&dicom_results(&scan, &prediction, name, options)?, out)?;
+        }
         bar.finish_and_clear();
         Ok((prediction.finding, plan))
     }

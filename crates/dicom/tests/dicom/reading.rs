@@ -250,46 +250,9 @@ fn files_without_preamble_magic_or_meta_are_read() {
 
 #[test]
 fn enhanced_multi_frame_files_are_read() {
-    let group = |tag, inner: &Writer| {
-        let mut w = Writer::default();
-        w.sequence(tag, std::slice::from_ref(inner));
-        w
-    };
-    let element = |tag, value: &[f64]| {
-        let mut w = Writer::default();
-        w.text(tag, "DS", &numbers(value));
-        w
-    };
-    let mut s = slice(0);
-    s.position = None;
-    s.spacing = None;
-    s.rescale = None;
-    s.frames = Some(3);
-    // The frames are stored out of order.
-    let order = [2.0, 0.0, 1.0];
-    s.values = order.iter().flat_map(|&v| [v as i16 * 10; 16]).collect();
-    let mut shared = group((0x0020, 0x9116), &element((0x0020, 0x0037), &s.orientation));
-    shared
-        .0
-        .extend(group((0x0028, 0x9110), &element((0x0028, 0x0030), &[0.8, 0.6])).0);
-    let frames: Vec<Writer> = order
-        .iter()
-        .map(|&v| {
-            let position = element((0x0020, 0x0032), &[0.0, 0.0, 3.0 * v]);
-            let mut rescale = element((0x0028, 0x1052), &[v]);
-            rescale.0.extend(element((0x0028, 0x1053), &[2.0]).0);
-            let mut w = group((0x0020, 0x9113), &position);
-            w.0.extend(group((0x0028, 0x9145), &rescale).0);
-            w
-        })
-        .collect();
-    s.more
-        .sequence((0x5200, 0x9229), &[shared])
-        .sequence((0x5200, 0x9230), &frames);
-    // By itself the tests' writer fills only one frame. The values given here are three frames.
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("enhanced.dcm");
-    std::fs::write(&path, s.bytes()).unwrap();
+    std::fs::write(&path, enhanced().bytes()).unwrap();
     let scan = read(&path).unwrap();
     assert_eq!(planes(&scan), [0.0, 21.0, 42.0]);
     assert_eq!(scan.volume.geometry().spacing_mm(), [3.0, 0.8, 0.6]);

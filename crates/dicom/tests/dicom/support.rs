@@ -74,9 +74,11 @@ pub fn numbers(values: &[f64]) -> String {
 #[derive(Clone)]
 pub struct Slice {
     pub syntax: &'static str,
+    pub sop_class: &'static str,
     pub series: &'static str,
     pub study: &'static str,
     pub patient: &'static str,
+    pub frame_of_reference: &'static str,
     pub instance_uid: String,
     pub series_number: u16,
     pub instance: u16,
@@ -106,9 +108,11 @@ pub struct Slice {
 pub fn slice(k: usize) -> Slice {
     Slice {
         syntax: EXPLICIT,
+        sop_class: "1.2.840.10008.5.1.4.1.1.2",
         series: "1.2.3",
         study: "1.2",
         patient: "PATIENT^NAME",
+        frame_of_reference: "1.2.4",
         instance_uid: format!("1.2.3.{k}"),
         series_number: 1,
         instance: k as u16,
@@ -136,12 +140,58 @@ pub fn series(n: usize) -> Vec<Slice> {
     (0..n).map(slice).collect()
 }
 
+/// One enhanced multi-frame file of three frames of 4 × 4 pixels of 0.8 × 0.6 mm, 3 mm apart. They are
+/// stored out of order: the frames 2, 3 and 1 lie from bottom to top.
+pub fn enhanced() -> Slice {
+    let group = |tag, inner: &Writer| {
+        let mut w = Writer::default();
+        w.sequence(tag, std::slice::from_ref(inner));
+        w
+    };
+    let element = |tag, value: &[f64]| {
+        let mut w = Writer::default();
+        w.text(tag, "DS", &numbers(value));
+        w
+    };
+    let mut s = slice(0);
+    s.sop_class = "1.2.840.10008.5.1.4.1.1.2.1";
+    s.position = None;
+    s.spacing = None;
+    s.rescale = None;
+    s.frames = Some(3);
+    let order = [2.0, 0.0, 1.0];
+    // By itself `dataset` fills only one frame. The values given here are three frames.
+    s.values = order.iter().flat_map(|&v| [v as i16 * 10; 16]).collect();
+    let mut shared = group((0x0020, 0x9116), &element((0x0020, 0x0037), &s.orientation));
+    shared
+        .0
+        .extend(group((0x0028, 0x9110), &element((0x0028, 0x0030), &[0.8, 0.6])).0);
+    let frames: Vec<Writer> = order
+        .iter()
+        .map(|&v| {
+            let position = element((0x0020, 0x0032), &[0.0, 0.0, 3.0 * v]);
+            let mut rescale = element((0x0028, 0x1052), &[v]);
+            rescale.0.extend(element((0x0028, 0x1053), &[2.0]).0);
+            let mut w = group((0x0020, 0x9113), &position);
+            w.0.extend(group((0x0028, 0x9145), &rescale).0);
+            w
+        })
+        .collect();
+    s.more
+        .sequence((0x5200, 0x9229), &[shared])
+        .sequence((0x5200, 0x9230), &frames);
+    s
+}
+
 impl Slice {
     /// The data set alone.
     pub fn dataset(&self) -> Vec<u8> {
         let mut w = Writer::default();
+        if !self.patient.is_ascii() {
+            w.text((0x0008, 0x0005), "CS", "ISO_IR 192");
+        }
         w.text((0x0008, 0x0008), "CS", self.image_type)
-            .text((0x0008, 0x0016), "UI", "1.2.840.10008.5.1.4.1.1.2")
+            .text((0x0008, 0x0016), "UI", self.sop_class)
             .text((0x0008, 0x0018), "UI", &self.instance_uid)
             .text((0x0008, 0x0060), "CS", self.modality)
             .text((0x0008, 0x103E), "LO", "Chest")
@@ -156,6 +206,9 @@ impl Slice {
         if let Some(position) = self.position {
             w.text((0x0020, 0x0032), "DS", &numbers(&position));
             w.text((0x0020, 0x0037), "DS", &numbers(&self.orientation));
+        }
+        if !self.frame_of_reference.is_empty() {
+            w.text((0x0020, 0x0052), "UI", self.frame_of_reference);
         }
         w.word((0x0028, 0x0002), self.samples);
         w.text((0x0028, 0x0004), "CS", "MONOCHROME2");
@@ -199,7 +252,7 @@ impl Slice {
     /// The file meta group, from the magic code on.
     pub fn meta(&self) -> Vec<u8> {
         let mut rest = Writer::default();
-        rest.text((0x0002, 0x0002), "UI", "1.2.840.10008.5.1.4.1.1.2")
+        rest.text((0x0002, 0x0002), "UI", self.sop_class)
             .text((0x0002, 0x0003), "UI", &self.instance_uid)
             .text((0x0002, 0x0010), "UI", self.syntax);
         let mut meta = Writer(b"DICM".to_vec());

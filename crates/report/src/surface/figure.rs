@@ -4,6 +4,7 @@ use super::mesh::{Detail, Mesh};
 use super::raster::{Camera, Finish, Surface, View3, render};
 use crate::axes::{SMALL, heading, short, upright};
 use crate::svg::{ONE_COLUMN, break_lines, document, fit, picture_over, text};
+use crate::theme::rgb;
 use crate::{Result, Theme};
 use maud::{Markup, html};
 use multirnet_volume::Volume;
@@ -228,14 +229,4 @@ fn keys(panels: &[SurfacePanel], top: f64, theme: &Theme) -> (Markup, f64) {
         }
     };
     (markup, 21.0 * looks.len().div_ceil(columns) as f64 + 4.0)
-}
-
-/// A colour from its hexadecimal name; channels that cannot be read are 255.
-fn rgb(hex: &str) -> [u8; 3] {
-    let channel = |k: usize| {
-        hex.get(1 + 2 * k..3 + 2 * k)
-            .and_then(|part| u8::from_str_radix(part, 16).ok())
-            .unwrap_or(255)
-    };
-    [channel(0), channel(1), channel(2)]
 }
