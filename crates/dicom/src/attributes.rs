@@ -1,6 +1,6 @@
 //! Attributes of the patient and the study.
 
-use crate::dataset::Reader;
+use crate::dataset::{Reader, vr_of};
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, Tag};
@@ -71,15 +71,17 @@ pub(crate) fn copy(source: &InMemDicomObject) -> Vec<SourceAttribute> {
     ATTRIBUTES.iter().filter_map(attribute).collect()
 }
 
-/// The attribute `tag` of `source`. Private and binary attributes and what lies deeper than `depth`
-/// are not copied.
+/// The attribute `tag` of `source`. Only attributes that the dictionary knows as text or sequences are
+/// copied, down to `depth` sequences.
 fn copy_one(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<SourceAttribute> {
     let element = source.get(tag)?;
-    let binary = matches!(
-        element.vr(),
-        VR::OB | VR::OD | VR::OF | VR::OL | VR::OV | VR::OW | VR::UN
-    );
-    if depth == 0 || binary || tag.group() % 2 == 1 {
+    let vr = vr_of(tag)?;
+    let is_sequence = vr == VR::SQ;
+    // The dictionary also has an entry for the creators of private attributes, in odd groups.
+    if tag.group() % 2 == 1 {
+        return None;
+    }
+    if depth == 0 || is_sequence != (element.vr() == VR::SQ) || !(is_sequence || is_text(vr)) {
         return None;
     }
     let copy_item = |item: &InMemDicomObject| {
@@ -89,9 +91,17 @@ fn copy_one(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<SourceA
     Some(SourceAttribute {
         tag: (tag.group(), tag.element()),
         value: Reader(source).text(tag),
-        items: (element.vr() == VR::SQ).then(|| {
+        items: is_sequence.then(|| {
             let items = Reader(source).items(tag);
             items.iter().map(copy_item).collect()
         }),
     })
+}
+
+fn is_text(vr: VR) -> bool {
+    use VR::{AE, AS, CS, DA, DS, DT, IS, LO, LT, PN, SH, ST, TM, UC, UI, UR, UT};
+    let text = [
+        AE, AS, CS, DA, DS, DT, IS, LO, LT, PN, SH, ST, TM, UC, UI, UR, UT,
+    ];
+    text.contains(&vr)
 }

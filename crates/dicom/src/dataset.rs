@@ -3,6 +3,9 @@
 use crate::guard::guard;
 use crate::stream::Container;
 use crate::{Error, ErrorKind, Result};
+use dicom_core::VR;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
+use dicom_dictionary_std::StandardDataDictionary;
 use dicom_object::{InMemDicomObject, Tag};
 use dicom_transfer_syntax_registry::entries;
 
@@ -68,4 +71,14 @@ impl<'a> Reader<'a> {
     pub fn item(&self, tag: Tag) -> Option<Reader<'a>> {
         self.items(tag).first().map(Reader)
     }
+}
+
+/// The type of an attribute by the standard's dictionary; `None` if it does not have the attribute.
+/// Pixel data count as bytes.
+pub(crate) fn vr_of(tag: Tag) -> Option<VR> {
+    let entry = StandardDataDictionary.by_tag(tag)?;
+    Some(match entry.vr() {
+        VirtualVr::Px => VR::OB,
+        vr => vr.relaxed(),
+    })
 }

@@ -1,8 +1,9 @@
-//! DICOM series to volumes.
+//! DICOM series to volumes, and results to DICOM objects.
 //!
 //! [`read`] takes a folder (searched through), a zip archive or a single file, finds the series,
 //! chooses one, sorts its slices along their normal and returns a
-//! [`Volume`](multirnet_volume::Volume) in Hounsfield units. [`list`] only lists the series.
+//! [`Volume`](multirnet_volume::Volume) in Hounsfield units. [`list`] only lists the series. [`write`](mod@write)
+//! makes segmentations, reports, pictures and documents that refer to the series.
 //!
 //! ```
 //! use multirnet_dicom::{ReadOptions, list, read};

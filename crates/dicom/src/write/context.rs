@@ -246,11 +246,11 @@ impl ResultContext<'_> {
         if source.instances.is_empty() {
             return Err(incomplete("has no instances"));
         }
-        if !uid::is_valid(&source.study_uid) || !uid::is_valid(&source.series_uid) {
+        if !uid::is_accepted(&source.study_uid) || !uid::is_accepted(&source.series_uid) {
             return Err(incomplete("has no valid study and series UID"));
         }
         let named = |i: &crate::InstanceReference| {
-            uid::is_valid(&i.instance_uid) && uid::is_valid(&i.sop_class_uid)
+            uid::is_accepted(&i.instance_uid) && uid::is_accepted(&i.sop_class_uid)
         };
         if !source.instances.iter().all(named) {
             return Err(incomplete("has instances without a valid UID"));

@@ -3,11 +3,11 @@
 use super::codes::Code;
 use super::uid;
 use crate::attributes::SourceAttribute;
+use crate::dataset::vr_of;
 use crate::{Error, ErrorKind, Result};
-use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
 use dicom_core::value::{DataSetSequence, Value};
 use dicom_core::{DataElement, PrimitiveValue, VR};
-use dicom_dictionary_std::{StandardDataDictionary, tags};
+use dicom_dictionary_std::tags;
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject, Tag};
 
 /// Explicit VR little endian, which every archive reads.
@@ -23,7 +23,7 @@ impl Dataset {
     }
 
     fn put(mut self, tag: Tag, value: impl Into<Value<InMemDicomObject>>) -> Self {
-        let vr = vr_of(tag);
+        let vr = vr_of(tag).unwrap_or(VR::UN);
         self.0.put(DataElement::new(tag, vr, value));
         self
     }
@@ -123,14 +123,6 @@ impl Dataset {
         let mut bytes = Vec::new();
         file.write_all(&mut bytes).map_err(|e| failed(&e))?;
         Ok(bytes)
-    }
-}
-
-fn vr_of(tag: Tag) -> VR {
-    match StandardDataDictionary.by_tag(tag).map(|entry| entry.vr()) {
-        Some(VirtualVr::Px) => VR::OB,
-        Some(vr) => vr.relaxed(),
-        None => VR::UN,
     }
 }
 

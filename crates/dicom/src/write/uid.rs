@@ -33,6 +33,13 @@ pub fn is_valid(uid: &str) -> bool {
     uid.len() <= 64 && uid.contains('.') && uid.split('.').all(component)
 }
 
+/// Whether archives accept `uid`. Some devices write components with leading zeros, and results must
+/// refer to their series by these very UIDs.
+pub(crate) fn is_accepted(uid: &str) -> bool {
+    let component = |c: &str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_digit());
+    uid.len() <= 64 && uid.split('.').all(component)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,9 +2,10 @@
 
 use crate::dataset::{Reader, parse};
 use crate::stream::{Container, PixelElement};
+use crate::write::uid;
 use crate::{Error, ErrorKind, Result};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
-use dicom_dictionary_std::StandardDataDictionary;
+use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::{InMemDicomObject, Tag};
 
 /// Largest object that is checked.
@@ -143,7 +144,6 @@ impl<'a> Part<'a> {
 
     /// Scheme and value of the code in the sequence `tag`, which must have a meaning too.
     pub fn code(&self, tag: Tag) -> Result<(String, String)> {
-        use dicom_dictionary_std::tags;
         let code = self.item(tag)?;
         code.text(tags::CODE_MEANING)?;
         Ok((
@@ -152,10 +152,19 @@ impl<'a> Part<'a> {
         ))
     }
 
-    /// A valid UID.
+    /// A UID of this program.
     pub fn uid(&self, tag: Tag) -> Result<String> {
+        self.uid_by(tag, uid::is_valid)
+    }
+
+    /// A UID that may be the source's.
+    pub fn source_uid(&self, tag: Tag) -> Result<String> {
+        self.uid_by(tag, uid::is_accepted)
+    }
+
+    fn uid_by(&self, tag: Tag, is_uid: fn(&str) -> bool) -> Result<String> {
         let text = self.text(tag)?;
-        if !crate::write::uid::is_valid(&text) {
+        if !is_uid(&text) {
             return Err(self.fault(tag, &format!("is not a UID: {text}")));
         }
         Ok(text)

@@ -90,10 +90,10 @@ fn evidence(root: &Part, source: &SeriesReference) -> Result<HashSet<String>> {
     study.equals(tags::STUDY_INSTANCE_UID, &source.study_uid)?;
     let mut found = HashSet::new();
     for series in study.items(tags::REFERENCED_SERIES_SEQUENCE)? {
-        series.uid(tags::SERIES_INSTANCE_UID)?;
+        series.source_uid(tags::SERIES_INSTANCE_UID)?;
         for object in series.items(tags::REFERENCED_SOP_SEQUENCE)? {
-            object.uid(tags::REFERENCED_SOP_CLASS_UID)?;
-            found.insert(object.uid(tags::REFERENCED_SOP_INSTANCE_UID)?);
+            object.source_uid(tags::REFERENCED_SOP_CLASS_UID)?;
+            found.insert(object.source_uid(tags::REFERENCED_SOP_INSTANCE_UID)?);
         }
     }
     let missing = |i: &&crate::InstanceReference| !found.contains(&i.instance_uid);
@@ -121,7 +121,7 @@ fn check_item(item: &Part, known: &Known, depth: usize) -> Result<()> {
         "NUM" => check_number(item)?,
         "IMAGE" => check_image(item, known)?,
         "UIDREF" => {
-            let uid = item.uid(tags::UID)?;
+            let uid = item.source_uid(tags::UID)?;
             if is_named(item, codes::SOURCE_SERIES)? && uid != known.series_uid {
                 return Err(item.fault(tags::UID, "is not the source's series"));
             }

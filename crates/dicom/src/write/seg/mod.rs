@@ -32,7 +32,7 @@ pub fn write_segmentation(context: &ResultContext, input: &Segmentation) -> Resu
     context.check()?;
     input.check()?;
     let source = context.source;
-    if !uid::is_valid(&source.frame_of_reference_uid) {
+    if !uid::is_accepted(&source.frame_of_reference_uid) {
         return Err(incomplete("has no frame of reference UID"));
     }
     let frames = frames::collect(source, input)?;

@@ -177,3 +177,31 @@ fn a_result_is_saved_whole() {
     let error = object.save(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Write);
 }
+
+#[test]
+fn sources_with_unusual_uids_and_attributes_are_copied_as_they_are() {
+    let mut slices = series(4);
+    let mut code = Writer::default();
+    // An attribute that no dictionary knows, a private one, a number, and a name of a wrong type.
+    code.text((0x0008, 0x0100), "SH", "113100")
+        .text((0x0010, 0x00FE), "LO", "unknown")
+        .text((0x0009, 0x0010), "LO", "private")
+        .word((0x0028, 0x0010), 7);
+    for (k, s) in slices.iter_mut().enumerate() {
+        (s.study, s.series) = ("1.02.3", "1.2.003");
+        s.frame_of_reference = "1.2.04";
+        s.instance_uid = format!("1.2.003.0{k}");
+        s.more
+            .sequence((0x0012, 0x0064), std::slice::from_ref(&code))
+            .sequence((0x0010, 0x2160), std::slice::from_ref(&code))
+            .text((0x0010, 0x1001), "PN", "A^B\\C^D");
+    }
+    let scan = analysed(&slices);
+    for object in all(&scan) {
+        let set = parse(&object);
+        assert_eq!(text(&set, tags::STUDY_INSTANCE_UID), "1.02.3");
+        assert_eq!(text(&set, tags::OTHER_PATIENT_NAMES), "A^B\\C^D");
+        let method = &items(&set, tags::DEIDENTIFICATION_METHOD_CODE_SEQUENCE)[0];
+        assert_eq!(method.iter().count(), 1);
+    }
+}
