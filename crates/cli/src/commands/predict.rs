@@ -7,7 +7,7 @@ use crate::model::ModelArguments;
 use crate::output;
 use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
-use multirnet::dicom::{dicom_refusal, dicom_results, write_dicom};
+use multirnet::dicom::{dicom_refusal, dicom_results, series, write_dicom};
 use multirnet::{ErrorKind, write_results};
 use multirnet::{Finding, MemoryPlan, Model, PredictOptions};
 use multirnet_base::StagedFolder;
@@ -154,6 +154,10 @@ impl Predict {
         let read_seconds = start.elapsed().as_secs_f64();
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
         let dicom = self.dicom.then(|| self.as_dicom.options()).transpose()?;
+        if dicom.is_some() {
+            // Told before the analysis, which takes longer.
+            series(&scan)?;
+        }
         let mut prediction = match analyse(model, &scan, lungs.as_ref(), options, run, &bar) {
             Ok(prediction) => prediction,
             Err(error) => {

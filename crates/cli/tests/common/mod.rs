@@ -1,6 +1,8 @@
 //! Runs the program, and makes the scans that it reads.
 #![allow(dead_code)] // Each test program uses a part of this module.
 
+pub mod dicom;
+
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_volume::{Diagnosis, Geometry, Volume, Voxel, io};
 use std::path::{Path, PathBuf};

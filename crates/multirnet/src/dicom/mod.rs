@@ -188,8 +188,11 @@ pub fn write_dicom(objects: &[ResultObject], out: &Path) -> Result<Vec<PathBuf>>
     Ok(paths)
 }
 
-/// The series of a scan.
-fn series(scan: &Scan) -> Result<&SeriesReference> {
+/// The series that results of the scan belong to.
+///
+/// # Errors
+/// `Scan` if the scan does not come from a DICOM series.
+pub fn series(scan: &Scan) -> Result<&SeriesReference> {
     scan.series.as_ref().ok_or_else(|| {
         Error::new(
             ErrorKind::Scan,

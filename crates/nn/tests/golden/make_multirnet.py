@@ -19,6 +19,8 @@ The metadata key `config` is the Rust configuration as JSON. Everything is compu
 stored as f32, so the reference's own rounding does not count. PReLU has a kink. If a value lies so
 close to it that f32 rounding puts it on the other side, gradients jump by far more than rounding.
 Therefore the script tries a few seeds and keeps the one for which PyTorch's f32 is closest to f64.
+Each processor's kernels round in their own way. `draws` further f32 passes, on inputs that differ by
+about one unit in the last place, stand for them, and the worst pass counts.
 """
 import json
 import sys
@@ -58,24 +60,33 @@ def gradients(net, x, lesion, classes):
             for k, p in net.named_parameters()}
 
 
-def rounding(o, seed, shape):
+def rounding(o, seed, shape, draws=0):
     """Largest relative difference between f32 and f64 gradients."""
     net = perturbed(o, seed).train()
     x, lesion, classes = data(o, shape)
     state = {k: v.float() for k, v in net.state_dict().items()}
     exact = gradients(net, x, lesion, classes)
     net.float().load_state_dict(state)
-    rough = gradients(net, x.float(), lesion.float(), classes)
-    return max(((rough[k].double() - g).abs().max() / g.abs().max().clamp(min=1e-3)).item()
-               for k, g in exact.items())
+    worst = 0.0
+    for draw in range(1 + draws):
+        near = x.float()
+        if draw > 0:
+            near = near * (1 + 2.0**-23 * torch.randint(-1, 2, near.shape).float())
+        # The running statistics of the pass before do not count.
+        net.load_state_dict(state)
+        rough = gradients(net, near, lesion.float(), classes)
+        worst = max([worst] + [
+            ((rough[k].double() - g).abs().max() / g.abs().max().clamp(min=1e-3)).item()
+            for k, g in exact.items()])
+    return worst
 
 
-def golden(name, seeds, shape, **options):
+def golden(name, seeds, shape, draws=0, **options):
     if sys.argv[1:] and name not in sys.argv[1:]:
         return
     torch.set_default_dtype(torch.float64)
     o = dict(TINY, **options)
-    seed = min(seeds, key=lambda seed: rounding(o, seed, shape))
+    seed = min(seeds, key=lambda seed: rounding(o, seed, shape, draws))
     net = perturbed(o, seed)
     out = {f"weight/{rust_name(k)}": rust_value(k, v) for k, v in net.state_dict().items()}
     x, lesion, classes = data(o, shape)
@@ -105,7 +116,7 @@ def golden(name, seeds, shape, **options):
     path = Path(__file__).parent / f"multirnet_{name}.safetensors"
     out = {key: np.ascontiguousarray(value) for key, value in out.items()}
     save_file(out, path, metadata={"config": json.dumps(o)})
-    print(f"{name}: seed {seed}, f32 rounding {rounding(o, seed, shape):.1e}, "
+    print(f"{name}: seed {seed}, f32 rounding {rounding(o, seed, shape, draws):.1e}, "
           f"{path.stat().st_size / 1e3:.0f} kB, loss {total.item():.6f}")
 
 
@@ -123,8 +134,8 @@ def main():
     golden("group_vnet5", range(24), (1, 1, 16, 32, 32), norm="group", kernel_size=5, iterations=1,
            channels=[2, 2, 3, 4, 6], class_channels=[2, 3, 4, 4, 4, 6],
            reverse_attention=False, mask_feedback="none", scale_weights=[0.1, 0.2, 0.3, 0.4])
-    golden("batch_no_class", range(8), (2, 1, 16, 32, 16), classification=False, iterations=1,
-           channels=[2, 3, 4, 4, 6])
+    golden("batch_no_class", range(24), (2, 1, 16, 32, 16), draws=8, classification=False,
+           iterations=1, channels=[2, 3, 4, 4, 6])
 
 
 if __name__ == "__main__":
