@@ -140,7 +140,7 @@ impl<'a> Scans<'a> {
                     write_png(&mask, shape, labels.map(phantom).plane(z));
                 }
             } else if scan.file_name().is_some_and(|n| n == "dicom") {
-                write_dicom(&scan, &self.hu(class), self.made.get());
+                common::dicom::write_series(&scan, &self.hu(class), self.made.get());
             } else {
                 let hu = self.hu(class).map(|hu| grey(f32::from(hu)).round());
                 if cell("intensity") == "unit" {
