@@ -85,7 +85,7 @@ class Masks:
 
     def __init__(self, folder: Path) -> None:
         images = {name: nib.load(folder / f"{name}.nii.gz") for name in ("lungs", "lesions")}
-        self.arrays = {name: np.asanyarray(image.dataobj) for name, image in images.items()}
+        self.arrays = {name: np.array(image.dataobj, order="C") for name, image in images.items()}
         self.affine = TO_LPS @ images["lungs"].affine
         self.voxel_cm3 = abs(np.linalg.det(self.affine[:3, :3])) / 1000
 
@@ -102,15 +102,20 @@ class Masks:
 
     def place(self, array: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """`array`, whose indices `affine` maps to LPS, on the masks' grid by its voxels' positions."""
-        index = np.argwhere(array)
+        to_mask = np.linalg.inv(self.affine) @ affine
+        turn, start = np.rint(to_mask[:3, :3]).astype(int), to_mask[:3, 3]
+        drift = np.abs(to_mask[:3, :3] - turn) @ array.shape
+        assert drift.max() < 0.05 and np.abs(start - np.rint(start)).max() < 0.05, "voxels lie between"
+        source = np.abs(turn).argmax(axis=1)
+        array, start = array.transpose(source), np.rint(start).astype(int)
+        for axis, sign in enumerate(turn[range(3), source]):
+            if sign < 0:
+                array = np.flip(array, axis)
+                start[axis] -= array.shape[axis] - 1
         placed = np.zeros(self.arrays["lungs"].shape, array.dtype)
-        if len(index):
-            to_mask = np.linalg.inv(self.affine) @ affine
-            found = index @ to_mask[:3, :3].T + to_mask[:3, 3]
-            whole = np.rint(found).astype(int)
-            assert np.abs(found - whole).max() < 0.05, "voxels lie between those of the mask"
-            placed[tuple(whole.T)] = array[tuple(index.T)]
-        assert np.count_nonzero(placed) == len(index), "two voxels lie at one place"
+        end = start + array.shape
+        assert (start >= 0).all() and (end <= placed.shape).all(), "the segment leaves the scan"
+        placed[tuple(slice(a, b) for a, b in zip(start, end))] = array
         return placed
 
     def check(self, array: np.ndarray, affine: np.ndarray, expected: np.ndarray, what: str) -> None:

@@ -1,7 +1,8 @@
 //! Checks of structured reports.
 
+use super::common::check_common;
 use super::part::{Opened, Part, fault};
-use super::{check_common, segmentation};
+use super::segmentation;
 use crate::Result;
 use crate::reference::SeriesReference;
 use crate::write::codes::{self, Code, UNITS};

@@ -1,7 +1,7 @@
 //! Checks of segmentations.
 
+use super::common::{check_common, check_source_instance};
 use super::part::{Opened, Part, fault};
-use super::{check_common, check_source_instance};
 use crate::Result;
 use crate::reference::SeriesReference;
 use dicom_dictionary_std::{tags, uids};
