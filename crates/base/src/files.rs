@@ -47,6 +47,14 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
     whole(path, true, |file| file.write_all(bytes))
 }
 
+/// Reads the text of the file `path`. `what` names the file in the error, e.g. "configuration".
+///
+/// # Errors
+/// `Read`, with the path, if the file cannot be read.
+pub fn read_text(path: &Path, what: &str) -> Result<String> {
+    fs::read_to_string(path).map_err(|e| Error::io(path, &format!("read the {what}"), e))
+}
+
 /// Creates a folder and its parents.
 ///
 /// # Errors

@@ -1,9 +1,7 @@
 //! Reading of TOML texts, with errors that name the line.
 
-use crate::Error;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::path::Path;
 
 /// The first fault of a TOML text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +46,6 @@ pub fn line_of(text: &str, offset: usize) -> u64 {
 /// The first fault, with its line.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, TomlFault> {
     toml::from_str(text).map_err(|e| TomlFault::new(text, &e))
-}
-
-/// Reads the text of the file `path`. `what` names the file in the error, e.g. "configuration".
-///
-/// # Errors
-/// `Read`, with the path, if the file cannot be read.
-pub fn read(path: &Path, what: &str) -> crate::Result<String> {
-    std::fs::read_to_string(path).map_err(|e| Error::io(path, &format!("read the {what}"), e))
 }
 
 #[cfg(test)]

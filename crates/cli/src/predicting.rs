@@ -9,7 +9,7 @@ use multirnet::{
     StopToken, Tile, overlay_toml,
 };
 use multirnet_anatomy::Intensity;
-use multirnet_base::toml_text;
+use multirnet_base::files;
 use multirnet_volume::{Volume, io};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -70,7 +70,7 @@ impl PredictArguments {
         let mut options = match &self.config {
             None => predictor.options(),
             Some(path) => {
-                let text = toml_text::read(path, "options")?;
+                let text = files::read_text(path, "options")?;
                 let options = overlay_toml(&predictor.options(), &text).map_err(|e| e.at(path))?;
                 // The file is checked before the flags change its values, so an error names it.
                 options.validate().map_err(|e| Failure::input(e.at(path)))?;

@@ -4,7 +4,7 @@ use crate::config_line::with_line;
 use crate::{Error, ErrorKind, Result};
 use multirnet::evaluation::ScoreConfig;
 use multirnet::merge;
-use multirnet_base::toml_text;
+use multirnet_base::{files, toml_text};
 use multirnet_cohort::SplitConfig;
 use multirnet_infer::{Catalogue, PredictOptions, Tile};
 use multirnet_train::TrainConfig;
@@ -129,7 +129,7 @@ impl StudyConfig {
     /// # Errors
     /// `Io`; `Config` with the key and the remedy.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = toml_text::read(path, "study")?;
+        let text = files::read_text(path, "study")?;
         let mut config = Self::parse(&text).map_err(|e| e.at(path))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         config.cohort.resolve(folder);

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use multirnet_base::digest::sha256;
-use multirnet_base::{StagedFolder, toml_text};
+use multirnet_base::{StagedFolder, files, toml_text};
 use multirnet_finding::{NOTICE, ScoredOn, ValidatedOn};
 use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource};
 use multirnet_nn::weights::{self, Dtype};
@@ -139,7 +139,7 @@ impl Package {
 }
 
 fn read_card(path: &Path) -> Outcome<CardFile> {
-    let text = toml_text::read(path, "card")?;
+    let text = files::read_text(path, "card")?;
     toml_text::parse(&text).map_err(|fault| Failure::toml(path, fault))
 }
 

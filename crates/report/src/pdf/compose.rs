@@ -1,6 +1,6 @@
 //! What a finding's report says, and where.
 
-use super::PdfFacts;
+use super::facts::PdfFacts;
 use super::sheet::{Block, Column, Look, MARGIN, PAGE, Pen, WIDTH};
 use crate::Theme;
 use crate::font::{break_some, fit_end, legible};

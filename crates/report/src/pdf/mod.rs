@@ -2,26 +2,18 @@
 
 mod compose;
 mod date;
+mod facts;
 mod paint;
 mod sheet;
 #[cfg(test)]
 mod tests;
 
 pub use date::ReportDate;
+pub use facts::PdfFacts;
 
 use crate::Result;
 use crate::font::legible;
 use multirnet_finding::{Finding, NOTICE};
-
-/// What a report says beyond its finding.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PdfFacts {
-    /// The day that the report gives as its own. Nothing here reads the clock, so the caller
-    /// chooses it.
-    pub date: ReportDate,
-    /// The description of the scan's series, where it is known.
-    pub series_description: Option<String>,
-}
 
 /// A report of one A4 page about a finding: notices, scan, measurements, table by lung and zone,
 /// class probabilities with their state of validation, warnings, a picture and how it was made.

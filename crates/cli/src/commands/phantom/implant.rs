@@ -5,7 +5,7 @@ use crate::failure::study_failure;
 use crate::failure::{Failure, Outcome};
 use crate::output;
 use crate::scan::ReadArguments;
-use multirnet_base::toml_text;
+use multirnet_base::{files, toml_text};
 use multirnet_phantom::implant::{AvoidList, ImplantConfig};
 use multirnet_study::{Error, ErrorKind, ImplantCohort};
 use serde::de::DeserializeOwned;
@@ -94,6 +94,6 @@ fn read_toml<T: DeserializeOwned + Default>(path: Option<&Path>) -> Outcome<T> {
     let Some(path) = path else {
         return Ok(T::default());
     };
-    let text = toml_text::read(path, "configuration")?;
+    let text = files::read_text(path, "configuration")?;
     toml_text::parse(&text).map_err(|fault| Failure::toml(path, fault))
 }
