@@ -229,7 +229,10 @@ impl Place {
         let work = self.work();
         let mut outputs: Vec<PathBuf> = words
             .windows(2)
-            .filter(|pair| OUTPUTS.contains(&pair[0].as_str()) || pair[0] == "report")
+            .filter(|pair| {
+                let before = pair[0].as_str();
+                OUTPUTS.contains(&before) || ["report", "dicom"].contains(&before)
+            })
             .map(|pair| work.join(&pair[1]))
             .collect();
         if words.iter().any(|w| w == "demo") && outputs.is_empty() {

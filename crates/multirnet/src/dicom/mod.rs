@@ -165,7 +165,10 @@ fn results(
             .map(|s| s.description.clone())
             .filter(|text| !text.is_empty()),
     };
-    let pdf = finding_pdf(name, finding, &planes_png(&overview)?, &facts)?;
+    // The files' place says nothing to readers of an archive, and it may name people.
+    let mut shown = finding.clone();
+    name.clone_into(&mut shown.source.path);
+    let pdf = finding_pdf(name, &shown, &planes_png(&overview)?, &facts)?;
     let title = format!("multirnet report. {NOTICE}");
     let document = write_pdf(&context, &title, &pdf)?;
     Ok(vec![segmentation, report, capture, document])
