@@ -230,8 +230,8 @@ impl Place {
         let mut outputs: Vec<PathBuf> = words
             .windows(2)
             .filter(|pair| {
-                let before = pair[0].as_str();
-                OUTPUTS.contains(&before) || ["report", "dicom"].contains(&before)
+                let word = pair[0].as_str();
+                OUTPUTS.contains(&word) || ["report", "dicom"].contains(&word)
             })
             .map(|pair| work.join(&pair[1]))
             .collect();

@@ -30,9 +30,9 @@ pub fn read_results(folder: &Path, volume: &Volume<f32>) -> Result<Prediction> {
             "give the scan that was analysed, read with the same options",
         );
     }
-    let labels = |name: &str| on_grid(&folder.join(name), volume, |p| io::read_labels(p));
+    let labels = |name: &str| on_grid(&folder.join(name), volume, io::read_labels);
     let heatmap = folder.join("heatmap.nii.gz");
-    let map = |path: &Path| on_grid(path, volume, |p| io::read(p)).map(NativeMap::from);
+    let map = |path: &Path| on_grid(path, volume, io::read).map(NativeMap::from);
     let maps = Maps {
         lungs: labels("lungs.nii.gz")?,
         lesions: labels("lesions.nii.gz")?,
