@@ -1,30 +1,14 @@
 //! Manifests are read, checked, joined and written, and bad ones are refused.
 
+mod common;
+
+use common::{files, touch};
 use multirnet_cohort::{
-    Case, Cohort, ErrorKind, Side, Split, SplitConfig, manifest::from_folders, split::folds,
+    Cohort, ErrorKind, Side, Split, SplitConfig, manifest::from_folders, split::folds,
 };
 use multirnet_volume::Diagnosis;
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn touch(path: &Path) -> PathBuf {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, path.to_string_lossy().as_bytes()).unwrap();
-    path.to_owned()
-}
-
-/// A cohort of files that are never read: `scans[i]` scans of patient `i`.
-fn files(folder: &Path, scans: &[(Diagnosis, usize)]) -> Cohort {
-    let mut cases = vec![];
-    for (p, &(class, n)) in scans.iter().enumerate() {
-        for k in 0..n {
-            let scan = touch(&folder.join(format!("p{p}-{k}.nii")));
-            let mask = touch(&folder.join(format!("p{p}-{k}_mask.nii")));
-            cases.push(Case::new(scan, Some(mask), class, format!("p{p}")));
-        }
-    }
-    Cohort::new(cases).unwrap()
-}
+use std::path::Path;
 
 #[test]
 fn manifests_survive_writing_and_reading_in_both_forms() {

@@ -1,28 +1,10 @@
 //! Splits keep patients on one side, keep classes in proportion, and refuse leakage.
 
-use multirnet_cohort::{Case, Cohort, ErrorKind, Side, Split, SplitConfig, split::folds};
+mod common;
+
+use common::files;
+use multirnet_cohort::{Cohort, ErrorKind, Side, Split, SplitConfig, split::folds};
 use multirnet_volume::Diagnosis;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-fn touch(path: &Path) -> PathBuf {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, path.to_string_lossy().as_bytes()).unwrap();
-    path.to_owned()
-}
-
-/// A cohort of files that are never read: `scans[i]` scans of patient `i`.
-fn files(folder: &Path, scans: &[(Diagnosis, usize)]) -> Cohort {
-    let mut cases = vec![];
-    for (p, &(class, n)) in scans.iter().enumerate() {
-        for k in 0..n {
-            let scan = touch(&folder.join(format!("p{p}-{k}.nii")));
-            let mask = touch(&folder.join(format!("p{p}-{k}_mask.nii")));
-            cases.push(Case::new(scan, Some(mask), class, format!("p{p}")));
-        }
-    }
-    Cohort::new(cases).unwrap()
-}
 
 #[test]
 fn splits_keep_patients_together_and_classes_in_proportion() {
