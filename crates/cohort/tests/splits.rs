@@ -3,7 +3,7 @@
 mod common;
 
 use common::files;
-use multirnet_cohort::{Cohort, ErrorKind, Side, Split, SplitConfig, split::folds};
+use multirnet_cohort::{ErrorKind, Side, Split, SplitConfig, split::folds};
 use multirnet_volume::Diagnosis;
 
 #[test]
