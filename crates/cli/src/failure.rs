@@ -1,8 +1,6 @@
 //! Errors that end the program: a message for the user and an exit code for scripts.
 
-use multirnet_base::TomlFault;
 use std::fmt;
-use std::path::Path;
 
 /// The program's exit code, by the reason of its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,15 +67,6 @@ impl Failure {
     /// The failure after Ctrl-C, with nothing half written.
     pub fn stopped() -> Self {
         Self::new(Exit::Stopped, "stopped; nothing half written is left")
-    }
-
-    /// The failure for a fault of the TOML file `path`.
-    pub fn toml(path: &Path, fault: TomlFault) -> Self {
-        let place = match fault.line {
-            Some(line) => format!("{}:{line}", path.display()),
-            None => path.display().to_string(),
-        };
-        Self::input(format!("{place}: {}", fault.reason))
     }
 
     /// The failure of a result that could not be written.

@@ -13,6 +13,7 @@ mod predicting;
 mod scan;
 mod stop;
 mod study;
+mod toml_file;
 mod training_progress;
 
 use clap::{Parser, Subcommand};

@@ -109,11 +109,12 @@ impl PredictArguments {
         };
         let lungs = io::read_labels(path).map_err(Failure::input)?;
         if let Some(difference) = lungs.geometry().difference(scan.geometry()) {
-            return Err(Failure::input(format!(
-                "{}: the lung mask is not on the scan's grid: {difference} (resample the mask onto \
-                 the scan first)",
-                path.display()
-            )));
+            let reason = format!("the lung mask is not on the scan's grid: {difference}");
+            let error = multirnet::Error::new(multirnet::ErrorKind::Scan, reason);
+            return Err(error
+                .hint("resample the mask onto the scan first")
+                .at(path)
+                .into());
         }
         Ok(Some(lungs))
     }

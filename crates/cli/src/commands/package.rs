@@ -2,14 +2,14 @@
 
 use crate::context::Context;
 use crate::failure::{Failure, Outcome};
-use crate::output;
+use crate::{output, toml_file};
+use multirnet_base::StagedFolder;
 use multirnet_base::digest::sha256;
-use multirnet_base::{StagedFolder, files, toml_text};
 use multirnet_finding::{NOTICE, ScoredOn, ValidatedOn};
 use multirnet_infer::{CardScore, DeviceChoice, MODEL_FILE, ModelCard, ModelSource};
 use multirnet_nn::weights::{self, Dtype};
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Largest file of a packaged model, in bytes.
 const MAX_BYTES: usize = 25_000_000;
@@ -79,7 +79,7 @@ struct Packaged {
 impl Package {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
-        let file = read_card(&self.card)?;
+        let file: CardFile = toml_file::read(&self.card, "card")?;
         let label = self.model.display().to_string();
         let source = ModelSource::File(self.model.clone());
         let bytes = source.bytes().map_err(Failure::input)?;
@@ -136,11 +136,6 @@ impl Package {
             )
         })
     }
-}
-
-fn read_card(path: &Path) -> Outcome<CardFile> {
-    let text = files::read_text(path, "card")?;
-    toml_text::parse(&text).map_err(|fault| Failure::toml(path, fault))
 }
 
 impl CardFile {

@@ -244,10 +244,6 @@ pub fn output(mut command: Command, limit: Duration) -> Output {
 /// Prefix of the names of unfinished files and folders.
 pub const PARTIAL: &str = ".multirnet-partial-";
 
-/// Commands with known faults. Their problems are printed and do not fail the test. Remove a command
-/// from here when the program is repaired.
-const OPEN: [&str; 0] = [];
-
 /// The problems of commands.
 #[derive(Default)]
 pub struct Problems(Vec<String>);
@@ -255,18 +251,14 @@ pub struct Problems(Vec<String>);
 impl Problems {
     /// Notes the problems of a command, if it has any.
     pub fn note(&mut self, line: &str, wrong: &[String], output: &Output) {
-        let wrong = wrong.join("; ");
-        match (OPEN.contains(&line), wrong.as_str()) {
-            (false, "") => {}
-            (true, "") => eprintln!("mended, and can be taken from OPEN: {line}"),
-            (true, wrong) => eprintln!("open: multirnet {line}: {wrong}"),
-            (false, wrong) => self
-                .0
-                .push(format!("multirnet {line}\n{wrong}\n{}", both(output))),
+        if !wrong.is_empty() {
+            let wrong = wrong.join("; ");
+            self.0
+                .push(format!("multirnet {line}\n{wrong}\n{}", both(output)));
         }
     }
 
-    /// Panics if anything that counts was noted.
+    /// Panics if anything was noted.
     pub fn expect_none(self) {
         assert!(self.0.is_empty(), "\n{}", self.0.join("\n"));
     }

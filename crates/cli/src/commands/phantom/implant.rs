@@ -3,9 +3,8 @@
 use crate::context::Context;
 use crate::failure::study_failure;
 use crate::failure::{Failure, Outcome};
-use crate::output;
 use crate::scan::ReadArguments;
-use multirnet_base::{files, toml_text};
+use crate::{output, toml_file};
 use multirnet_phantom::implant::{AvoidList, ImplantConfig};
 use multirnet_study::{Error, ErrorKind, ImplantCohort};
 use serde::de::DeserializeOwned;
@@ -91,9 +90,8 @@ impl Implant {
 
 /// Reads a value from a TOML file. Without a file it is the default.
 fn read_toml<T: DeserializeOwned + Default>(path: Option<&Path>) -> Outcome<T> {
-    let Some(path) = path else {
-        return Ok(T::default());
-    };
-    let text = files::read_text(path, "configuration")?;
-    toml_text::parse(&text).map_err(|fault| Failure::toml(path, fault))
+    path.map_or_else(
+        || Ok(T::default()),
+        |path| toml_file::read(path, "configuration"),
+    )
 }
