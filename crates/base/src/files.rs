@@ -63,6 +63,34 @@ pub fn make_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|e| Error::write(path, "create the folder", e))
 }
 
+/// Makes a folder and its parents, and waits until their names are on the disk.
+///
+/// # Errors
+/// `Write` that names the folder.
+pub fn make_dir_synced(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = parent(path);
+    make_dir_synced(above)?;
+    make_dir(path)?;
+    sync_dir(above)
+}
+
+/// Waits until the names in the folder `path` are on the disk. Does nothing where folders cannot be
+/// opened as files (Windows).
+///
+/// # Errors
+/// `Write` that names the folder.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    File::open(path)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|e| Error::write(path, "write the folder", e))
+}
+
 /// The folder that `path` lies in, `.` for a bare name.
 pub fn parent(path: &Path) -> &Path {
     match path.parent() {
@@ -95,6 +123,9 @@ fn whole(
     fs::rename(&temporary, path).map_err(fail)?;
     finished(&temporary);
     std::mem::forget(guard);
+    if sync {
+        sync_dir(folder)?;
+    }
     Ok(())
 }
 

@@ -29,6 +29,21 @@ pub(crate) struct Encoding {
     pub big_endian: bool,
 }
 
+impl Encoding {
+    /// How a data set in the transfer syntax `uid` is written, once it is inflated.
+    pub fn of_syntax(uid: &str) -> Self {
+        Self {
+            explicit: uid != IMPLICIT_LITTLE,
+            big_endian: uid == EXPLICIT_BIG,
+        }
+    }
+
+    /// Whether data sets in the transfer syntax `uid` are deflated.
+    pub fn is_deflated(uid: &str) -> bool {
+        uid == DEFLATED
+    }
+}
+
 /// Where the pixel data lie, in offsets into the data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum PixelElement {
@@ -59,7 +74,7 @@ pub(crate) fn looks_like_dicom(head: &[u8]) -> bool {
 }
 
 /// Offset of the file meta group. The preamble, or the preamble and the magic code, may be missing.
-fn start_of_meta(head: &[u8]) -> Option<usize> {
+pub(crate) fn start_of_meta(head: &[u8]) -> Option<usize> {
     if head.get(128..132) == Some(b"DICM") {
         Some(132)
     } else if head.starts_with(b"DICM") {
@@ -104,15 +119,12 @@ impl<'a> Container<'a> {
                 None => return Err(Error::new(ErrorKind::NotDicom, "this is not a DICOM file")),
             },
         };
-        let dataset = if syntax == DEFLATED {
+        let dataset = if Encoding::is_deflated(&syntax) {
             Cow::Owned(inflate(dataset, limit)?)
         } else {
             Cow::Borrowed(dataset)
         };
-        let encoding = Encoding {
-            explicit: syntax != IMPLICIT_LITTLE,
-            big_endian: syntax == EXPLICIT_BIG,
-        };
+        let encoding = Encoding::of_syntax(&syntax);
         let (header_end, pixels) = Walk {
             bytes: &dataset,
             encoding,
@@ -143,8 +155,18 @@ fn inflate(data: &[u8], limit: u64) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// What can be inflated of the beginning of a deflated data set, at most `limit` bytes.
+pub(crate) fn inflate_prefix(data: &[u8], limit: u64) -> Vec<u8> {
+    let mut out = Vec::new();
+    // The end is missing, so inflating fails there. What came before is kept.
+    let _ = flate2::read::DeflateDecoder::new(data)
+        .take(limit)
+        .read_to_end(&mut out);
+    out
+}
+
 /// Transfer syntax and end of the file meta group (always explicit little endian).
-fn read_meta(bytes: &[u8], start: usize) -> Result<(String, usize)> {
+pub(crate) fn read_meta(bytes: &[u8], start: usize) -> Result<(String, usize)> {
     let walk = Walk {
         bytes,
         encoding: Encoding {
@@ -175,18 +197,20 @@ fn malformed(reason: impl Into<String>) -> Error {
         .hint("the file is damaged or was not copied completely; fetch it again")
 }
 
-struct Element {
-    tag: (u16, u16),
+pub(crate) struct Element {
+    pub tag: (u16, u16),
     /// The element is written as unknown (UN). Its content is implicit VR if its length is undefined.
     unknown: bool,
     sequence: bool,
     length: u32,
-    value: usize,
+    /// Where the value begins.
+    pub value: usize,
 }
 
-struct Walk<'a> {
-    bytes: &'a [u8],
-    encoding: Encoding,
+/// Steps from element to element of a data set.
+pub(crate) struct Walk<'a> {
+    pub bytes: &'a [u8],
+    pub encoding: Encoding,
 }
 
 impl Walk<'_> {
@@ -216,7 +240,8 @@ impl Walk<'_> {
         })
     }
 
-    fn element(&self, at: usize) -> Result<Element> {
+    /// The element whose tag stands at `at`.
+    pub fn element(&self, at: usize) -> Result<Element> {
         let tag = (self.u16(at)?, self.u16(at + 2)?);
         if tag.0 == 0xFFFE || !self.encoding.explicit {
             return Ok(Element {
@@ -268,7 +293,8 @@ impl Walk<'_> {
         Ok(end)
     }
 
-    fn top(&self) -> Result<(usize, Option<PixelElement>)> {
+    /// End of the elements before the pixel data, and the pixel data.
+    pub fn top(&self) -> Result<(usize, Option<PixelElement>)> {
         let mut at = 0;
         while at < self.bytes.len() {
             // Trailing zeros after the last element are common padding.
@@ -293,7 +319,7 @@ impl Walk<'_> {
     }
 
     /// End of an element of any kind; the lengths inside sequences are checked too.
-    fn skip(&self, element: &Element, depth: usize) -> Result<usize> {
+    pub fn skip(&self, element: &Element, depth: usize) -> Result<usize> {
         if depth >= MAX_DEPTH {
             return Err(malformed("sequences are nested too deeply"));
         }
