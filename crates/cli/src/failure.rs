@@ -17,6 +17,8 @@ pub enum Exit {
     Output = 5,
     /// The loss of a training is not finite.
     Diverged = 6,
+    /// A DICOM node cannot be reached, or refuses.
+    Node = 7,
     /// Ctrl-C or a termination signal has stopped the program after it saved its work.
     Stopped = 130,
 }
@@ -25,7 +27,7 @@ pub enum Exit {
 pub const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 internal error; 2 wrong command line; 3 unusable input (scan, mask, manifest, \
 model, configuration, checkpoint); 4 some of several scans failed; 5 a result could not be written; \
-6 the loss of a training is not finite; 130 stopped by Ctrl-C after saving.";
+6 the loss of a training is not finite; 7 a DICOM node cannot be reached, or refuses; 130 stopped by Ctrl-C after saving.";
 
 /// A message for the user with an exit code.
 #[derive(Debug)]
@@ -94,6 +96,18 @@ impl From<multirnet::Error> for Failure {
             ErrorKind::Write => Self::output(error),
             ErrorKind::Interrupted => Self::stopped(),
             ErrorKind::Draw => Self::new(Exit::Internal, error),
+            _ => Self::input(error),
+        }
+    }
+}
+
+impl From<multirnet_pacs::Error> for Failure {
+    fn from(error: multirnet_pacs::Error) -> Self {
+        use multirnet_pacs::ErrorKind;
+        match error.kind() {
+            ErrorKind::Write => Self::output(error),
+            ErrorKind::Network | ErrorKind::Refused => Self::new(Exit::Node, error),
+            ErrorKind::Stopped => Self::new(Exit::Stopped, "stopped; what was done is kept"),
             _ => Self::input(error),
         }
     }

@@ -67,6 +67,11 @@ enum Command {
     Predict(commands::predict::Predict),
     Explain(commands::explain::Explain),
     Dicom(commands::dicom::Dicom),
+    Listen(commands::pacs::Listen),
+    Fetch(commands::pacs::Fetch),
+    Send(commands::pacs::Send),
+    Echo(commands::pacs::Echo),
+    Doctor(commands::pacs::Doctor),
     Info(commands::info::Info),
 }
 
@@ -89,6 +94,11 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Predict(c) => c.run(context),
         Command::Explain(c) => c.run(context),
         Command::Dicom(c) => c.run(context),
+        Command::Listen(c) => c.run(context),
+        Command::Fetch(c) => c.run(context),
+        Command::Send(c) => c.run(context),
+        Command::Echo(c) => c.run(context),
+        Command::Doctor(c) => c.run(context),
         Command::Info(c) => c.run(context),
     }
 }

@@ -95,8 +95,22 @@ fn ball() -> Vec<support::Slice> {
     slices
 }
 
+/// Results that others replace, one of each SOP class.
+fn earlier() -> Vec<EarlierResult> {
+    let roles = Role::ALL.iter().enumerate();
+    let result = |(i, role): (usize, &Role)| EarlierResult {
+        series_uid: format!("2.25.10{i}"),
+        sop_class_uid: role.sop_class_uid().to_owned(),
+        instance_uid: format!("2.25.20{i}"),
+    };
+    roles.map(result).collect()
+}
+
 fn write_all(out: &Path, path: &Path) -> Done {
     let scan = read(path, &ReadOptions::default())?;
+    let earlier = earlier();
+    // One of the series was analysed before, so its results replace others.
+    let is_repeat = out.ends_with("feet-first");
     let (lungs, lesions) = masks(&scan);
     std::fs::create_dir_all(out)?;
     write_nifti(&out.join("lungs.nii.gz"), &lungs)?;
@@ -112,6 +126,7 @@ fn write_all(out: &Path, path: &Path) -> Done {
         equipment: &equipment,
         key: "example",
         made_at: &ContentTime::new("20260102", "030405")?,
+        replaces: if is_repeat { &earlier } else { &[] },
     };
     let algorithm = Algorithm {
         name: "multirnet example".to_owned(),

@@ -45,6 +45,7 @@ mod dataset;
 mod error;
 mod guard;
 mod header;
+mod identity;
 mod layout;
 mod limits;
 mod pixels;
@@ -60,8 +61,9 @@ pub mod write;
 
 pub use attributes::SourceAttribute;
 pub use error::{Error, ErrorKind, Result};
+pub use identity::{FileIdentity, ObjectIdentity, check_data_set, check_lengths, is_uid};
 pub use limits::AIR_HU;
-pub use read::{list, read};
+pub use read::{list, read, refused_series};
 pub use reference::{InstanceReference, SeriesReference};
 pub use scan::{ReadOptions, Scan};
 pub use series::SeriesInfo;

@@ -132,6 +132,30 @@ pub fn list(path: &Path) -> Result<Vec<SeriesInfo>> {
     Ok(found.series.into_iter().map(|s| s.info).collect())
 }
 
+/// The series at `path` that an answer belongs to which says why nothing could be analysed: the one
+/// that [`read`] takes or that `asked` names, or the CT series with the most files if none is suitable.
+/// Its slices need not make up a volume; files without a SOP class or instance UID are left out.
+///
+/// # Errors
+/// As [`list`]; `NoSeries` if there is no CT series.
+pub fn refused_series(path: &Path, asked: Option<&str>) -> Result<SeriesReference> {
+    let mut found = find(path)?;
+    let chosen = series::choose(&mut found.series, asked.or(found.single.as_deref())).ok();
+    let is_ct = |i: &usize| found.series[*i].info.modality == "CT";
+    let largest = (0..found.series.len())
+        .filter(is_ct)
+        .max_by_key(|&i| (found.series[i].info.files, std::cmp::Reverse(i)));
+    let Some(chosen) = chosen.or(largest) else {
+        return Err(Error::new(ErrorKind::NoSeries, "there is no CT series here").at(path));
+    };
+    let uid = &found.series[chosen].info.uid;
+    let is_member = |h: &&Header| {
+        h.series_uid == *uid && !h.sop_class_uid.is_empty() && !h.instance_uid.is_empty()
+    };
+    let members = found.headers.iter().filter(is_member).collect();
+    Ok(SeriesReference::of_files(members))
+}
+
 /// Reads one series at `path` (folder, file or zip archive) as a volume, by the crate's rules.
 ///
 /// # Errors

@@ -44,7 +44,9 @@ pub struct InstanceReference {
     pub instance_uid: String,
     /// The frame's number, from 1, in an instance of several frames.
     pub frame: Option<u32>,
-    /// Position of the first pixel's centre in LPS millimetres (Image Position (Patient)).
+    /// Position of the first pixel's centre in LPS millimetres (Image Position (Patient)). Here and
+    /// below, not a number if the file does not state it; [`refused_series`](crate::refused_series)
+    /// gives such references.
     pub position_mm: [f64; 3],
     /// Directions along a row, then along a column (Image Orientation (Patient)).
     pub orientation: [[f64; 3]; 2],
@@ -57,7 +59,6 @@ pub struct InstanceReference {
 impl SeriesReference {
     pub(crate) fn new(headers: &[Header], slices: &[Slice], grid: Option<Geometry>) -> Self {
         let first = slices.first().map(|s| &headers[s.header]);
-        let text = |get: fn(&Header) -> &String| first.map(|h| get(h).clone()).unwrap_or_default();
         let instance = |slice: &Slice| {
             let header = &headers[slice.header];
             let frame = &header.frames[slice.frame];
@@ -72,6 +73,40 @@ impl SeriesReference {
                 thickness_mm: frame.thickness_mm,
             }
         };
+        let instances = slices.iter().map(instance).collect();
+        Self::of_first(first, grid, instances)
+    }
+
+    /// A reference to files that need not make up a volume, the file with the lowest instance number
+    /// first.
+    pub(crate) fn of_files(mut headers: Vec<&Header>) -> Self {
+        headers.sort_by_key(|h| h.instance);
+        let unknown = f64::NAN;
+        let instance = |header: &&Header| {
+            let frame = header.frames.first();
+            InstanceReference {
+                sop_class_uid: header.sop_class_uid.clone(),
+                instance_uid: header.instance_uid.clone(),
+                frame: None,
+                position_mm: frame.and_then(|f| f.position).unwrap_or([unknown; 3]),
+                orientation: frame
+                    .and_then(|f| f.orientation)
+                    .unwrap_or([[unknown; 3]; 2]),
+                spacing_mm: frame.and_then(|f| f.spacing_mm).unwrap_or([unknown; 2]),
+                thickness_mm: frame.and_then(|f| f.thickness_mm),
+            }
+        };
+        let instances = headers.iter().map(instance).collect();
+        Self::of_first(headers.first().copied(), None, instances)
+    }
+
+    /// The reference whose identifiers and attributes are those of the file `first`.
+    fn of_first(
+        first: Option<&Header>,
+        grid: Option<Geometry>,
+        instances: Vec<InstanceReference>,
+    ) -> Self {
+        let text = |get: fn(&Header) -> &String| first.map(|h| get(h).clone()).unwrap_or_default();
         Self {
             study_uid: text(|h| &h.study_uid),
             series_uid: text(|h| &h.series_uid),
@@ -81,7 +116,7 @@ impl SeriesReference {
             rows: first.map_or(0, |h| h.layout.rows),
             columns: first.map_or(0, |h| h.layout.columns),
             grid,
-            instances: slices.iter().map(instance).collect(),
+            instances,
             attributes: first.map(|h| h.attributes.clone()).unwrap_or_default(),
         }
     }

@@ -120,6 +120,7 @@ fn the_planes_alone_have_no_numbers_and_go_into_a_pdf() {
     let facts = PdfFacts {
         date: "20261128".parse().unwrap(),
         series_description: None,
+        replaces: None,
     };
     let pdf = finding_pdf("scan", &prediction.finding, &planes, &facts).unwrap();
     assert!(pdf.starts_with(b"%PDF"));

@@ -9,6 +9,7 @@ pub mod explain;
 pub mod info;
 pub mod inspect;
 pub mod package;
+pub mod pacs;
 pub mod phantom;
 pub mod predict;
 pub mod prepare;

@@ -8,10 +8,11 @@ use crate::output;
 use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
 use crate::scan::{self, ReadArguments};
 use multirnet::dicom::{dicom_refusal, dicom_results, series, write_dicom};
-use multirnet::{ErrorKind, write_results};
+use multirnet::{ErrorKind, SeriesReference, open_scan, write_results};
 use multirnet::{Finding, MemoryPlan, Model, PredictOptions};
 use multirnet_base::StagedFolder;
 use multirnet_base::jobs::in_parallel;
+use multirnet_dicom::refused_series;
 use multirnet_finding::NOTICE;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -149,11 +150,30 @@ impl Predict {
         let bar = spinner(name);
         let start = std::time::Instant::now();
         bar.set_message("reading");
-        let scan = self.read.open(path)?;
+        let dicom = self.dicom.then(|| self.as_dicom.options()).transpose()?;
+        // Readers at a PACS learn why there is no result.
+        let refuse = |series: &SeriesReference, error: &multirnet::Error| match &dicom {
+            Some(options) if error.kind() == ErrorKind::Scan => {
+                let objects = dicom_refusal(series, name, error, options)?;
+                write_dicom(&objects, out).map(drop)
+            }
+            _ => Ok(()),
+        };
+        let read = self.read.options();
+        let scan = match open_scan(path, &read).map_err(multirnet::Error::from) {
+            Ok(scan) => scan,
+            Err(error) => {
+                if let (true, Ok(series)) =
+                    (self.dicom, refused_series(path, read.series.as_deref()))
+                {
+                    refuse(&series, &error)?;
+                }
+                return Err(error.into());
+            }
+        };
         let lungs = self.predict.lungs_on(&scan.volume)?;
         let read_seconds = start.elapsed().as_secs_f64();
         let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
-        let dicom = self.dicom.then(|| self.as_dicom.options()).transpose()?;
         if dicom.is_some() {
             // Told before the analysis, which takes longer.
             series(&scan)?;
@@ -161,11 +181,8 @@ impl Predict {
         let mut prediction = match analyse(model, &scan, lungs.as_ref(), options, run, &bar) {
             Ok(prediction) => prediction,
             Err(error) => {
-                if let (Some(options), ErrorKind::Scan, Some(series)) =
-                    (&dicom, error.kind(), &scan.series)
-                {
-                    // Readers at a PACS learn why there is no result.
-                    write_dicom(&dicom_refusal(series, name, &error, options)?, out)?;
+                if let Some(series) = &scan.series {
+                    refuse(series, &error)?;
                 }
                 return Err(error.into());
             }

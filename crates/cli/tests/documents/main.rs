@@ -278,6 +278,10 @@ fn every_committed_configuration_is_read() {
             "train" => TrainConfig::read(&path)
                 .map(drop)
                 .map_err(|e| e.to_string()),
+            // Of the folder itself.
+            "configs" => multirnet_pacs::config::Config::read(&path)
+                .map(drop)
+                .map_err(|e| e.to_string()),
             "compare" => StudyConfig::read(&path)
                 .map(drop)
                 .map_err(|e| e.to_string()),

@@ -29,9 +29,16 @@ add() {
   esac
 }
 more=
+case "$1" in
+  # These need other nodes, so their arguments and their configuration are looked at.
+  listen | fetch | send | echo | doctor)
+    [ -f "$2" ] || exit 3
+    exec "$PROGRAM" "$@" --help
+    ;;
+esac
 case "$1 $2" in
   "demo "*) add --matrix 128 ;;
-  "phantom cohort") add --matrix 96 ;;
+  "phantom cohort" | "phantom one") add --matrix 96 ;;
   "phantom implant")
     add --variants 1
     add --config "$SMALL/implant.toml"

@@ -109,6 +109,8 @@ pub fn write_pdf(context: &ResultContext, title: &str, pdf: &[u8]) -> Result<Res
         .hint("give a file that begins with %PDF-"));
     };
     let role = Role::Document;
+    let replaced = context.replacement_text(role);
+    let title = replaced.map_or_else(|| title.to_owned(), |text| format!("{title} {text}"));
     let set = common(context, role)
         .text(tags::CONVERSION_TYPE, "WSD")
         .empty(tags::ACQUISITION_DATE_TIME)

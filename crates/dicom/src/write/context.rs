@@ -73,6 +73,17 @@ impl ContentTime {
     }
 }
 
+/// A result of an earlier analysis of the same study.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierResult {
+    /// Series instance UID.
+    pub series_uid: String,
+    /// SOP class UID.
+    pub sop_class_uid: String,
+    /// SOP instance UID.
+    pub instance_uid: String,
+}
+
 /// What all results of one analysis share.
 #[derive(Debug, Clone, Copy)]
 pub struct ResultContext<'a> {
@@ -85,6 +96,8 @@ pub struct ResultContext<'a> {
     pub key: &'a str,
     /// Date and time of the content.
     pub made_at: &'a ContentTime,
+    /// Results of the study before objects were added to it. The new ones name those that they replace.
+    pub replaces: &'a [EarlierResult],
 }
 
 /// What a result is. Each has a series of its own.
@@ -231,6 +244,31 @@ impl ResultContext<'_> {
         uid::derive(&device)
     }
 
+    /// The earlier results that the result `role` replaces: those of its SOP class. A result that is
+    /// made again replaces nothing.
+    pub(crate) fn replaced_by(&self, role: Role) -> Vec<&EarlierResult> {
+        let own = self.instance_uid(role);
+        if self.replaces.iter().any(|r| r.instance_uid == own) {
+            return Vec::new();
+        }
+        let is_replaced = |r: &&EarlierResult| r.sop_class_uid == role.sop_class_uid();
+        self.replaces.iter().filter(is_replaced).collect()
+    }
+
+    /// What a document may say of the one that it replaces, if there is one.
+    pub fn replaced_document(&self) -> Option<String> {
+        let earlier = self.replaced_by(Role::Document).into_iter().next_back()?;
+        let uid = &earlier.instance_uid;
+        Some(format!("an earlier report of this study, {uid}"))
+    }
+
+    /// What a result says of those that it replaces, if there are any.
+    pub(crate) fn replacement_text(&self, role: Role) -> Option<String> {
+        let replaced = self.replaced_by(role);
+        let uids: Vec<&str> = replaced.iter().map(|r| r.instance_uid.as_str()).collect();
+        (!uids.is_empty()).then(|| format!("Replaces {}", uids.join(", ")))
+    }
+
     /// Checks what every result needs.
     ///
     /// # Errors
@@ -242,6 +280,19 @@ impl ResultContext<'_> {
         check_text("the model name", &e.model_name, 64)?;
         check_text("the software version", &e.software_version, 64)?;
         check_text("the serial number", &e.serial_number, 64)?;
+        for earlier in self.replaces {
+            let uids = [
+                &earlier.series_uid,
+                &earlier.sop_class_uid,
+                &earlier.instance_uid,
+            ];
+            if !uids.into_iter().all(|uid| uid::is_accepted(uid)) {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    format!("an earlier result has the UIDs {uids:?}"),
+                ));
+            }
+        }
         let source = self.source;
         if source.instances.is_empty() {
             return Err(incomplete("has no instances"));

@@ -58,6 +58,13 @@ impl Dataset {
         self.put(tag, PrimitiveValue::U8(value.into()))
     }
 
+    /// 16-bit words (OW), given as their bytes in little endian.
+    pub fn words(mut self, tag: Tag, value: Vec<u8>) -> Self {
+        let value = PrimitiveValue::U8(value.into());
+        self.0.put(DataElement::new(tag, VR::OW, value));
+        self
+    }
+
     pub fn sequence(self, tag: Tag, items: impl IntoIterator<Item = Dataset>) -> Self {
         let items: Vec<InMemDicomObject> = items.into_iter().map(|d| d.0).collect();
         self.put(tag, DataSetSequence::from(items))

@@ -25,13 +25,15 @@ mod context;
 mod dataset;
 mod modules;
 mod object;
+mod scan;
 mod seg;
 mod sr;
 pub mod uid;
 
 pub use capture::{Picture, PictureRole, write_pdf, write_picture};
-pub use context::{Algorithm, ContentTime, Equipment, ResultContext, Role};
+pub use context::{Algorithm, ContentTime, EarlierResult, Equipment, ResultContext, Role};
 pub use object::ResultObject;
+pub use scan::{SyntheticScan, write_synthetic_slice};
 pub use seg::{Encoding, Mask, Segment, Segmentation, write_segmentation};
 pub use sr::{
     Classification, MeasurementGroup, Report, ReportForm, Share, write_refusal_report, write_report,

@@ -43,6 +43,7 @@ pub(crate) fn common(context: &ResultContext, role: Role) -> Dataset {
         .text(tags::DEVICE_SERIAL_NUMBER, &equipment.serial_number)
         .text(tags::SOFTWARE_VERSIONS, &equipment.software_version)
         .with(body_part(source, role))
+        .with(replacement(context, role))
 }
 
 /// The body part as the source has it. Reports and documents do not have this attribute. A secondary
@@ -53,6 +54,14 @@ fn body_part(source: &SeriesReference, role: Role) -> Dataset {
         ("SR" | "DOC", _) | ("SEG", "") => set,
         (_, "") => set.empty(tags::LATERALITY),
         (_, part) => set.text(tags::BODY_PART_EXAMINED, part),
+    }
+}
+
+/// Images say in words which earlier one they replace. Reports and documents do so elsewhere.
+fn replacement(context: &ResultContext, role: Role) -> Dataset {
+    match (role.modality(), context.replacement_text(role)) {
+        ("SEG" | "OT", Some(text)) => Dataset::new().text(tags::IMAGE_COMMENTS, text),
+        _ => Dataset::new(),
     }
 }
 

@@ -14,10 +14,12 @@ mod picture;
 mod refusal;
 mod segments;
 mod stored;
+mod study;
 
-pub use multirnet_dicom::write::{ContentTime, Encoding, ReportForm, ResultObject};
+pub use multirnet_dicom::write::{ContentTime, EarlierResult, Encoding, ReportForm, ResultObject};
 pub use refusal::dicom_refusal;
 pub use stored::read_results;
+pub use study::{StudyAnalysis, StudyResult, analyse_study, refuse_study};
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::StagedFolder;
@@ -49,6 +51,8 @@ pub struct DicomOptions {
     pub made_on: ReportDate,
     /// Date and time of the objects' content.
     pub made_at: ContentTime,
+    /// Results of the study before objects were added to it, which the new ones name as replaced.
+    pub replaces: Vec<EarlierResult>,
 }
 
 impl DicomOptions {
@@ -72,6 +76,7 @@ impl DicomOptions {
             made_on: made_on
                 .ok_or_else(|| Error::new(ErrorKind::Options, format!("{date} is not a date")))?,
             made_at,
+            replaces: Vec::new(),
         })
     }
 }
@@ -124,6 +129,7 @@ fn results(
         equipment: &equipment,
         key: &key,
         made_at: &options.made_at,
+        replaces: &options.replaces,
     };
     let algorithm = algorithm(provenance);
     let segments = segments::segments(prediction);
@@ -164,6 +170,7 @@ fn results(
         series_description: taken
             .map(|s| s.description.clone())
             .filter(|text| !text.is_empty()),
+        replaces: context.replaced_document(),
     };
     // The files' place says nothing to readers of an archive, and it may name people.
     let mut shown = finding.clone();

@@ -36,6 +36,7 @@ pub fn dicom_refusal(
         equipment: &equipment,
         key: &key,
         made_at: &options.made_at,
+        replaces: &options.replaces,
     };
     let png = refusal_picture(name, reason, advice)?;
     let description = format!("Reason why the scan was not analysed. {NOTICE}");

@@ -111,6 +111,9 @@ fn scan(pen: &mut Pen, finding: &Finding, facts: &PdfFacts) {
     if let Some(description) = &facts.series_description {
         row(pen, 8.0, "Series", description);
     }
+    if let Some(earlier) = &facts.replaces {
+        row(pen, 8.0, "Replaces", earlier);
+    }
     let [nz, ny, nx] = finding.geometry.shape();
     let [z, y, x] = finding.geometry.spacing_mm();
     let grid = format!("{nz} × {ny} × {nx} voxels of {z:.2} × {y:.2} × {x:.2} mm (z, y, x)");

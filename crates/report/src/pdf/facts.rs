@@ -10,4 +10,6 @@ pub struct PdfFacts {
     pub date: ReportDate,
     /// The description of the scan's series, where it is known.
     pub series_description: Option<String>,
+    /// What the report replaces, in words, if it replaces an earlier one.
+    pub replaces: Option<String>,
 }

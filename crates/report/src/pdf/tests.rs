@@ -108,6 +108,7 @@ fn facts() -> PdfFacts {
     PdfFacts {
         date: "2026-11-28".parse().unwrap(),
         series_description: Some("Thorax 1.25 lung".into()),
+        replaces: Some("an earlier report of this study, 2.25.1234".into()),
     }
 }
 

@@ -9,8 +9,9 @@ use crate::output;
 use crate::phantoms::make;
 use clap::Subcommand;
 use multirnet_base::StagedFolder;
+use multirnet_dicom::write::{SyntheticScan, write_synthetic_slice};
 use multirnet_study::{PhantomCohort, write_phantom};
-use multirnet_volume::Diagnosis;
+use multirnet_volume::{Diagnosis, Volume};
 use std::path::{Path, PathBuf};
 
 /// Make synthetic chest CT scans with known lungs, lesions and class
@@ -50,6 +51,14 @@ struct One {
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(96..=1024))]
     matrix: u16,
 
+    /// Also write the scan as a DICOM series, to OUT/dicom, to try archives and viewers with
+    #[arg(long)]
+    dicom: bool,
+
+    /// Patient ID in the DICOM series, from which its UIDs follow (default: class, seed and matrix)
+    #[arg(long, value_name = "ID", requires = "dicom")]
+    id: Option<String>,
+
     /// Folder for the files
     #[arg(short, long, value_name = "OUT")]
     out: PathBuf,
@@ -82,6 +91,11 @@ impl Phantom {
                 let (config, made) = make(one.seed, one.class, usize::from(one.matrix))?;
                 let staged = StagedFolder::new(&one.out)?;
                 write_phantom(staged.folder(), "", &config, &made).map_err(Failure::output)?;
+                if one.dicom {
+                    let usual = format!("{}-{}-{}", one.class.label(), one.seed, one.matrix);
+                    let id = one.id.clone().unwrap_or_else(|| usual.to_uppercase());
+                    write_series(&staged, &id, &made.ct)?;
+                }
                 staged.publish()?;
                 say(context, &one.out, 1)
             }
@@ -89,6 +103,21 @@ impl Phantom {
             PhantomCommand::Implant(i) => i.run(context),
         }
     }
+}
+
+/// Writes the slices of a scan into the folder `dicom`.
+fn write_series(staged: &StagedFolder, id: &str, ct: &Volume<f32>) -> Outcome {
+    let hu = ct.map(|hu| hu.round() as i16);
+    let scan = SyntheticScan {
+        volume: &hu,
+        id,
+        description: "Phantom",
+    };
+    for z in 0..hu.shape()[0] {
+        let bytes = write_synthetic_slice(&scan, z).map_err(multirnet::Error::from)?;
+        staged.write(&format!("dicom/{z:04}.dcm"), &bytes)?;
+    }
+    Ok(())
 }
 
 fn cohort(arguments: &CohortArguments, context: Context) -> Outcome {

@@ -102,10 +102,29 @@ fn write(
             tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE,
             [evidence(context, segmentation)],
         )
+        .with(predecessors(context, role))
         .with(root(codes::IMAGING_MEASUREMENT_REPORT, "1500", items));
     let bytes = set.encode()?;
     check::check_report(&bytes, context.source, segmentation.map(|s| &s.bytes[..]))?;
     Ok(ResultObject::new(context, role, bytes))
+}
+
+/// The reports that this one replaces.
+fn predecessors(context: &ResultContext, role: Role) -> Dataset {
+    let replaced = context.replaced_by(role);
+    if replaced.is_empty() {
+        return Dataset::new();
+    }
+    let series = replaced.into_iter().map(|earlier| {
+        let instance = reference(&earlier.sop_class_uid, &earlier.instance_uid);
+        Dataset::new()
+            .text(tags::SERIES_INSTANCE_UID, &earlier.series_uid)
+            .sequence(tags::REFERENCED_SOP_SEQUENCE, [instance])
+    });
+    let study = Dataset::new()
+        .text(tags::STUDY_INSTANCE_UID, &context.source.study_uid)
+        .sequence(tags::REFERENCED_SERIES_SEQUENCE, series);
+    Dataset::new().sequence(tags::PREDECESSOR_DOCUMENTS_SEQUENCE, [study])
 }
 
 /// The device that observed (TID 1002, 1004).

@@ -205,3 +205,82 @@ fn sources_with_unusual_uids_and_attributes_are_copied_as_they_are() {
         assert_eq!(method.iter().count(), 1);
     }
 }
+
+#[test]
+fn a_result_names_those_of_its_class_that_it_replaces() {
+    let mut scan = analysed_series();
+    let first = all(&scan);
+    let earlier = |object: &ResultObject, number: usize| EarlierResult {
+        series_uid: object.series_uid.clone(),
+        sop_class_uid: object.role.sop_class_uid().to_owned(),
+        instance_uid: format!("2.25.{}", 900 + number),
+    };
+    scan.replaces = first
+        .iter()
+        .enumerate()
+        .map(|(i, o)| earlier(o, i))
+        .collect();
+    for object in all(&scan) {
+        let set = parse(&object);
+        let of_class = |r: &&EarlierResult| r.sop_class_uid == object.role.sop_class_uid();
+        let replaced: Vec<_> = scan.replaces.iter().filter(of_class).collect();
+        let uids: Vec<&str> = replaced.iter().map(|r| r.instance_uid.as_str()).collect();
+        let said = format!("Replaces {}", uids.join(", "));
+        match object.role.modality() {
+            "SR" => {
+                let study = &items(&set, tags::PREDECESSOR_DOCUMENTS_SEQUENCE)[0];
+                assert_eq!(text(study, tags::STUDY_INSTANCE_UID), "1.2");
+                let series = items(study, tags::REFERENCED_SERIES_SEQUENCE);
+                let named: Vec<String> = series
+                    .iter()
+                    .map(|s| {
+                        text(
+                            &items(s, tags::REFERENCED_SOP_SEQUENCE)[0],
+                            tags::REFERENCED_SOP_INSTANCE_UID,
+                        )
+                    })
+                    .collect();
+                assert_eq!(named, uids);
+            }
+            "DOC" => assert!(text(&set, tags::DOCUMENT_TITLE).ends_with(&said)),
+            _ => assert_eq!(text(&set, tags::IMAGE_COMMENTS), said),
+        }
+    }
+    // The same analysis again replaces nothing: its results have the same UIDs.
+    scan.replaces = first
+        .iter()
+        .map(|o| EarlierResult {
+            instance_uid: o.instance_uid.clone(),
+            ..earlier(o, 0)
+        })
+        .collect();
+    for (again, object) in all(&scan).iter().zip(&first) {
+        assert_eq!(again.bytes, object.bytes, "{:?}", object.role);
+    }
+}
+
+#[test]
+fn a_series_that_cannot_be_read_still_gets_an_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slices = series(6);
+    slices.remove(3);
+    crate::support::write(folder.path(), &slices);
+    let error = crate::support::read(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Irregular);
+    let source = multirnet_dicom::refused_series(folder.path(), None).unwrap();
+    assert_eq!(
+        (source.instances.len(), source.study_uid.as_str()),
+        (5, "1.2")
+    );
+    let mut scan = analysed_series();
+    scan.scan.reference = source;
+    let refusal = write_refusal_report(
+        &scan.context(),
+        ReportForm::default(),
+        "A slice is missing.",
+    );
+    let set = parse(&refusal.unwrap());
+    let study = &items(&set, tags::CURRENT_REQUESTED_PROCEDURE_EVIDENCE_SEQUENCE)[0];
+    let series = &items(study, tags::REFERENCED_SERIES_SEQUENCE)[0];
+    assert_eq!(items(series, tags::REFERENCED_SOP_SEQUENCE).len(), 5);
+}

@@ -32,6 +32,7 @@ pub struct Analysed {
     equipment: Equipment,
     made_at: ContentTime,
     pub algorithm: Algorithm,
+    pub replaces: Vec<EarlierResult>,
     pub lungs: Volume<u8>,
     pub lesions: Volume<u8>,
 }
@@ -60,6 +61,7 @@ pub fn from_scan(scan: Scan) -> Analysed {
         equipment: equipment(),
         made_at: ContentTime::new("20260102", "030405").unwrap(),
         algorithm: algorithm(),
+        replaces: Vec::new(),
         lungs: Volume::from_fn(grid, |[z, _, x]| match (z, x < half) {
             (0, _) => 0,
             (_, true) => 1,
@@ -79,6 +81,7 @@ impl Analysed {
             equipment: &self.equipment,
             key: "scan, model, options",
             made_at: &self.made_at,
+            replaces: &self.replaces,
         }
     }
 

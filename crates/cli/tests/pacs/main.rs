@@ -1,0 +1,9 @@
+//! `listen`, `send`, `fetch`, `echo` and `doctor` as processes, with an archive in this one.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod commands;
+mod kills;
+mod listening;
+mod support;
