@@ -1,6 +1,7 @@
 //! One association, from its request to its end.
 
 use super::access::Access;
+use super::acknowledge::Acknowledger;
 use super::object::ArrivingObject;
 use super::{Scp, stopped};
 use crate::dimse::{Assembler, Command, Piece, status};
@@ -30,18 +31,19 @@ impl Scp {
         if let Err(e) = stream.set_nodelay(true) {
             tracing::debug!("cannot set TCP_NODELAY: {e}");
         }
+        let acknowledger = Acknowledger::of(&stream);
         let options = self.options(access);
         let idle = Duration::from_secs(self.config.idle_seconds);
         let result = if self.tls.is_some() {
             let established = limited(idle, options.establish_tls_async(stream));
             match or_stopped(&stop, established).await {
-                Ok(association) => self.run(association, peer, &stop).await,
+                Ok(association) => self.run(association, peer, acknowledger, &stop).await,
                 Err(e) => Err(e),
             }
         } else {
             let established = limited(idle, options.establish_async(stream));
             match or_stopped(&stop, established).await {
-                Ok(association) => self.run(association, peer, &stop).await,
+                Ok(association) => self.run(association, peer, acknowledger, &stop).await,
                 Err(e) => Err(e),
             }
         };
@@ -64,6 +66,7 @@ impl Scp {
         &self,
         association: AsyncServerAssociation<S>,
         peer: SocketAddr,
+        acknowledger: Acknowledger,
         stop: &StopToken,
     ) -> Result<()>
     where
@@ -77,6 +80,7 @@ impl Scp {
         let mut session = Session {
             scp: self,
             association,
+            acknowledger,
             peer: peer.to_string(),
             ae_title,
             assembler: Assembler::default(),
@@ -114,6 +118,7 @@ enum Request {
 struct Session<'a, S> {
     scp: &'a Scp,
     association: AsyncServerAssociation<S>,
+    acknowledger: Acknowledger,
     peer: String,
     ae_title: String,
     assembler: Assembler,
@@ -123,8 +128,10 @@ struct Session<'a, S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
     async fn serve(&mut self, stop: &StopToken) -> Result<()> {
         loop {
+            let is_inside = self.request.is_some() || self.assembler.is_inside();
+            let received = AsyncAssociation::receive(&mut self.association);
             let pdu = tokio::select! {
-                pdu = AsyncAssociation::receive(&mut self.association) => pdu.map_err(|e| self.lost(&e))?,
+                pdu = self.acknowledger.during(is_inside, received) => pdu.map_err(|e| self.lost(&e))?,
                 () = stopped(stop) => return Err(Error::stopped()),
             };
             match pdu {

@@ -1,6 +1,7 @@
 //! The listener's network side: C-ECHO and C-STORE as a provider.
 
 mod access;
+mod acknowledge;
 mod association;
 mod object;
 

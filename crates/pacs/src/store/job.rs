@@ -175,6 +175,24 @@ impl Job {
     }
 }
 
+/// An earlier job of the same study and what it made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousJob {
+    /// Its number.
+    pub number: u32,
+    /// What it made.
+    pub results: Vec<ResultObject>,
+}
+
+impl PreviousJob {
+    pub(crate) fn new(job: &Job) -> Self {
+        Self {
+            number: job.id.number,
+            results: job.results.clone(),
+        }
+    }
+}
+
 /// An object of a study when its job was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Input {

@@ -31,8 +31,8 @@ mod results;
 mod retain;
 
 pub use deliver::{Outcome, Outgoing};
-pub use job::{Delivery, DeliveryState, Job, JobId, JobState, ResultObject};
-pub use ready::{PreviousJob, ReceivedObject, ReceivedStudy, RunningJob};
+pub use job::{Delivery, DeliveryState, Job, JobId, JobState, PreviousJob, ResultObject};
+pub use ready::{ReceivedObject, ReceivedStudy, RunningJob};
 pub use receive::{Incoming, IncomingObject, Received};
 
 use crate::config::{AnalysisConfig, Config, DeliveryConfig, RetentionConfig};

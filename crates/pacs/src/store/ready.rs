@@ -1,6 +1,6 @@
 //! From a quiet study to a job, and from a job to an analysis.
 
-use super::job::{Input, Job, JobId, JobState, ResultObject, to_json};
+use super::job::{Input, Job, JobId, JobState, PreviousJob, to_json};
 use super::{DISK_RETRY_MS, State, Store, Study, remove_folder};
 use crate::{Error, Event, Result, Step, sop};
 use multirnet_base::files;
@@ -31,24 +31,6 @@ pub struct ReceivedObject {
     pub series_uid: String,
     /// The file.
     pub path: PathBuf,
-}
-
-/// An earlier job of the same study and what it made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PreviousJob {
-    /// Its number.
-    pub number: u32,
-    /// What it made.
-    pub results: Vec<ResultObject>,
-}
-
-impl PreviousJob {
-    pub(super) fn new(job: &Job) -> Self {
-        Self {
-            number: job.id.number,
-            results: job.results.clone(),
-        }
-    }
 }
 
 /// A job whose analysis may begin.
