@@ -122,7 +122,10 @@ fn start_logging(verbose: u8, quiet: bool) {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    multirnet_kernels::allocator::keep_freed_pages();
+    // The listener waits most of the time, and gives the memory back meanwhile.
+    if !matches!(arguments.command, Command::Listen(_)) {
+        multirnet_kernels::allocator::keep_freed_pages();
+    }
     if arguments.quiet {
         output::be_quiet();
     }

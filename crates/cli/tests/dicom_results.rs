@@ -78,6 +78,14 @@ fn results_join_the_study_and_a_repeat_has_the_same_uids() {
     // Only the content's date and time may differ.
     assert_eq!(masks[0].len(), masks[1].len());
 
+    // The picture does not show where the scan lies: another path to it gives the same pixels.
+    let path = at("study");
+    let line = format!("predict {} --dicom -o d", path.display());
+    expect(&run_in(folder.path(), &line), 0);
+    let pictures = ["a", "d"].map(|run| fs::read(at(run).join("dicom/overview.dcm")).unwrap());
+    let pixels = pictures.each_ref().map(|file| &file[file.len() - 1_000_000..]);
+    assert!(pixels[0] == pixels[1]);
+
     let line = "dicom c --source study --labelmap --enhanced-sr --all-frames";
     expect(&run_in(folder.path(), line), 0);
     assert!(names(&at("c/dicom")).contains(&"labelmap.dcm".to_owned()));

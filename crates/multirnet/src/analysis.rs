@@ -59,7 +59,11 @@ pub fn write_results(
         None => Ok(()),
     };
     let pages = || -> Result<()> {
-        let overview = overview_png(&Overview { scan, prediction })?;
+        let overview = overview_png(&Overview {
+            scan,
+            finding: &prediction.finding,
+            maps,
+        })?;
         staged.write("finding.json", to_json(&prediction.finding)?.as_bytes())?;
         staged.write("overview.png", &overview)?;
         let page = finding_page(name, &prediction.finding, &overview);

@@ -5,7 +5,7 @@ use crate::plane::{Plane, View, WorldBox, busiest};
 use crate::svg::{colour, document, line, path, picture, rect, text, text_on_picture, to_png};
 use crate::{Result, Theme};
 use maud::{Markup, html};
-use multirnet_finding::{Finding, LesionKind, Prediction, ZoneInvolvement};
+use multirnet_finding::{Finding, LesionKind, Maps, ZoneInvolvement};
 use multirnet_volume::{Diagnosis, Volume};
 
 const WIDTH: f64 = 1600.0;
@@ -18,8 +18,10 @@ const MARGIN_MM: f64 = 22.0;
 pub struct Overview<'a> {
     /// The scan in HU, on its own grid.
     pub scan: &'a Volume<f32>,
-    /// What was found, on the same grid.
-    pub prediction: &'a Prediction,
+    /// What was found. Its source's path names the scan in the picture.
+    pub finding: &'a Finding,
+    /// The maps, on the same grid.
+    pub maps: &'a Maps,
 }
 
 /// The overview as PNG.
@@ -35,7 +37,7 @@ pub fn overview_png(overview: &Overview) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`overview_png`].
 pub fn overview_svg(overview: &Overview) -> Result<String> {
-    let finding = &overview.prediction.finding;
+    let finding = overview.finding;
     let body = html! {
         (header(finding))
         (planes(overview, 92.0)?)
@@ -55,7 +57,7 @@ pub fn planes_png(overview: &Overview) -> Result<Vec<u8>> {
 
 /// The four planes from `top` on, and their legend.
 fn planes(overview: &Overview, top: f64) -> Result<Markup> {
-    let (scan, maps) = (overview.scan, &overview.prediction.maps);
+    let (scan, maps) = (overview.scan, overview.maps);
     scan.check_same_grid(&maps.lungs)?;
     scan.check_same_grid(&maps.lesions)?;
     let area = WorldBox::around(&maps.lungs, MARGIN_MM);
@@ -72,7 +74,7 @@ fn planes(overview: &Overview, top: f64) -> Result<Markup> {
         .into_iter()
         .map(|(view, layer, x, y)| panel(overview, view, layer, &centre, &area, x, y))
         .collect::<Result<Vec<_>>>()?;
-    let lines = lesion_lines(&overview.prediction.finding);
+    let lines = lesion_lines(overview.finding);
     Ok(html! {
         @for panel in &drawn { (panel) }
         (legend(&lines, maps.heatmap.is_some(), top + 1036.0))
@@ -113,7 +115,7 @@ fn panel(
 ) -> Result<Markup> {
     let (most_w, most_h) = PANEL;
     let plane = Plane::new(view, *centre, area, most_w, most_h)?;
-    let maps = &o.prediction.maps;
+    let maps = o.maps;
     let (w, h) = (plane.width as f64, plane.height as f64);
     let (x0, y0) = (x + (most_w as f64 - w) / 2.0, y + (most_h as f64 - h) / 2.0);
     let grey = plane.grey(o.scan);
@@ -133,7 +135,7 @@ fn panel(
     };
     let outline = |colour: &str, width: f64, d: String| path(&d, colour, width);
     // Each kind of lesion has its own outline if the model distinguishes kinds.
-    let lesions = lesion_lines(&o.prediction.finding)
+    let lesions = lesion_lines(o.finding)
         .into_iter()
         .map(|line| {
             let inside = |v: u8| line.kind.map_or(v != 0, |kind| v == kind.value());
@@ -153,7 +155,7 @@ fn panel(
             format!(
                 "{} · class activation ({})",
                 view.name(),
-                o.prediction.finding.diagnosis.label()
+                o.finding.diagnosis.label()
             )
         }
         Layer::Heat => format!("{} · no class activation was computed", view.name()),

@@ -87,7 +87,8 @@ fn the_overview_says_what_was_found() {
     let (scan, prediction) = scene(Orientation::CANONICAL);
     let overview = Overview {
         scan: &scan,
-        prediction: &prediction,
+        finding: &prediction.finding,
+        maps: &prediction.maps,
     };
     let svg = overview_svg(&overview).unwrap();
     for text in [
@@ -113,7 +114,8 @@ fn the_planes_alone_have_no_numbers_and_go_into_a_pdf() {
     let (scan, prediction) = scene(Orientation::CANONICAL);
     let overview = Overview {
         scan: &scan,
-        prediction: &prediction,
+        finding: &prediction.finding,
+        maps: &prediction.maps,
     };
     let planes = planes_png(&overview).unwrap();
     assert_eq!(size_of_png(&planes), (1196, 1104));
@@ -132,7 +134,8 @@ fn kinds_of_lesion_are_told_apart_where_they_are_known() {
     let draw = |prediction: &Prediction| {
         let overview = Overview {
             scan: &scan,
-            prediction,
+            finding: &prediction.finding,
+            maps: &prediction.maps,
         };
         (
             overview_svg(&overview).unwrap(),
@@ -174,7 +177,12 @@ fn the_axis_order_of_the_scan_does_not_change_the_pictures() {
     let plain = scene(Orientation::CANONICAL);
     let turned = scene(Orientation::new([Axis::Right, Axis::Inferior, Axis::Anterior]).unwrap());
     let png = |(scan, prediction): &(Volume<f32>, Prediction)| {
-        overview_png(&Overview { scan, prediction }).unwrap()
+        overview_png(&Overview {
+            scan,
+            finding: &prediction.finding,
+            maps: &prediction.maps,
+        })
+        .unwrap()
     };
     let decode = |bytes: Vec<u8>| {
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes))
@@ -204,7 +212,8 @@ fn a_scan_without_lesion_or_heat_is_drawn() {
     prediction.maps.heatmap = None;
     let svg = overview_svg(&Overview {
         scan: &scan,
-        prediction: &prediction,
+        finding: &prediction.finding,
+        maps: &prediction.maps,
     })
     .unwrap();
     assert!(svg.contains("no class activation was computed"));
@@ -212,7 +221,8 @@ fn a_scan_without_lesion_or_heat_is_drawn() {
     assert!(
         overview_svg(&Overview {
             scan: &scan,
-            prediction: &prediction
+            finding: &prediction.finding,
+            maps: &prediction.maps,
         })
         .is_ok()
     );
@@ -225,7 +235,8 @@ fn maps_of_another_grid_are_refused() {
     prediction.maps.lesions = Volume::filled(0, smaller);
     let error = overview_png(&Overview {
         scan: &scan,
-        prediction: &prediction,
+        finding: &prediction.finding,
+        maps: &prediction.maps,
     })
     .unwrap_err();
     assert_eq!(error.kind(), multirnet_report::ErrorKind::Mismatch);

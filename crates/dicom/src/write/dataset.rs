@@ -13,6 +13,9 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject, Tag};
 /// Explicit VR little endian, which every archive reads.
 const TRANSFER_SYNTAX: &str = "1.2.840.10008.1.2.1";
 
+/// Room for the elements of an object besides its pixels.
+const OTHER_BYTES: usize = 1 << 20;
+
 /// A data set under construction. Every attribute gets its type from the dictionary.
 #[derive(Debug, Clone)]
 pub(crate) struct Dataset(InMemDicomObject);
@@ -126,8 +129,14 @@ impl Dataset {
             .transfer_syntax(TRANSFER_SYNTAX)
             .implementation_class_uid(uid::derive(&["multirnet", "implementation"]))
             .implementation_version_name("MULTIRNET");
+        // Most of an object is pixels or a document, which are then copied once.
+        let large = [tags::PIXEL_DATA, tags::ENCAPSULATED_DOCUMENT];
+        let values = large
+            .iter()
+            .filter_map(|tag| self.0.get(*tag)?.to_bytes().ok());
+        let capacity = OTHER_BYTES + values.map(|v| v.len()).sum::<usize>();
         let file = self.0.with_meta(meta).map_err(|e| failed(&e))?;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(capacity);
         file.write_all(&mut bytes).map_err(|e| failed(&e))?;
         Ok(bytes)
     }

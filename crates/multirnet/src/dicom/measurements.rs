@@ -9,6 +9,7 @@ use multirnet_finding::{
     Finding, KindInvolvement, LesionKind, NOTICE, Prediction, ZoneInvolvement,
 };
 use multirnet_volume::{Diagnosis, Volume};
+use rayon::prelude::*;
 
 /// Groups of each lung, the lesion, each kind of lesion, and each zone.
 ///
@@ -181,14 +182,24 @@ fn join(a: Sum, b: Sum) -> Sum {
     }
 }
 
-/// The values of `scan` by the labels of `mask`, which are below 8; others are not counted.
+/// The values of `scan` by the labels of `mask` from 1 to 7; others are not counted.
 fn means(scan: &Volume<f32>, mask: &Volume<u8>) -> [Sum; 8] {
-    let mut sums = [Sum::default(); 8];
-    for (&hu, &label) in scan.data().iter().zip(mask.data()) {
-        if let Some(sum) = sums.get_mut(usize::from(label)) {
-            sum.total += f64::from(hu);
-            sum.count += 1;
+    let [_, rows, columns] = mask.shape();
+    let planes = scan.data().par_chunks(rows * columns);
+    let labels = mask.data().par_chunks(rows * columns);
+    let of_plane = |(values, labels): (&[f32], &[u8])| {
+        let mut sums = [Sum::default(); 8];
+        for (&hu, &label) in values.iter().zip(labels).filter(|(_, label)| **label > 0) {
+            if let Some(sum) = sums.get_mut(usize::from(label)) {
+                sum.total += f64::from(hu);
+                sum.count += 1;
+            }
         }
-    }
-    sums
+        sums
+    };
+    // The planes are added in order, so the sums do not depend on the threads.
+    let by_plane: Vec<[Sum; 8]> = planes.zip(labels).map(of_plane).collect();
+    by_plane.into_iter().fold(Default::default(), |all, plane| {
+        std::array::from_fn(|i| join(all[i], plane[i]))
+    })
 }

@@ -26,7 +26,7 @@ use multirnet_base::StagedFolder;
 use multirnet_base::digest::sha256_of_parts;
 use multirnet_cohort::{Scan, SeriesReference};
 use multirnet_dicom::write::{
-    Algorithm, Equipment, PictureRole, Report, ResultContext, Segmentation, write_pdf,
+    Algorithm, Equipment, PictureRole, Report, ResultContext, Segment, Segmentation, write_pdf,
     write_report, write_segmentation,
 };
 use multirnet_finding::{NOTICE, Prediction, Provenance};
@@ -131,12 +131,30 @@ fn results(
         made_at: &options.made_at,
         replaces: &options.replaces,
     };
-    let algorithm = algorithm(provenance);
     let segments = segments::segments(prediction);
+    // The segmentation is packed beside the drawing of the pictures.
+    let (measured, drawn) = rayon::join(
+        || measured(&context, scan, prediction, &segments, options),
+        || drawn(&context, scan, prediction, name, options),
+    );
+    let ([segmentation, report], [capture, document]) = (measured?, drawn?);
+    Ok(vec![segmentation, report, capture, document])
+}
+
+/// Segmentation and report.
+fn measured(
+    context: &ResultContext<'_>,
+    scan: &Scan,
+    prediction: &Prediction,
+    segments: &[Segment<'_>],
+    options: &DicomOptions,
+) -> Result<[ResultObject; 2]> {
+    let finding = &prediction.finding;
+    let algorithm = algorithm(&finding.provenance);
     let segmentation = write_segmentation(
-        &context,
+        context,
         &Segmentation {
-            segments: &segments,
+            segments,
             algorithm: &algorithm,
             description: "Lungs and lesions, for research use only",
             encoding: options.encoding,
@@ -144,27 +162,46 @@ fn results(
         },
     )?;
     let report = write_report(
-        &context,
+        context,
         &Report {
             form: options.report,
             algorithm: &algorithm,
-            groups: &measurements::groups(&scan.volume, prediction, &segments)?,
+            groups: &measurements::groups(&scan.volume, prediction, segments)?,
             classes: Some(&measurements::classes(finding)),
             segmentation: Some(&segmentation),
         },
     )?;
+    Ok([segmentation, report])
+}
+
+/// Picture and PDF.
+fn drawn(
+    context: &ResultContext<'_>,
+    scan: &Scan,
+    prediction: &Prediction,
+    name: &str,
+    options: &DicomOptions,
+) -> Result<[ResultObject; 2]> {
+    // The files' place says nothing to readers of an archive, and it may name people.
+    let mut finding = prediction.finding.clone();
+    name.clone_into(&mut finding.source.path);
     let overview = Overview {
         scan: &scan.volume,
-        prediction,
+        finding: &finding,
+        maps: &prediction.maps,
     };
-    let description = format!("Overview by multirnet {}. {NOTICE}", provenance.version);
+    let version = &finding.provenance.version;
+    let description = format!("Overview by multirnet {version}. {NOTICE}");
     let capture = picture::write(
-        &context,
+        context,
         PictureRole::Overview,
         &overview_png(&overview)?,
         &description,
     )?;
-    let taken = scan.listing.iter().find(|s| s.uid == series.series_uid);
+    let taken = scan
+        .listing
+        .iter()
+        .find(|s| s.uid == context.source.series_uid);
     let facts = PdfFacts {
         date: options.made_on,
         series_description: taken
@@ -172,13 +209,10 @@ fn results(
             .filter(|text| !text.is_empty()),
         replaces: context.replaced_document(),
     };
-    // The files' place says nothing to readers of an archive, and it may name people.
-    let mut shown = finding.clone();
-    name.clone_into(&mut shown.source.path);
-    let pdf = finding_pdf(name, &shown, &planes_png(&overview)?, &facts)?;
+    let pdf = finding_pdf(name, &finding, &planes_png(&overview)?, &facts)?;
     let title = format!("multirnet report. {NOTICE}");
-    let document = write_pdf(&context, &title, &pdf)?;
-    Ok(vec![segmentation, report, capture, document])
+    let document = write_pdf(context, &title, &pdf)?;
+    Ok([capture, document])
 }
 
 /// Writes `objects` into `out/dicom`, all or none, and returns their paths.

@@ -7,32 +7,40 @@ use crate::{Error, ErrorKind, Result};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::{StandardDataDictionary, tags};
 use dicom_object::{InMemDicomObject, Tag};
+use std::ops::Range;
 
 /// Largest object that is checked.
 const MAX_BYTES: u64 = u32::MAX as u64;
 
 /// An object that was read back.
-pub(crate) struct Opened {
+pub(crate) struct Opened<'a> {
     set: InMemDicomObject,
-    /// The pixel data; empty without.
-    pub pixels: Vec<u8>,
+    container: Container<'a>,
+    /// Where the pixel data lie; empty without.
+    pixels: Range<usize>,
 }
 
-impl Opened {
+impl<'a> Opened<'a> {
     /// Parses the bytes of a file.
-    pub fn parse(bytes: &[u8]) -> Result<Self> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let container = Container::parse(bytes, MAX_BYTES)?;
         let pixels = match &container.pixels {
-            None => Vec::new(),
-            Some(PixelElement::Native(range)) => container.dataset[range.clone()].to_vec(),
+            None => 0..0,
+            Some(PixelElement::Native(range)) => range.clone(),
             Some(PixelElement::Encapsulated { .. }) => {
                 return Err(fault("the pixel data are compressed".to_owned()));
             }
         };
         Ok(Self {
             set: parse(&container)?,
+            container,
             pixels,
         })
+    }
+
+    /// The pixel data; empty without.
+    pub fn pixels(&self) -> &[u8] {
+        &self.container.dataset[self.pixels.clone()]
     }
 
     pub fn root(&self) -> Part<'_> {

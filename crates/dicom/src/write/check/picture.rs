@@ -36,7 +36,7 @@ pub(crate) fn check(object: &Opened, source: &SeriesReference) -> Result<()> {
         }
     };
     let bytes = 3 * side(tags::ROWS)? * side(tags::COLUMNS)?;
-    let found = object.pixels.len();
+    let found = object.pixels().len();
     if found != bytes.next_multiple_of(2) {
         return Err(fault(format!(
             "PixelData has {found} bytes, but the picture needs {bytes}"

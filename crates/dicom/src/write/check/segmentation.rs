@@ -268,21 +268,21 @@ fn check_pixels(
     } else {
         pixels
     };
-    let found = object.pixels.len();
+    let found = object.pixels().len();
     if found != bytes.next_multiple_of(2) {
         return Err(fault(format!(
             "PixelData has {found} bytes, but {frames} frames need {bytes}"
         )));
     }
-    let last = object.pixels.get(bytes.saturating_sub(1)).copied();
-    let tail = object.pixels.get(bytes..).unwrap_or_default();
+    let last = object.pixels().get(bytes.saturating_sub(1)).copied();
+    let tail = object.pixels().get(bytes..).unwrap_or_default();
     if is_binary && !pixels.is_multiple_of(8) && last.is_some_and(|b| b >> (pixels % 8) != 0)
         || tail.iter().any(|&b| b != 0)
     {
         return Err(fault("PixelData has bits behind the last frame".to_owned()));
     }
     let is_label = |&label: &u8| segments.contains_key(&i64::from(label));
-    if !is_binary && !object.pixels.iter().all(is_label) {
+    if !is_binary && !object.pixels().iter().all(is_label) {
         return Err(fault("PixelData has labels without a segment".to_owned()));
     }
     Ok(())

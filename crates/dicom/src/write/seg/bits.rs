@@ -11,7 +11,17 @@ pub(crate) struct BitPacker {
 
 impl BitPacker {
     /// Adds a frame.
-    pub fn push(&mut self, pixels: impl IntoIterator<Item = bool>) {
+    pub fn push(&mut self, pixels: impl ExactSizeIterator<Item = bool>) {
+        let mut pixels = pixels;
+        if self.used == 0 {
+            // Whole bytes, which is the usual case: a frame seldom begins within a byte.
+            self.bytes.reserve(pixels.len().div_ceil(8));
+            for _ in 0..pixels.len() / 8 {
+                let eight = pixels.by_ref().take(8).enumerate();
+                let byte = eight.fold(0, |byte, (i, pixel)| byte | u8::from(pixel) << i);
+                self.bytes.push(byte);
+            }
+        }
         for pixel in pixels {
             if self.used == 0 {
                 self.bytes.push(0);
@@ -55,7 +65,7 @@ mod tests {
     #[test]
     fn the_number_of_bytes_is_even() {
         let mut packer = BitPacker::default();
-        packer.push([true; 17]);
+        packer.push([true; 17].into_iter());
         assert_eq!(packer.finish(), [0xff, 0xff, 1, 0]);
         assert_eq!(BitPacker::default().finish(), []);
     }
