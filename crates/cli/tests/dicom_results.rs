@@ -83,7 +83,9 @@ fn results_join_the_study_and_a_repeat_has_the_same_uids() {
     let line = format!("predict {} --dicom -o d", path.display());
     expect(&run_in(folder.path(), &line), 0);
     let pictures = ["a", "d"].map(|run| fs::read(at(run).join("dicom/overview.dcm")).unwrap());
-    let pixels = pictures.each_ref().map(|file| &file[file.len() - 1_000_000..]);
+    let pixels = pictures
+        .each_ref()
+        .map(|file| &file[file.len() - 1_000_000..]);
     assert!(pixels[0] == pixels[1]);
 
     let line = "dicom c --source study --labelmap --enhanced-sr --all-frames";

@@ -159,6 +159,8 @@ impl Audit {
     fn append(&self, file: &Path, line: &[u8]) -> std::io::Result<()> {
         let _held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         options
             .append(true)
             .create(true)

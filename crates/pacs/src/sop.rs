@@ -73,8 +73,9 @@ pub fn result_classes(results: &ResultsConfig) -> [(&'static str, &'static str);
     ]
 }
 
-/// Transfer syntaxes that the listener accepts; the data set is stored as it comes.
-pub const TRANSFER_SYNTAXES: [&str; 16] = [
+/// Transfer syntaxes that the listener accepts: those that the reader decodes. The data set is stored as
+/// it comes. An archive that has another syntax (HTJ2K) transcodes it when it is not accepted.
+pub const TRANSFER_SYNTAXES: [&str; 13] = [
     uids::EXPLICIT_VR_LITTLE_ENDIAN,
     uids::IMPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
@@ -88,9 +89,6 @@ pub const TRANSFER_SYNTAXES: [&str; 16] = [
     uids::JPEG2000_LOSSLESS,
     uids::JPEG2000,
     uids::RLE_LOSSLESS,
-    uids::HTJ2K_LOSSLESS,
-    uids::HTJ2K_LOSSLESS_RPCL,
-    uids::HTJ2K,
 ];
 
 /// Transfer syntaxes without compression, between which this node converts.

@@ -158,7 +158,7 @@ fn panel(
                 o.finding.diagnosis.label()
             )
         }
-        Layer::Heat => format!("{} · no class activation was computed", view.name()),
+        Layer::Heat => format!("{} · no class activation", view.name()),
     };
     let position = ["L", "P", "S"][view.normal()];
     let bar_px = 50.0 / plane.pixel_mm;

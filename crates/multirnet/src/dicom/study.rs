@@ -127,7 +127,8 @@ fn study_name(series: &SeriesReference) -> String {
         let found = series.attributes.iter().find(|a| a.tag == *tag);
         found.map(|a| a.value.trim()).filter(|v| !v.is_empty())
     };
-    let names: Vec<&str> = NAMES.iter().filter_map(value).collect();
+    let mut names: Vec<&str> = NAMES.iter().filter_map(value).collect();
+    names.dedup();
     match names.as_slice() {
         [] => series.study_uid.clone(),
         names => names.join(", "),

@@ -26,6 +26,7 @@ impl Store {
         audit: Audit,
         probe: Probe,
     ) -> Result<Self> {
+        make_private(&settings.folder)?;
         files::make_dir_synced(&settings.folder.join("studies"))?;
         let lock = lock(&settings.folder)?;
         let store = Self(Arc::new(Inner {
@@ -234,6 +235,23 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     };
     paths.sort();
     Ok(paths)
+}
+
+/// Makes the store's folder, which has data of patients, for its owner alone. The rights of a folder that
+/// exists stay as the administrator has set them.
+fn make_private(folder: &Path) -> Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    files::make_dir_synced(folder)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let owner_only = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(folder, owner_only)
+            .map_err(|e| Error::write(folder, "set the rights of the folder", e))?;
+    }
+    Ok(())
 }
 
 fn lock(folder: &Path) -> Result<File> {

@@ -399,6 +399,28 @@ fn retention_by_size_removes_the_oldest_delivered_studies() {
     assert_eq!(store.jobs_of("1.2.3.1").unwrap().len(), 1);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_store_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let mode = |path: &str| {
+        let metadata = std::fs::metadata(dir.path().join(path)).unwrap();
+        metadata.permissions().mode() & 0o777
+    };
+    let clock = TestClock::new();
+    drop(store_with(dir.path(), &clock, ""));
+    assert_eq!(mode("store"), 0o700);
+    // An administrator may open it.
+    let opened = std::fs::Permissions::from_mode(0o750);
+    std::fs::set_permissions(dir.path().join("store"), opened).unwrap();
+    drop(store_with(dir.path(), &clock, ""));
+    assert_eq!(mode("store"), 0o750);
+    let audit = dir.path().join("log/audit.jsonl");
+    multirnet_pacs::Audit::new(Some(&audit), clock).unwrap();
+    assert_eq!(mode("log/audit.jsonl"), 0o600);
+}
+
 #[test]
 fn a_store_has_one_user() {
     let dir = tempfile::tempdir().unwrap();

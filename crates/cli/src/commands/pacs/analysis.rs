@@ -36,9 +36,7 @@ impl Analysis {
             memory_limit: config.analysis.memory_limit_mib,
             ..PredictArguments::default()
         };
-        let mut options = changes.options(&model)?;
-        // The objects do not show it.
-        options.explain = false;
+        let options = changes.options(&model)?;
         Ok(Self {
             options,
             model,
@@ -121,7 +119,7 @@ impl Analyse for Analysis {
 fn tell(study: &ReceivedStudy, result: &StudyResult) {
     let plan = result.plan.as_ref();
     let plan = plan.map_or_else(String::new, |p| {
-        format!(", memory as planned at most {} MiB", p.peak() >> 20)
+        format!(" (memory planned: at most {} MiB)", p.peak() >> 20)
     });
     match (&result.finding, &result.refusal) {
         (Some(finding), _) => say(&format!(
