@@ -35,8 +35,11 @@ fn a_killed_listener_analyses_and_delivers_every_study_once() {
             assert_eq!(listener.send(&files), files.len());
         }
         let _last = Running::start(&config);
+        // Most studies wait in the queue by now.
+        let patience = Duration::from_secs(120 + 10 * u64::from(kills));
         for number in 1..=kills {
-            wait_until("four results", || results(folder, number).len() == 4);
+            let has_all = || results(folder, number).len() == 4;
+            wait_within(patience, "four results", has_all);
         }
         wait_until("deliveries noted", || {
             delivered(folder).len() == 4 * usize::from(kills)

@@ -173,10 +173,15 @@ impl Drop for Running {
 }
 
 /// Waits until `holds`.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_within(PATIENCE, what, holds);
+}
+
+/// Waits at most `patience` until `holds`.
+pub fn wait_within(patience: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !holds() {
-        assert!(begin.elapsed() < PATIENCE, "waited in vain: {what}");
+        assert!(begin.elapsed() < patience, "waited in vain: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
