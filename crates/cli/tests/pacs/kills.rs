@@ -10,7 +10,7 @@ use std::time::Duration;
 const KILLS: u8 = 6;
 
 /// Most milliseconds after which it is killed.
-const LONGEST_MS: u64 = 4000;
+const LONGEST_MS: u64 = 8000;
 
 #[test]
 fn a_killed_listener_analyses_and_delivers_every_study_once() {
@@ -18,7 +18,7 @@ fn a_killed_listener_analyses_and_delivers_every_study_once() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     with_archive(folder, |archive, _| {
-        let config = configure(folder, archive, 1);
+        let config = configure(folder, archive, 3);
         let mut random = Random::new(11, 0);
         for number in 1..=kills {
             let files = study(folder, number);

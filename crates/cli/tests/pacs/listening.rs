@@ -33,7 +33,7 @@ fn a_study_gets_its_results_once_and_a_grown_one_gets_new_ones() {
     let folder = dir.path();
     let files = study(folder, 1);
     with_archive(folder, |archive, _| {
-        let config = configure(folder, archive, 1);
+        let config = configure(folder, archive, 3);
         let mut listener = Running::start(&config);
         // Two slices at the end are missing at first.
         let (first, rest) = files.split_at(files.len() - 2);
@@ -89,7 +89,7 @@ fn what_cannot_be_analysed_gets_an_answer_that_says_why() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path();
     with_archive(folder, |archive, _| {
-        let config = configure(folder, archive, 1);
+        let config = configure(folder, archive, 3);
         let listener = Running::start(&config);
         // A slice in the middle is missing.
         let mut files = study(folder, 1);
@@ -124,13 +124,13 @@ fn results_wait_for_an_archive_that_is_down_and_survive_a_restart() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let config = configure(folder, nobody, 0);
+    let config = configure(folder, nobody, 3);
     let mut listener = Running::start(&config);
     assert_eq!(listener.send(&files), files.len());
     listener.wait_for("it will be sent again");
     drop(listener);
     with_archive(folder, |archive, _| {
-        let config = configure(folder, archive, 0);
+        let config = configure(folder, archive, 3);
         let _listener = Running::start(&config);
         wait_until("four results", || results(folder, 1).len() == 4);
     });
@@ -157,7 +157,7 @@ fn a_study_of_two_thousand_slices_is_analysed() {
     crate::common::dicom::write_series(&folder.join("thin"), &scan, 1);
     let files = files_below(&folder.join("thin"));
     with_archive(folder, |archive, _| {
-        let config = configure(folder, archive, 1);
+        let config = configure(folder, archive, 3);
         let listener = Running::start(&config);
         assert_eq!(listener.send(&files), count);
         wait_until("four results", || results(folder, 1).len() == 4);

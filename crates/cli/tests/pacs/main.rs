@@ -6,4 +6,5 @@ mod common;
 mod commands;
 mod kills;
 mod listening;
+mod peers;
 mod support;
