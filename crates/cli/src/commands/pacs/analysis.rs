@@ -114,8 +114,8 @@ impl Analyse for Analysis {
     }
 }
 
-/// Says what was found, without anything that names a patient. The reason of a refusal may name files,
-/// so it stays in the objects.
+/// Says what was found, without anything that names a patient. Files that a reason names have UIDs for
+/// names.
 fn tell(study: &ReceivedStudy, result: &StudyResult) {
     let plan = result.plan.as_ref();
     let plan = plan.map_or_else(String::new, |p| {

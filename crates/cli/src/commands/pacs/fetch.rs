@@ -105,6 +105,7 @@ impl Fetch {
         }
         match context.json {
             true => output::print(&output::to_json(&rows)?),
+            false if rows.len() == 1 => output::print("fetched one study\n"),
             false => output::print(&format!("fetched {} studies\n", rows.len())),
         }
     }
