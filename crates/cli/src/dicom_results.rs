@@ -1,6 +1,5 @@
 //! How results are written as DICOM, for `predict` and `dicom`.
 
-use crate::failure::Outcome;
 use chrono::{Datelike, Local, Timelike};
 use multirnet::dicom::{DicomOptions, Encoding, ReportForm};
 
@@ -26,12 +25,7 @@ pub struct DicomArguments {
 
 impl DicomArguments {
     /// The options, with the present local date and time.
-    pub fn options(&self) -> Outcome<DicomOptions> {
-        Ok(self.options_now()?)
-    }
-
-    /// As [`Self::options`], with the library's error.
-    pub fn options_now(&self) -> multirnet::Result<DicomOptions> {
+    pub fn options(&self) -> multirnet::Result<DicomOptions> {
         let now = Local::now();
         let date = [now.year(), now.month() as i32, now.day() as i32];
         let time = [now.hour(), now.minute(), now.second()];

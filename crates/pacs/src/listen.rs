@@ -226,7 +226,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// Waits for a while, or until the stop.
+    /// Waits for a while.
     fn pause(&self) {
         std::thread::sleep(INTERVAL);
     }
@@ -299,13 +299,8 @@ pub fn run_job(
         Err(_) => return failed(store, job, analyse, "the analysis panicked"),
     };
     match store.finish_job(id, &paths, begin.elapsed().as_secs_f64(), None) {
-        Ok(()) => Ok(()),
-        // A full disk is not the analysis's failure.
-        Err(e) if e.kind() == ErrorKind::Write => {
-            store.defer_job(id);
-            Err(e)
-        }
-        Err(e) => failed(store, job, analyse, &e.to_string()),
+        Err(e) if e.kind() != ErrorKind::Write => failed(store, job, analyse, &e.to_string()),
+        finished => finished,
     }
 }
 
@@ -318,18 +313,13 @@ fn failed(store: &Store, job: &RunningJob, analyse: &dyn Analyse, reason: &str) 
     store.discard_results(id)?;
     let refuse = || analyse.refuse(&job.study, &job.out, reason);
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(refuse));
-    let Ok(Ok(paths)) = refused else {
-        return store.fail_job(id, reason);
-    };
-    if paths.is_empty() {
-        return store.fail_job(id, reason);
-    }
-    match store.finish_job(id, &paths, 0.0, Some(reason)) {
-        Ok(()) => Ok(()),
-        Err(e) if e.kind() == ErrorKind::Write => {
-            store.defer_job(id);
-            Err(e)
+    match refused {
+        Ok(Ok(paths)) if !paths.is_empty() => {
+            match store.finish_job(id, &paths, 0.0, Some(reason)) {
+                Err(e) if e.kind() != ErrorKind::Write => store.fail_job(id, reason),
+                finished => finished,
+            }
         }
-        Err(_) => store.fail_job(id, reason),
+        _ => store.fail_job(id, reason),
     }
 }

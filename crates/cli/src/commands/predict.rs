@@ -151,7 +151,7 @@ impl Predict {
         let start = std::time::Instant::now();
         bar.set_message("reading");
         let dicom = self.dicom.then(|| self.as_dicom.options()).transpose()?;
-        // Readers at a PACS learn why there is no result.
+        // Readers at a PACS learn why a result is missing.
         let refuse = |series: &SeriesReference, error: &multirnet::Error| match &dicom {
             Some(options) if error.kind() == ErrorKind::Scan => {
                 let objects = dicom_refusal(series, name, error, options)?;

@@ -68,7 +68,7 @@ pub(crate) struct Connection {
     last_message: u16,
 }
 
-/// Why there is no association.
+/// Why an association was not opened.
 pub(crate) enum NoConnection {
     /// The peer accepts none of the presentation contexts.
     NothingAccepted,

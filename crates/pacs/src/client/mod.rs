@@ -29,7 +29,8 @@ use std::path::PathBuf;
 /// of it as soon as that is known; a file that a node refuses does not keep the others from it.
 ///
 /// # Errors
-/// `Network` or `Refused` if there is no association; the files that were not told of are not sent.
+/// `Network` or `Refused` if an association cannot be opened; the files that were not told of are not
+/// sent.
 pub fn send_to(
     node: &Node,
     files: &[PathBuf],

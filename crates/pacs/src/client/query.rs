@@ -128,7 +128,7 @@ pub fn find_series(node: &DimseNode, study_uid: &str) -> Result<Vec<(String, Str
 }
 
 /// An identifier of the level `level` with `keys`.
-pub(crate) fn identifier(level: &str, keys: &[(Tag, VR, &str)]) -> InMemDicomObject {
+fn identifier(level: &str, keys: &[(Tag, VR, &str)]) -> InMemDicomObject {
     let level = DataElement::new(
         tags::QUERY_RETRIEVE_LEVEL,
         VR::CS,
@@ -141,46 +141,53 @@ pub(crate) fn identifier(level: &str, keys: &[(Tag, VR, &str)]) -> InMemDicomObj
     InMemDicomObject::from_element_iter(keys.iter().map(element).chain([level]))
 }
 
-/// Opens an association for the query or retrieval `model`. Gives the context and its syntax, too.
-pub(crate) fn open(node: &DimseNode, model: &str) -> Result<(Connection, u8, String)> {
+/// A query or retrieval that was asked for, and whose answers come.
+pub(crate) struct Asked {
+    pub connection: Connection,
+    pub context: u8,
+    pub message_id: u16,
+    syntax_uid: String,
+}
+
+/// Opens an association for the query or retrieval `model`, and sends the request that `request` makes of
+/// its message ID, with an identifier of the level `level` with `keys`.
+pub(crate) fn ask(
+    node: &DimseNode,
+    model: &str,
+    level: &str,
+    keys: &[(Tag, VR, &str)],
+    request: impl FnOnce(u16) -> Command,
+) -> Result<Asked> {
     let syntaxes = [
         uids::EXPLICIT_VR_LITTLE_ENDIAN,
         uids::IMPLICIT_VR_LITTLE_ENDIAN,
     ];
     let syntaxes = syntaxes.map(str::to_owned).to_vec();
-    let connection = Connection::open(node, &[(model.to_owned(), syntaxes)])?;
-    let accepted = connection.contexts()[0].clone();
-    Ok((connection, accepted.id, accepted.transfer_syntax))
-}
-
-/// Sends `identifier` in the syntax of the context.
-pub(crate) fn send_identifier(
-    connection: &mut Connection,
-    context: u8,
-    syntax_uid: &str,
-    identifier: &InMemDicomObject,
-) -> Result<()> {
+    let mut connection = Connection::open(node, &[(model.to_owned(), syntaxes)])?;
+    let accepted = &connection.contexts()[0];
+    let (context, syntax_uid) = (accepted.id, accepted.transfer_syntax.clone());
+    let message_id = connection.next_message();
+    connection.send_command(context, &request(message_id))?;
     let mut bytes = Vec::new();
-    let written = identifier.write_dataset_with_ts(&mut bytes, syntax(syntax_uid)?);
+    let written = identifier(level, keys).write_dataset_with_ts(&mut bytes, syntax(&syntax_uid)?);
     written.map_err(|e| Error::new(ErrorKind::Protocol, with_causes(&e)))?;
-    connection.send_data(context, &mut bytes.as_slice())
+    connection.send_data(context, &mut bytes.as_slice())?;
+    Ok(Asked {
+        connection,
+        context,
+        message_id,
+        syntax_uid,
+    })
 }
 
 fn find(node: &DimseNode, level: &str, keys: &[(Tag, VR, &str)]) -> Result<Vec<InMemDicomObject>> {
     let model = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_FIND;
-    let (mut connection, context, syntax_uid) = open(node, model)?;
-    let message_id = connection.next_message();
-    let request = Command::FindRequest {
+    let request = |message_id| Command::FindRequest {
         message_id,
         model: model.to_owned(),
     };
-    connection.send_command(context, &request)?;
-    send_identifier(
-        &mut connection,
-        context,
-        &syntax_uid,
-        &identifier(level, keys),
-    )?;
+    let asked = ask(node, model, level, keys, request)?;
+    let (mut connection, syntax_uid) = (asked.connection, asked.syntax_uid);
     let mut found = Vec::new();
     loop {
         let (answer, data) = connection.receive()?;

@@ -1,6 +1,6 @@
 //! C-MOVE: a node is asked to send objects to another one.
 
-use crate::client::query::{identifier, open, send_identifier};
+use crate::client::query::{Asked, ask};
 use crate::config::DimseNode;
 use crate::dimse::{Command, SubOperations, status};
 use crate::{Error, ErrorKind, Result};
@@ -23,9 +23,7 @@ pub fn retrieve(
     told: &mut dyn FnMut(SubOperations),
 ) -> Result<SubOperations> {
     let model = uids::STUDY_ROOT_QUERY_RETRIEVE_INFORMATION_MODEL_MOVE;
-    let (mut connection, context, syntax_uid) = open(node, model)?;
-    let message_id = connection.next_message();
-    let request = Command::MoveRequest {
+    let request = |message_id| Command::MoveRequest {
         message_id,
         model: model.to_owned(),
         destination: destination.to_owned(),
@@ -37,13 +35,12 @@ pub fn retrieve(
     } else {
         "STUDY"
     };
-    connection.send_command(context, &request)?;
-    send_identifier(
-        &mut connection,
+    let Asked {
+        mut connection,
         context,
-        &syntax_uid,
-        &identifier(level, &keys),
-    )?;
+        message_id,
+        ..
+    } = ask(node, model, level, &keys, request)?;
     let mut is_cancelled = false;
     loop {
         if stop.is_raised() && !is_cancelled {

@@ -40,7 +40,7 @@ type Told<'a> = &'a mut dyn FnMut(usize, &Outcome);
 /// object or transfer syntax concerns that file alone.
 ///
 /// # Errors
-/// `Network` or `Refused` if there is no association or it breaks, `Stopped`. Files that `told` did
+/// `Network` or `Refused` if an association cannot be opened or breaks, `Stopped`. Files that `told` did
 /// not hear of are not sent.
 pub fn send(
     node: &DimseNode,
@@ -190,8 +190,7 @@ fn outcome_of(status: u16, comment: &str) -> Outcome {
     if !comment.is_empty() {
         words = format!("{words}: {comment}");
     }
-    // "Duplicate SOP instance": an earlier attempt arrived, and its answer was lost.
-    if status::is_stored(status) || status == 0x0111 {
+    if status::is_stored(status) || status == status::DUPLICATE {
         Outcome::Delivered
     } else if status::is_transient(status) {
         Outcome::Failed(words)

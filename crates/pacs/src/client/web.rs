@@ -5,6 +5,7 @@ use crate::client::multipart::{Parts, boundary, frame};
 use crate::client::query::{MAX_MATCHES, RETURNED, StudyMatch, StudyQuery};
 use crate::client::send::SendReport;
 use crate::config::{Login, WebNode, certificates, provider};
+use crate::dimse::status;
 use crate::error::with_causes;
 use crate::store::Outcome;
 use crate::{Error, ErrorKind, Result};
@@ -20,8 +21,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ureq::http::{Response, StatusCode};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
-use ureq::{Agent, Body, SendBody};
+use ureq::typestate::WithBody;
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
+/// Media type of DICOM JSON.
+const JSON: &str = "application/dicom+json";
 /// Longest answer in JSON, in bytes.
 const MAX_JSON: u64 = 64 << 20;
 
@@ -54,15 +58,35 @@ impl WebClient {
         })
     }
 
-    fn authorization(&self) -> Option<String> {
-        match &self.node.login {
-            Login::None => None,
+    /// The request with the node's login.
+    fn authorized<B>(&self, request: RequestBuilder<B>) -> RequestBuilder<B> {
+        let authorization = match &self.node.login {
+            Login::None => return request,
             Login::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{}", password.expose()));
-                Some(format!("Basic {pair}"))
+                format!("Basic {pair}")
             }
-            Login::Bearer(token) => Some(format!("Bearer {}", token.expose())),
-        }
+            Login::Bearer(token) => format!("Bearer {}", token.expose()),
+        };
+        request.header("Authorization", authorization)
+    }
+
+    /// A request of STOW-RS whose body has the parts that `boundary` divides.
+    fn post(&self, boundary: &str) -> RequestBuilder<WithBody> {
+        let kind = format!("multipart/related; type=\"application/dicom\"; boundary={boundary}");
+        let request = self
+            .agent
+            .post(format!("{}/studies", self.node.url))
+            .header("Content-Type", kind)
+            .header("Accept", JSON);
+        self.authorized(request)
+    }
+
+    /// The body of an answer in JSON.
+    fn body_of(&self, response: &mut Response<Body>) -> Result<Vec<u8>> {
+        let body = response.body_mut().with_config().limit(MAX_JSON);
+        body.read_to_vec()
+            .map_err(|e| self.lost("read the answer", &e))
     }
 
     fn get(&self, path: &str, keys: &[(String, String)], accept: &str) -> Result<Response<Body>> {
@@ -73,10 +97,8 @@ impl WebClient {
         for (key, value) in keys {
             request = request.query(key, value);
         }
-        if let Some(authorization) = self.authorization() {
-            request = request.header("Authorization", authorization);
-        }
-        request.call().map_err(|e| self.lost("ask", &e))
+        let answer = self.authorized(request).call();
+        answer.map_err(|e| self.lost("ask", &e))
     }
 
     fn lost(&self, doing: &str, cause: &dyn std::error::Error) -> Error {
@@ -120,18 +142,13 @@ impl WebClient {
     }
 
     fn query(&self, path: &str, keys: &[(String, String)]) -> Result<Vec<JsonObject>> {
-        let mut response = self.get(path, keys, "application/dicom+json")?;
+        let mut response = self.get(path, keys, JSON)?;
         match response.status() {
             StatusCode::NO_CONTENT => return Ok(Vec::new()),
             status if !status.is_success() => return Err(self.refused(status)),
             _ => {}
         }
-        let body = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_JSON)
-            .read_to_vec();
-        let body = body.map_err(|e| self.lost("read the answer", &e))?;
+        let body = self.body_of(&mut response)?;
         let found = read_json(&body).map_err(|reason| self.protocol(&reason))?;
         if found.len() > MAX_MATCHES {
             return Err(self.protocol("too many matches"));
@@ -249,24 +266,12 @@ impl WebClient {
         let (head, tail) = frame(&boundary);
         let length = head.len() as u64 + length + tail.len() as u64;
         let mut body = head.as_slice().chain(file).chain(tail.as_slice());
-        let kind = format!("multipart/related; type=\"application/dicom\"; boundary={boundary}");
-        let mut request = self
-            .agent
-            .post(format!("{}/studies", self.node.url))
-            .header("Content-Type", kind)
-            .header("Content-Length", length.to_string())
-            .header("Accept", "application/dicom+json");
-        if let Some(authorization) = self.authorization() {
-            request = request.header("Authorization", authorization);
-        }
+        let request = self
+            .post(&boundary)
+            .header("Content-Length", length.to_string());
         let sent = request.send(SendBody::from_reader(&mut body));
         let mut response = sent.map_err(|e| self.lost("send", &e))?;
-        let answer = response
-            .body_mut()
-            .with_config()
-            .limit(MAX_JSON)
-            .read_to_vec();
-        let answer = answer.map_err(|e| self.lost("read the answer", &e))?;
+        let answer = self.body_of(&mut response)?;
         Ok(outcome_of(response.status(), &answer))
     }
 
@@ -276,18 +281,8 @@ impl WebClient {
     /// # Errors
     /// `Network`, or `Refused` with the reason.
     pub(crate) fn check_store(&self) -> Result<()> {
-        let kind = "multipart/related; type=\"application/dicom\"; boundary=empty";
-        let mut request = self
-            .agent
-            .post(format!("{}/studies", self.node.url))
-            .header("Content-Type", kind)
-            .header("Accept", "application/dicom+json");
-        if let Some(authorization) = self.authorization() {
-            request = request.header("Authorization", authorization);
-        }
-        let response = request
-            .send("--empty--\r\n")
-            .map_err(|e| self.lost("ask", &e))?;
+        let sent = self.post("empty").send("--empty--\r\n");
+        let response = sent.map_err(|e| self.lost("ask", &e))?;
         match response.status() {
             status @ (StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
@@ -309,26 +304,22 @@ impl WebClient {
 }
 
 /// What the answer to STOW-RS with one object says of it (PS3.18, 10.5.3).
-fn outcome_of(status: StatusCode, body: &[u8]) -> Outcome {
+fn outcome_of(http: StatusCode, body: &[u8]) -> Outcome {
     let objects = read_json(body).unwrap_or_default();
     let failed = objects
         .first()
         .and_then(|o| o.items(tags::FAILED_SOP_SEQUENCE).next());
-    let reason = failed.map(|item| {
-        let code = item.text(tags::FAILURE_REASON).parse::<u16>();
-        code.map_or_else(
-            |_| "without a reason".to_owned(),
-            crate::dimse::status::describe,
-        )
-    });
-    let is_there = |r: &str| r.contains("0111");
-    match (status.as_u16(), reason) {
-        (_, Some(reason)) if is_there(&reason) => Outcome::Delivered,
-        (200..=299 | 409, Some(reason)) => Outcome::Refused(reason),
+    let code = failed.map(|item| item.text(tags::FAILURE_REASON).parse::<u16>());
+    let reason = |code: std::result::Result<u16, std::num::ParseIntError>| {
+        code.map_or_else(|_| "without a reason".to_owned(), status::describe)
+    };
+    match (http.as_u16(), code) {
+        (_, Some(Ok(status::DUPLICATE))) => Outcome::Delivered,
+        (200..=299 | 409, Some(code)) => Outcome::Refused(reason(code)),
         (200..=299, None) => Outcome::Delivered,
         // Wrong credentials, a busy server: these are not the object's fault.
-        (401 | 403 | 404 | 408 | 429 | 500..=599, _) => Outcome::Failed(status.to_string()),
-        _ => Outcome::Refused(status.to_string()),
+        (401 | 403 | 404 | 408 | 429 | 500..=599, _) => Outcome::Failed(http.to_string()),
+        _ => Outcome::Refused(http.to_string()),
     }
 }
 

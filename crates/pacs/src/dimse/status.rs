@@ -4,6 +4,8 @@
 pub const SUCCESS: u16 = 0x0000;
 /// The SOP class is not supported.
 pub const CLASS_NOT_SUPPORTED: u16 = 0x0122;
+/// The object is there already: an earlier attempt arrived, and its answer was lost.
+pub const DUPLICATE: u16 = 0x0111;
 /// The operation is not one of this node's.
 pub const UNRECOGNIZED_OPERATION: u16 = 0x0211;
 /// Storage: out of resources.
@@ -48,7 +50,7 @@ pub fn describe(status: u16) -> String {
         0xFE00 => "cancelled",
         0xFF00 | 0xFF01 => "pending",
         0x0110 => "processing failure",
-        0x0111 => "the object is there already",
+        DUPLICATE => "the object is there already",
         0x0112 => "no such object",
         0x0117 => "invalid object",
         CLASS_NOT_SUPPORTED => "the class is not supported",

@@ -16,8 +16,23 @@ impl Store {
     ///
     /// # Errors
     /// `Protocol` for a path outside the folder, a file that is not a DICOM object, or two objects
-    /// with one SOP Instance UID; `Write` if the disk refuses. The job can then be failed.
+    /// with one SOP Instance UID: the job can then be failed. `Write` if the disk refuses, which is not
+    /// the analysis's failure: the job runs again later.
     pub fn finish_job(
+        &self,
+        id: &JobId,
+        paths: &[PathBuf],
+        seconds: f64,
+        refused: Option<&str>,
+    ) -> Result<()> {
+        let taken = self.take_results(id, paths, seconds, refused);
+        if taken.as_ref().is_err_and(|e| e.kind() == ErrorKind::Write) {
+            self.defer_job(id);
+        }
+        taken
+    }
+
+    fn take_results(
         &self,
         id: &JobId,
         paths: &[PathBuf],
@@ -97,11 +112,15 @@ impl Store {
     /// Empties the folder of a job's results.
     ///
     /// # Errors
-    /// `Write`.
+    /// `Write` if the disk refuses; the job runs again later.
     pub fn discard_results(&self, id: &JobId) -> Result<()> {
         let out = self.job_folder(id).join("results");
         remove_folder(&out);
-        Ok(files::make_dir(&out)?)
+        let made = files::make_dir(&out);
+        if made.is_err() {
+            self.defer_job(id);
+        }
+        Ok(made?)
     }
 
     /// Notes that the analysis of a job failed; it is tried again unless that was the last attempt.
@@ -140,7 +159,7 @@ impl Store {
 
     /// Gives a job back whose results the disk refused. It runs again later, and that does not count as
     /// a failure.
-    pub fn defer_job(&self, id: &JobId) {
+    fn defer_job(&self, id: &JobId) {
         let next_ms = self.now_ms() + DISK_RETRY_MS;
         let mut state = self.state();
         state.running.remove(id);

@@ -110,9 +110,7 @@ fn objects_that_come_during_an_analysis_do_not_change_it() {
     let clock = TestClock::new();
     let store = store_with(dir.path(), &clock, "");
     receive_ct(&store, Name(1, 1, 1)).unwrap();
-    clock.pass(31);
-    store.queue_ready().unwrap();
-    let job = store.next_job().unwrap().unwrap();
+    let job = next_job(&store, &clock);
     receive_ct(&store, Name(1, 1, 2)).unwrap();
     receive(&store, Name(1, 1, 1), uids::CT_IMAGE_STORAGE, 9).unwrap();
     assert_eq!(files_below(&job.study.folder).len(), 1);
@@ -331,9 +329,7 @@ fn results_outside_their_folder_or_twice_are_refused() {
     let clock = TestClock::new();
     let store = store_with(dir.path(), &clock, "");
     receive_ct(&store, Name(1, 1, 1)).unwrap();
-    clock.pass(31);
-    store.queue_ready().unwrap();
-    let job = store.next_job().unwrap().unwrap();
+    let job = next_job(&store, &clock);
     let good = write_ct(&job.out, Name(1, 900, 1));
     let outside = write_ct(dir.path(), Name(1, 900, 2));
     let climbing = job.out.join("../results").join(good.file_name().unwrap());

@@ -6,7 +6,9 @@ use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 use multirnet_base::StopToken;
 use multirnet_base::digest::sha256;
 use multirnet_pacs::config::Config;
-use multirnet_pacs::store::{IncomingObject, Received, ReceivedStudy, Store, StoreSettings};
+use multirnet_pacs::store::{
+    IncomingObject, Received, ReceivedStudy, RunningJob, Store, StoreSettings,
+};
 use multirnet_pacs::{AnalysisError, Audit, Clock, Listener, ListenerOptions, Probe, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -226,6 +228,13 @@ impl Drop for RaisedOnDrop<'_> {
     fn drop(&mut self) {
         self.0.raise();
     }
+}
+
+/// The job of a study whose quiet time passes.
+pub fn next_job(store: &Store, clock: &TestClock) -> RunningJob {
+    clock.pass(31);
+    store.queue_ready().unwrap();
+    store.next_job().unwrap().unwrap()
 }
 
 pub fn files_below(folder: &Path) -> Vec<PathBuf> {

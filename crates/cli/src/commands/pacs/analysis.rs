@@ -60,7 +60,7 @@ impl Analysis {
             enhanced_sr: results.enhanced_sr,
             station: results.station.clone(),
         };
-        let mut options = arguments.options_now()?;
+        let mut options = arguments.options()?;
         let previous = study.previous.iter().flat_map(|p| &p.results);
         options.replaces = previous
             .map(|r| EarlierResult {
