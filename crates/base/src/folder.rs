@@ -4,7 +4,7 @@ use crate::files::{
     LOCK, create_locked, finished, make_dir, parent, place_to_write, remove_stale, unfinished,
 };
 use crate::{Error, ErrorKind, Result};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// A staging folder for results. Files are written to an unfinished folder beside the target, and
@@ -133,6 +133,40 @@ fn move_into(from: &Path, to: &Path, top: bool) -> Result<()> {
     Ok(())
 }
 
+/// The lock of a folder that one program uses at a time. Dropped, it is free.
+#[derive(Debug)]
+pub struct FolderLock {
+    /// Held, and with it the lock.
+    _file: File,
+    /// Whether the file system has locks. Without them nothing keeps other programs out.
+    pub is_held: bool,
+}
+
+impl FolderLock {
+    /// Locks `folder`, which is called `what` in the error: "another program uses this store".
+    ///
+    /// # Errors
+    /// `Write` if another program holds the lock, or if its file cannot be opened.
+    pub fn take(folder: &Path, what: &str) -> Result<Self> {
+        let path = folder.join("lock");
+        let mut options = OpenOptions::new();
+        let file = options.create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|e| Error::write(&path, "open the file", e))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(Error::new(
+                ErrorKind::Write,
+                format!("another program uses this {what}"),
+            )
+            .hint("stop that program, or choose another folder")
+            .at(folder)),
+            locked => Ok(Self {
+                is_held: locked.is_ok(),
+                _file: file,
+            }),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,5 +219,21 @@ mod tests {
         StagedFolder::check(&root.path().join("a/b/c")).unwrap();
         StagedFolder::check(root.path()).unwrap();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_locked_folder_is_refused_until_it_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(dir.path(), "store").unwrap();
+        assert!(lock.is_held);
+        let error = FolderLock::take(dir.path(), "store").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Write);
+        assert!(
+            error
+                .to_string()
+                .contains("another program uses this store")
+        );
+        drop(lock);
+        FolderLock::take(dir.path(), "store").unwrap();
     }
 }

@@ -39,7 +39,7 @@ pub mod toml_text;
 
 pub use error::Report;
 pub use file_error::{Error, ErrorKind, Result};
-pub use folder::StagedFolder;
+pub use folder::{FolderLock, StagedFolder};
 pub use partial::PartialFile;
 pub use range::{OutOfRange, Ranges};
 pub use stop::StopToken;

@@ -113,6 +113,19 @@ impl From<multirnet_pacs::Error> for Failure {
     }
 }
 
+impl From<multirnet_server::Error> for Failure {
+    fn from(error: multirnet_server::Error) -> Self {
+        use multirnet_server::ErrorKind;
+        match error.kind() {
+            ErrorKind::Write | ErrorKind::Database | ErrorKind::Full => Self::output(error),
+            ErrorKind::Network => Self::new(Exit::Node, error),
+            ErrorKind::Stopped => Self::new(Exit::Stopped, "stopped; what was done is kept"),
+            ErrorKind::Config => Self::new(Exit::Usage, error),
+            _ => Self::input(error),
+        }
+    }
+}
+
 impl From<multirnet_cohort::Error> for Failure {
     fn from(error: multirnet_cohort::Error) -> Self {
         match error.kind() {

@@ -67,6 +67,8 @@ enum Command {
     Predict(commands::predict::Predict),
     Explain(commands::explain::Explain),
     Dicom(commands::dicom::Dicom),
+    Serve(commands::serve::Serve),
+    Cohort(commands::cohort::Cohort),
     Listen(commands::pacs::Listen),
     Fetch(commands::pacs::Fetch),
     Send(commands::pacs::Send),
@@ -94,6 +96,8 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Predict(c) => c.run(context),
         Command::Explain(c) => c.run(context),
         Command::Dicom(c) => c.run(context),
+        Command::Serve(c) => c.run(context),
+        Command::Cohort(c) => c.run(context),
         Command::Listen(c) => c.run(context),
         Command::Fetch(c) => c.run(context),
         Command::Send(c) => c.run(context),
@@ -122,8 +126,10 @@ fn start_logging(verbose: u8, quiet: bool) {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // The listener waits most of the time, and gives the memory back meanwhile.
-    if !matches!(arguments.command, Command::Listen(_)) {
+    // Listener and server wait most of the time, and give the memory back meanwhile.
+    let waits = matches!(&arguments.command, Command::Listen(_) | Command::Serve(_))
+        || matches!(&arguments.command, Command::Demo(demo) if demo.serve);
+    if !waits {
         multirnet_kernels::allocator::keep_freed_pages();
     }
     if arguments.quiet {

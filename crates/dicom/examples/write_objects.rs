@@ -142,6 +142,7 @@ fn write_all(out: &Path, path: &Path) -> Done {
             description: "Lungs and lesions",
             encoding,
             all_frames,
+            edited_by: None,
         };
         write_segmentation(&ResultContext { key, ..context }, &input)
     };

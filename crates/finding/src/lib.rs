@@ -28,6 +28,7 @@ mod error;
 mod finding;
 mod involvement;
 mod kinds;
+mod lesions;
 mod maps;
 mod native;
 mod probabilities;
@@ -38,6 +39,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use finding::{Finding, NOTICE, Provenance, SCHEMA, ScanSource, Timing};
 pub use involvement::{Involvement, ZoneInvolvement, involvement};
 pub use kinds::{KindInvolvement, LesionKind, kind_involvement};
+pub use lesions::{
+    Lesion, LesionChanges, LesionMaterial, Lung, MOST_LESIONS, lesion_changes, lesions,
+};
 pub use maps::{Maps, Prediction};
 pub use native::{NativeBox, NativeMap};
 pub use probabilities::Probabilities;

@@ -33,8 +33,8 @@ pub use multirnet_cohort::{
     ReadOptions, Scan, SeriesInfo, SeriesReference, open_scan, read_volume,
 };
 pub use multirnet_finding::{
-    Finding, Involvement, KindInvolvement, LesionKind, Maps, NOTICE, NativeMap, Prediction,
-    Probabilities, Provenance, ScanSource, Timing, ZoneInvolvement,
+    Finding, Involvement, KindInvolvement, Lesion, LesionChanges, LesionKind, Maps, NOTICE,
+    NativeMap, Prediction, Probabilities, Provenance, ScanSource, Timing, ZoneInvolvement,
 };
 pub use multirnet_infer::{
     Catalogue, DeviceChoice, EmbeddedModel, MemoryPlan, Model, ModelCard, Pipeline, Precision,

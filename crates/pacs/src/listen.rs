@@ -91,11 +91,17 @@ impl Default for ListenerOptions {
     }
 }
 
-/// A listener whose port is bound and whose store is open, but which does not answer yet.
+/// A listener whose store is open and whose port, if it has one, is bound, but which does not answer
+/// yet.
 pub struct Listener {
     config: Config,
     store: Store,
     audit: Audit,
+    port: Option<Port>,
+}
+
+/// The port on which the listener answers.
+struct Port {
     scp: Arc<Scp>,
     socket: TcpListener,
     address: SocketAddr,
@@ -116,14 +122,9 @@ impl Listener {
     /// `Network` if the port is taken; `Config` or `Read` for the files of TLS; those of
     /// [`Store::open`].
     pub fn bind(config: &Config, options: ListenerOptions) -> Result<Self> {
-        for name in &config.delivery.to {
-            config.node(name)?;
-        }
-        let audit = Audit::new(config.audit_file.as_deref(), options.clock.clone())?;
-        let audit = audit.watched_by(options.watch);
-        let settings = StoreSettings::new(config);
-        let store = Store::open(settings, options.clock, audit.clone(), options.probe)?;
-        let scp = Arc::new(Scp::new(&config.listener, store.clone(), audit.clone())?);
+        let mut listener = Self::without_port(config, options)?;
+        let (store, audit) = (listener.store.clone(), listener.audit.clone());
+        let scp = Arc::new(Scp::new(&config.listener, store, audit)?);
         let place = config.listener.address.to_string();
         let bound = TcpListener::bind(config.listener.address);
         let socket = bound.map_err(|e| {
@@ -132,19 +133,42 @@ impl Listener {
         let address = socket
             .local_addr()
             .map_err(|e| Error::network(&place, "listen", e))?;
+        listener.port = Some(Port {
+            scp,
+            socket,
+            address,
+        });
+        Ok(listener)
+    }
+
+    /// Opens the store alone, for a program that gives it objects itself ([`Store::receive`]).
+    ///
+    /// # Errors
+    /// Those of [`Store::open`]; `Config` for an unknown destination.
+    pub fn without_port(config: &Config, options: ListenerOptions) -> Result<Self> {
+        for name in &config.delivery.to {
+            config.node(name)?;
+        }
+        let audit = Audit::new(config.audit_file.as_deref(), options.clock.clone())?;
+        let audit = audit.watched_by(options.watch);
+        let settings = StoreSettings::new(config);
+        let store = Store::open(settings, options.clock, audit.clone(), options.probe)?;
         Ok(Self {
             config: config.clone(),
             store,
             audit,
-            scp,
-            socket,
-            address,
+            port: None,
         })
     }
 
-    /// Where the listener answers.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the listener answers, if it has a port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.port.as_ref().map(|p| p.address)
+    }
+
+    /// The title that peers call.
+    pub fn ae_title(&self) -> &str {
+        &self.config.listener.ae_title
     }
 
     /// The store.
@@ -169,13 +193,8 @@ impl Listener {
             config,
             store,
             audit,
-            scp,
-            socket,
-            address,
+            port,
         } = self;
-        audit.tell(&Event::Listening {
-            address: address.to_string(),
-        });
         let parts = Parts {
             store,
             audit: audit.clone(),
@@ -183,13 +202,23 @@ impl Listener {
         };
         let failure: Mutex<Option<Error>> = Mutex::new(None);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                if let Err(e) = serve(scp, socket, stop) {
-                    *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
-                }
-                // Also ends the other parts if the network part could not begin.
-                stop.raise();
-            });
+            if let Some(Port {
+                scp,
+                socket,
+                address,
+            }) = port
+            {
+                audit.tell(&Event::Listening {
+                    address: address.to_string(),
+                });
+                scope.spawn(|| {
+                    if let Err(e) = serve(scp, socket, stop) {
+                        *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+                    }
+                    // Also ends the other parts if the network part could not begin.
+                    stop.raise();
+                });
+            }
             scope.spawn(|| parts.keep_watch());
             for _ in 0..config.analysis.workers {
                 scope.spawn(|| parts.work(analyse));

@@ -38,6 +38,7 @@ mod report_page;
 mod surface;
 mod svg;
 mod theme;
+mod thumbnail;
 
 pub use curves::{Curve, CurveFigure, curves_png, curves_svg, read_log, training_curves_svg};
 pub use error::{Error, ErrorKind, Result};
@@ -53,3 +54,4 @@ pub use surface::{
 };
 pub use svg::{ONE_COLUMN, TWO_COLUMNS, figure_png};
 pub use theme::Theme;
+pub use thumbnail::thumbnail_png;

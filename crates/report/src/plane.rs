@@ -192,6 +192,15 @@ impl Plane {
         Ok(slab.resample_linear(&self.geometry, 0.0).into_data())
     }
 
+    /// The share of `inside` around each pixel, 0 to 1.
+    pub(crate) fn share<T: Voxel>(
+        &self,
+        mask: &Volume<T>,
+        inside: impl Fn(T) -> bool + Sync,
+    ) -> Result<Vec<f32>> {
+        near(mask, &self.geometry, inside)
+    }
+
     /// Outlines of `mask`'s voxels for which `inside` holds, as SVG path data from `(x0, y0)`.
     pub(crate) fn outline<T: Voxel>(
         &self,

@@ -1,5 +1,6 @@
 //! `multirnet demo`: makes three synthetic scans and analyses them.
 
+use crate::commands::serve::{analyser, serve};
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::model::ModelArguments;
@@ -11,8 +12,10 @@ use multirnet_base::StagedFolder;
 use multirnet_finding::NOTICE;
 use multirnet_metrics::Overlap;
 use multirnet_report::{Entry, index_page};
+use multirnet_server::config::{DEFAULT_ADDRESS, ServerConfig};
 use multirnet_study::scan_seed;
 use multirnet_volume::{Diagnosis, io};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Seed of the demo's phantoms: a cohort that no model of this project is trained on.
@@ -30,6 +33,14 @@ pub struct Demo {
     #[arg(long, default_value_t = 384, value_parser = clap::value_parser!(u16).range(128..=512))]
     matrix: u16,
 
+    /// Analyse the phantoms in a server, and print a link that opens its viewer
+    #[arg(long)]
+    pub serve: bool,
+
+    /// Address and port of the server
+    #[arg(long, value_name = "ADDRESS", requires = "serve", default_value_t = DEFAULT_ADDRESS)]
+    listen: SocketAddr,
+
     #[command(flatten)]
     model: ModelArguments,
 }
@@ -37,6 +48,9 @@ pub struct Demo {
 impl Demo {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
+        if self.serve {
+            return self.serve(&context);
+        }
         output::say(NOTICE);
         let run = Run {
             context: &context,
@@ -113,5 +127,35 @@ impl Demo {
         }
         output::print(&table(&rows))?;
         output::print(&format!("pages: {}\n", index.display()))
+    }
+
+    /// Opens a server on phantoms, which lie in the folder of the results.
+    fn serve(self, context: &Context) -> Outcome {
+        output::say("The three scans are synthetic phantoms.");
+        let phantoms = self.out.join("phantoms");
+        let config = ServerConfig {
+            data: self.out.join("server"),
+            listen: self.listen,
+            allow_roots: vec![phantoms.clone()],
+            ..ServerConfig::default()
+        };
+        let analyser = analyser(&config, self.model)?;
+        for class in Diagnosis::ALL {
+            let path = phantoms.join(format!("phantom-{}.nii.gz", class.name()));
+            if !path.exists() {
+                let seed = scan_seed(DEMO_COHORT, class, 0);
+                let (_, made) = make(seed, class, usize::from(self.matrix))?;
+                io::write_nifti(&path, &made.ct.map(|hu| hu.round() as i16))
+                    .map_err(crate::failure::Failure::output)?;
+            }
+        }
+        let stop = crate::stop::saving()?;
+        serve(config, analyser, None, context, stop, |server| {
+            for class in Diagnosis::ALL {
+                let name = format!("phantom-{}", class.name());
+                server.analyse_path(&phantoms.join(format!("{name}.nii.gz")), &name)?;
+            }
+            Ok(())
+        })
     }
 }

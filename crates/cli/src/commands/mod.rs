@@ -1,6 +1,7 @@
 //! The commands: one file each, with the command's arguments and its code.
 
 pub mod ablate;
+pub mod cohort;
 pub mod compare;
 pub mod demo;
 pub mod dicom;
@@ -14,4 +15,5 @@ pub mod phantom;
 pub mod predict;
 pub mod prepare;
 pub mod report;
+pub mod serve;
 pub mod train;

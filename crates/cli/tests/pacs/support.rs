@@ -38,7 +38,7 @@ pub fn with_archive<T>(folder: &Path, work: impl FnOnce(SocketAddr, &Store) -> T
     let config = Config::parse(text, folder).unwrap();
     let listener = Listener::bind(&config, ListenerOptions::default()).unwrap();
     let (address, store, stop) = (
-        listener.address(),
+        listener.address().unwrap(),
         listener.store().clone(),
         StopToken::new(),
     );

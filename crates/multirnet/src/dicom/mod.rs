@@ -9,6 +9,7 @@
 //!
 //! A scan that is refused gets a picture and a report that say why.
 
+mod corrected;
 mod measurements;
 mod picture;
 mod refusal;
@@ -16,6 +17,7 @@ mod segments;
 mod stored;
 mod study;
 
+pub use corrected::{CorrectedMap, corrected_segmentation};
 pub use multirnet_dicom::write::{ContentTime, EarlierResult, Encoding, ReportForm, ResultObject};
 pub use refusal::dicom_refusal;
 pub use stored::read_results;
@@ -29,7 +31,7 @@ use multirnet_dicom::write::{
     Algorithm, Equipment, PictureRole, Report, ResultContext, Segment, Segmentation, write_pdf,
     write_report, write_segmentation,
 };
-use multirnet_finding::{NOTICE, Prediction, Provenance};
+use multirnet_finding::{LesionKind, NOTICE, Prediction, Provenance};
 use multirnet_report::{Overview, PdfFacts, ReportDate, finding_pdf, overview_png, planes_png};
 use std::path::{Path, PathBuf};
 
@@ -131,7 +133,9 @@ fn results(
         made_at: &options.made_at,
         replaces: &options.replaces,
     };
-    let segments = segments::segments(prediction);
+    let kinds: Vec<LesionKind> = finding.lesion_kinds.iter().map(|k| k.kind).collect();
+    let maps = &prediction.maps;
+    let segments = segments::segments(&maps.lungs, &maps.lesions, &kinds);
     // The segmentation is packed beside the drawing of the pictures.
     let (measured, drawn) = rayon::join(
         || measured(&context, scan, prediction, &segments, options),
@@ -159,6 +163,7 @@ fn measured(
             description: "Lungs and lesions, for research use only",
             encoding: options.encoding,
             all_frames: options.all_frames,
+            edited_by: None,
         },
     )?;
     let report = write_report(

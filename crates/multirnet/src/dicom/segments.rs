@@ -2,7 +2,8 @@
 
 use multirnet_dicom::write::codes::{self, Code};
 use multirnet_dicom::write::{Mask, Segment};
-use multirnet_finding::{LesionKind, Prediction};
+use multirnet_finding::LesionKind;
+use multirnet_volume::Volume;
 
 /// Tracking identifiers, which the measurements share with the segments.
 pub(super) const RIGHT_LUNG: &str = "right lung";
@@ -10,8 +11,11 @@ pub(super) const LEFT_LUNG: &str = "left lung";
 pub(super) const LESION: &str = "lesion";
 
 /// Right lung, left lung, lesion, and the kinds of lesion if the model knows them.
-pub(super) fn segments(prediction: &Prediction) -> Vec<Segment<'_>> {
-    let maps = &prediction.maps;
+pub(super) fn segments<'a>(
+    lungs: &'a Volume<u8>,
+    lesions: &'a Volume<u8>,
+    kinds: &[LesionKind],
+) -> Vec<Segment<'a>> {
     let lung = |id: &str, label: &str, side: Code, value: &'static [u8], colour| Segment {
         label: label.to_owned(),
         category: codes::ANATOMICAL_STRUCTURE,
@@ -21,7 +25,7 @@ pub(super) fn segments(prediction: &Prediction) -> Vec<Segment<'_>> {
         colour,
         tracking_id: id.to_owned(),
         mask: Mask {
-            planes: &maps.lungs,
+            planes: lungs,
             values: value,
         },
     };
@@ -34,7 +38,7 @@ pub(super) fn segments(prediction: &Prediction) -> Vec<Segment<'_>> {
         colour,
         tracking_id: id.to_owned(),
         mask: Mask {
-            planes: &maps.lesions,
+            planes: lesions,
             values,
         },
     };
@@ -49,17 +53,17 @@ pub(super) fn segments(prediction: &Prediction) -> Vec<Segment<'_>> {
         lung(LEFT_LUNG, "Left lung", codes::LEFT, &[2], [120, 220, 180]),
         lesion(LESION, "Lesion", codes::LESION, &[1, 2], [220, 60, 60]),
     ];
-    for kind in &prediction.finding.lesion_kinds {
-        segments.push(match kind.kind {
+    for kind in kinds {
+        segments.push(match kind {
             LesionKind::GroundGlass => lesion(
-                kind.kind.label(),
+                kind.label(),
                 "Ground glass",
                 codes::GROUND_GLASS_OPACITY,
                 &[1],
                 [240, 180, 60],
             ),
             LesionKind::Consolidation => lesion(
-                kind.kind.label(),
+                kind.label(),
                 "Consolidation",
                 codes::LUNG_CONSOLIDATION,
                 &[2],

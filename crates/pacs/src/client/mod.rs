@@ -6,7 +6,6 @@ mod convert;
 mod echo;
 mod files;
 mod json;
-mod multipart;
 mod query;
 mod retrieve;
 mod send;

@@ -1,12 +1,12 @@
 //! DICOMweb: QIDO-RS, WADO-RS and STOW-RS (PS3.18, 10).
 
 use crate::client::json::{JsonObject, hex, read_json};
-use crate::client::multipart::{Parts, boundary, frame};
 use crate::client::query::{MAX_MATCHES, RETURNED, StudyMatch, StudyQuery};
 use crate::client::send::SendReport;
 use crate::config::{Login, WebNode, certificates, provider};
 use crate::dimse::status;
 use crate::error::with_causes;
+use crate::multipart::{Parts, boundary, frame};
 use crate::store::Outcome;
 use crate::{Error, ErrorKind, Result};
 use base64::Engine;

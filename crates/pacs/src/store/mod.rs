@@ -38,9 +38,8 @@ pub use receive::{Incoming, IncomingObject, Received};
 use crate::config::{AnalysisConfig, Config, DeliveryConfig, RetentionConfig};
 use crate::{Audit, Clock, Error, Event, Probe, Result, Step};
 use job::Input;
-use multirnet_base::files;
+use multirnet_base::{FolderLock, files};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -89,7 +88,7 @@ struct Inner {
     audit: Audit,
     state: Mutex<State>,
     /// Held, and with it the lock, as long as the store is open.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 #[derive(Default)]
@@ -160,7 +159,12 @@ impl Store {
         self.0.audit.tell(event);
     }
 
-    fn incoming_folder(&self) -> PathBuf {
+    /// Largest object in bytes.
+    pub(crate) fn max_object_bytes(&self) -> u64 {
+        self.0.settings.max_object_bytes
+    }
+
+    pub(crate) fn incoming_folder(&self) -> PathBuf {
         self.0.settings.folder.join("incoming")
     }
 

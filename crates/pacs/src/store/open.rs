@@ -4,10 +4,10 @@ use super::job::{DeliveryState, Job, JobId, JobState};
 use super::receive::is_whole;
 use super::{Inner, PreviousJob, State, Store, StoreSettings, StoredObject, Study, remove_folder};
 use crate::{Audit, Clock, Error, ErrorKind, Probe, Result, sop};
-use multirnet_base::files;
+use multirnet_base::{FolderLock, files};
 use multirnet_dicom::{FileIdentity, is_uid};
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::UNIX_EPOCH;
@@ -28,7 +28,11 @@ impl Store {
     ) -> Result<Self> {
         make_private(&settings.folder)?;
         files::make_dir_synced(&settings.folder.join("studies"))?;
-        let lock = lock(&settings.folder)?;
+        let lock = FolderLock::take(&settings.folder, "store")?;
+        if !lock.is_held {
+            let folder = settings.folder.display();
+            tracing::warn!("{folder}: the file system has no locks");
+        }
         let store = Self(Arc::new(Inner {
             settings,
             clock,
@@ -252,25 +256,4 @@ fn make_private(folder: &Path) -> Result<()> {
             .map_err(|e| Error::write(folder, "set the rights of the folder", e))?;
     }
     Ok(())
-}
-
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.join("lock");
-    let mut options = OpenOptions::new();
-    let file = options.create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|e| Error::write(&path, "open the file", e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new(
-            ErrorKind::Write,
-            "another program uses this store",
-        )
-        .hint("stop that program, or choose another folder")
-        .at(folder)),
-        // Not every file system has locks.
-        Err(TryLockError::Error(e)) => {
-            tracing::warn!("{}: cannot lock the file: {e}", path.display());
-            Ok(file)
-        }
-    }
 }

@@ -209,7 +209,7 @@ pub fn while_listening<T>(
         ..ListenerOptions::default()
     };
     let listener = Listener::bind(config, options).unwrap();
-    let (address, store) = (listener.address(), listener.store().clone());
+    let (address, store) = (listener.address().unwrap(), listener.store().clone());
     let stop = StopToken::new();
     std::thread::scope(|scope| {
         let running = scope.spawn(|| listener.run(&analyse, &stop));

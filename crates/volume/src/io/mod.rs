@@ -22,7 +22,7 @@ mod picture;
 mod source;
 mod text;
 
-pub use nifti_write::write_nifti;
+pub use nifti_write::{nifti_bytes, stream_nifti, write_nifti, write_scaled_nifti};
 pub use picture::{is_picture, read_picture, read_picture_labels};
 
 use crate::{Error, ErrorKind, Result, Volume};

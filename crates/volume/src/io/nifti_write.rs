@@ -26,6 +26,14 @@ fn level(scalar: Scalar) -> Compression {
 /// `Io` (a full disk leaves nothing behind), `Unsupported` for another file name or more than
 /// 32767 voxels along an axis.
 pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
+    write_scaled_nifti(path, volume, 1.0)
+}
+
+/// As [`write_nifti`]; readers multiply the stored values by `slope`.
+///
+/// # Errors
+/// As [`write_nifti`].
+pub fn write_scaled_nifti<P: Planes>(path: &Path, volume: &P, slope: f32) -> Result<()> {
     let name = path.to_string_lossy().to_ascii_lowercase();
     let packed = name.ends_with(".nii.gz");
     if !packed && !name.ends_with(".nii") {
@@ -35,7 +43,8 @@ pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
                 .at(path),
         );
     }
-    let header = header(volume.geometry(), P::Value::SCALAR).map_err(|e| e.at(path))?;
+    let mut header = header(volume.geometry(), P::Value::SCALAR).map_err(|e| e.at(path))?;
+    header[112..116].copy_from_slice(&slope.to_le_bytes());
     Ok(multirnet_base::files::write_with(path, |mut file| {
         if packed {
             write_packed(&mut file, &header, volume)
@@ -43,6 +52,21 @@ pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
             write_plain(&mut file, &header, volume)
         }
     })?)
+}
+
+/// Writes uncompressed NIfTI-1 to `out`, plane by plane: what [`write_nifti`] writes to a `.nii` file.
+///
+/// # Errors
+/// `Io` if `out` refuses; `Unsupported` for more than 32767 voxels along an axis.
+pub fn stream_nifti<P: Planes>(out: &mut impl Write, volume: &P) -> Result<()> {
+    let header = header(volume.geometry(), P::Value::SCALAR)?;
+    write_plain(out, &header, volume).map_err(|e| Error::caused(ErrorKind::Write, e))
+}
+
+/// Bytes that [`stream_nifti`] writes for values of the type `scalar` on `geometry`.
+#[must_use]
+pub fn nifti_bytes(geometry: &Geometry, scalar: Scalar) -> u64 {
+    (HEADER + 4) as u64 + geometry.len() as u64 * scalar.size() as u64
 }
 
 /// The header and the four bytes that state that there are no extensions.

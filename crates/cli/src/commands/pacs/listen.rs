@@ -55,7 +55,7 @@ impl Listen {
         say(&format!(
             "{} answers on {}. Press Ctrl-C to end.",
             config.listener.ae_title,
-            listener.address()
+            listener.address().unwrap_or(config.listener.address)
         ));
         let stop = stop::saving()?;
         listener.run(&analysis, &stop)?;

@@ -68,6 +68,9 @@ pub struct Segmentation<'a> {
     /// Whether frames without voxels are written too. Some viewers show other frames at wrong places
     /// without them.
     pub all_frames: bool,
+    /// The person who edited the segments other than the lungs, if someone did. They count as
+    /// semiautomatic then.
+    pub edited_by: Option<&'a str>,
 }
 
 impl Segmentation<'_> {

@@ -119,7 +119,7 @@ fn image(source: &SeriesReference, input: &Segmentation, frames: usize) -> Datas
         .text(tags::IMAGE_TYPE, "DERIVED\\PRIMARY")
         .text(tags::CONTENT_LABEL, "SEGMENTATION")
         .text(tags::CONTENT_DESCRIPTION, input.description)
-        .text(tags::CONTENT_CREATOR_NAME, "multirnet^")
+        .text(tags::CONTENT_CREATOR_NAME, creator(input))
         .shorts(tags::SAMPLES_PER_PIXEL, &[1])
         .text(tags::PHOTOMETRIC_INTERPRETATION, "MONOCHROME2")
         .text(tags::NUMBER_OF_FRAMES, frames.to_string())
@@ -156,7 +156,10 @@ fn segments(context: &ResultContext, input: &Segmentation) -> Vec<Dataset> {
                 segment.category,
             )
             .sequence(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, [kind])
-            .with(identify(input.algorithm))
+            .with(identify(
+                input.algorithm,
+                input.edited_by.is_some() && segment.laterality.is_none(),
+            ))
             .text(tags::TRACKING_ID, &segment.tracking_id)
             .text(
                 tags::TRACKING_UID,
@@ -171,7 +174,7 @@ fn segments(context: &ResultContext, input: &Segmentation) -> Vec<Dataset> {
         describe(0, "Background", [0; 3])
             .code(tags::SEGMENTED_PROPERTY_CATEGORY_CODE_SEQUENCE, BACKGROUND)
             .code(tags::SEGMENTED_PROPERTY_TYPE_CODE_SEQUENCE, BACKGROUND)
-            .with(identify(input.algorithm))
+            .with(identify(input.algorithm, false))
     });
     let segments = input.segments.iter().enumerate().map(described);
     background.into_iter().chain(segments).collect()
@@ -191,8 +194,24 @@ fn describe(number: usize, label: &str, colour: [u8; 3]) -> Dataset {
         )
 }
 
-/// The algorithm that made a segment.
-fn identify(algorithm: &Algorithm) -> Dataset {
+/// The person's name (PN) of who made the content.
+fn creator(input: &Segmentation) -> String {
+    let Some(name) = input.edited_by else {
+        return "multirnet^".to_owned();
+    };
+    // Delimiters of names and values have no place in a family name.
+    let clean = name
+        .chars()
+        .filter(|c| !c.is_control() && !"\\^=".contains(*c));
+    let text: String = clean.take(64).collect();
+    match text.trim() {
+        "" => "unnamed".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+/// The algorithm that made a segment. `is_edited` tells whether a person changed it.
+fn identify(algorithm: &Algorithm, is_edited: bool) -> Dataset {
     let identification = Dataset::new()
         .code(
             tags::ALGORITHM_FAMILY_CODE_SEQUENCE,
@@ -203,7 +222,14 @@ fn identify(algorithm: &Algorithm) -> Dataset {
         .text(tags::ALGORITHM_SOURCE, &algorithm.source)
         .text(tags::ALGORITHM_PARAMETERS, algorithm.parameters_text());
     Dataset::new()
-        .text(tags::SEGMENT_ALGORITHM_TYPE, "AUTOMATIC")
+        .text(
+            tags::SEGMENT_ALGORITHM_TYPE,
+            if is_edited {
+                "SEMIAUTOMATIC"
+            } else {
+                "AUTOMATIC"
+            },
+        )
         .text(tags::SEGMENT_ALGORITHM_NAME, &algorithm.name)
         .sequence(
             tags::SEGMENTATION_ALGORITHM_IDENTIFICATION_SEQUENCE,

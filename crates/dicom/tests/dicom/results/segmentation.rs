@@ -184,6 +184,7 @@ fn bits_are_packed_across_frames() {
         description: "Example",
         encoding: Encoding::Binary,
         all_frames: false,
+        edited_by: None,
     };
     let object = write_segmentation(&scan.context(), &input).unwrap();
     let expected = [0x1f, 0, 0, 0, 0x20, 0, 0x04, 0, 0, 0x04];
@@ -274,6 +275,7 @@ fn sources_and_texts_that_dicom_cannot_hold_are_refused() {
             description: "Lungs",
             encoding: Encoding::Binary,
             all_frames: false,
+            edited_by: None,
         };
         let error = write_segmentation(&scan.context(), &input).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");

@@ -139,6 +139,7 @@ impl Analysed {
             description: "Lungs and lesions",
             encoding,
             all_frames,
+            edited_by: None,
         };
         write_segmentation(&self.context(), &input)
     }

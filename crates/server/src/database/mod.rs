@@ -1,0 +1,150 @@
+//! The database: one SQLite file that any SQLite tool opens.
+//!
+//! Every change is one transaction that is on the disk when the function returns
+//! (`synchronous = FULL`).
+
+mod corrections;
+mod jobs;
+mod uploads;
+
+pub use corrections::{ClassChange, Correction, CorrectionSummary, ModelCount, ReasonCount};
+pub(crate) use corrections::{Measured, NewCorrection};
+pub use jobs::{JobCounts, JobOrder, JobQuery};
+pub use uploads::Upload;
+
+use crate::{Error, ErrorKind, Result};
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Version of the tables. A file with a higher one was written by a later program.
+const VERSION: i64 = 1;
+
+const TABLES: &str = "
+CREATE TABLE jobs (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  key TEXT UNIQUE,
+  name TEXT NOT NULL,
+  state TEXT NOT NULL,
+  priority INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  started_ms INTEGER,
+  finished_ms INTEGER,
+  starts INTEGER NOT NULL DEFAULT 0,
+  source TEXT NOT NULL,
+  input TEXT NOT NULL,
+  format TEXT,
+  patient TEXT,
+  study_date TEXT,
+  description TEXT,
+  model TEXT,
+  diagnosis TEXT,
+  probabilities TEXT,
+  share_involved REAL,
+  lesion_ml REAL,
+  severity_score INTEGER,
+  warnings TEXT NOT NULL DEFAULT '[]',
+  error TEXT,
+  has_thumbnail INTEGER NOT NULL DEFAULT 0,
+  corrections INTEGER NOT NULL DEFAULT 0,
+  reviewed TEXT
+) STRICT;
+CREATE INDEX jobs_by_turn ON jobs (state, priority DESC, starts, number);
+CREATE INDEX jobs_by_time ON jobs (created_ms);
+CREATE INDEX jobs_by_patient ON jobs (patient, number);
+CREATE TABLE corrections (
+  job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  version INTEGER NOT NULL,
+  created_ms INTEGER NOT NULL,
+  reviewer TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  verdict TEXT NOT NULL,
+  diagnosis TEXT,
+  has_mask INTEGER NOT NULL,
+  measured TEXT,
+  model TEXT NOT NULL,
+  model_diagnosis TEXT NOT NULL,
+  PRIMARY KEY (job, version)
+) STRICT;
+CREATE TABLE uploads (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  touched_ms INTEGER NOT NULL
+) STRICT;
+";
+
+/// Jobs, uploads and corrections.
+pub struct Database(Mutex<Connection>);
+
+impl Database {
+    /// Opens the file, or makes it.
+    ///
+    /// # Errors
+    /// `Write`; `Database` if the file is damaged or of a later version of the program.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::prepared(path).map_err(|e| e.at(path))
+    }
+
+    fn prepared(path: &Path) -> Result<Self> {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // Idle servers keep little: the list of jobs is read page by page anyway.
+        connection.pragma_update(None, "cache_size", -4096)?;
+        let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
+        if version > VERSION {
+            let reason = "a later version of the program wrote this database";
+            return Err(Error::new(ErrorKind::Database, reason).hint("use that version"));
+        }
+        if version == 0 {
+            let transaction = connection.transaction()?;
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", VERSION)?;
+            transaction.commit()?;
+        }
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// Exclusive use of the connection. A panic within a transaction rolls it back.
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// `Database`.
+    pub fn check(&self) -> Result<()> {
+        Ok(self.connection().query_row("SELECT 1", [], |_| Ok(()))?)
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A value that a column keeps as JSON.
+fn json_column<T: serde::de::DeserializeOwned>(text: &str) -> rusqlite::Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, Box::new(e))
+    })
+}
+
+/// A name that a column keeps.
+fn named<T>(text: &str, from: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    from(text).ok_or_else(|| {
+        let reason = format!("{text:?} is unknown");
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, reason.into())
+    })
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|e| Error::new(ErrorKind::Database, format!("cannot write JSON: {e}")))
+}

@@ -1,0 +1,80 @@
+//! STOW-RS: objects from archives go to the store of received studies. A study is analysed when no
+//! object of it has come for a while.
+
+use super::App;
+use super::problem::{Problem, blocking};
+use super::stream::body_reader;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use multirnet_pacs::{receive_stow, stow_answer};
+
+/// What the audit log calls those who send by this way.
+const SENDER: &str = "STOW-RS";
+
+/// Store objects of any study.
+#[utoipa::path(post, path = "/api/v1/dicom-web/studies", tag = "DICOMweb",
+    request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\""),
+    responses((status = 200, content_type = "application/dicom+json", body = Object),
+        (status = 202, content_type = "application/dicom+json", body = Object,
+            description = "Some objects were refused"),
+        (status = 409, content_type = "application/dicom+json", body = Object,
+            description = "All objects were refused"),
+        (status = "default", body = Problem)))]
+pub(super) async fn store(
+    State(app): State<App>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    receive(app, headers, body, None).await
+}
+
+/// Store objects of one study. Objects of others are refused.
+#[utoipa::path(post, path = "/api/v1/dicom-web/studies/{study}", tag = "DICOMweb",
+    params(("study" = String, Path, description = "Study Instance UID")),
+    request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\""),
+    responses((status = 200, content_type = "application/dicom+json", body = Object),
+        (status = 202, content_type = "application/dicom+json", body = Object,
+            description = "Some objects were refused"),
+        (status = 409, content_type = "application/dicom+json", body = Object,
+            description = "All objects were refused"),
+        (status = "default", body = Problem)))]
+pub(super) async fn store_study(
+    State(app): State<App>,
+    Path(study): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    receive(app, headers, body, Some(study)).await
+}
+
+async fn receive(
+    app: App,
+    headers: HeaderMap,
+    body: Body,
+    study: Option<String>,
+) -> Result<Response, Problem> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok());
+    let kind = kind.unwrap_or_default().to_owned();
+    let reader = body_reader(body);
+    let objects = blocking(move || {
+        app.queue.check_disk()?;
+        Ok(receive_stow(
+            &app.studies,
+            &kind,
+            reader,
+            study.as_deref(),
+            SENDER,
+        )?)
+    })
+    .await?;
+    let (code, answer) = stow_answer(&objects);
+    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::OK);
+    let kind = HeaderValue::from_static("application/dicom+json");
+    let headers: [(HeaderName, HeaderValue); 1] = [(header::CONTENT_TYPE, kind)];
+    Ok((status, headers, Json(answer)).into_response())
+}

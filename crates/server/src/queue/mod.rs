@@ -1,0 +1,280 @@
+//! The durable queue: jobs are taken in, analysed once each, cancelled, tried again and deleted.
+//!
+//! The database holds the state; what is in memory (progress, stop tokens) can be lost. A job is
+//! acknowledged when its scan and its row are on the disk. Results appear by one rename, and only then
+//! does the row say `done`:
+//!
+//! | step | a kill before it | a kill after it |
+//! |---|---|---|
+//! | scan in the job's folder | the upload is there still | the folder belongs to no row and is removed |
+//! | row `queued` | the caller has no answer and asks again, with the same key for the same job | – |
+//! | row `running` | it is still queued | it is queued again at the next start |
+//! | rename of `attempt` to `results` | the analysis runs again | the row becomes `done` at the next start |
+//! | row `done` | as above | – |
+
+mod events;
+mod memory;
+mod recover;
+mod take_in;
+mod work;
+
+pub(crate) use events::Events;
+pub use events::JobEvent;
+pub(crate) use memory::{MemoryGate, machine_bytes};
+pub(crate) use take_in::{NewScan, StoredScan, link, link_tree};
+
+use crate::analysis::Analyser;
+use crate::config::ServerConfig;
+use crate::data::DataFolder;
+use crate::database::{Database, JobQuery};
+use crate::job::{Job, JobState};
+use crate::metrics::Metrics;
+use crate::{Error, ErrorKind, Result};
+use multirnet_base::StopToken;
+use multirnet_base::digest::hex;
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// The queue with all that its workers need. Clones share one queue.
+#[derive(Clone)]
+pub struct Queue(Arc<Inner>);
+
+/// What all clones of a [`Queue`] share.
+pub struct Inner {
+    pub(crate) config: ServerConfig,
+    pub(crate) data: DataFolder,
+    pub(crate) database: Database,
+    pub(crate) analyser: Analyser,
+    pub(crate) events: Events,
+    pub(crate) memory: MemoryGate,
+    pub(crate) metrics: Metrics,
+    /// One scan is read at a time: until it is read, nothing is known of the memory that it takes.
+    pub(crate) reading: Mutex<()>,
+    running: Mutex<HashMap<String, Running>>,
+    /// Wakes workers, and those who wait for a job's end.
+    changed: Condvar,
+    pub(crate) stop: StopToken,
+}
+
+/// A job that is analysed.
+struct Running {
+    stop: StopToken,
+    is_cancelled: bool,
+    progress: f64,
+    stage: String,
+}
+
+impl std::ops::Deref for Queue {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Queue {
+    /// The database, for those who read it.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Opens the data folder and its database, and puts in order what a kill left.
+    ///
+    /// # Errors
+    /// `Write`, also if another program uses the folder; `Database`.
+    pub fn open(config: ServerConfig, analyser: Analyser, stop: StopToken) -> Result<Self> {
+        let data = DataFolder::open(&config.data)?;
+        let database = Database::open(&data.database())?;
+        let given = config.analysis.memory_mib.map(|mib| mib << 20);
+        let budget = given.or_else(|| machine_bytes().map(|b| b / 4 * 3));
+        let queue = Self(Arc::new(Inner {
+            memory: MemoryGate::new(budget.unwrap_or(4 << 30)),
+            metrics: Metrics::new(),
+            events: Events::new(),
+            reading: Mutex::new(()),
+            running: Mutex::new(HashMap::new()),
+            changed: Condvar::new(),
+            config,
+            data,
+            database,
+            analyser,
+            stop,
+        }));
+        queue.recover()?;
+        Ok(queue)
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, Running>> {
+        // Each change is complete before anything in it can panic.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job with its progress.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn job(&self, id: &str) -> Result<Job> {
+        let mut job = self.database.job(id)?;
+        self.add_progress(&mut job);
+        Ok(job)
+    }
+
+    fn add_progress(&self, job: &mut Job) {
+        if job.state == JobState::Running
+            && let Some(running) = self.running().get(&job.id)
+        {
+            job.progress = running.progress;
+            job.stage = Some(running.stage.clone());
+        }
+    }
+
+    /// The number of jobs that `query` finds, and those of its page.
+    ///
+    /// # Errors
+    /// `Database`.
+    pub fn list(&self, query: &JobQuery) -> Result<(u64, Vec<Job>)> {
+        let (total, mut jobs) = self.database.list(query)?;
+        jobs.iter_mut().for_each(|job| self.add_progress(job));
+        Ok((total, jobs))
+    }
+
+    /// Tells those who watch what a job is now.
+    pub(crate) fn tell(&self, id: &str) -> Result<Job> {
+        let job = self.job(id)?;
+        self.events.changed(job.clone());
+        self.changed.notify_all();
+        Ok(job)
+    }
+
+    /// Cancels a job that waits or is analysed.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if it is finished.
+    pub fn cancel(&self, id: &str) -> Result<Job> {
+        let job = self.database.job(id)?;
+        // The map is held, so that no worker begins or ends the job in between.
+        let mut running = self.running();
+        if let Some(run) = running.get_mut(id) {
+            run.is_cancelled = true;
+            run.stop.raise();
+            drop(running);
+            return self.job(id);
+        }
+        let cancelled = self
+            .database
+            .change_state(id, &[JobState::Queued], JobState::Cancelled)?;
+        drop(running);
+        match cancelled {
+            true => self.tell(id),
+            false => Err(wrong_state(
+                &job,
+                "only a job that waits or runs can be cancelled",
+            )),
+        }
+    }
+
+    /// Puts a job that failed or was cancelled into the queue again.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` if it is in another state.
+    pub fn retry(&self, id: &str) -> Result<Job> {
+        let job = self.database.job(id)?;
+        let from = [JobState::Failed, JobState::Cancelled];
+        match self.database.change_state(id, &from, JobState::Queued)? {
+            true => self.tell(id),
+            false => Err(wrong_state(
+                &job,
+                "only a job that failed or was cancelled can be tried again",
+            )),
+        }
+    }
+
+    /// Sets a job's priority. It counts while the job waits.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn set_priority(&self, id: &str, priority: i32) -> Result<Job> {
+        self.database.set_priority(id, priority)?;
+        self.tell(id)
+    }
+
+    /// Deletes a job with its scan, results and corrections.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` while it is analysed.
+    pub fn delete(&self, id: &str) -> Result<()> {
+        // The map is held, so that no worker begins the job in between.
+        let running = self.running();
+        let job = self.database.job(id)?;
+        if running.contains_key(id) {
+            return Err(wrong_state(&job, "cancel it first"));
+        }
+        self.database.remove_job(id)?;
+        self.data.discard_job(id);
+        drop(running);
+        self.events.removed(id);
+        Ok(())
+    }
+
+    /// Refuses what is new while the disk is nearly full.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub(crate) fn check_disk(&self) -> Result<()> {
+        let least = self.config.limits.free_disk_mib << 20;
+        match self.data.free_bytes() {
+            Some(free) if free < least => {
+                let reason = format!(
+                    "the disk of the data folder has {} MiB free, and {} MiB are kept free",
+                    free >> 20,
+                    least >> 20
+                );
+                Err(Error::new(ErrorKind::Full, reason).hint("delete old jobs or make room"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes jobs that are older than the limit, and uploads that nobody goes on with.
+    ///
+    /// # Errors
+    /// `Database`.
+    pub(crate) fn retain(&self) -> Result<()> {
+        let limits = &self.config.limits;
+        let hours = |n: u64| i64::try_from(n.saturating_mul(3_600_000)).unwrap_or(i64::MAX);
+        let now = crate::database::now_ms();
+        for id in self
+            .database
+            .stale_uploads(now.saturating_sub(hours(limits.upload_hours)))?
+        {
+            self.database.remove_upload(&id)?;
+            crate::data::remove(&self.data.upload(&id));
+        }
+        let Some(days) = limits.keep_days else {
+            return Ok(());
+        };
+        let before = now.saturating_sub(hours(days.saturating_mul(24)));
+        for id in self.database.expired(before)? {
+            // Someone may have begun it again since.
+            let _ = self.delete(&id);
+        }
+        Ok(())
+    }
+}
+
+fn wrong_state(job: &Job, hint: &str) -> Error {
+    let reason = format!("the job is {}", job.state.name());
+    Error::new(ErrorKind::Conflict, reason).hint(hint)
+}
+
+/// A name for a job or an upload that nobody can guess.
+pub(crate) fn new_id() -> Result<String> {
+    let mut bytes = [0; 10];
+    getrandom::fill(&mut bytes).map_err(|e| {
+        Error::new(
+            ErrorKind::Read,
+            format!("the system gives no random bytes: {e}"),
+        )
+    })?;
+    Ok(hex(&bytes))
+}
