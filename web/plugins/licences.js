@@ -33,6 +33,9 @@ export function licences() {
         const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
         return { name, text: `${name} ${version} (${license})\n\n${licenceText(folder, name).replace(/\r/g, '').trim()}\n` }
       })
+      // NiiVue draws its letters with a font that has a licence of its own.
+      const apache = readFileSync(new URL('../../LICENSE-APACHE', import.meta.url), 'utf8')
+      parts.push({ name: 'Roboto', text: `Roboto, the font that @niivue/niivue contains (Apache-2.0)\n\n${apache.replace(/\r/g, '').trim()}\n` })
       parts.sort((a, b) => (a.name < b.name ? -1 : 1))
       const head = 'The viewer contains these packages, whose licences follow.\n\n'
       const source = head + parts.map((p) => p.text).join(`\n${'-'.repeat(78)}\n\n`)

@@ -1,6 +1,8 @@
 import './styles/base.css'
+import './styles/controls.css'
 import './styles/list.css'
 import './styles/scan.css'
+import './styles/panels.css'
 import './styles/documents.css'
 import { onSessionEnd } from './core/api'
 import { h } from './core/dom'

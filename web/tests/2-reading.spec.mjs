@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { basename } from 'node:path'
 import { after, before, test } from 'node:test'
-import { config, launch, openPage, openScan, readBytes, withScreenshot } from './browser.mjs'
+import { config, launch, openPage, openScan, readBytes, withScreenshot, scanName } from './browser.mjs'
 import { canvasPixels, colouredPixels, difference, eventually } from './pixels.mjs'
 
 let browser
 let session
 let id = ''
-const name = `viewer-${Date.now()}-${basename(config.phantom)}`
+const file = `viewer-${Date.now()}-${basename(config.phantom)}`
+// The server names scans without the ending of their files.
+const name = scanName(file)
 
 before(async () => {
   browser = await launch()
@@ -17,13 +19,24 @@ after(async () => {
   await browser?.close()
 })
 
-test('a_scan_is_uploaded_and_analysed_while_the_list_shows_its_progress', async () => {
+test('a_scan_is_uploaded_over_a_broken_network_and_analysed_while_the_list_shows_its_progress', async () => {
   const { page } = session
   await withScreenshot(page, 'upload', async () => {
     const buffer = readBytes(config.phantom)
-    await page.getByTestId('upload-input').setInputFiles({ name, mimeType: 'application/octet-stream', buffer })
     const row = page.getByTestId('job-row').filter({ hasText: name })
-    await row.waitFor()
+    // The network breaks once during the upload, which goes on by itself.
+    let breaks = 1
+    await page.route('**/api/v1/uploads/*', (route) => {
+      if (route.request().method() !== 'PATCH' || breaks === 0) return route.fallback()
+      breaks -= 1
+      return route.abort('connectionreset')
+    })
+    await session.tolerate(async () => {
+      await page.getByTestId('upload-input').setInputFiles({ name: file, mimeType: 'application/octet-stream', buffer })
+      await row.waitFor()
+    })
+    assert.equal(breaks, 0)
+    await page.unroute('**/api/v1/uploads/*')
     const states = new Set()
     await eventually(
       async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { basename } from 'node:path'
 import { after, before, test } from 'node:test'
-import { config, jobId, launch, openPage, openScan, withScreenshot } from './browser.mjs'
+import { config, jobId, launch, openPage, openScan, withScreenshot, scanName } from './browser.mjs'
 import { canvasPixels, colouredPixels, eventually } from './pixels.mjs'
 
 let browser
@@ -11,7 +11,7 @@ let id = ''
 before(async () => {
   browser = await launch()
   session = await openPage(browser)
-  id = await jobId(session.page, basename(config.phantom))
+  id = await jobId(session.page, scanName(basename(config.phantom)))
   assert.ok(id, 'the scan that the reading tests upload is missing')
 })
 after(async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 import { after, before, test } from 'node:test'
-import { config, jobId, launch, openPage, openScan, readBytes, withScreenshot } from './browser.mjs'
+import { config, jobId, launch, openPage, openScan, readBytes, withScreenshot, scanName } from './browser.mjs'
 
 const axe = readBytes(createRequire(import.meta.url).resolve('axe-core/axe.min.js')).toString('utf8')
 let browser
@@ -29,7 +29,7 @@ for (const colorScheme of ['light', 'dark']) {
     await withScreenshot(page, `accessibility-${colorScheme}`, async () => {
       await page.getByTestId('job-row').first().waitFor()
       assert.deepEqual(await violations(page), [], 'work list')
-      const id = await jobId(page, basename(config.phantom))
+      const id = await jobId(page, scanName(basename(config.phantom)))
       await openScan(page, id)
       assert.deepEqual(await violations(page), [], 'reading page')
       await page.getByTestId('correct').click()

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 
 // Slow machines render WebGL on the processor.
-export const PATIENCE_MS = 180_000
+export const PATIENCE_MS = 90_000
 
 function needed(name) {
   const value = process.env[name]
@@ -19,6 +19,9 @@ export const config = {
   artefacts: process.env.ARTEFACTS ?? 'artefacts',
   restart: process.env.RESTART ?? ''
 }
+
+/** A scan's name in the work list: its file's name without the ending. */
+export const scanName = (file) => file.replace(/(\.nii|\.nii\.gz|\.nrrd|\.mha|\.zip|\.dcm)$/i, '')
 
 export function launch() {
   return chromium.launch({

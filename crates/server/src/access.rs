@@ -95,7 +95,7 @@ impl Access {
                 let (name, None) = (named.next()?, named.next()) else {
                     return None;
                 };
-                let name = name.to_str().ok()?.trim();
+                let name = std::str::from_utf8(name.as_bytes()).ok()?.trim();
                 let is_name = !name.is_empty() && name.chars().count() <= LONGEST_NAME;
                 is_name.then(|| Person {
                     name: Some(name.to_owned()),

@@ -1,11 +1,11 @@
 //! What readers confirmed and corrected, as a manifest that `train` reads.
 
-use crate::database::{Correction, Database, JobQuery};
-use crate::job::{Job, JobState, ScanPlace, Verdict};
+use crate::database::{Correction, Database};
+use crate::job::{Job, ScanPlace, Verdict};
 use crate::queue::{link, link_tree};
 use crate::{Error, ErrorKind, Result};
 use multirnet::Diagnosis;
-use multirnet_base::files;
+use multirnet_base::{StagedFolder, files};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -27,9 +27,8 @@ pub struct Exported {
 /// Writes the scans that readers confirmed or corrected in the data folder `data` into the folder
 /// `out`, with a manifest `cohort.csv`. A server may be using `data` meanwhile.
 ///
-/// Of each scan the latest version counts. A confirmation confirms lesions and class. A correction of
-/// the map alone leaves the class unknown, and one of the class alone leaves the map unknown unless an
-/// earlier version has one. Scans that the server analysed where they lie are named by their paths;
+/// Of each scan the latest version counts. A confirmation confirms lesions and class. A correction that
+/// leaves the class or the map as it was keeps that of an earlier version; without one, it is unknown. Scans that the server analysed where they lie are named by their paths;
 /// other files are linked or copied, so that deleting a job takes nothing away.
 ///
 /// # Errors
@@ -54,28 +53,17 @@ pub fn export_cohort(data: &Path, out: &Path) -> Result<Exported> {
     let database = Database::open(&path)?;
     let mut exported = Exported::default();
     let mut rows = String::new();
-    let mut query = JobQuery {
-        state: Some(JobState::Done),
-        limit: Some(500),
-        ..JobQuery::default()
-    };
-    loop {
-        let (_, jobs) = database.list(&query)?;
-        if jobs.is_empty() {
-            break;
+    let staged = StagedFolder::new(out)?;
+    for job in database.reviewed()? {
+        let versions = database.corrections_of(&job.id)?;
+        let Some(latest) = versions.last() else {
+            continue;
+        };
+        match latest.verdict {
+            Verdict::Confirmed => exported.confirmed += 1,
+            Verdict::Corrected => exported.corrected += 1,
         }
-        query.offset += jobs.len() as u32;
-        for job in jobs.iter().filter(|j| j.reviewed.is_some()) {
-            let versions = database.corrections_of(&job.id)?;
-            let Some(latest) = versions.last() else {
-                continue;
-            };
-            match latest.verdict {
-                Verdict::Confirmed => exported.confirmed += 1,
-                Verdict::Corrected => exported.corrected += 1,
-            }
-            rows += &row(&database, data, out, job, &versions, latest)?;
-        }
+        rows += &row(&database, data, staged.folder(), &job, &versions, latest)?;
     }
     if rows.is_empty() {
         return Err(
@@ -86,7 +74,8 @@ pub fn export_cohort(data: &Path, out: &Path) -> Result<Exported> {
     }
     let head = "# Scans that readers confirmed or corrected in a server of multirnet.\n";
     let text = format!("{head}{HEADER}{rows}");
-    files::write(&out.join(MANIFEST), text.as_bytes())?;
+    staged.write(MANIFEST, text.as_bytes())?;
+    staged.publish()?;
     Ok(exported)
 }
 
@@ -134,7 +123,7 @@ fn row(
     };
     let class = match latest.verdict {
         Verdict::Confirmed => job.diagnosis,
-        Verdict::Corrected => latest.diagnosis,
+        Verdict::Corrected => versions.iter().rev().find_map(|v| v.diagnosis),
     };
     let has_kinds = mask != UNKNOWN && knows_kinds(&folder)?;
     let mut line = String::new();

@@ -161,6 +161,18 @@ impl ServerConfig {
             .within("workers", self.analysis.workers, 1..=64)
             .within("attempts", self.analysis.attempts, 1..=100)
             .check()?;
+        let station = &self.analysis.station;
+        let is_text = !station.trim().is_empty()
+            && station.chars().count() <= 64
+            && !station.chars().any(|c| c == '\\' || c.is_control());
+        Ranges::new()
+            .require(
+                is_text,
+                "analysis.station",
+                station,
+                "1 to 64 characters without backslash",
+            )
+            .check()?;
         let access = &self.access;
         if access.user_header.is_some() && access.trusted_proxies.is_empty() {
             return Err(Error::new(

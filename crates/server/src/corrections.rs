@@ -3,10 +3,10 @@
 use crate::data::{remove, sync_tree};
 use crate::database::{Correction, Measured, NewCorrection};
 use crate::job::{JobState, Verdict};
-use crate::queue::Queue;
+use crate::queue::{Queue, link};
 use crate::{Error, ErrorKind, Result};
 use multirnet::dicom::{CorrectedMap, corrected_segmentation};
-use multirnet::{Diagnosis, Finding, Volume};
+use multirnet::{Diagnosis, Finding, Scan, Volume};
 use multirnet_base::files;
 use multirnet_finding::{LesionKind, involvement, kind_involvement, lesion_changes};
 use multirnet_volume::io::{read_labels, write_nifti};
@@ -130,16 +130,18 @@ impl Queue {
         self.complete_upload(upload)?;
         let is_dicom = finding.source.format == "dicom";
         let voxels = finding.geometry.len() as u64;
-        let scan_bytes = if is_dicom { SCAN_BYTES_A_VOXEL } else { 0 };
-        let admission = self
-            .memory
-            .admit(voxels * (BYTES_A_VOXEL + scan_bytes), &self.stop);
-        let Some(_admission) = admission else {
-            return Err(Error::new(
-                ErrorKind::Full,
-                "there is not enough memory for the comparison",
-            )
-            .hint("try again later"));
+        // The scan of a DICOM study is read for the references of its corrected segmentation.
+        let (scan, _admission) = match is_dicom {
+            true => {
+                let bytes = voxels * (BYTES_A_VOXEL + SCAN_BYTES_A_VOXEL);
+                let (scan, admission) = self.read_scan(id, bytes)?;
+                (Some(scan), admission)
+            }
+            false => {
+                let admission = self.memory.admit(voxels * BYTES_A_VOXEL, &self.stop);
+                let refusal = || Error::new(ErrorKind::Full, "there is not enough memory");
+                (None, admission.ok_or_else(refusal)?)
+            }
         };
         let map = self.read_map(upload, out)?;
         let results = self.data.results(id);
@@ -174,8 +176,14 @@ impl Queue {
         };
         drop(model);
         write_nifti(&out.join(LESIONS), &map)?;
-        if is_dicom {
-            self.write_segmentation(id, finding, (&lungs, &map), (&new.reviewer, version), out)?;
+        if let Some(scan) = scan {
+            self.write_segmentation(
+                &scan,
+                finding,
+                (&lungs, &map),
+                (&new.reviewer, version),
+                out,
+            )?;
         }
         Ok(measured)
     }
@@ -187,9 +195,7 @@ impl Queue {
             ending.ok_or_else(|| Error::invalid("a corrected map is a .nii or .nii.gz file"))?;
         // The reader tells formats by their names.
         let path = out.join(format!("upload{ending}"));
-        fs::hard_link(self.data.upload(upload), &path)
-            .or_else(|_| fs::copy(self.data.upload(upload), &path).map(drop))
-            .map_err(|e| Error::write(&path, "link the file", e))?;
+        link(&self.data.upload(upload), &path)?;
         let map = read_labels(&path).map_err(|e| {
             // The caller knows nothing of places on the server.
             Error::invalid(format!("the map cannot be read: {}", e.reason()))
@@ -201,13 +207,12 @@ impl Queue {
     /// Writes the corrected map as a DICOM object. A series that was resampled gets none.
     fn write_segmentation(
         &self,
-        id: &str,
+        scan: &Scan,
         finding: &Finding,
         (lungs, lesions): (&Volume<u8>, &Volume<u8>),
         (reviewer, version): (&str, u32),
         out: &Path,
     ) -> Result<()> {
-        let scan = self.read_scan(id)?;
         if scan.series.as_ref().is_none_or(|s| s.grid.is_none()) {
             return Ok(());
         }
@@ -218,7 +223,7 @@ impl Queue {
             version,
         };
         let options = self.analyser.dicom(&[])?;
-        let object = corrected_segmentation(&scan, finding, &map, &options)?;
+        let object = corrected_segmentation(scan, finding, &map, &options)?;
         Ok(files::write(&out.join(SEGMENTATION), &object.bytes)?)
     }
 }

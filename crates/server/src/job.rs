@@ -266,6 +266,8 @@ pub(crate) struct ScanFacts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct JobSummary {
     pub facts: ScanFacts,
+    /// How people know the scan.
+    pub shown: String,
     pub model: String,
     pub diagnosis: Diagnosis,
     pub probabilities: ClassProbabilities,
@@ -276,7 +278,7 @@ pub(crate) struct JobSummary {
 }
 
 impl JobSummary {
-    pub fn new(facts: ScanFacts, finding: &Finding) -> Self {
+    pub fn new(facts: ScanFacts, shown: String, finding: &Finding) -> Self {
         let both = &finding.involvement.both;
         let warnings = finding.warnings.iter().chain(&finding.source.warnings);
         let mut seen: Vec<String> = Vec::new();
@@ -287,6 +289,7 @@ impl JobSummary {
         }
         Self {
             facts,
+            shown,
             model: finding.provenance.model.clone(),
             diagnosis: finding.diagnosis,
             probabilities: (&finding.probabilities).into(),

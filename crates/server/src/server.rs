@@ -17,6 +17,10 @@ use std::time::Duration;
 
 /// Seconds without an object after which a study that came by STOW-RS is complete.
 const QUIET_SECONDS: u64 = 10;
+/// Days that objects stay in the store. Jobs have links of their own.
+const KEPT_DAYS: u64 = 7;
+/// Studies that wait for their jobs at a time.
+const WAITING_STUDIES: usize = 16;
 /// How often the server looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(50);
 /// How long answers that are on their way may take when the server ends.
@@ -61,9 +65,15 @@ impl Server {
             .map_err(|e| Error::new(ErrorKind::Network, format!("{}: {e}", config.listen)))?;
         let queue = Queue::open(config, analyser, stop)?;
         let access = Access::new(&queue.config.access, &queue.data.token())?;
+        let mut studies = match pacs {
+            Some(pacs) => pacs.clone(),
+            None => own_studies(&queue)?,
+        };
+        // Every complete study becomes a job at once; the queue decides whose turn it is.
+        studies.analysis.workers = WAITING_STUDIES;
         let listener = match pacs {
-            Some(pacs) => Listener::bind(pacs, options)?,
-            None => Listener::without_port(&own_studies(&queue)?, options)?,
+            Some(_) => Listener::bind(&studies, options)?,
+            None => Listener::without_port(&studies, options)?,
         };
         Ok(Self {
             queue,
@@ -166,11 +176,11 @@ impl Server {
 
 /// The store of studies that come by STOW-RS alone.
 fn own_studies(queue: &Queue) -> Result<PacsConfig> {
-    let workers = queue.config.analysis.workers;
     let text = format!(
         "[listener]\nae_title = \"MULTIRNET\"\naddress = \"127.0.0.1:0\"\n\
+         [[listener.allow]]\n\
          [store]\nfolder = \"studies\"\nquiet_seconds = {QUIET_SECONDS}\n\
-         [analysis]\nworkers = {workers}\n"
+         [retention]\ndays = {KEPT_DAYS}\n"
     );
     let mut config = PacsConfig::parse(&text, queue.data.root())?;
     config.store.folder = queue.data.studies();

@@ -60,12 +60,25 @@ async function sendPiece(state: UploadState, file: Blob, signal?: AbortSignal): 
 
 /** Sends a file in pieces and goes on after faults of the network. Returns the upload's ID. */
 export async function upload(name: string, file: Blob, watch: UploadWatch = {}): Promise<string> {
-  let state = await persistently(
+  const state = await persistently(
     () => postJson<UploadState>('/api/v1/uploads', { name, size: file.size }),
     watch
   )
+  try {
+    await sendPieces(state, file, watch)
+  } catch (error) {
+    // A cancelled upload would take a place on the server until it is too old.
+    if (watch.signal?.aborted) discardUpload(state.id).catch(() => undefined)
+    throw error
+  }
+  return state.id
+}
+
+async function sendPieces(begun: UploadState, file: Blob, watch: UploadWatch): Promise<void> {
+  let state = begun
   let stalls = 0
   while (state.offset < file.size) {
+    watch.signal?.throwIfAborted()
     const before = state.offset
     state = await persistently(() => sendPiece(state, file, watch.signal), watch)
     watch.progress?.(state.offset, file.size)
@@ -75,9 +88,8 @@ export async function upload(name: string, file: Blob, watch: UploadWatch = {}):
       throw new ApiError(0, { kind: 'network', reason: 'The server does not store the file.', hint: 'Try again later.' })
     }
   }
-  return state.id
 }
 
-export async function discardUpload(id: string): Promise<void> {
+async function discardUpload(id: string): Promise<void> {
   await request(`/api/v1/uploads/${encodeURIComponent(id)}`, { method: 'DELETE' })
 }

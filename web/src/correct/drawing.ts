@@ -42,10 +42,11 @@ export class Drawing {
     const slope = ct.hdr.scl_slope || 1
     const offset = ct.hdr.scl_inter
     this.hu = (i) => (img[i] ?? 0) * slope + offset
-    nv.setDrawColormap(colours as unknown as string)
-    nv.createEmptyDrawing()
+    nv.drawLut = viewer.labelTable(colours)
+    nv.refreshColormaps()
     nv.drawBitmap = map.toPicture(lesions.img as ArrayLike<number>)
-    nv.refreshDrawing(true)
+    nv.drawTexture = nv.r8Tex(nv.drawTexture, nv.gl.TEXTURE7, [3, ...this.grid.size], true)
+    this.upload([0, 0, 0], this.grid.size.map((n) => n - 1) as Voxel)
   }
 
   private get bitmap(): Uint8Array {
@@ -172,7 +173,7 @@ export class Drawing {
     const stroke = { indices: [], before: [], after: [], seen: new Set<number>(), plane, last: null }
     for (const index of found) this.set(index, this.settings.label, stroke)
     this.history.push(stroke)
-    this.viewer.nv.refreshDrawing(true)
+    this.uploadStroke(stroke)
     return true
   }
 
@@ -188,29 +189,49 @@ export class Drawing {
     if (!stroke) return false
     const next = values(stroke)
     stroke.indices.forEach((index, k) => (this.bitmap[index] = next[k] ?? 0))
-    this.viewer.nv.refreshDrawing(true)
+    this.uploadStroke(stroke)
     return true
   }
 
-  // NiiVue sends the whole map to the graphics card. A brush changes a small box of it.
+  private uploadStroke(stroke: Stroke): void {
+    if (stroke.indices.length === 0) return
+    const low: Voxel = [Infinity, Infinity, Infinity]
+    const high: Voxel = [-1, -1, -1]
+    for (const index of stroke.indices) {
+      this.grid.voxel(index).forEach((c, a) => {
+        low[a] = Math.min(low[a] ?? c, c)
+        high[a] = Math.max(high[a] ?? c, c)
+      })
+    }
+    this.upload(low, high)
+  }
+
+  // NiiVue's own refresh sends the whole map to the graphics card and searches it on the way. A
+  // stroke changes a small box of it.
   private upload(low: Voxel, high: Voxel): void {
     const { nv } = this.viewer
     const size = low.map((l, a) => (high[a] ?? l) - l + 1) as Voxel
-    const part = new Uint8Array(size[0] * size[1] * size[2])
-    let k = 0
-    for (let z = low[2]; z <= high[2]; z++) {
-      for (let y = low[1]; y <= high[1]; y++) {
-        const row = this.grid.index(low[0], y, z)
-        part.set(this.bitmap.subarray(row, row + size[0]), k)
-        k += size[0]
-      }
-    }
+    const isWhole = size[0] * size[1] * size[2] === this.grid.length
+    const part = isWhole ? this.bitmap : this.cut(low, size)
     const { gl } = nv
     gl.activeTexture(gl.TEXTURE7)
     gl.bindTexture(gl.TEXTURE_3D, nv.drawTexture)
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1)
     gl.texSubImage3D(gl.TEXTURE_3D, 0, ...low, ...size, gl.RED, gl.UNSIGNED_BYTE, part)
     nv.drawScene()
+  }
+
+  private cut(low: Voxel, size: Voxel): Uint8Array {
+    const part = new Uint8Array(size[0] * size[1] * size[2])
+    let k = 0
+    for (let z = low[2]; z < low[2] + size[2]; z++) {
+      for (let y = low[1]; y < low[1] + size[1]; y++) {
+        const row = this.grid.index(low[0], y, z)
+        part.set(this.bitmap.subarray(row, row + size[0]), k)
+        k += size[0]
+      }
+    }
+    return part
   }
 
   /** The map in the order of the file. */

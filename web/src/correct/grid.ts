@@ -22,6 +22,12 @@ export class Grid {
     return x + this.size[0] * (y + this.size[1] * z)
   }
 
+  /** The voxel at an index in the picture's order. */
+  voxel(index: number): [number, number, number] {
+    const [nx, ny] = this.size
+    return [index % nx, Math.floor(index / nx) % ny, Math.floor(index / (nx * ny))]
+  }
+
   /** Index in the file's order. */
   fileIndex(x: number, y: number, z: number): number {
     return this.start + x * this.step[0] + y * this.step[1] + z * this.step[2]

@@ -33,7 +33,7 @@ export class ReviewForm {
     changed: () => void
   ) {
     const remembered = localStorage.getItem(REVIEWER_KEY) ?? ''
-    this.reviewerInput = h('input', { type: 'text', value: user ?? remembered, readonly: user !== null, autocomplete: 'name', maxlength: 100, 'data-testid': 'reviewer' })
+    this.reviewerInput = h('input', { type: 'text', value: user ?? remembered, readonly: user !== null, autocomplete: 'name', maxlength: 80, 'data-testid': 'reviewer' })
     on(this.reviewerInput, { change: () => localStorage.setItem(REVIEWER_KEY, this.reviewerInput.value.trim()) })
     const reasons: [string, string][] = [['', 'Choose a reason'], ...REASONS.map((r): [string, string] => [r, r])]
     this.reasonSelect = select({ 'data-testid': 'reason' }, reasons, '')

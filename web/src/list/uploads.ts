@@ -5,7 +5,7 @@ import { bytes, wholePercent } from '../core/format'
 import { upload } from '../core/upload'
 import type { Job } from '../core/types'
 
-const ACCEPTED = ['.nii', '.nii.gz', '.nrrd', '.mha', '.zip']
+const ACCEPTED = ['.nii', '.nii.gz', '.nrrd', '.mha', '.zip', '.dcm']
 
 // Two files at a time keep a slow line busy without starving either.
 const PARALLEL = 2

@@ -1,15 +1,15 @@
-import { explain, getJson, jobPath } from '../core/api'
+import { explain, jobPath } from '../core/api'
 import { h, replace } from '../core/dom'
 import { bytes } from '../core/format'
 import type { ResultFile } from '../core/types'
 
 /** The list of files that the server made for a scan. */
-export function downloadsPanel(id: string, signal: AbortSignal): HTMLElement {
+export function downloadsPanel(id: string, known: Promise<ResultFile[]>, signal: AbortSignal): HTMLElement {
   const list = h('ul', { class: 'files' })
   const base = jobPath(id)
   const encode = (name: string) => name.split('/').map(encodeURIComponent).join('/')
-  getJson<{ files: ResultFile[] }>(`${base}/files`, signal).then(
-    ({ files }) => {
+  known.then(
+    (files) => {
       const shown = files.filter((f) => !f.name.startsWith('preview/'))
       const items = shown.map((f) =>
         h(

@@ -115,6 +115,8 @@ class ScanPage {
     if (this.signal.aborted) return
     this.markFirstPicture(viewer)
     if (latest > 0) await this.review?.choose(latest)
+    // The values under the pointer include the probability, also while its layer is off.
+    void volumes.loadLazily(viewer, 'probability').then(() => viewer.moved(viewer.position()))
     if (viewer.isSoftware) this.offerFull(viewer, volumes)
     else await this.loadFull(viewer, volumes)
   }
@@ -196,10 +198,10 @@ class ScanPage {
       summary.element,
       layers.element,
       h('section', { class: 'panel', 'aria-labelledby': 'lesions-title' }, h('h2', { id: 'lesions-title' }, 'Lesions'), lesionTable.element),
-      h('section', { class: 'panel', 'aria-labelledby': 'involvement-title' }, h('h2', { id: 'involvement-title' }, 'Involvement'), this.involvement),
       review.element,
+      h('section', { class: 'panel', 'aria-labelledby': 'involvement-title' }, h('h2', { id: 'involvement-title' }, 'Involvement'), this.involvement),
       previous.element,
-      downloadsPanel(job.id, this.signal)
+      downloadsPanel(job.id, volumes.files, this.signal)
     )
     attachPointer(viewer, this.frame, {
       hover: (at) => {
@@ -265,7 +267,7 @@ class ScanPage {
       await volumes.loadFull(viewer, (share) => setText(text, `Preview, 2 mm. Full resolution: ${share}.`))
       if (this.signal.aborted) return
       const spacing = viewer.ct?.pixDimsRAS?.slice(1, 4).map((v) => v.toFixed(1)) ?? []
-      const note = viewer.is3dOff ? '. The 3D view is under “3D” only, since this computer draws without a graphics card.' : ''
+      const note = viewer.is3dOff ? '. The four views leave 3D out.' : ''
       setText(this.resolution, `Full resolution, ${spacing.join(' × ')} mm${note}`)
     } catch (error) {
       if (this.signal.aborted) return

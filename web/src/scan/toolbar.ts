@@ -1,7 +1,8 @@
 import { add, button, h, on, setAttributes, setText } from '../core/dom'
 import { number } from '../core/format'
+import type { Tool } from './options'
 import { VIEWS, type View } from './layout'
-import { LUNG_WINDOW, MEDIASTINUM_WINDOW, type HuWindow, type Tool, type Viewer } from './viewer'
+import { LUNG_WINDOW, MEDIASTINUM_WINDOW, type HuWindow, type Viewer } from './viewer'
 
 const TOOLS: readonly (readonly [Tool, string])[] = [
   ['crosshair', 'Cross-hair'],

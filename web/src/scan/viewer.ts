@@ -3,10 +3,11 @@ import { COLOURS, ctMap, HEAT_MAP, labelMap, lesionMap, PROBABILITY_MAP, type Co
 import { skipHistogram } from './hu-range'
 import { layoutFor, type View } from './layout'
 import { loadViewerLibrary } from './load-viewer'
+import { mouseButtons, viewerOptions, type Tool } from './options'
+import { tinyScan } from './tiny-scan'
 
 export type LayerName = 'lungs' | 'lesions' | 'probability' | 'heatmap'
 export type Plane = 0 | 1 | 2
-export type Tool = 'crosshair' | 'window' | 'pan' | 'measure'
 export type Point = [number, number, number]
 
 export interface LayerState {
@@ -52,6 +53,7 @@ export class Viewer {
   ct: NVImage | null = null
   private images: Images = {}
   private drawnCt: NVImage | null = null
+  private nothing: NVImage | null = null
   private frame = 0
   private restTimer = 0
   private is3dPaused = false
@@ -67,42 +69,14 @@ export class Viewer {
     const library = await loadViewerLibrary()
     const { Niivue, DRAG_MODE } = library
     skipHistogram(library.NVImage)
-    const nv = new Niivue({
-      logLevel: 'error',
-      loadingText: '',
-      isRadiologicalConvention: true,
-      sagittalNoseLeft: true,
-      isSliceMM: true,
-      dragAndDropEnabled: false,
-      crosshairColor: [0.94, 0.89, 0.26, 0.8],
-      crosshairWidth: 0.8,
-      crosshairWidthUnit: 'mm',
-      crosshairGap: 8,
-      fontColor: [0.9, 0.9, 0.9, 1],
-      fontMinPx: 14,
-      measureLineColor: [0.94, 0.89, 0.26, 1],
-      measureTextColor: [1, 1, 1, 1],
-      measureTextHeight: 0.035,
-      rulerColor: [0.94, 0.89, 0.26, 1],
-      isAntiAlias: false,
-      tileMargin: 0,
-      showAllOrientationMarkers: true,
-      trustCalMinMax: true,
-      clipPlaneHotKey: '',
-      cycleClipPlaneHotKey: '',
-      viewModeHotKey: '',
-      mouseEventConfig: {
-        leftButton: { primary: DRAG_MODE.crosshair, withShift: DRAG_MODE.pan },
-        rightButton: DRAG_MODE.windowing,
-        centerButton: DRAG_MODE.pan
-      }
-    })
+    const nv = new Niivue(viewerOptions(DRAG_MODE))
     await nv.attachToCanvas(canvas)
     const info = nv.gl.getExtension('WEBGL_debug_renderer_info')
     const renderer = String(nv.gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : nv.gl.RENDERER))
     const isSoftware = /swiftshader|llvmpipe|software/i.test(renderer)
     const viewer = new Viewer(nv, library, canvas, isSoftware)
     viewer.prepare()
+    viewer.nothing = await viewer.makeImage('lungs', tinyScan(true))
     return viewer
   }
 
@@ -117,8 +91,7 @@ export class Viewer {
     // NiiVue has one outline setting for all label maps. The lungs are always drawn as outlines.
     const refresh = nv.refreshLayers.bind(nv)
     nv.refreshLayers = (image, layer) => {
-      const outline = image === this.images.lungs ? this.layers.lungs.opacity : this.isOutline ? 1 : 0
-      nv.opts.atlasOutline = image.opacity === 0 ? 0 : outline
+      nv.opts.atlasOutline = image === this.images.lungs ? this.layers.lungs.opacity : this.isOutline ? 1 : 0
       refresh(image, layer)
     }
     const draw3d = nv.draw3D.bind(nv)
@@ -184,6 +157,11 @@ export class Viewer {
     this.moved(this.position())
   }
 
+  /** Keeps an image without drawing it. */
+  keep(name: LayerName, image: NVImage): void {
+    this.images[name] = image
+  }
+
   private pauseFirst3d(isFirst: boolean): void {
     // The planes are what the person waits for. The 3D view follows.
     if (!isFirst) return
@@ -233,12 +211,8 @@ export class Viewer {
       image.opacity = name === 'lungs' ? LUNG_FILL * opacity : isFaint ? FAINT : opacity
       shown.push(image)
     }
-    // NiiVue clears its overlay only when it draws one, so a transparent layer replaces the last.
-    const spare = this.images.lungs ?? this.images.lesions
-    if (shown.length === 0 && spare) {
-      spare.opacity = 0
-      shown.push(spare)
-    }
+    // NiiVue clears its overlay only when it draws one, so an empty layer replaces the last.
+    if (shown.length === 0 && this.nothing) shown.push(this.nothing)
     return shown
   }
 
@@ -285,13 +259,7 @@ export class Viewer {
   }
 
   setTool(tool: Tool): void {
-    const { DRAG_MODE } = this.library
-    const primary = { crosshair: DRAG_MODE.crosshair, window: DRAG_MODE.windowing, pan: DRAG_MODE.pan, measure: DRAG_MODE.measurement }[tool]
-    this.nv.setMouseEventConfig({
-      leftButton: { primary, withShift: DRAG_MODE.pan },
-      rightButton: DRAG_MODE.windowing,
-      centerButton: DRAG_MODE.pan
-    })
+    this.nv.setMouseEventConfig(mouseButtons(this.library.DRAG_MODE, tool))
   }
 
   setView(view: View): void {
@@ -385,6 +353,12 @@ export class Viewer {
     if (f[0] < 0) return null
     const mm = this.nv.frac2mm(f, 0, true)
     return { plane: plane as Plane, mm: [mm[0], mm[1], mm[2]] }
+  }
+
+  /** The colours of a drawing in NiiVue's form. */
+  labelTable(colours: ColourMap): Niivue['drawLut'] {
+    // The type of makeDrawLut names a colour map by its key only. The function takes a map as well.
+    return this.library.cmapper.makeDrawLut(colours as unknown as string)
   }
 
   /** Forgets the images. The next ones count as the first. */

@@ -1,7 +1,11 @@
-import { jobPath } from '../core/api'
+import { getJson, jobPath } from '../core/api'
 import { wholePercent } from '../core/format'
+import type { ResultFile } from '../core/types'
 import { fetchNifti } from './nifti'
 import type { LayerName, Point, Viewer } from './viewer'
+
+// A software renderer draws this many voxels in about a second.
+const MOST_VOXELS_IN_3D = 12_000_000
 
 /** The image data of one scan: small previews first, full resolution afterwards. */
 export class Volumes {
@@ -10,6 +14,7 @@ export class Volumes {
   /** The file of the shown lesion map, at full resolution. */
   lesionFile: ArrayBuffer | null = null
   private readonly previews: Record<'ct' | 'lungs' | 'lesions', Promise<ArrayBuffer>>
+  readonly files: Promise<ResultFile[]>
   private full: Promise<void> | null = null
 
   constructor(
@@ -17,6 +22,8 @@ export class Volumes {
     private readonly signal: AbortSignal
   ) {
     this.previews = { ct: this.preview('ct'), lungs: this.preview('lungs'), lesions: this.preview('lesions') }
+    this.files = getJson<{ files: ResultFile[] }>(`${jobPath(id)}/files`, signal).then((answer) => answer.files)
+    this.files.catch(() => {})
     // The page awaits them later. Until then a failure is not unhandled.
     for (const p of Object.values(this.previews)) p.catch(() => {})
   }
@@ -35,9 +42,12 @@ export class Volumes {
 
   /** Loads the probability or the heat map. Returns false if the scan does not have it. */
   async loadLazily(viewer: Viewer, name: LayerName): Promise<boolean> {
-    if (name !== 'probability' && name !== 'heatmap') return viewer.has(name)
+    if (viewer.has(name)) return true
+    if (name !== 'probability' && name !== 'heatmap') return false
     try {
-      viewer.show({ [name]: await viewer.makeImage(name, await this.preview(name)) })
+      const files = await this.files
+      if (!files.some((f) => f.name === `${name}.nii.gz` || f.name === `preview/${name}.nii.gz`)) return false
+      viewer.keep(name, await viewer.makeImage(name, await this.preview(name)))
       return true
     } catch {
       return false
@@ -77,7 +87,7 @@ export class Volumes {
     const [ct, lungs, lesions] = await Promise.all([viewer.makeImage('ct', ctFile), viewer.makeImage('lungs', lungFile), viewer.makeImage('lesions', lesionFile)])
     if (this.signal.aborted) return
     this.isFull = true
-    viewer.is3dOff = viewer.isSoftware
+    viewer.is3dOff = viewer.isSoftware && (ct.nVox3D ?? 0) > MOST_VOXELS_IN_3D
     if (version === this.version) {
       this.lesionFile = lesionFile
       viewer.show({ ct, lungs, lesions })

@@ -20,11 +20,12 @@ enum What {
 
 /// Export the scans that readers confirmed or corrected in a server, with their labels
 ///
-/// Of each scan the latest version counts. A confirmation confirms lesions and class; a correction of
-/// the lesions alone leaves the class unknown, and the other way round. The server may be running.
+/// Of each scan the latest version counts. A confirmation confirms lesions and class. A correction that
+/// leaves one of them as it was keeps that of an earlier version; without one, it is unknown. The server
+/// may be running.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  multirnet cohort from-server --data multirnet-data -o corrected\n  multirnet train corrected/cohort.csv --init models/lungs-small/model.safetensors -o runs/corrected"
+    after_help = "Example:\n  multirnet cohort from-server --data multirnet-data -o corrected\n  multirnet train corrected/cohort.csv --config configs/train/patients-small.toml --init models/lungs-small/model.safetensors -o runs/corrected"
 )]
 struct FromServer {
     /// The server's data folder

@@ -10,7 +10,7 @@ use multirnet::StopToken;
 use multirnet_finding::NOTICE;
 use multirnet_infer::Catalogue;
 use multirnet_pacs::ListenerOptions;
-use multirnet_pacs::config::Config as PacsConfig;
+use multirnet_pacs::config::{Config as PacsConfig, ResultsConfig};
 use multirnet_server::config::ServerConfig;
 use multirnet_server::{Analyser, Server, models};
 use std::ffi::OsStr;
@@ -79,7 +79,18 @@ impl Serve {
         config.analysis.workers = self.workers.unwrap_or(config.analysis.workers);
         config.check()?;
         let pacs = self.pacs.as_deref().map(PacsConfig::read).transpose()?;
-        let analyser = analyser(&config, self.model)?;
+        let mut analyser = analyser(&config, self.model)?;
+        if let Some(pacs) = &pacs {
+            // Archives get results as the listener's own configuration says.
+            analyser.results = pacs.results.clone();
+            let own = &pacs.analysis;
+            if own.model.is_some() || own.options.is_some() || own.memory_limit_mib.is_some() {
+                say(
+                    "The server's own model, options and memory count, and not those of the listener's \
+                     configuration.",
+                );
+            }
+        }
         serve(config, analyser, pacs.as_ref(), &context, stop, |_| Ok(()))
     }
 }
@@ -107,10 +118,15 @@ pub fn analyser(config: &ServerConfig, mut arguments: ModelArguments) -> Outcome
         ..PredictArguments::default()
     };
     let options = changes.options(&model)?;
+    let results = ResultsConfig {
+        station: config.analysis.station.clone(),
+        ..ResultsConfig::default()
+    };
     Ok(Analyser {
         model,
         options,
-        station: config.analysis.station.clone(),
+        results,
+        idle: multirnet_kernels::allocator::give_back,
     })
 }
 

@@ -279,6 +279,11 @@ fn every_committed_configuration_is_read() {
                 .map(drop)
                 .map_err(|e| e.to_string()),
             // Of the folder itself.
+            "configs" if path.ends_with("server.toml") => {
+                multirnet_server::config::ServerConfig::read(&path)
+                    .map(drop)
+                    .map_err(|e| e.to_string())
+            }
             "configs" => multirnet_pacs::config::Config::read(&path)
                 .map(drop)
                 .map_err(|e| e.to_string()),

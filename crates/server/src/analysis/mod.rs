@@ -8,16 +8,19 @@ pub use study::StudyQueue;
 
 use crate::data::{remove, sync_tree};
 use crate::job::{JobInput, JobSummary, Replaced, ScanFacts, ScanPlace};
-use crate::queue::Queue;
+use crate::queue::{Admission, Queue};
 use crate::{Error, ErrorKind, Result};
 use chrono::{Datelike, Local, Timelike};
-use multirnet::dicom::{DicomOptions, dicom_refusal, dicom_results, refuse_study, write_dicom};
+use multirnet::dicom::{
+    DicomOptions, Encoding, ReportForm, dicom_refusal, dicom_results, refuse_study, write_dicom,
+};
 use multirnet::{
     Model, PredictOptions, Prediction, ReadOptions, Scan, Stage, StopToken, open_scan, to_json,
     write_results,
 };
 use multirnet_base::files;
 use multirnet_finding::{Timing, lesions};
+use multirnet_pacs::config::ResultsConfig;
 use multirnet_report::{Overview, PdfFacts, finding_pdf, planes_png, thumbnail_png};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,8 +42,11 @@ pub struct Analyser {
     pub model: Model,
     /// Options of every analysis.
     pub options: PredictOptions,
-    /// Name of this installation in DICOM results.
-    pub station: String,
+    /// How results are written as DICOM.
+    pub results: ResultsConfig,
+    /// Called in each thread of the analysis that has nothing to do any more, so that an allocator can
+    /// give memory back.
+    pub idle: fn(),
 }
 
 /// How an analysis speaks with its caller.
@@ -88,7 +94,15 @@ impl Analyser {
         let year = u16::try_from(now.year()).unwrap_or_default();
         let time = [now.hour(), now.minute(), now.second()].map(small);
         let mut options = DicomOptions::new([year, small(now.month()), small(now.day())], time)?;
-        options.station.clone_from(&self.station);
+        let results = &self.results;
+        options.station.clone_from(&results.station);
+        options.all_frames = results.all_frames;
+        if results.labelmap {
+            options.encoding = Encoding::LabelMap;
+        }
+        if results.enhanced_sr {
+            options.report = ReportForm::Enhanced;
+        }
         options.replaces = replaces.iter().map(Into::into).collect();
         Ok(options)
     }
@@ -103,12 +117,20 @@ impl Queue {
         }
     }
 
-    /// Reads a job's scan. Only one scan is read at a time.
-    pub(crate) fn read_scan(&self, id: &str) -> Result<Scan> {
+    /// Reads a job's scan once `bytes` of memory are free, and gives it with its admission.
+    ///
+    /// The order is the same everywhere: first the turn to read, then the memory. Whoever has memory
+    /// does not wait for the turn.
+    pub(crate) fn read_scan(&self, id: &str, bytes: u64) -> Result<(Scan, Admission)> {
         let input = self.database.input(id)?;
         let path = self.scan_path(id, &input)?;
         let _alone = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(open_scan(&path, &ReadOptions::default()).map_err(multirnet::Error::from)?)
+        let Some(admission) = self.memory.admit(bytes, &self.stop) else {
+            let reason = "the scan needs more memory than the server may take";
+            return Err(Error::new(ErrorKind::Full, reason).hint("raise analysis.memory_mib"));
+        };
+        let scan = open_scan(&path, &ReadOptions::default()).map_err(multirnet::Error::from)?;
+        Ok((scan, admission))
     }
 
     /// Analyses the scan of job `id` and publishes its results.
@@ -212,7 +234,7 @@ impl Queue {
         );
         maps?;
         extras?;
-        let summary = JobSummary::new(facts, &prediction.finding);
+        let summary = JobSummary::new(facts, shown, &prediction.finding);
         files::write(&out.join(SUMMARY), to_json(&summary)?.as_bytes())?;
         for timing in &prediction.finding.timings {
             self.metrics.stage(&timing.stage, timing.seconds);

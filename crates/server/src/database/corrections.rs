@@ -253,9 +253,12 @@ impl Database {
     pub fn correction_summary(&self) -> Result<CorrectionSummary> {
         let scans_done = self.counts()?.done;
         let connection = self.connection();
-        // A correction of the class alone keeps the map of the version before it.
+        // A version that leaves the class or the map as it was keeps that of the version before it.
         let sql = "
-            SELECT c.reason, c.verdict, c.diagnosis, c.model, c.model_diagnosis,
+            SELECT c.reason, c.verdict,
+              (SELECT d.diagnosis FROM corrections AS d
+               WHERE d.job = c.job AND d.diagnosis IS NOT NULL ORDER BY d.version DESC LIMIT 1),
+              c.model, c.model_diagnosis,
               (SELECT m.measured FROM corrections AS m
                WHERE m.job = c.job AND m.has_mask = 1 ORDER BY m.version DESC LIMIT 1)
             FROM corrections AS c
@@ -285,10 +288,14 @@ impl Database {
                 Verdict::Corrected => {
                     summary.corrected += 1;
                     of_model.1 += 1;
-                    *reasons.entry(reason).or_default() += 1;
+                    // Details stand behind the kind.
+                    let kind = reason.split(':').next().unwrap_or_default().trim();
+                    *reasons.entry(kind.to_owned()).or_default() += 1;
                 }
             }
-            if let Some(class) = class {
+            if verdict == Verdict::Corrected
+                && let Some(class) = class
+            {
                 let class = named(&class, class_of)?;
                 if class != before {
                     *classes.entry((before.index(), class.index())).or_default() += 1;

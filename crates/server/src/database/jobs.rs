@@ -274,8 +274,8 @@ impl Database {
         }
         if let Some(text) = query.q.as_deref().map(str::trim).filter(|t| !t.is_empty()) {
             wheres.push(
-                "(instr(lower(name), ?) OR instr(lower(coalesce(patient, '')), ?) \
-                 OR instr(lower(coalesce(description, '')), ?))",
+                "(instr(fold(name), ?) OR instr(fold(coalesce(patient, '')), ?) \
+                 OR instr(fold(coalesce(description, '')), ?))",
             );
             for _ in 0..3 {
                 values.push(Box::new(text.to_lowercase()));
@@ -297,7 +297,7 @@ impl Database {
         let column = match query.sort {
             JobOrder::Created => "created_ms",
             JobOrder::Finished => "finished_ms",
-            JobOrder::Name => "lower(name)",
+            JobOrder::Name => "fold(name)",
             JobOrder::Share => "share_involved",
             JobOrder::State => "state",
         };
@@ -310,6 +310,17 @@ impl Database {
         let mut found = connection.prepare(&sql)?;
         let rows = found.query_map(rusqlite::params_from_iter(values.iter()), job_of)?;
         Ok((total.unsigned_abs(), rows.collect::<rusqlite::Result<_>>()?))
+    }
+
+    /// The jobs that readers confirmed or corrected, the first one first.
+    pub fn reviewed(&self) -> Result<Vec<Job>> {
+        let connection = self.connection();
+        let sql = format!(
+            "SELECT {COLUMNS} FROM jobs WHERE reviewed IS NOT NULL AND state = 'done' ORDER BY number"
+        );
+        let mut found = connection.prepare(&sql)?;
+        let rows = found.query_map([], job_of)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
     /// Earlier finished jobs of the same patient, newest first.
@@ -361,7 +372,8 @@ impl Database {
             "UPDATE jobs SET state = 'done', finished_ms = ?2, format = ?3, patient = coalesce(patient, ?4),
                study_date = ?5, description = ?6, model = ?7, diagnosis = ?8, probabilities = ?9,
                share_involved = ?10, lesion_ml = ?11, severity_score = ?12, warnings = ?13, error = NULL,
-               has_thumbnail = 1
+               has_thumbnail = 1,
+               name = CASE source WHEN 'network' THEN ?14 ELSE name END
              WHERE id = ?1",
             params![
                 id,
@@ -376,7 +388,8 @@ impl Database {
                 summary.share_involved,
                 summary.lesion_ml,
                 summary.severity_score,
-                to_json(&summary.warnings)?
+                to_json(&summary.warnings)?,
+                summary.shown
             ],
         )?;
         Ok(())

@@ -9,11 +9,12 @@ mod uploads;
 
 pub use corrections::{ClassChange, Correction, CorrectionSummary, ModelCount, ReasonCount};
 pub(crate) use corrections::{Measured, NewCorrection};
-pub use jobs::{JobCounts, JobOrder, JobQuery};
+pub use jobs::{Direction, JobCounts, JobOrder, JobQuery, ReviewFilter};
 pub use uploads::Upload;
 
 use crate::{Error, ErrorKind, Result};
 use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -95,6 +96,11 @@ impl Database {
         connection.pragma_update(None, "foreign_keys", true)?;
         // Idle servers keep little: the list of jobs is read page by page anyway.
         connection.pragma_update(None, "cache_size", -4096)?;
+        // SQLite's own `lower` knows the letters of ASCII only.
+        let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+        connection.create_scalar_function("fold", 1, flags, |values| {
+            Ok(values.get::<String>(0)?.to_lowercase())
+        })?;
         let version: i64 = connection.pragma_query_value(None, "user_version", |r| r.get(0))?;
         if version > VERSION {
             let reason = "a later version of the program wrote this database";

@@ -54,7 +54,7 @@ pub(crate) struct Page {
 }
 
 /// The versions of a job.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/corrections", tag = "corrections",
+#[utoipa::path(get, operation_id = "corrections_list", path = "/api/v1/jobs/{id}/corrections", tag = "corrections",
     params(("id" = String, Path)),
     responses((status = 200, body = Corrections), (status = "default", body = Problem)))]
 pub(super) async fn list(
@@ -66,7 +66,7 @@ pub(super) async fn list(
 }
 
 /// Confirm or correct a result. The model's result stays as it is.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/corrections", tag = "corrections",
+#[utoipa::path(post, operation_id = "corrections_create", path = "/api/v1/jobs/{id}/corrections", tag = "corrections",
     params(("id" = String, Path)), request_body = NewVersion,
     responses((status = 201, body = Correction), (status = "default", body = Problem)))]
 pub(super) async fn create(
@@ -84,7 +84,7 @@ pub(super) async fn create(
 }
 
 /// A file of a version: `lesions.nii.gz`, or `segmentation.dcm` for DICOM scans.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/corrections/{version}/{name}", tag = "corrections",
+#[utoipa::path(get, operation_id = "corrections_file", path = "/api/v1/jobs/{id}/corrections/{version}/{name}", tag = "corrections",
     params(("id" = String, Path), ("version" = u32, Path), ("name" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = "default", body = Problem)))]
@@ -106,7 +106,7 @@ pub(super) async fn file(
 }
 
 /// All versions with their jobs, newest first.
-#[utoipa::path(get, path = "/api/v1/corrections", tag = "corrections", params(Page),
+#[utoipa::path(get, operation_id = "corrections_all", path = "/api/v1/corrections", tag = "corrections", params(Page),
     responses((status = 200, body = CorrectionList), (status = "default", body = Problem)))]
 pub(super) async fn all(
     State(app): State<App>,
@@ -125,7 +125,7 @@ pub(super) async fn all(
 }
 
 /// Counts of corrections by kind, which show where a model fails.
-#[utoipa::path(get, path = "/api/v1/corrections/summary", tag = "corrections",
+#[utoipa::path(get, operation_id = "corrections_summary", path = "/api/v1/corrections/summary", tag = "corrections",
     responses((status = 200, body = CorrectionSummary), (status = "default", body = Problem)))]
 pub(super) async fn summary(State(app): State<App>) -> Result<Json<CorrectionSummary>, Problem> {
     blocking(move || app.queue.database.correction_summary())

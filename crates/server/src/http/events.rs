@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// Watch all jobs: `job` for each change, `removed` for each deletion, and `hello` at the start and when
 /// the list must be read again since events were lost.
-#[utoipa::path(get, path = "/api/v1/events", tag = "jobs",
+#[utoipa::path(get, operation_id = "events_all", path = "/api/v1/events", tag = "jobs",
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = "default", body = Problem)))]
 pub(super) async fn all(
@@ -34,7 +34,7 @@ pub(super) async fn all(
 }
 
 /// Watch one job, until it is finished.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "events_of_job", path = "/api/v1/jobs/{id}/events", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = "default", body = Problem)))]
 pub(super) async fn of_job(
@@ -46,19 +46,28 @@ pub(super) async fn of_job(
     let (queue, name) = (app.queue.clone(), id.clone());
     let job = blocking(move || queue.job(&name)).await?;
     let first = JobEvent::Changed(Box::new(job));
-    let own = move |event: &JobEvent| match event {
-        JobEvent::Changed(job) => job.id == id,
-        JobEvent::Removed { id: other } => *other == id,
-    };
-    let news = BroadcastStream::new(watch)
-        .filter_map(move |event| std::future::ready(event.ok().filter(|e| own(e))));
+    let queue = app.queue.clone();
+    let news = BroadcastStream::new(watch).filter_map(move |event| {
+        let event = match event {
+            Ok(event) => Some(event),
+            // Events were lost, perhaps the last one.
+            Err(_) => queue
+                .job(&id)
+                .ok()
+                .map(|job| JobEvent::Changed(Box::new(job))),
+        };
+        let is_own = |e: &JobEvent| match e {
+            JobEvent::Changed(job) => job.id == id,
+            JobEvent::Removed { id: other } => *other == id,
+        };
+        std::future::ready(event.filter(is_own))
+    });
     let all = futures_util::stream::iter([first]).chain(news);
-    // The last event is the one that says the end.
-    let mut is_over = false;
-    let until_end = all.take_while(move |event| {
-        let go_on = !is_over;
-        is_over = ends(event);
-        std::future::ready(go_on)
+    let until_end = futures_util::stream::unfold(Some(Box::pin(all)), |rest| async {
+        let mut rest = rest?;
+        let event = rest.next().await?;
+        let rest = (!ends(&event)).then_some(rest);
+        Some((event, rest))
     });
     Ok(stream(app, until_end.map(|e| event_of(&e))))
 }

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::problem::{Body, Params, Problem, blocking};
-use super::stream::receive_into;
+use super::stream::{discard, receive_into};
 use crate::database::{JobCounts, JobQuery};
 use crate::job::Job;
 use crate::queue::NewScan;
@@ -87,7 +87,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 /// List jobs.
-#[utoipa::path(get, path = "/api/v1/jobs", tag = "jobs", params(JobQuery),
+#[utoipa::path(get, operation_id = "jobs_list", path = "/api/v1/jobs", tag = "jobs", params(JobQuery),
     responses((status = 200, body = JobList), (status = "default", body = Problem)))]
 pub(super) async fn list(
     State(app): State<App>,
@@ -106,7 +106,7 @@ pub(super) async fn list(
 }
 
 /// Make a job of a complete upload or of a path. It is acknowledged when it is on the disk.
-#[utoipa::path(post, path = "/api/v1/jobs", tag = "jobs", request_body = JobRequest,
+#[utoipa::path(post, operation_id = "jobs_create", path = "/api/v1/jobs", tag = "jobs", request_body = JobRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same job")),
     responses((status = 201, body = Job), (status = "default", body = Problem)))]
 pub(super) async fn create(
@@ -130,7 +130,7 @@ pub(super) async fn create(
 }
 
 /// Upload a scan and make a job of it, in one request.
-#[utoipa::path(post, path = "/api/v1/jobs/upload", tag = "jobs",
+#[utoipa::path(post, operation_id = "jobs_upload", path = "/api/v1/jobs/upload", tag = "jobs",
     params(UploadQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same job")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
@@ -157,14 +157,22 @@ pub(super) async fn upload(
         {
             return Ok(Err(job));
         }
-        let upload = queue.begin_upload(&name, size)?;
+        let begun = queue.begin_upload(&name, size);
+        let upload = begun.inspect_err(|e| queue.metrics.refused(e.kind()))?;
         let (_, file) = queue.open_upload(&upload.id, 0)?;
         Ok(Ok((upload, file, key)))
     })
-    .await?;
+    .await;
     let (upload, file, key) = match begun {
-        Ok(begun) => begun,
-        Err(job) => return Ok((StatusCode::CREATED, Json(job))),
+        Ok(Ok(begun)) => begun,
+        Ok(Err(job)) => {
+            discard(body).await;
+            return Ok((StatusCode::CREATED, Json(job)));
+        }
+        Err(problem) => {
+            discard(body).await;
+            return Err(problem);
+        }
     };
     let queue = app.queue.clone();
     let received = receive_into(file, body, size).await;
@@ -190,7 +198,7 @@ pub(super) async fn upload(
 }
 
 /// A job with its progress.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "jobs_get", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = "default", body = Problem)))]
 pub(super) async fn get(
     State(app): State<App>,
@@ -200,7 +208,7 @@ pub(super) async fn get(
 }
 
 /// Delete a job with its scan, results and corrections.
-#[utoipa::path(delete, path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "jobs_delete", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
     responses((status = 204), (status = "default", body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
@@ -212,7 +220,7 @@ pub(super) async fn delete(
 }
 
 /// Cancel a job that waits or is analysed.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(post, operation_id = "jobs_cancel", path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = "default", body = Problem)))]
 pub(super) async fn cancel(
     State(app): State<App>,
@@ -222,7 +230,7 @@ pub(super) async fn cancel(
 }
 
 /// Put a job that failed or was cancelled into the queue again.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(post, operation_id = "jobs_retry", path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = "default", body = Problem)))]
 pub(super) async fn retry(
     State(app): State<App>,
@@ -232,7 +240,7 @@ pub(super) async fn retry(
 }
 
 /// Set a job's priority.
-#[utoipa::path(post, path = "/api/v1/jobs/{id}/priority", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(post, operation_id = "jobs_set_priority", path = "/api/v1/jobs/{id}/priority", tag = "jobs", params(("id" = String, Path)),
     request_body = Priority,
     responses((status = 200, body = Job), (status = "default", body = Problem)))]
 pub(super) async fn set_priority(
@@ -246,7 +254,7 @@ pub(super) async fn set_priority(
 }
 
 /// Earlier finished scans of the same patient, newest first.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/previous", tag = "jobs", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "jobs_previous", path = "/api/v1/jobs/{id}/previous", tag = "jobs", params(("id" = String, Path)),
     responses((status = 200, body = Jobs), (status = "default", body = Problem)))]
 pub(super) async fn previous(
     State(app): State<App>,

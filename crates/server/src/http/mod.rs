@@ -16,6 +16,8 @@ mod uploads;
 pub(crate) use problem::Problem;
 
 use crate::access::Access;
+use crate::database::{Direction, JobOrder, ReviewFilter};
+use crate::job::JobState;
 use crate::queue::Queue;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -54,6 +56,7 @@ pub(crate) struct App {
         (name = "server", description = "The server itself"),
         (name = "DICOMweb", description = "Objects from archives and scanners"),
     ),
+    components(schemas(Direction, JobOrder, JobState, ReviewFilter)),
     security(("token" = []))
 )]
 struct Description;

@@ -25,6 +25,9 @@ use zip::write::SimpleFileOptions;
 /// Bytes of a file that are read at a time.
 const BUFFER: usize = 1 << 17;
 
+/// Planned bytes a voxel while a scan is read and sent.
+const BYTES_A_VOXEL: u64 = 8;
+
 /// The files of a result.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ResultFiles {
@@ -56,7 +59,7 @@ pub(super) struct Download {
 }
 
 /// The finding, as `predict` writes it.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/finding", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "results_finding", path = "/api/v1/jobs/{id}/finding", tag = "results", params(("id" = String, Path)),
     responses((status = 200, body = Object), (status = "default", body = Problem)))]
 pub(super) async fn finding(
     State(app): State<App>,
@@ -66,7 +69,7 @@ pub(super) async fn finding(
 }
 
 /// The single lesions, largest first.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/lesions", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "results_lesions", path = "/api/v1/jobs/{id}/lesions", tag = "results", params(("id" = String, Path)),
     responses((status = 200, body = Object), (status = "default", body = Problem)))]
 pub(super) async fn lesions(
     State(app): State<App>,
@@ -76,7 +79,7 @@ pub(super) async fn lesions(
 }
 
 /// A small picture.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/thumbnail", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "results_thumbnail", path = "/api/v1/jobs/{id}/thumbnail", tag = "results", params(("id" = String, Path)),
     responses((status = 200, content_type = "image/png", body = Vec<u8>),
         (status = "default", body = Problem)))]
 pub(super) async fn thumbnail(
@@ -87,7 +90,7 @@ pub(super) async fn thumbnail(
 }
 
 /// The files of a result.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/files", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "results_files", path = "/api/v1/jobs/{id}/files", tag = "results", params(("id" = String, Path)),
     responses((status = 200, body = ResultFiles), (status = "default", body = Problem)))]
 pub(super) async fn files(
     State(app): State<App>,
@@ -114,7 +117,7 @@ pub(super) async fn files(
 }
 
 /// A file of a result, whose name may hold folders.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/files/{*name}", tag = "results",
+#[utoipa::path(get, operation_id = "results_file", path = "/api/v1/jobs/{id}/files/{*name}", tag = "results",
     params(("id" = String, Path), ("name" = String, Path), Download),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = "default", body = Problem)))]
@@ -127,20 +130,23 @@ pub(super) async fn file(
 }
 
 /// The scan at full resolution, as NIfTI with whole HU, on the grid of the maps.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/ct.nii", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "results_ct", path = "/api/v1/jobs/{id}/ct.nii", tag = "results", params(("id" = String, Path)),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = "default", body = Problem)))]
 pub(super) async fn ct(
     State(app): State<App>,
     Path(id): Path<String>,
 ) -> std::result::Result<Response, Problem> {
-    let scan = blocking(move || {
+    let (scan, admission) = blocking(move || {
         done(&app, &id)?;
-        app.queue.read_scan(&id)
+        let voxels = app.queue.finding(&id)?.geometry.len() as u64;
+        app.queue.read_scan(&id, voxels * BYTES_A_VOXEL)
     })
     .await?;
     let bytes = nifti_bytes(scan.volume.geometry(), Scalar::I16);
     let body = body_of(move |mut out| {
+        // The memory counts until the last byte is sent.
+        let _admission = admission;
         stream_nifti(&mut out, &Rounded(&scan.volume)).map_err(std::io::Error::other)
     });
     let mut headers = HeaderMap::new();
@@ -151,7 +157,7 @@ pub(super) async fn ct(
 }
 
 /// All files of a result and all versions of readers, as a zip.
-#[utoipa::path(get, path = "/api/v1/jobs/{id}/results.zip", tag = "results", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "results_archive", path = "/api/v1/jobs/{id}/results.zip", tag = "results", params(("id" = String, Path)),
     responses((status = 200, content_type = "application/zip", body = Vec<u8>),
         (status = "default", body = Problem)))]
 pub(super) async fn archive(

@@ -98,7 +98,7 @@ pub(crate) struct Models {
 }
 
 /// What the server is.
-#[utoipa::path(get, path = "/api/v1/server", tag = "server",
+#[utoipa::path(get, operation_id = "server_about", path = "/api/v1/server", tag = "server",
     responses((status = 200, body = About), (status = "default", body = Problem)))]
 pub(super) async fn about(
     State(app): State<App>,
@@ -146,7 +146,7 @@ pub(super) async fn about(
 }
 
 /// Models with their cards.
-#[utoipa::path(get, path = "/api/v1/models", tag = "server",
+#[utoipa::path(get, operation_id = "server_models", path = "/api/v1/models", tag = "server",
     responses((status = 200, body = Models), (status = "default", body = Problem)))]
 pub(super) async fn models(State(app): State<App>) -> Result<Json<Models>, Problem> {
     blocking(move || {
@@ -192,7 +192,7 @@ fn entry(entry: &CatalogueEntry, active: &str) -> Value {
 }
 
 /// What the server counts, for Prometheus.
-#[utoipa::path(get, path = "/api/v1/metrics", tag = "server",
+#[utoipa::path(get, operation_id = "server_metrics", path = "/api/v1/metrics", tag = "server",
     responses((status = 200, content_type = "text/plain", body = String),
         (status = "default", body = Problem)))]
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
@@ -209,14 +209,14 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse,
 }
 
 /// Whether the server runs. It needs no token.
-#[utoipa::path(get, path = "/api/v1/health", tag = "server", security(()),
+#[utoipa::path(get, operation_id = "server_health", path = "/api/v1/health", tag = "server", security(()),
     responses((status = 200, body = Health)))]
 pub(super) async fn health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
 /// Whether the server takes jobs in: its database answers, and its disk has room. It needs no token.
-#[utoipa::path(get, path = "/api/v1/health/ready", tag = "server", security(()),
+#[utoipa::path(get, operation_id = "server_ready", path = "/api/v1/health/ready", tag = "server", security(()),
     responses((status = 200, body = Health), (status = "default", body = Problem)))]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     blocking(move || {

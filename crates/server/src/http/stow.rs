@@ -15,7 +15,7 @@ use multirnet_pacs::{receive_stow, stow_answer};
 const SENDER: &str = "STOW-RS";
 
 /// Store objects of any study.
-#[utoipa::path(post, path = "/api/v1/dicom-web/studies", tag = "DICOMweb",
+#[utoipa::path(post, operation_id = "stow_store", path = "/api/v1/dicom-web/studies", tag = "DICOMweb",
     request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\""),
     responses((status = 200, content_type = "application/dicom+json", body = Object),
         (status = 202, content_type = "application/dicom+json", body = Object,
@@ -32,7 +32,7 @@ pub(super) async fn store(
 }
 
 /// Store objects of one study. Objects of others are refused.
-#[utoipa::path(post, path = "/api/v1/dicom-web/studies/{study}", tag = "DICOMweb",
+#[utoipa::path(post, operation_id = "stow_store_study", path = "/api/v1/dicom-web/studies/{study}", tag = "DICOMweb",
     params(("study" = String, Path, description = "Study Instance UID")),
     request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\""),
     responses((status = 200, content_type = "application/dicom+json", body = Object),

@@ -9,6 +9,8 @@ use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 
 /// Bytes between work and body.
 const BUFFER: usize = 1 << 18;
+/// Most bytes of a refused body that are read.
+const MOST_DISCARDED: usize = 64 << 20;
 
 /// Writes `body` to the end of `file` and waits until it is on the disk. Gives its length, which may be
 /// at most `most`.
@@ -22,6 +24,7 @@ pub(super) async fn receive_into(file: std::fs::File, body: Body, most: u64) -> 
     let mut stream = body.into_data_stream();
     let mut bytes = 0;
     let mut failure = None;
+    let mut is_long = false;
     while let Some(piece) = stream.next().await {
         match piece {
             Err(e) => {
@@ -31,6 +34,7 @@ pub(super) async fn receive_into(file: std::fs::File, body: Body, most: u64) -> 
             Ok(piece) if bytes + piece.len() as u64 > most => {
                 let reason = "the body is longer than the upload was said to be";
                 failure = Some(Error::new(ErrorKind::TooLarge, reason));
+                is_long = true;
                 break;
             }
             Ok(piece) => {
@@ -39,9 +43,25 @@ pub(super) async fn receive_into(file: std::fs::File, body: Body, most: u64) -> 
             }
         }
     }
+    if is_long {
+        discard(Body::from_stream(stream)).await;
+    }
     file.flush().await.map_err(disk)?;
     file.sync_data().await.map_err(disk)?;
     failure.map_or(Ok(bytes), Err)
+}
+
+/// Reads a body that is refused, as far as it is short: clients read an answer only after they have
+/// sent everything.
+pub(super) async fn discard(body: Body) {
+    let mut stream = body.into_data_stream();
+    let mut bytes = 0;
+    while let Some(Ok(piece)) = stream.next().await {
+        bytes += piece.len();
+        if bytes > MOST_DISCARDED {
+            return;
+        }
+    }
 }
 
 /// A body as a reader for work in another thread. It must not be used in a thread that answers requests.

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::problem::{Body, Problem, blocking};
-use super::stream::receive_into;
+use super::stream::{discard, receive_into};
 use crate::database::Upload;
 use crate::{Error, ErrorKind};
 use axum::Json;
@@ -25,7 +25,7 @@ pub(crate) struct UploadRequest {
 }
 
 /// Begin an upload.
-#[utoipa::path(post, path = "/api/v1/uploads", tag = "uploads", request_body = UploadRequest,
+#[utoipa::path(post, operation_id = "uploads_begin", path = "/api/v1/uploads", tag = "uploads", request_body = UploadRequest,
     responses((status = 201, body = Upload), (status = "default", body = Problem)))]
 pub(super) async fn begin(
     State(app): State<App>,
@@ -40,7 +40,7 @@ pub(super) async fn begin(
 }
 
 /// How far an upload is.
-#[utoipa::path(get, path = "/api/v1/uploads/{id}", tag = "uploads", params(("id" = String, Path)),
+#[utoipa::path(get, operation_id = "uploads_get", path = "/api/v1/uploads/{id}", tag = "uploads", params(("id" = String, Path)),
     responses((status = 200, body = Upload), (status = "default", body = Problem)))]
 pub(super) async fn get(
     State(app): State<App>,
@@ -51,7 +51,7 @@ pub(super) async fn get(
 
 /// Send the next piece. It is acknowledged when it is on the disk. If the server has another offset, the
 /// answer has the status 409 and says which.
-#[utoipa::path(patch, path = "/api/v1/uploads/{id}", tag = "uploads",
+#[utoipa::path(patch, operation_id = "uploads_append", path = "/api/v1/uploads/{id}", tag = "uploads",
     params(("id" = String, Path),
         ("Upload-Offset" = u64, Header, description = "Bytes of the file before this piece")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The piece"),
@@ -77,10 +77,20 @@ pub(super) async fn append(
         Err(e) if e.kind() == ErrorKind::Conflict => Ok(Err(queue.upload(&name)?)),
         Err(e) => Err(e),
     })
-    .await?;
+    .await;
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(problem) => {
+            discard(body).await;
+            return Err(problem);
+        }
+    };
     let (upload, file) = match opened {
         Ok(opened) => opened,
-        Err(upload) => return Ok((StatusCode::CONFLICT, Json(upload)).into_response()),
+        Err(upload) => {
+            discard(body).await;
+            return Ok((StatusCode::CONFLICT, Json(upload)).into_response());
+        }
     };
     let room = upload.size.saturating_sub(upload.offset);
     let received = receive_into(file, body, room).await;
@@ -95,7 +105,7 @@ pub(super) async fn append(
 }
 
 /// Forget an upload.
-#[utoipa::path(delete, path = "/api/v1/uploads/{id}", tag = "uploads", params(("id" = String, Path)),
+#[utoipa::path(delete, operation_id = "uploads_delete", path = "/api/v1/uploads/{id}", tag = "uploads", params(("id" = String, Path)),
     responses((status = 204), (status = "default", body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,

@@ -1,15 +1,19 @@
 //! Admission by the memory plan: an analysis begins when what it plans to take is free.
 
 use multirnet_base::StopToken;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How often a waiting analysis looks whether it shall stop.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Memory that analyses share.
+/// Memory that analyses share. Clones share one memory.
+#[derive(Debug, Clone)]
+pub(crate) struct MemoryGate(Arc<Shared>);
+
 #[derive(Debug)]
-pub(crate) struct MemoryGate {
+struct Shared {
     budget: u64,
     used: Mutex<u64>,
     freed: Condvar,
@@ -17,23 +21,23 @@ pub(crate) struct MemoryGate {
 
 /// A part of the memory. Dropped, it is free again.
 #[derive(Debug)]
-pub(crate) struct Admission<'a> {
-    gate: &'a MemoryGate,
+pub(crate) struct Admission {
+    gate: MemoryGate,
     bytes: u64,
 }
 
 impl MemoryGate {
     pub fn new(budget: u64) -> Self {
-        Self {
+        Self(Arc::new(Shared {
             budget,
             used: Mutex::new(0),
             freed: Condvar::new(),
-        }
+        }))
     }
 
     /// All of the memory in bytes.
     pub fn budget(&self) -> u64 {
-        self.budget
+        self.0.budget
     }
 
     /// Planned bytes of the analyses that are running.
@@ -43,31 +47,34 @@ impl MemoryGate {
 
     fn lock(&self) -> MutexGuard<'_, u64> {
         // A number cannot be left half changed.
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until `bytes` are free. `None` if they are more than the whole, or `stop` was raised.
-    pub fn admit(&self, bytes: u64, stop: &StopToken) -> Option<Admission<'_>> {
-        if bytes > self.budget {
+    pub fn admit(&self, bytes: u64, stop: &StopToken) -> Option<Admission> {
+        if bytes > self.0.budget {
             return None;
         }
         let mut used = self.lock();
-        while *used + bytes > self.budget {
+        while *used + bytes > self.0.budget {
             if stop.is_raised() {
                 return None;
             }
-            let waited = self.freed.wait_timeout(used, LOOK);
+            let waited = self.0.freed.wait_timeout(used, LOOK);
             used = waited.map_or_else(|e| e.into_inner().0, |w| w.0);
         }
         *used += bytes;
-        Some(Admission { gate: self, bytes })
+        Some(Admission {
+            gate: self.clone(),
+            bytes,
+        })
     }
 }
 
-impl Drop for Admission<'_> {
+impl Drop for Admission {
     fn drop(&mut self) {
         *self.gate.lock() -= self.bytes;
-        self.gate.freed.notify_all();
+        self.gate.0.freed.notify_all();
     }
 }
 
@@ -81,12 +88,27 @@ pub(crate) fn machine_bytes() -> Option<u64> {
     let total = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(kib_of);
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max");
-    let limit = limit.ok().and_then(|t| t.trim().parse::<u64>().ok());
+    let limit = group_limit();
     match (total.map(|kib| kib << 10), limit) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
+}
+
+/// The least limit of the program's control group and those above it (version 2).
+fn group_limit() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = groups.lines().find_map(|l| l.strip_prefix("0::/"))?;
+    let root = Path::new("/sys/fs/cgroup");
+    let place = root.join(own);
+    let groups = place
+        .ancestors()
+        .take_while(|group| group.starts_with(root));
+    let limit = |group: &Path| {
+        let text = std::fs::read_to_string(group.join("memory.max")).ok()?;
+        text.trim().parse().ok()
+    };
+    groups.filter_map(limit).min()
 }
 
 #[cfg(test)]

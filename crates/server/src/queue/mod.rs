@@ -20,7 +20,7 @@ mod work;
 
 pub(crate) use events::Events;
 pub use events::JobEvent;
-pub(crate) use memory::{MemoryGate, machine_bytes};
+pub(crate) use memory::{Admission, MemoryGate, machine_bytes};
 pub(crate) use take_in::{NewScan, StoredScan, link, link_tree};
 
 use crate::analysis::Analyser;

@@ -309,10 +309,18 @@ fn stem(name: &str) -> String {
     clean(&name[..name.len() - cut]).unwrap_or_else(|| "scan".to_owned())
 }
 
-/// A second name of the file `from`, or a copy where the file system has no links.
+/// A second name of the file `from`, or a copy where the file system has no links. A file that is there
+/// is not replaced: it may be the same one under its second name.
 pub(crate) fn link(from: &Path, to: &Path) -> Result<()> {
+    let copy = || {
+        let mut copy = File::create_new(to)?;
+        std::io::copy(&mut File::open(from)?, &mut copy).map(drop)
+    };
     fs::hard_link(from, to)
-        .or_else(|_| fs::copy(from, to).map(drop))
+        .or_else(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => Err(e),
+            _ => copy(),
+        })
         .map_err(|e| Error::write(to, "link the file", e))
 }
 

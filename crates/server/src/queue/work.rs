@@ -21,6 +21,7 @@ const RETAIN: Duration = Duration::from_secs(600);
 impl Queue {
     /// Analyses jobs until the queue's stop token is raised.
     pub fn work(&self) {
+        let mut has_worked = false;
         while !self.stop.is_raised() {
             if self.check_disk().is_err() {
                 self.pause(PAUSE);
@@ -28,12 +29,19 @@ impl Queue {
             }
             match self.begin() {
                 Ok(Some((job, starts, stop))) => {
+                    has_worked = true;
                     if let Err(e) = self.run(&job, starts, &stop) {
                         tracing::error!("job {}: {e}", job.id);
                         self.pause(PAUSE);
                     }
                 }
-                Ok(None) => self.wait(LOOK),
+                Ok(None) => {
+                    if std::mem::take(&mut has_worked) {
+                        (self.analyser.idle)();
+                        rayon::broadcast(|_| (self.analyser.idle)());
+                    }
+                    self.wait(LOOK);
+                }
                 Err(e) => {
                     tracing::error!("{e}");
                     self.pause(PAUSE);

@@ -1,0 +1,8 @@
+//! `multirnet serve` and `multirnet cohort` as programs.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod commands;
+mod kills;
+mod support;
