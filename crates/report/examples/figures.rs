@@ -69,7 +69,6 @@ fn main() -> Outcome<()> {
         }));
     }
     write(&out.join("report.html"), report(page).as_bytes())?;
-    write(&out.join("surfaces.html"), turning(&pictures)?.as_bytes())?;
     Ok(())
 }
 
@@ -392,25 +391,6 @@ fn panels(phantom: &Phantom) -> Outcome<Vec<SurfacePanel>> {
         &prediction,
         &Detail::FINE,
     )?)
-}
-
-fn turning(pictures: &Named) -> Outcome<String> {
-    let (phantom, _) = scene(11, Diagnosis::Covid19)?;
-    let mut surfaces: Vec<(Surface, bool)> = vec![];
-    for surface in panels(&phantom)?.into_iter().flat_map(|p| p.surfaces) {
-        if surfaces.iter().all(|(s, _)| s.name != surface.name) {
-            let shown = ["Lungs", "In both", "Missed", "Invented"].contains(&&*surface.name);
-            surfaces.push((surface, shown));
-        }
-    }
-    let still = pictures.last().ok_or("no picture")?;
-    Ok(surface_page(&SurfacePage {
-        title: format!("Surfaces of a synthetic phantom ({INVENTED})"),
-        description: "Both lungs, translucent, with the lesions of reference and prediction, and where they differ.".into(),
-        surfaces,
-        picture: figure_png(&still.1, 2.0)?,
-        synthetic: true,
-    })?)
 }
 
 fn report(figures: Section) -> String {

@@ -49,8 +49,8 @@ pub use pdf::{PdfFacts, ReportDate, finding_pdf};
 pub use refusal::refusal_picture;
 pub use report_page::{Block, Column, Figure, Picture, ReportPage, Section, Table, report_page};
 pub use surface::{
-    Camera, Detail, Finish, Mesh, Surface, SurfaceFigure, SurfacePage, SurfacePanel, View3, render,
-    surface_page, surface_panels, surfaces_svg,
+    Camera, Detail, Finish, Mesh, Surface, SurfaceFigure, SurfacePanel, View3, render,
+    surface_panels, surfaces_svg,
 };
 pub use svg::{ONE_COLUMN, TWO_COLUMNS, figure_png};
 pub use theme::Theme;

@@ -73,47 +73,6 @@ fn surfaces_are_drawn_and_their_differences_add_up() {
 }
 
 #[test]
-fn the_interactive_page_needs_no_network_and_says_what_it_is() {
-    let [lungs, truth, prediction] = masks();
-    let panels = surface_panels(Some(&lungs), &truth, &prediction, &Detail::FINE).unwrap();
-    let mut page = SurfacePage {
-        title: "Surfaces of </script><b>".into(),
-        description: "Two balls".into(),
-        surfaces: panels[2]
-            .surfaces
-            .iter()
-            .map(|s| (s.clone(), true))
-            .collect(),
-        picture: vec![],
-        synthetic: true,
-    };
-    let html = surface_page(&page).unwrap();
-    for text in [
-        "For research use only. Not a medical device.",
-        "synthetic phantoms",
-        "Content-Security-Policy",
-        "type=\"checkbox\"",
-        "role=\"img\"",
-        "Two balls",
-        "\"finish\":\"dotted\"",
-    ] {
-        assert!(html.contains(text), "{text} is missing");
-    }
-    assert!(!html.contains("http://") && !html.contains("https://"));
-    assert_eq!(count(&html, "</script>"), 2);
-    let (_, rest) = html.split_once("type=\"application/json\">").unwrap();
-    let data: serde_json::Value =
-        serde_json::from_str(rest.split("</script>").next().unwrap()).unwrap();
-    assert_eq!(data["surfaces"].as_array().unwrap().len(), 4);
-    page.synthetic = false;
-    assert!(!surface_page(&page).unwrap().contains("synthetic"));
-    page.surfaces[0].0.mesh.vertices[0][1] = f64::NAN;
-    assert!(surface_page(&page).is_err());
-    page.surfaces.clear();
-    assert!(surface_page(&page).is_err());
-}
-
-#[test]
 fn a_report_is_one_accessible_page() {
     let column = |name: &str, numeric| Column {
         name: name.into(),

@@ -25,7 +25,7 @@ enum What {
 /// may be running.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  multirnet cohort from-server --data multirnet-data -o corrected\n  multirnet train corrected/cohort.csv --config configs/train/patients-small.toml --init models/lungs-small/model.safetensors -o runs/corrected"
+    after_help = "Example:\n  multirnet cohort from-server --data multirnet-data -o corrected\n  multirnet train corrected/cohort.csv --config configs/train/lungs-small-finish.toml --init models/lungs-small/model.safetensors -o runs/corrected"
 )]
 struct FromServer {
     /// The server's data folder

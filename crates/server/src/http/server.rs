@@ -8,9 +8,8 @@ use axum::extract::State;
 use axum::http::{Extensions, header};
 use axum::response::IntoResponse;
 use multirnet::NOTICE;
-use multirnet_infer::{CatalogueEntry, ModelSource};
+use multirnet_infer::{CatalogueEntry, ModelCard, ModelSource};
 use serde::Serialize;
-use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 /// What the server is.
@@ -93,8 +92,29 @@ pub(crate) struct Health {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Models {
     /// The models with their cards.
-    #[schema(value_type = Vec<Object>)]
-    models: Vec<Value>,
+    models: Vec<ListedModel>,
+}
+
+/// A model that the server knows.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ListedModel {
+    /// Its name.
+    name: String,
+    /// Whether it is the one in the program.
+    is_default: bool,
+    /// Whether it analyses.
+    is_active: bool,
+    /// Its file; absent for a model in the program.
+    path: Option<String>,
+    /// SHA-256 of the file, hexadecimal.
+    sha256: Option<String>,
+    /// Size of the file.
+    bytes: Option<usize>,
+    /// The model card.
+    #[schema(value_type = Option<Object>)]
+    card: Option<ModelCard>,
+    /// Why its file cannot be read.
+    error: Option<String>,
 }
 
 /// What the server is.
@@ -161,33 +181,21 @@ pub(super) async fn models(State(app): State<App>) -> Result<Json<Models>, Probl
     .await
 }
 
-fn entry(entry: &CatalogueEntry, active: &str) -> Value {
+fn entry(entry: &CatalogueEntry, active: &str) -> ListedModel {
     let path = match &entry.source {
         ModelSource::File(path) => Some(path.display().to_string()),
         _ => None,
     };
-    let is_default = entry.name == multirnet::DEFAULT_MODEL.name;
-    match &entry.facts {
-        Ok(facts) => json!({
-            "name": entry.name,
-            "is_default": is_default,
-            "is_active": facts.sha256 == active,
-            "path": path,
-            "sha256": facts.sha256,
-            "bytes": facts.bytes,
-            "card": facts.card,
-            "error": null,
-        }),
-        Err(e) => json!({
-            "name": entry.name,
-            "is_default": is_default,
-            "is_active": false,
-            "path": path,
-            "sha256": null,
-            "bytes": null,
-            "card": null,
-            "error": e.to_string(),
-        }),
+    let facts = entry.facts.as_ref();
+    ListedModel {
+        name: entry.name.clone(),
+        is_default: entry.name == multirnet::DEFAULT_MODEL.name,
+        is_active: facts.is_ok_and(|f| f.sha256 == active),
+        path,
+        sha256: facts.ok().map(|f| f.sha256.clone()),
+        bytes: facts.ok().map(|f| f.bytes),
+        card: facts.ok().map(|f| f.card.clone()),
+        error: facts.err().map(ToString::to_string),
     }
 }
 

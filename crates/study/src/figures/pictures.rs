@@ -10,19 +10,12 @@ use multirnet::evaluation::slices::{busiest, display_hu, frame, title};
 use multirnet_anatomy::Intensity;
 use multirnet_metrics::Metric;
 use multirnet_report::{
-    Detail, OverlayCase, OverlayFigure, OverlayMask, PixelBox, Surface, SurfaceFigure, SurfacePage,
-    Theme, View3, figure_png, overlay_svg, surface_page, surface_panels, surfaces_svg,
+    Detail, OverlayCase, OverlayFigure, OverlayMask, PixelBox, SurfaceFigure, Theme, View3,
+    overlay_svg, surface_panels, surfaces_svg,
 };
 use multirnet_volume::{Diagnosis, Volume, io};
 
 const THEME: &Theme = &Theme::LIGHT;
-
-/// Detail of the surfaces that can be turned. It is coarser than that of the picture, to keep the
-/// page small.
-const TURNED: Detail = Detail {
-    cell_mm: 2.5,
-    smoothing: 12,
-};
 
 /// A test scan in canonical orientation, as pictures show it.
 pub(super) struct Shown {
@@ -206,38 +199,11 @@ pub(super) fn surfaces<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
         note: "Marching cubes, smoothed; volumes are counted in voxels.".into(),
     };
     let svg = surfaces_svg(&figure, THEME).map_err(figure_error)?;
-    let picture = figure_png(&svg, 2.0).map_err(figure_error)?;
     sheet.add(
         "surfaces",
         svg,
         "True lesions, predicted lesions and their difference in translucent lungs.",
         "Lungs with lesions in three views, for truth, prediction and difference",
-    )?;
-    let mut surfaces: Vec<(Surface, bool)> = Vec::new();
-    for surface in panels(&TURNED)?.into_iter().flat_map(|p| p.surfaces) {
-        if surfaces.iter().all(|(s, _)| s.name != surface.name) {
-            let first = ["Lungs", "In both", "Missed", "Invented"].contains(&&*surface.name);
-            surfaces.push((surface, first));
-        }
-    }
-    // Without triangles there is no surface to turn.
-    if surfaces.iter().all(|(s, _)| s.mesh.triangles.is_empty()) {
-        return Ok(sheet);
-    }
-    let page = SurfacePage {
-        title: figure.title,
-        description: "Both lungs, translucent, with the lesions of truth and prediction, and \
-                      where they differ."
-            .into(),
-        surfaces,
-        picture,
-        synthetic: study.results.synthetic,
-    };
-    let html = surface_page(&page).map_err(figure_error)?;
-    sheet.link(
-        "surfaces.html",
-        html.as_bytes(),
-        "The same scan, to turn and enlarge",
     )?;
     Ok(sheet)
 }

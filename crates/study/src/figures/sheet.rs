@@ -40,12 +40,4 @@ impl<'a> Sheet<'a> {
         }));
         Ok(())
     }
-
-    /// Writes `figures/NAME`, and links to it.
-    pub(super) fn link(&mut self, name: &str, bytes: &[u8], text: &str) -> Result<()> {
-        write(&self.folder.figures().join(name), bytes)?;
-        let address = format!("figures/{name}");
-        self.blocks.push(Block::Link(address, text.to_owned()));
-        Ok(())
-    }
 }
