@@ -96,6 +96,12 @@ impl Model {
         Ok(self)
     }
 
+    /// Frees buffers that are kept for the next scan, for a program that waits from now on. The next scan
+    /// makes them anew.
+    pub fn release(&self) {
+        self.network.release();
+    }
+
     /// The model card.
     pub fn card(&self) -> &ModelCard {
         &self.card

@@ -60,6 +60,9 @@ pub trait Network: Send + Sync {
         true
     }
 
+    /// Frees buffers that are kept for the next run. The next run makes them anew.
+    fn release(&self) {}
+
     /// Lesion channels K: 1 (lesion) or 2 (ground glass, consolidation).
     fn lesion_channels(&self) -> usize;
 

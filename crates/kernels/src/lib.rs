@@ -53,6 +53,7 @@ pub use conv::{Algorithm, Conv};
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{Layer, Maps, MapsMut, Precision};
 pub use norm::{NormAct, NormGrads, Statistics, statistics};
+pub use scratch::release_scratch;
 pub use simd::{Isa, available, isa};
 pub use weight::bias_grad;
 pub use winograd::bf16_available;

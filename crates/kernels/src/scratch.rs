@@ -43,6 +43,11 @@ impl Scratch {
     }
 }
 
+/// Frees the buffers that are kept for later calls.
+pub fn release_scratch() {
+    POOL.lock().unwrap_or_else(|e| e.into_inner()).clear();
+}
+
 impl Drop for Scratch {
     fn drop(&mut self) {
         let mut pool = POOL.lock().unwrap_or_else(|e| e.into_inner());

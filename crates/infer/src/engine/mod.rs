@@ -206,6 +206,11 @@ impl Head {
 }
 
 impl Network for Engine {
+    fn release(&self) {
+        self.idle.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        multirnet_kernels::release_scratch();
+    }
+
     fn lesion_channels(&self) -> usize {
         self.config.lesion_channels
     }

@@ -15,13 +15,15 @@ const LOOK: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Shortest time between two messages on the progress of a job.
 const TELL: Duration = Duration::from_millis(200);
+/// How often a worker without a job gives memory back: what others freed meanwhile counts too.
+const RELEASES: u32 = 6;
 /// How often old jobs and uploads are removed.
 const RETAIN: Duration = Duration::from_secs(600);
 
 impl Queue {
     /// Analyses jobs until the queue's stop token is raised.
     pub fn work(&self) {
-        let mut has_worked = false;
+        let mut rest = 0;
         while !self.stop.is_raised() {
             if self.check_disk().is_err() {
                 self.pause(PAUSE);
@@ -29,16 +31,16 @@ impl Queue {
             }
             match self.begin() {
                 Ok(Some((job, starts, stop))) => {
-                    has_worked = true;
+                    rest = RELEASES;
                     if let Err(e) = self.run(&job, starts, &stop) {
                         tracing::error!("job {}: {e}", job.id);
                         self.pause(PAUSE);
                     }
                 }
                 Ok(None) => {
-                    if std::mem::take(&mut has_worked) {
-                        (self.analyser.idle)();
-                        rayon::broadcast(|_| (self.analyser.idle)());
+                    if rest > 0 {
+                        rest -= 1;
+                        self.release();
                     }
                     self.wait(LOOK);
                 }
@@ -48,6 +50,15 @@ impl Queue {
                 }
             }
         }
+    }
+
+    /// Gives back memory that nobody uses just now.
+    fn release(&self) {
+        if self.running().is_empty() {
+            self.analyser.model.release();
+        }
+        (self.analyser.idle)();
+        rayon::broadcast(|_| (self.analyser.idle)());
     }
 
     /// Removes what is too old, now and then, until the stop token is raised.
