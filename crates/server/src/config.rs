@@ -2,6 +2,7 @@
 
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::{Ranges, files, toml_text};
+use multirnet_pacs::config::ResultsConfig;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -93,6 +94,16 @@ pub struct AnalysisConfig {
     pub station: String,
 }
 
+impl AnalysisConfig {
+    /// How results are written as DICOM.
+    pub fn results(&self) -> ResultsConfig {
+        ResultsConfig {
+            station: self.station.clone(),
+            ..ResultsConfig::default()
+        }
+    }
+}
+
 impl Default for AnalysisConfig {
     fn default() -> Self {
         Self {
@@ -161,18 +172,7 @@ impl ServerConfig {
             .within("workers", self.analysis.workers, 1..=64)
             .within("attempts", self.analysis.attempts, 1..=100)
             .check()?;
-        let station = &self.analysis.station;
-        let is_text = !station.trim().is_empty()
-            && station.chars().count() <= 64
-            && !station.chars().any(|c| c == '\\' || c.is_control());
-        Ranges::new()
-            .require(
-                is_text,
-                "analysis.station",
-                station,
-                "1 to 64 characters without backslash",
-            )
-            .check()?;
+        self.analysis.results().check("analysis.station")?;
         let access = &self.access;
         if access.user_header.is_some() && access.trusted_proxies.is_empty() {
             return Err(Error::new(

@@ -17,6 +17,7 @@
 //! - **Nobody comes in without a token** or a proxy's word, on any path but `/api/v1/health`.
 
 mod access;
+mod analyser;
 mod analysis;
 mod cohort;
 pub mod config;
@@ -30,7 +31,7 @@ mod metrics;
 mod queue;
 mod server;
 
-pub use analysis::Analyser;
+pub use analyser::Analyser;
 pub use cohort::{Exported, export_cohort};
 pub use corrections::NewVersion;
 pub use error::{Error, ErrorKind, Result};

@@ -1,7 +1,8 @@
 //! The server as a whole: queue, workers, studies from the network, and the HTTP interface.
 
 use crate::access::Access;
-use crate::analysis::{Analyser, StudyQueue};
+use crate::analyser::Analyser;
+use crate::analysis::StudyQueue;
 use crate::config::ServerConfig;
 use crate::http::{App, router};
 use crate::job::Job;

@@ -8,7 +8,7 @@ use crate::output;
 use crate::phantoms::make;
 use crate::predicting::{Row, Run, analyse, spinner, table};
 use multirnet::{Scan, write_results};
-use multirnet_base::StagedFolder;
+use multirnet_base::{StagedFolder, files};
 use multirnet_finding::NOTICE;
 use multirnet_metrics::Overlap;
 use multirnet_report::{Entry, index_page};
@@ -117,7 +117,7 @@ impl Demo {
             card.name, card.trained_on
         );
         let index = self.out.join("index.html");
-        multirnet_base::files::write(
+        files::write(
             &index,
             index_page("multirnet demo", &introduction, &entries).as_bytes(),
         )?;
@@ -140,6 +140,7 @@ impl Demo {
             ..ServerConfig::default()
         };
         let analyser = analyser(&config, self.model)?;
+        files::make_dir(&phantoms)?;
         for class in Diagnosis::ALL {
             let path = phantoms.join(format!("phantom-{}.nii.gz", class.name()));
             if !path.exists() {

@@ -10,7 +10,7 @@ use multirnet::StopToken;
 use multirnet_finding::NOTICE;
 use multirnet_infer::Catalogue;
 use multirnet_pacs::ListenerOptions;
-use multirnet_pacs::config::{Config as PacsConfig, ResultsConfig};
+use multirnet_pacs::config::Config as PacsConfig;
 use multirnet_server::config::ServerConfig;
 use multirnet_server::{Analyser, Server, models};
 use std::ffi::OsStr;
@@ -118,14 +118,10 @@ pub fn analyser(config: &ServerConfig, mut arguments: ModelArguments) -> Outcome
         ..PredictArguments::default()
     };
     let options = changes.options(&model)?;
-    let results = ResultsConfig {
-        station: config.analysis.station.clone(),
-        ..ResultsConfig::default()
-    };
     Ok(Analyser {
         model,
         options,
-        results,
+        results: config.analysis.results(),
         idle: multirnet_kernels::allocator::give_back,
     })
 }

@@ -113,15 +113,15 @@ fn what_cannot_be_served_is_said_at_the_start() {
     fs::write(&config, "[limits]\nupload = 3\n").unwrap();
     let wrong = serve(&["--config", text(&config)]);
     assert!(
-        both(&wrong).contains("line 2") && both(&wrong).contains("server.toml"),
+        both(&wrong).contains("server.toml:2") && both(&wrong).contains("upload_mib"),
         "{}",
         both(&wrong)
     );
-    fs::write(&data, "a file").unwrap();
-    let file = serve(&[]);
-    expect(&file, 5);
-    assert!(both(&file).contains(text(&data)), "{}", both(&file));
-    fs::remove_file(&data).unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "a file").unwrap();
+    let refused = run(["serve", "--data", text(&file), "--listen", "127.0.0.1:0"]);
+    expect(&refused, 5);
+    assert!(both(&refused).contains(text(&file)), "{}", both(&refused));
     let server = Served::start(&["--data", text(&data)]);
     let second = serve(&[]);
     expect(&second, 5);

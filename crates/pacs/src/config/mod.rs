@@ -147,6 +147,23 @@ pub struct ResultsConfig {
     pub enhanced_sr: bool,
 }
 
+impl ResultsConfig {
+    /// Checks the name of the installation, which the configuration calls `field`.
+    ///
+    /// # Errors
+    /// `Config`.
+    pub fn check(&self, field: &str) -> Result<()> {
+        let station = &self.station;
+        let is_text = !station.trim().is_empty()
+            && station.chars().count() <= 64
+            && !station.chars().any(|c| c == '\\' || c.is_control());
+        let allowed = "1 to 64 characters without backslash";
+        Ok(Ranges::new()
+            .require(is_text, field, station, allowed)
+            .check()?)
+    }
+}
+
 impl Default for ResultsConfig {
     fn default() -> Self {
         Self {
@@ -310,18 +327,7 @@ impl Config {
             .within("attempts", self.analysis.attempts, 1..=100)
             .within("retry_seconds", self.analysis.retry_seconds, 0..=86_400)
             .check()?;
-        let station = &self.results.station;
-        let is_text = !station.trim().is_empty()
-            && station.chars().count() <= 64
-            && !station.chars().any(|c| c == '\\' || c.is_control());
-        Ranges::new()
-            .require(
-                is_text,
-                "results.station",
-                station,
-                "1 to 64 characters without backslash",
-            )
-            .check()?;
+        self.results.check("results.station")?;
         let delivery = &self.delivery;
         Ranges::of_table("delivery")
             .within("retry_seconds", delivery.retry_seconds, 1..=86_400)

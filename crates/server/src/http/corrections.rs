@@ -1,6 +1,6 @@
 //! Versions of readers.
 
-use super::App;
+use super::app::App;
 use super::guard::person;
 use super::problem::{Body, Params, Problem, blocking};
 use super::results::send_file;

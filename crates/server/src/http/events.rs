@@ -1,6 +1,6 @@
 //! Progress as server-sent events.
 
-use super::App;
+use super::app::App;
 use super::problem::{Problem, blocking};
 use crate::Job;
 use crate::queue::JobEvent;

@@ -1,6 +1,7 @@
 //! What stands before every request.
 
-use super::{App, Problem};
+use super::app::App;
+use super::problem::Problem;
 use crate::access::{Person, is_same_site};
 use axum::Form;
 use axum::extract::{ConnectInfo, Request, State};

@@ -1,12 +1,12 @@
 //! Jobs: taken in, listed, cancelled, tried again, deleted.
 
-use super::App;
+use super::app::App;
 use super::problem::{Body, Params, Problem, blocking};
 use super::stream::{discard, receive_into};
+use crate::Error;
 use crate::database::{JobCounts, JobQuery};
 use crate::job::Job;
 use crate::queue::NewScan;
-use crate::{Error, ErrorKind};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -263,16 +263,4 @@ pub(super) async fn previous(
     blocking(move || app.queue.database.previous(&id))
         .await
         .map(|jobs| Json(Jobs { jobs }))
-}
-
-/// A job whose results are there.
-pub(super) fn done(app: &App, id: &str) -> crate::Result<Job> {
-    let job = app.queue.database.job(id)?;
-    match job.state {
-        crate::JobState::Done => Ok(job),
-        state => Err(
-            Error::new(ErrorKind::Conflict, format!("the job is {}", state.name()))
-                .hint("only a job that is done has results"),
-        ),
-    }
 }

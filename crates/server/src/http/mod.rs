@@ -1,6 +1,7 @@
 //! The HTTP interface under `/api/v1`, the pages, and what stands before both: who may come in, and
 //! headers that browsers keep to.
 
+mod app;
 mod corrections;
 mod events;
 mod guard;
@@ -13,32 +14,18 @@ mod stow;
 mod stream;
 mod uploads;
 
-pub(crate) use problem::Problem;
+pub(crate) use app::App;
 
-use crate::access::Access;
 use crate::database::{Direction, JobOrder, ReviewFilter};
 use crate::job::JobState;
-use crate::queue::Queue;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use multirnet_pacs::store::Store;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// What every request can reach.
-#[derive(Clone)]
-pub(crate) struct App {
-    pub queue: Queue,
-    pub access: Arc<Access>,
-    /// Where objects from the network go.
-    pub studies: Store,
-    /// Title and address of the DICOM listener, if it runs.
-    pub listener: Option<(String, String)>,
-}
 
 #[derive(OpenApi)]
 #[openapi(

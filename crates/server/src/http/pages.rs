@@ -1,6 +1,6 @@
 //! The viewer: files that are part of the program.
 
-use super::App;
+use super::app::App;
 use super::problem::{Problem, no_such_place};
 use axum::Router;
 use axum::extract::Path;

@@ -1,8 +1,7 @@
 //! Results: as JSON, NIfTI, DICOM, PNG, PDF, and all together.
 
-use super::App;
+use super::app::App;
 use super::guard::REPORT_POLICY;
-use super::jobs::done;
 use super::problem::{Params, Problem, blocking};
 use super::stream::body_of;
 use crate::analysis::Rounded;
@@ -97,7 +96,7 @@ pub(super) async fn files(
     Path(id): Path<String>,
 ) -> std::result::Result<Json<ResultFiles>, Problem> {
     blocking(move || {
-        done(&app, &id)?;
+        app.done(&id)?;
         let list = list(&app, &id)?;
         let file = |(name, path): (String, PathBuf)| {
             let bytes = std::fs::metadata(&path).map(|m| m.len());
@@ -138,7 +137,7 @@ pub(super) async fn ct(
     Path(id): Path<String>,
 ) -> std::result::Result<Response, Problem> {
     let (scan, admission) = blocking(move || {
-        done(&app, &id)?;
+        app.done(&id)?;
         let voxels = app.queue.finding(&id)?.geometry.len() as u64;
         app.queue.read_scan(&id, voxels * BYTES_A_VOXEL)
     })
@@ -165,7 +164,7 @@ pub(super) async fn archive(
     Path(id): Path<String>,
 ) -> std::result::Result<Response, Problem> {
     let (name, files) = blocking(move || {
-        let job = done(&app, &id)?;
+        let job = app.done(&id)?;
         let mut files = list(&app, &id)?;
         for correction in app.queue.database.corrections_of(&id)? {
             let folder = app.queue.data.version(&id, correction.version);
@@ -243,7 +242,7 @@ async fn answer_file(
 ) -> std::result::Result<Response, Problem> {
     let wanted = name.clone();
     let path = blocking(move || {
-        done(&app, &id)?;
+        app.done(&id)?;
         place(&app, &id, &wanted)
     })
     .await?;
@@ -280,7 +279,7 @@ pub(super) async fn send_file(
 fn list(app: &App, id: &str) -> Result<Vec<(String, PathBuf)>> {
     let mut files = Vec::new();
     walk(&app.queue.data.results(id), "", &mut files)?;
-    files.retain(|(name, _)| name != crate::analysis::SUMMARY);
+    files.retain(|(name, _)| name != crate::analyser::SUMMARY);
     Ok(files)
 }
 

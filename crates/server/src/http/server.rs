@@ -1,6 +1,6 @@
 //! The server itself: what it is, its models, whether it is well, and what it counts.
 
-use super::App;
+use super::app::App;
 use super::guard::person;
 use super::problem::{Problem, blocking};
 use axum::Json;

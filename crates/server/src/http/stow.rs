@@ -1,7 +1,7 @@
 //! STOW-RS: objects from archives go to the store of received studies. A study is analysed when no
 //! object of it has come for a while.
 
-use super::App;
+use super::app::App;
 use super::problem::{Problem, blocking};
 use super::stream::body_reader;
 use axum::Json;

@@ -1,6 +1,6 @@
 //! Uploads in pieces: after a broken connection the next piece goes on where the server's file ends.
 
-use super::App;
+use super::app::App;
 use super::problem::{Body, Problem, blocking};
 use super::stream::{discard, receive_into};
 use crate::database::Upload;

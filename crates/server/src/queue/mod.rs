@@ -23,7 +23,7 @@ pub use events::JobEvent;
 pub(crate) use memory::{Admission, MemoryGate, machine_bytes};
 pub(crate) use take_in::{NewScan, StoredScan, link, link_tree};
 
-use crate::analysis::Analyser;
+use crate::analyser::Analyser;
 use crate::config::ServerConfig;
 use crate::data::DataFolder;
 use crate::database::{Database, JobQuery};

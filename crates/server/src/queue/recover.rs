@@ -2,7 +2,7 @@
 
 use super::Queue;
 use crate::Result;
-use crate::analysis::SUMMARY;
+use crate::analyser::SUMMARY;
 use crate::data::remove;
 use crate::job::{JobError, JobSummary};
 use std::fs;

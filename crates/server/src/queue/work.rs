@@ -1,7 +1,7 @@
 //! The workers: each takes the next job, analyses it, and notes what became of it.
 
 use super::{Queue, Running};
-use crate::analysis::{AnalysisFailure, Hooks};
+use crate::analyser::{AnalysisFailure, Hooks};
 use crate::job::{Job, JobError, JobState};
 use crate::{ErrorKind, Result};
 use multirnet_base::StopToken;
