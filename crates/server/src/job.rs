@@ -135,7 +135,7 @@ pub struct ClassProbabilities {
 
 impl From<&Probabilities> for ClassProbabilities {
     fn from(p: &Probabilities) -> Self {
-        let of = |d: Diagnosis| f64::from(p.to_array()[d.index()]);
+        let of = |d: Diagnosis| p.to_array()[d.index()];
         Self {
             normal: of(Diagnosis::Normal),
             cap: of(Diagnosis::Cap),

@@ -87,7 +87,7 @@ fn results_are_what_the_library_gives_and_come_in_every_form() {
         );
     }
     let report = server.get(&format!("{base}/files/report.html"));
-    assert!(report.header("content-security-policy").contains("script") == false);
+    assert!(!report.header("content-security-policy").contains("script"));
     assert!(report.text().contains("For research use only"));
     assert!(
         server
