@@ -2,7 +2,7 @@ import { announce, alertPerson } from '../core/announce'
 import { explain, jobPath, postJson, remove } from '../core/api'
 import { classBadge } from '../core/class-badge'
 import { confirmDialog } from '../core/dialog'
-import { add, button, h, hidden, replace, select } from '../core/dom'
+import { add, button, h, hidden, select } from '../core/dom'
 import { ml, percent, plural, seconds, stageName, stateName, studyDate, time, wholePercent } from '../core/format'
 import type { Job } from '../core/types'
 
@@ -90,14 +90,25 @@ function warningsCell(job: Job): HTMLElement {
   return cell
 }
 
+/**
+ * Shows a cell, unless the row has the same one already: a click counts only if the element under the
+ * pointer is still there when the button is released.
+ */
+function showCell(row: HTMLTableRowElement, cell: HTMLElement, place: number): void {
+  const shown = row.children[place]
+  if (!shown) return row.append(cell)
+  const [isOpen, warnings] = [shown.querySelector('details')?.open, cell.querySelector('details')]
+  if (isOpen && warnings) warnings.open = true
+  if (!shown.isEqualNode(cell)) shown.replaceWith(cell)
+}
+
 /** The cells of one scan. */
 export function fillRow(row: HTMLTableRowElement, job: Job, validationNotice: string | null): void {
   // A focused control would lose its focus with every event of a running scan.
   const focused = row.contains(document.activeElement) ? document.activeElement?.getAttribute('aria-label') : null
   row.dataset['jobId'] = job.id
   row.dataset['state'] = job.state
-  replace(
-    row,
+  const cells = [
     h('td', { class: 'cell-thumbnail' }, thumbnail(job)),
     nameCell(job),
     stateCell(job),
@@ -106,7 +117,8 @@ export function fillRow(row: HTMLTableRowElement, job: Job, validationNotice: st
     warningsCell(job),
     h('td', { class: 'cell-time' }, time(job.created_ms)),
     actionsCell(job)
-  )
+  ]
+  cells.forEach((cell, i) => showCell(row, cell, i))
   if (!focused) return
   for (const control of row.querySelectorAll('[aria-label]')) {
     if (control instanceof HTMLElement && control.getAttribute('aria-label') === focused) control.focus()
