@@ -5,6 +5,8 @@ use std::io::{self, Read};
 /// Longest header of a part.
 const MAX_HEADER: usize = 16_384;
 const BUFFER: usize = 1 << 17;
+/// Longest boundary. RFC 2046 allows 70 characters; Orthanc's have 73.
+const LONGEST_BOUNDARY: usize = 200;
 
 /// What stands before and after the only part of a body: a DICOM object.
 pub(crate) fn frame(boundary: &str) -> (Vec<u8>, Vec<u8>) {
@@ -25,7 +27,7 @@ pub(crate) fn boundary(content_type: &str) -> Option<String> {
             .eq_ignore_ascii_case("boundary")
             .then(|| value.trim().trim_matches('"'))
     })?;
-    (is_multipart && (1..=70).contains(&value.len())).then(|| value.to_owned())
+    (is_multipart && (1..=LONGEST_BOUNDARY).contains(&value.len())).then(|| value.to_owned())
 }
 
 /// Reads the parts of a body one after the other, without holding one in memory.
@@ -169,6 +171,10 @@ mod tests {
                 Some("x y"),
             ),
             ("Multipart/Related;boundary=abc", Some("abc")),
+            (
+                "multipart/related; boundary=63ac7159-eed0-4f9a-bf83-c5a7a16e83e4-63ac7159-eed0-4f9a-bf83-c5a7a16e83e4",
+                Some("63ac7159-eed0-4f9a-bf83-c5a7a16e83e4-63ac7159-eed0-4f9a-bf83-c5a7a16e83e4"),
+            ),
             ("application/json", None),
             ("multipart/related", None),
         ] {

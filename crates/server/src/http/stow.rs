@@ -10,9 +10,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use multirnet_pacs::{receive_stow, stow_answer};
+use std::io::Read;
 
 /// What the audit log calls those who send by this way.
 const SENDER: &str = "STOW-RS";
+/// Most bytes of a refused body that are read.
+const MOST_DISCARDED: u64 = 64 << 20;
 
 /// Store objects of any study.
 #[utoipa::path(post, operation_id = "stow_store", path = "/api/v1/dicom-web/studies", tag = "DICOMweb",
@@ -60,16 +63,23 @@ async fn receive(
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok());
     let kind = kind.unwrap_or_default().to_owned();
-    let reader = body_reader(body);
+    let mut reader = body_reader(body);
     let objects = blocking(move || {
-        app.queue.check_disk()?;
-        Ok(receive_stow(
-            &app.studies,
-            &kind,
-            reader,
-            study.as_deref(),
-            SENDER,
-        )?)
+        let received = app.queue.check_disk().and_then(|()| {
+            let study = study.as_deref();
+            Ok(receive_stow(
+                &app.studies,
+                &kind,
+                &mut reader,
+                study,
+                SENDER,
+            )?)
+        });
+        if received.is_err() {
+            // Clients read an answer only after they have sent everything.
+            let _ = std::io::copy(&mut reader.take(MOST_DISCARDED), &mut std::io::sink());
+        }
+        received
     })
     .await?;
     let (code, answer) = stow_answer(&objects);
