@@ -1,5 +1,6 @@
 //! What readers confirmed and corrected, as a manifest that `train` reads.
 
+use crate::corrections::read_finding;
 use crate::database::{Correction, Database};
 use crate::job::{Job, ScanPlace, Verdict};
 use crate::queue::{link, link_tree};
@@ -125,7 +126,9 @@ fn row(
         Verdict::Confirmed => job.diagnosis,
         Verdict::Corrected => versions.iter().rev().find_map(|v| v.diagnosis),
     };
-    let has_kinds = mask != UNKNOWN && knows_kinds(&folder)?;
+    // The map's labels are those of the model.
+    let results = folder.join("results");
+    let has_kinds = mask != UNKNOWN && !read_finding(&results)?.lesion_kinds.is_empty();
     let mut line = String::new();
     let patient = job
         .patient
@@ -141,15 +144,6 @@ fn row(
         if has_kinds { "1;2" } else { "" }
     );
     Ok(line)
-}
-
-/// Whether the model's map tells kinds of lesions apart.
-fn knows_kinds(folder: &Path) -> Result<bool> {
-    let text = files::read_text(&folder.join("results").join("finding.json"), "finding")?;
-    let finding: multirnet::Finding = serde_json::from_str(&text).map_err(|e| {
-        Error::new(ErrorKind::Read, format!("the finding is damaged: {e}")).at(folder)
-    })?;
-    Ok(!finding.lesion_kinds.is_empty())
 }
 
 /// A value of a CSV. One that begins with `#` would be a comment.

@@ -2,7 +2,7 @@
 
 use crate::data::{remove, sync_tree};
 use crate::database::{Correction, Measured, NewCorrection};
-use crate::job::{JobState, Verdict};
+use crate::job::Verdict;
 use crate::queue::{Queue, link};
 use crate::{Error, ErrorKind, Result};
 use multirnet::dicom::{CorrectedMap, corrected_segmentation};
@@ -56,13 +56,7 @@ impl Queue {
     /// `NotFound`; `Conflict` if the job has no results or the upload is not complete; `Invalid` for a
     /// map that does not fit the scan, or a request that contradicts itself; `Full`, `Write`.
     pub fn correct(&self, id: &str, new: &NewVersion) -> Result<Correction> {
-        let job = self.database.job(id)?;
-        if job.state != JobState::Done {
-            let reason = format!("the job is {}", job.state.name());
-            return Err(
-                Error::new(ErrorKind::Conflict, reason).hint("only results can be corrected")
-            );
-        }
+        self.done(id)?;
         check(new)?;
         self.check_disk()?;
         let finding = self.finding(id)?;
@@ -109,12 +103,7 @@ impl Queue {
 
     /// What the model found.
     pub(crate) fn finding(&self, id: &str) -> Result<Finding> {
-        let path = self.data.results(id).join("finding.json");
-        let text = files::read_text(&path, "finding")?;
-        serde_json::from_str(&text).map_err(|e| {
-            let reason = format!("the finding is damaged: {e}");
-            Error::new(ErrorKind::Read, reason).at(&path)
-        })
+        read_finding(&self.data.results(id))
     }
 
     /// Checks and measures the map of an upload, and writes what the version keeps into `out`.
@@ -226,6 +215,19 @@ impl Queue {
         let object = corrected_segmentation(scan, finding, &map, &options)?;
         Ok(files::write(&out.join(SEGMENTATION), &object.bytes)?)
     }
+}
+
+/// The model's finding in a folder of results.
+///
+/// # Errors
+/// `Read`.
+pub(crate) fn read_finding(results: &Path) -> Result<Finding> {
+    let path = results.join("finding.json");
+    let text = files::read_text(&path, "finding")?;
+    serde_json::from_str(&text).map_err(|e| {
+        let reason = format!("the finding is damaged: {e}");
+        Error::new(ErrorKind::Read, reason).at(&path)
+    })
 }
 
 fn check(new: &NewVersion) -> Result<()> {

@@ -9,7 +9,7 @@ use multirnet_pacs::store::ReceivedStudy;
 use multirnet_pacs::{Analyse, AnalysisError};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long a study waits when the queue or the disk is full.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -83,12 +83,9 @@ impl StudyQueue {
                 }
                 other => return other,
             }
-            let begin = Instant::now();
-            while begin.elapsed() < PAUSE {
-                if stop.is_raised() {
-                    return Err(Error::new(ErrorKind::Stopped, "stopped"));
-                }
-                std::thread::sleep(Duration::from_millis(50));
+            self.0.pause(PAUSE);
+            if stop.is_raised() || self.0.stop.is_raised() {
+                return Err(Error::new(ErrorKind::Stopped, "stopped"));
             }
         }
     }

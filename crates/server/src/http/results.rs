@@ -96,7 +96,7 @@ pub(super) async fn files(
     Path(id): Path<String>,
 ) -> std::result::Result<Json<ResultFiles>, Problem> {
     blocking(move || {
-        app.done(&id)?;
+        app.queue.done(&id)?;
         let list = list(&app, &id)?;
         let file = |(name, path): (String, PathBuf)| {
             let bytes = std::fs::metadata(&path).map(|m| m.len());
@@ -137,7 +137,7 @@ pub(super) async fn ct(
     Path(id): Path<String>,
 ) -> std::result::Result<Response, Problem> {
     let (scan, admission) = blocking(move || {
-        app.done(&id)?;
+        app.queue.done(&id)?;
         let voxels = app.queue.finding(&id)?.geometry.len() as u64;
         app.queue.read_scan(&id, voxels * BYTES_A_VOXEL)
     })
@@ -164,7 +164,7 @@ pub(super) async fn archive(
     Path(id): Path<String>,
 ) -> std::result::Result<Response, Problem> {
     let (name, files) = blocking(move || {
-        let job = app.done(&id)?;
+        let job = app.queue.done(&id)?;
         let mut files = list(&app, &id)?;
         for correction in app.queue.database.corrections_of(&id)? {
             let folder = app.queue.data.version(&id, correction.version);
@@ -242,7 +242,7 @@ async fn answer_file(
 ) -> std::result::Result<Response, Problem> {
     let wanted = name.clone();
     let path = blocking(move || {
-        app.done(&id)?;
+        app.queue.done(&id)?;
         place(&app, &id, &wanted)
     })
     .await?;

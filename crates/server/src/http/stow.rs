@@ -3,7 +3,7 @@
 
 use super::app::App;
 use super::problem::{Problem, blocking};
-use super::stream::body_reader;
+use super::stream::{MOST_DISCARDED, body_reader};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -14,8 +14,6 @@ use std::io::Read;
 
 /// What the audit log calls those who send by this way.
 const SENDER: &str = "STOW-RS";
-/// Most bytes of a refused body that are read.
-const MOST_DISCARDED: u64 = 64 << 20;
 
 /// Store objects of any study.
 #[utoipa::path(post, operation_id = "stow_store", path = "/api/v1/dicom-web/studies", tag = "DICOMweb",

@@ -10,7 +10,7 @@ use tokio_util::io::{ReaderStream, StreamReader, SyncIoBridge};
 /// Bytes between work and body.
 const BUFFER: usize = 1 << 18;
 /// Most bytes of a refused body that are read.
-const MOST_DISCARDED: usize = 64 << 20;
+pub(super) const MOST_DISCARDED: u64 = 64 << 20;
 
 /// Writes `body` to the end of `file` and waits until it is on the disk. Gives its length, which may be
 /// at most `most`.
@@ -57,7 +57,7 @@ pub(super) async fn discard(body: Body) {
     let mut stream = body.into_data_stream();
     let mut bytes = 0;
     while let Some(Ok(piece)) = stream.next().await {
-        bytes += piece.len();
+        bytes += piece.len() as u64;
         if bytes > MOST_DISCARDED {
             return;
         }

@@ -119,6 +119,18 @@ impl Queue {
         Ok(job)
     }
 
+    /// A job whose results are there.
+    ///
+    /// # Errors
+    /// `NotFound`; `Conflict` in any other state.
+    pub(crate) fn done(&self, id: &str) -> Result<Job> {
+        let job = self.database.job(id)?;
+        match job.state {
+            JobState::Done => Ok(job),
+            _ => Err(wrong_state(&job, "only a job that is done has results")),
+        }
+    }
+
     fn add_progress(&self, job: &mut Job) {
         if job.state == JobState::Running
             && let Some(running) = self.running().get(&job.id)

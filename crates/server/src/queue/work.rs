@@ -82,7 +82,7 @@ impl Queue {
     }
 
     /// Waits, but not longer than until the stop token is raised.
-    fn pause(&self, time: Duration) {
+    pub(crate) fn pause(&self, time: Duration) {
         let end = Instant::now() + time;
         while !self.stop.is_raised() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(50));
