@@ -1,6 +1,8 @@
 //! The one gate: `cargo xtask check` runs every check of the project, cheapest first.
 
+mod fuzz;
 mod house;
+mod release;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -123,8 +125,11 @@ Commands:
           dependency policy (needs cargo-deny)
   fast    format, house, clippy and docs only: the part that .ci/run adds to the tests
   aarch64 the kernels for aarch64 alone
-  house   layers of crates, circles of files, long files: what ARCHITECTURE.md promises
+  house   layers of crates, circles of files, long files, no `unsafe` outside of kernels: what
+          ARCHITECTURE.md promises
+  fuzz    run the fuzz targets in turn (needs cargo-fuzz); `cargo xtask fuzz --help` has its options
   gpu     clippy and the tests of `--device gpu`, on the adapter that is found
+  release build the program for others; `cargo xtask release --help` has its options
   help    this text";
 
 /// The workspace's folder. Cargo sets the variable at run time, so it is right after the workspace
@@ -181,8 +186,37 @@ fn run(step: &Step) -> Result<bool, String> {
     Err(format!("{} failed: {hint}", step.name))
 }
 
+/// A command with options of its own, and its help.
+type Own = (fn(&Path, &[String]) -> Result<(), String>, &'static str);
+
+fn with_options((run, usage): Own, arguments: &[String]) -> ExitCode {
+    if arguments
+        .iter()
+        .any(|a| matches!(a.as_str(), "--help" | "-h"))
+    {
+        println!("{usage}");
+        return ExitCode::SUCCESS;
+    }
+    match run(&root(), arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("xtask: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let command = env::args().nth(1).unwrap_or_default();
+    let mut arguments = env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let own: Option<Own> = match command.as_str() {
+        "fuzz" => Some((fuzz::run, fuzz::USAGE)),
+        "release" => Some((release::run, release::USAGE)),
+        _ => None,
+    };
+    if let Some(own) = own {
+        return with_options(own, &arguments.collect::<Vec<_>>());
+    }
     let steps: &[Step] = match command.as_str() {
         "check" => &[FORMAT, HOUSE, CLIPPY, DOCS, TESTS, OTHER_PROCESSOR, POLICY],
         "fast" => &[FORMAT, HOUSE, CLIPPY, DOCS],

@@ -10,7 +10,7 @@ use multirnet_benches::{
     Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
 };
 use multirnet_infer::{BurnNetwork, Engine, Network, WindowBatch, WindowOutput};
-use multirnet_nn::{MultiRNet, MultiRNetConfig, weights};
+use multirnet_nn::{MultiRNet, MultiRNetConfig, System, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -36,7 +36,7 @@ fn burn_network(path: &Path) -> Result<Box<dyn Network>> {
 
 fn engine(path: &Path) -> Result<Box<dyn Network>> {
     let device = burn::tensor::Device::flex();
-    let net = weights::load::<MultiRNet>(path, &device).map_err(|e| e.to_string())?;
+    let net = weights::load::<System>(path, &device).map_err(|e| e.to_string())?;
     Ok(Box::new(Engine::new(&net).map_err(|e| e.to_string())?))
 }
 

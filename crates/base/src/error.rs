@@ -1,6 +1,7 @@
 //! The core that the errors of all crates share. A [`Report`] holds the content of an error, and
 //! [`error_type!`](crate::error_type) defines a crate's own `Error` around it.
 
+use crate::text::one_line;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,26 +45,33 @@ impl<K> fmt::Display for Report<K> {
     /// Writes `path:line: reason: files (hint)` and leaves out the parts that are not known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.path, self.line) {
-            (Some(path), Some(line)) => write!(f, "{}:{line}: ", path.display())?,
-            (Some(path), None) => write!(f, "{}: ", path.display())?,
+            (Some(path), Some(line)) => write!(f, "{}:{line}: ", shown(path))?,
+            (Some(path), None) => write!(f, "{}: ", shown(path))?,
             (None, Some(line)) => write!(f, "line {line}: ")?,
             (None, None) => {}
         }
-        f.write_str(&self.reason)?;
+        // A reason may quote a file, and a newline in it would forge a line of a log.
+        f.write_str(&one_line(&self.reason))?;
         if !self.files.is_empty() {
             write!(f, ": {}", name_some(&self.files))?;
         }
         match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
+            Some(hint) => write!(f, " ({})", one_line(hint)),
             None => Ok(()),
         }
     }
 }
 
-/// The first ten of `files`, and the number of the others.
+/// A path on one line, whatever its name.
+fn shown(path: &Path) -> String {
+    one_line(&path.to_string_lossy()).into_owned()
+}
+
+/// The first ten of `files`, each on one line, and the number of the others.
 pub fn name_some(files: &[String]) -> String {
     const SHOWN: usize = 10;
-    let shown = files[..files.len().min(SHOWN)].join(", ");
+    let shown: Vec<_> = files.iter().take(SHOWN).map(|f| one_line(f)).collect();
+    let shown = shown.join(", ");
     match files.len().saturating_sub(SHOWN) {
         0 => shown,
         more => format!("{shown} and {more} more"),

@@ -3,8 +3,12 @@
 //! A file is written under a temporary name in its own folder and renamed when it is complete. The
 //! writer holds a lock on the temporary file. An unlocked temporary file is therefore left over from
 //! a killed program. The next program that writes into the folder removes it.
+//!
+//! Several machines may write into one folder of a shared file system. Some of these have locks that
+//! other machines do not see. A temporary name therefore has a tag of its machine, and what another
+//! machine has left is only removed when it is a day old.
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, host};
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -135,7 +139,7 @@ fn whole(
 /// # Errors
 /// `Write` if `path` exists and is not a regular file. Renaming a new file to the name of a device
 /// or a pipe would remove the device or pipe.
-pub(crate) fn place_to_write(path: &Path) -> Result<PathBuf> {
+pub fn place_to_write(path: &Path) -> Result<PathBuf> {
     let refuse = |reason: &str| {
         let error = Error::new(ErrorKind::Write, reason);
         Err(error.hint("name a file to write").at(path))
@@ -159,11 +163,7 @@ static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 pub fn remove_unfinished() {
     for path in UNFINISHED.lock().map(|u| u.clone()).unwrap_or_default() {
         // A failure is ignored: the next run tries again.
-        let _ = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
+        let _ = remove(&path);
     }
 }
 
@@ -179,9 +179,48 @@ struct RemovedOnDrop<'a>(&'a Path);
 
 impl Drop for RemovedOnDrop<'_> {
     fn drop(&mut self) {
-        // `drop` cannot return an error. The next run tries again.
-        let _ = fs::remove_file(self.0);
-        finished(self.0);
+        discard(self.0);
+    }
+}
+
+/// Unfinished files and folders that this process does not need any more, and that the disk kept when
+/// they were to be removed.
+static LEFT: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes an unfinished file or folder that is not needed any more. If the disk refuses, the next write of
+/// this process into the same folder tries again, and so does [`remove_left`].
+pub(crate) fn discard(path: &Path) {
+    match remove(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            if let Ok(mut left) = LEFT.lock() {
+                left.push(path.to_owned());
+            }
+        }
+        _ => finished(path),
+    }
+}
+
+/// Removes the unfinished files and folders that this process could not remove before, since the disk
+/// refused. A program that runs for long calls this now and then.
+pub fn remove_left() {
+    remove_left_where(|_| true);
+}
+
+fn remove_left_where(is_meant: impl Fn(&Path) -> bool) {
+    let Ok(mut left) = LEFT.lock() else {
+        return;
+    };
+    let (meant, others): (Vec<_>, Vec<_>) = left.drain(..).partition(|path| is_meant(path));
+    *left = others;
+    // `discard` locks the list again.
+    drop(left);
+    meant.iter().for_each(|path| discard(path));
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
     }
 }
 
@@ -198,7 +237,8 @@ pub(crate) fn unfinished<T>(
     let end: String = end.chars().rev().collect();
     loop {
         let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let place = folder.join(format!("{PARTIAL}{}-{count}-{end}", std::process::id()));
+        let (host, process) = (host::tag(), std::process::id());
+        let place = folder.join(format!("{PARTIAL}{host}-{process}-{count}-{end}"));
         match make(&place) {
             Ok(made) => {
                 if let Ok(mut unfinished) = UNFINISHED.lock() {
@@ -212,9 +252,11 @@ pub(crate) fn unfinished<T>(
     }
 }
 
-/// Removes the unfinished files and folders that killed programs left in `folder`. A process
-/// searches each folder only once, because listing thousands of files takes time.
+/// Removes the unfinished files and folders that killed programs left in `folder`, and those of this
+/// process that a disk kept. A process searches each folder only once, because listing thousands of files
+/// takes time.
 pub(crate) fn remove_stale(folder: &Path) {
+    remove_left_where(|path| parent(path) == folder);
     static SEEN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
     let key = fs::canonicalize(folder).unwrap_or_else(|_| folder.to_owned());
     let is_new = |seen: &mut Option<HashSet<PathBuf>>| seen.get_or_insert_default().insert(key);
@@ -225,11 +267,25 @@ pub(crate) fn remove_stale(folder: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+        let name = entry.file_name();
+        if let Some(rest) = name.to_string_lossy().strip_prefix(PARTIAL) {
+            if is_foreign(rest) && !is_older(&entry.path(), DAY) {
+                continue;
+            }
             // The write that follows meets the same failure and reports it.
             let _ = remove_if_stale(&entry.path());
         }
     }
+}
+
+/// After this time without a change, what another machine has left is stale.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Whether another machine made the temporary name that ends in `rest`. Names of earlier versions begin
+/// with a process, whose number has fewer digits than a tag.
+fn is_foreign(rest: &str) -> bool {
+    let tag = rest.split('-').next().unwrap_or_default();
+    tag.len() == host::tag().len() && tag != host::tag()
 }
 
 fn remove_if_stale(path: &Path) -> io::Result<()> {
@@ -242,7 +298,7 @@ fn remove_if_stale(path: &Path) -> io::Result<()> {
     let free = match OpenOptions::new().write(true).open(&lock) {
         Ok(file) => file.try_lock().is_ok(),
         // Another program may have created the folder and not yet its lock file.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => old(path),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => is_older(path, Duration::from_secs(60)),
         Err(_) => false,
     };
     match (free, is_dir) {
@@ -252,12 +308,12 @@ fn remove_if_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-fn old(path: &Path) -> bool {
+fn is_older(path: &Path, limit: Duration) -> bool {
     let age = fs::metadata(path)
         .and_then(|m| m.modified())
         .ok()
         .and_then(|t| t.elapsed().ok());
-    age.is_some_and(|age| age > Duration::from_secs(60))
+    age.is_some_and(|age| age > limit)
 }
 
 /// Creates a file and locks it until the returned value is dropped. Before the lock is taken,
@@ -315,11 +371,40 @@ mod tests {
         fs::create_dir(at("1-3-alive")).unwrap();
         let lock = create_locked(&at("1-3-alive").join(LOCK)).unwrap();
         fs::create_dir(at("1-4-new")).unwrap();
+        // Of this machine; of another, whose locks may not be seen here; the same after two days.
+        fs::write(at(&format!("{}-1-5-dead", host::tag())), b"x").unwrap();
+        fs::write(at("abcdefgh-1-6-alive"), b"x").unwrap();
+        let left = fs::File::create(at("abcdefgh-1-7-dead")).unwrap();
+        let time = std::time::SystemTime::now() - 2 * DAY;
+        left.set_modified(time).unwrap();
         write(&dir.path().join("b"), b"").unwrap();
-        drop((alive, lock));
-        let left = ["1-2-alive", "1-3-alive", "1-4-new"].map(|n| format!("{PARTIAL}{n}"));
-        assert_eq!(names(dir.path())[..3], left);
-        assert_eq!(names(dir.path())[3..], ["b"]);
+        drop((alive, lock, left));
+        let left = ["1-2-alive", "1-3-alive", "1-4-new", "abcdefgh-1-6-alive"];
+        let left = left.map(|n| format!("{PARTIAL}{n}"));
+        assert_eq!(names(dir.path())[..4], left);
+        assert_eq!(names(dir.path())[4..], ["b"]);
+    }
+
+    #[test]
+    fn what_the_disk_refuses_to_remove_goes_with_the_next_write_or_when_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        let place = |name: &str| folder.join(format!("{PARTIAL}{name}"));
+        for next in [
+            |folder: &Path| write(&folder.join("b"), b"").unwrap(),
+            |_: &Path| remove_left(),
+        ] {
+            // Below a file nothing can be removed.
+            fs::write(&folder, b"").unwrap();
+            discard(&place("9-0-file"));
+            discard(&place("9-1-folder"));
+            fs::remove_file(&folder).unwrap();
+            fs::create_dir_all(place("9-1-folder").join("inner")).unwrap();
+            fs::write(place("9-0-file"), b"x").unwrap();
+            next(&folder);
+            assert!(names(&folder).iter().all(|name| name == "b"));
+            fs::remove_dir_all(&folder).unwrap();
+        }
     }
 
     #[cfg(unix)]

@@ -1,7 +1,7 @@
 //! Folders whose files appear together or not at all.
 
 use crate::files::{
-    LOCK, create_locked, finished, make_dir, parent, place_to_write, remove_stale, unfinished,
+    LOCK, create_locked, discard, make_dir, parent, place_to_write, remove_stale, unfinished,
 };
 use crate::{Error, ErrorKind, Result};
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -39,7 +39,7 @@ impl StagedFolder {
                 _lock: lock,
             }),
             Err(e) => {
-                let _ = fs::remove_dir(&folder);
+                discard(&folder);
                 Err(fail(e))
             }
         }
@@ -61,8 +61,9 @@ impl StagedFolder {
         refuse_file(lowest)?;
         let fail = |e| Error::write(lowest, "create a folder in it", e);
         let (probe, ()) = unfinished(lowest, "probe", |p| fs::create_dir(p)).map_err(fail)?;
-        finished(&probe);
-        fs::remove_dir(&probe).map_err(fail)
+        let removed = fs::remove_dir(&probe).map_err(fail);
+        discard(&probe);
+        removed
     }
 
     /// The staging folder, which holds the files until they are published.
@@ -86,20 +87,31 @@ impl StagedFolder {
             .map_err(|e| Error::write(&self.target.join(name), "write the file", e))
     }
 
-    /// Moves all files into the target. Files of the same names are replaced.
+    /// Moves all files into the target. Files of the same names are replaced. A target that does not
+    /// exist appears with all its files at once. Into one that exists the files are moved one by one, so
+    /// a disk that refuses in the middle leaves some of them.
     ///
     /// # Errors
     /// `Write`, with the path, if a file cannot be moved or a folder cannot be created.
     pub fn publish(self) -> Result<()> {
+        if self.target.symlink_metadata().is_err() && self.rename_whole().is_ok() {
+            return Ok(());
+        }
         move_into(&self.folder, &self.target, true)
+    }
+
+    /// Gives the folder its name. The lock file goes first, since it is not a result. Without it the
+    /// folder is not taken for a stale one, since it has just been changed.
+    fn rename_whole(&self) -> std::io::Result<()> {
+        fs::remove_file(self.folder.join(LOCK))?;
+        fs::rename(&self.folder, &self.target)
     }
 }
 
 impl Drop for StagedFolder {
     fn drop(&mut self) {
-        // `drop` cannot return an error. The next run tries again.
-        let _ = fs::remove_dir_all(&self.folder);
-        finished(&self.folder);
+        // A folder that was published is gone already.
+        discard(&self.folder);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The base that all multirnet crates share: the core of their errors ([`error`]), atomic writes of
-//! files and folders ([`files`], [`folder`]), TOML texts ([`toml_text`]), digests ([`digest`]),
-//! parallel jobs ([`jobs`]), seeded random numbers ([`random`]), and range checks of configurations
+//! files and folders ([`files`], [`folder`]), TOML texts ([`toml_text`]), strangers' text made visible
+//! ([`text`]), digests ([`digest`]), parallel jobs ([`jobs`]), a watch of the computer's clock
+//! ([`ClockWatch`]), seeded random numbers ([`random`]), and range checks of configurations
 //! ([`Ranges`]).
 //!
 //! ```
@@ -25,18 +26,22 @@
 //! assert_eq!(error.to_string(), "threshold = 2 is out of range (allowed: 0 to 1)");
 //! ```
 
+mod clock;
 pub mod digest;
 pub mod error;
 mod file_error;
 pub mod files;
 pub mod folder;
+pub mod host;
 pub mod jobs;
 mod partial;
 pub mod random;
 mod range;
 mod stop;
+pub mod text;
 pub mod toml_text;
 
+pub use clock::ClockWatch;
 pub use error::Report;
 pub use file_error::{Error, ErrorKind, Result};
 pub use folder::{FolderLock, StagedFolder};

@@ -1,6 +1,6 @@
 //! Files that arrive piece by piece and are kept only when they are complete.
 
-use crate::files::{create_locked, finished, make_dir, parent, remove_stale, sync_dir, unfinished};
+use crate::files::{create_locked, discard, make_dir, parent, remove_stale, sync_dir, unfinished};
 use crate::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -78,9 +78,8 @@ impl Write for PartialFile {
 
 impl Drop for PartialFile {
     fn drop(&mut self) {
-        // After the file was kept the name is gone; otherwise nothing more can be done if this fails.
-        let _ = fs::remove_file(&self.temporary);
-        finished(&self.temporary);
+        // After the file was kept the name is gone.
+        discard(&self.temporary);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Errors that end the program: a message for the user and an exit code for scripts.
 
+use multirnet_base::text::one_line;
 use std::fmt;
 
 /// The program's exit code, by the reason of its end.
@@ -45,7 +46,7 @@ impl Failure {
     pub fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self {
             exit,
-            message: with_flags(message.to_string()),
+            message: with_flags(one_line(&message.to_string()).into_owned()),
         }
     }
 

@@ -11,6 +11,7 @@ mod output;
 mod phantoms;
 mod predicting;
 mod scan;
+mod scan_work;
 mod stop;
 mod study;
 mod toml_file;
@@ -19,6 +20,7 @@ mod training_progress;
 use clap::{Parser, Subcommand};
 use context::Context;
 use failure::{EXIT_CODES, Exit, Outcome};
+use multirnet_base::text::{one_line, printable};
 use std::process::ExitCode;
 
 #[global_allocator]
@@ -60,11 +62,13 @@ enum Command {
     Prepare(commands::prepare::Prepare),
     Train(commands::train::Train),
     Package(commands::package::Package),
+    Export(commands::export::Export),
     Evaluate(commands::evaluate::Evaluate),
     Compare(commands::compare::Compare),
     Ablate(commands::ablate::Ablate),
     Report(commands::report::Report),
     Predict(commands::predict::Predict),
+    Merge(commands::merge::Merge),
     Explain(commands::explain::Explain),
     Dicom(commands::dicom::Dicom),
     Serve(commands::serve::Serve),
@@ -89,11 +93,13 @@ fn run(arguments: Arguments) -> Outcome {
         Command::Prepare(c) => c.run(context),
         Command::Train(c) => c.run(context),
         Command::Package(c) => c.run(context),
+        Command::Export(c) => c.run(context),
         Command::Evaluate(c) => c.run(context),
         Command::Compare(c) => c.run(context),
         Command::Ablate(c) => c.run(context),
         Command::Report(c) => c.run(context),
         Command::Predict(c) => c.run(context),
+        Command::Merge(c) => c.run(context),
         Command::Explain(c) => c.run(context),
         Command::Dicom(c) => c.run(context),
         Command::Serve(c) => c.run(context),
@@ -118,14 +124,37 @@ fn start_logging(verbose: u8, quiet: bool) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| output::LogWriter)
         .with_target(false)
         .without_time()
         .init();
 }
 
+/// Prints help, or what is wrong with the command line. Names of files may be among its words.
+fn wrong_arguments(error: &clap::Error) -> ExitCode {
+    let plain = error.render().to_string();
+    let mut text = plain.clone();
+    for argument in std::env::args_os() {
+        let argument = argument.to_string_lossy();
+        // An empty argument would match everywhere.
+        if argument.is_empty() {
+            continue;
+        }
+        // A line end within a name would begin a line that looks like the program's own.
+        text = text.replace(&*argument, &one_line(&argument));
+    }
+    if printable(&text) == plain {
+        error.exit();
+    }
+    output::complain(text.trim_end());
+    ExitCode::from(Exit::Usage as u8)
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return wrong_arguments(&error),
+    };
     // Listener and server wait most of the time, and give the memory back meanwhile.
     let waits = matches!(&arguments.command, Command::Listen(_) | Command::Serve(_))
         || matches!(&arguments.command, Command::Demo(demo) if demo.serve);
@@ -145,10 +174,10 @@ fn main() -> ExitCode {
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("multirnet: {failure}");
+            output::complain(&format!("multirnet: {failure}"));
             if failure.exit == Exit::Internal {
-                eprintln!(
-                    "multirnet: this is a fault of the program; please report it with the line above"
+                output::complain(
+                    "multirnet: this is a fault of the program; please report it with the line above",
                 );
             }
             ExitCode::from(failure.exit as u8)

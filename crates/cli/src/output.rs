@@ -1,9 +1,12 @@
-//! Results on standard output, messages on standard error.
+//! Results on standard output, messages on standard error. All text of the program goes through here, so
+//! that names of strangers cannot command the terminal: see [`multirnet_base::text`].
 
 use crate::failure::{Failure, Outcome};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use multirnet_base::text::{one_line, printable};
 use serde::Serialize;
-use std::io::Write as _;
+use std::io::Write;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether messages are left out (`--quiet`).
@@ -22,7 +25,39 @@ pub fn is_quiet() -> bool {
 /// Prints a message to standard error, unless `--quiet` was given.
 pub fn say(text: &str) {
     if !is_quiet() {
-        eprintln!("{text}");
+        complain(text);
+    }
+}
+
+/// Prints an error to standard error, also with `--quiet`.
+pub fn complain(text: &str) {
+    eprintln!("{}", printable(text));
+}
+
+/// A path for a message, on one line whatever its name.
+pub fn path(path: impl AsRef<Path>) -> String {
+    one_line(&path.as_ref().to_string_lossy()).into_owned()
+}
+
+/// Shows `text` beside a progress bar.
+pub fn set_message(bar: &ProgressBar, text: &str) {
+    bar.set_message(one_line(text).into_owned());
+}
+
+/// Where the log goes: standard error, each event on one line.
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // The subscriber writes an event at a time, with its newline.
+        let text = String::from_utf8_lossy(bytes);
+        let event = text.strip_suffix('\n').unwrap_or(&text);
+        eprintln!("{}", one_line(event));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -45,7 +80,7 @@ pub fn to_json(value: &impl Serialize) -> Outcome<String> {
 
 /// Prints data to standard output. A closed pipe is not an error.
 pub fn print(text: &str) -> Outcome {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    match std::io::stdout().write_all(printable(text).as_bytes()) {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::output(format!(
             "cannot write to standard output: {e}"
         ))),

@@ -10,6 +10,7 @@ use multirnet::{
 };
 use multirnet_anatomy::Intensity;
 use multirnet_base::files;
+use multirnet_base::text::one_line;
 use multirnet_volume::{Volume, io};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -103,18 +104,15 @@ impl PredictArguments {
     }
 
     /// Reads the lung mask, if one is given. It must lie on the grid of `scan`.
-    pub fn lungs_on(&self, scan: &Volume<f32>) -> Outcome<Option<Volume<u8>>> {
+    pub fn lungs_on(&self, scan: &Volume<f32>) -> multirnet::Result<Option<Volume<u8>>> {
         let Some(path) = &self.lungs else {
             return Ok(None);
         };
-        let lungs = io::read_labels(path).map_err(Failure::input)?;
+        let lungs = io::read_labels(path)?;
         if let Some(difference) = lungs.geometry().difference(scan.geometry()) {
             let reason = format!("the lung mask is not on the scan's grid: {difference}");
             let error = multirnet::Error::new(multirnet::ErrorKind::Scan, reason);
-            return Err(error
-                .hint("resample the mask onto the scan first")
-                .at(path)
-                .into());
+            return Err(error.hint("resample the mask onto the scan first").at(path));
         }
         Ok(Some(lungs))
     }
@@ -122,8 +120,8 @@ impl PredictArguments {
 
 /// A line that shows the current step. It is hidden if standard error is not a terminal.
 pub fn spinner(name: &str) -> ProgressBar {
-    let bar =
-        output::bar(None, "{spinner} {prefix}: {msg} ({elapsed})").with_prefix(name.to_owned());
+    let bar = output::bar(None, "{spinner} {prefix}: {msg} ({elapsed})")
+        .with_prefix(one_line(name).into_owned());
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
@@ -148,7 +146,7 @@ pub fn analyse(
             Stage::Windows { done, total } => format!("window {done} of {total}"),
             other => other.name().to_owned(),
         };
-        bar.set_message(format!("{:.0} %, {stage}", 100.0 * progress.fraction));
+        output::set_message(bar, &format!("{:.0} %, {stage}", 100.0 * progress.fraction));
     };
     multirnet::analyse(model, scan, lungs, options, &run.stop, show)
 }
@@ -190,7 +188,7 @@ impl Row {
 pub fn table(rows: &[Row]) -> String {
     let width = rows
         .iter()
-        .map(|r| r.name.chars().count())
+        .map(|r| one_line(&r.name).chars().count())
         .max()
         .unwrap_or(4)
         .max(4);
@@ -212,11 +210,12 @@ pub fn table(rows: &[Row]) -> String {
         "scan", "class", "prob.", "lesion ml", "involved", "severity", "seconds"
     );
     for row in rows {
+        let name = one_line(&row.name);
         let seconds = row.elapsed.as_secs_f64();
         text += &match &row.result {
             Ok(f) => format!(
                 "{:<width$}  {:<9} {:>5.1}% {:>10.1}{} {:>8.1}% {:>6}/24 {seconds:>8.1}\n",
-                row.name,
+                name,
                 f.diagnosis.label(),
                 100.0 * f.probabilities.to_array()[f.diagnosis.index()],
                 f.involvement.both.lesion_ml,
@@ -227,7 +226,7 @@ pub fn table(rows: &[Row]) -> String {
                 100.0 * f.involvement.both.fraction,
                 f.involvement.severity_score,
             ),
-            Err(reason) => format!("{:<width$}  failed: {reason}\n", row.name),
+            Err(reason) => format!("{name:<width$}  failed: {}\n", one_line(reason)),
         };
     }
     text

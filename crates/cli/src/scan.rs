@@ -23,6 +23,7 @@ impl ReadArguments {
         ReadOptions {
             series: self.series.clone(),
             allow_irregular: self.allow_irregular,
+            ..ReadOptions::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! Ctrl-C stops long work in an orderly way.
 
 use crate::failure::{Exit, Failure, Outcome};
-use crate::output::say;
+use crate::output::{complain, say};
 use multirnet_base::{StopToken, files};
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn watch(message: &'static str, soon: bool) -> Outcome<StopToken> {
         if soon {
             std::thread::spawn(|| {
                 std::thread::sleep(PATIENCE);
-                eprintln!("multirnet: {}", Failure::stopped());
+                complain(&format!("multirnet: {}", Failure::stopped()));
                 end();
             });
         }

@@ -7,7 +7,7 @@ use crate::output;
 use crate::training_progress::TrainingProgress;
 use indicatif::ProgressBar;
 use multirnet::{DeviceChoice, StopToken, read_volume};
-use multirnet_study::{CohortConfig, Event, Folder, Options, Results, StudyConfig, figures};
+use multirnet_study::{CohortConfig, Event, Folder, Options, Part, Results, StudyConfig, figures};
 use std::path::{Path, PathBuf};
 
 /// Arguments of the commands that run a study.
@@ -48,12 +48,52 @@ impl StudyArguments {
     }
 }
 
-/// Runs a study and writes its tables.
-pub fn run(
+/// Arguments that run one part of a study, so that many machines can share one.
+#[derive(clap::Args)]
+pub struct PartArguments {
+    /// Print the study's parts (SYSTEM/DIVISION), one a line, and do nothing else
+    #[arg(long)]
+    list_parts: bool,
+
+    /// Train and score only this part; when all parts are done, the command without it makes the tables
+    #[arg(long, value_name = "PART", conflicts_with = "list_parts")]
+    only: Option<String>,
+}
+
+impl PartArguments {
+    /// Does what these arguments ask for. Returns whether that was all.
+    pub fn run(
+        &self,
+        arguments: &StudyArguments,
+        config: &StudyConfig,
+        context: Context,
+    ) -> Outcome<bool> {
+        if self.list_parts {
+            let names: Vec<String> = config.parts().iter().map(Part::to_string).collect();
+            output::print(&match context.json {
+                true => output::to_json(&names)?,
+                false => names.join("\n") + "\n",
+            })?;
+            return Ok(true);
+        }
+        let Some(name) = &self.only else {
+            return Ok(false);
+        };
+        let part = config.part(name).map_err(study_failure)?;
+        let stop = crate::stop::saving()?;
+        with_options(arguments, |options| {
+            multirnet_study::run_part(config, &part, &arguments.out, options, &stop)
+        })?;
+        output::say(&format!("{part} is done"));
+        Ok(true)
+    }
+}
+
+/// Calls `work` with the options of a study's run, and shows its progress.
+fn with_options<T>(
     arguments: &StudyArguments,
-    config: &StudyConfig,
-    stop: &StopToken,
-) -> Outcome<(Folder, Results)> {
+    work: impl FnOnce(&mut Options<'_>) -> multirnet_study::Result<T>,
+) -> Outcome<T> {
     arguments.device.open()?;
     let mut shown = Shown::new(&arguments.out);
     let mut options = Options {
@@ -62,9 +102,20 @@ pub fn run(
         models: &multirnet::models(),
         progress: &mut |event| shown.event(&event),
     };
-    let results = multirnet_study::run(config, &arguments.out, &mut options, stop);
+    let result = work(&mut options);
     shown.finish();
-    let results = results.map_err(study_failure)?;
+    result.map_err(study_failure)
+}
+
+/// Runs a study and writes its tables.
+pub fn run(
+    arguments: &StudyArguments,
+    config: &StudyConfig,
+    stop: &StopToken,
+) -> Outcome<(Folder, Results)> {
+    let results = with_options(arguments, |options| {
+        multirnet_study::run(config, &arguments.out, options, stop)
+    })?;
     let (folder, _) = Folder::existing(&arguments.out).map_err(study_failure)?;
     multirnet_study::write_tables(&folder, &results).map_err(study_failure)?;
     Ok((folder, results))
@@ -89,7 +140,7 @@ pub fn finish(
     if context.json {
         return Ok(());
     }
-    output::print(&format!("report: {}\n", page.display()))
+    output::print(&format!("report: {}\n", output::path(&page)))
 }
 
 /// Draws the report of a finished study. Uses `results` if they are given.
@@ -101,7 +152,7 @@ pub fn report(
 ) -> Outcome<PathBuf> {
     let bar = output::bar(None, "{spinner} {msg}");
     let mut progress = |what: &str| {
-        bar.set_message(what.to_owned());
+        output::set_message(&bar, what);
         bar.tick();
     };
     let page = figures::report(root, &read_volume, device, results, &mut progress, stop);
@@ -128,7 +179,7 @@ impl Shown {
     fn show(&self, what: String, done: usize, total: usize) {
         self.bar.set_length(total as u64);
         self.bar.set_position(done as u64);
-        self.bar.set_message(what);
+        output::set_message(&self.bar, &what);
     }
 
     fn event(&mut self, event: &Event<'_>) {

@@ -1,10 +1,8 @@
 //! The progress of a training on the terminal.
 
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Outcome, study_failure};
 use crate::{output, scan};
 use indicatif::ProgressBar;
-use multirnet_base::files;
-use multirnet_report::{curves_png, read_log};
 use multirnet_train::{EpochRecord, Event};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +37,7 @@ impl TrainingProgress {
             } => {
                 self.bar.set_length(*total as u64);
                 self.bar.set_position(*done as u64);
-                self.bar.set_message(format!("preparing {name}"));
+                output::set_message(&self.bar, &format!("preparing {name}"));
                 for warning in warnings {
                     tracing::info!("{name}: {warning}");
                 }
@@ -130,13 +128,5 @@ fn epoch_line(r: &EpochRecord) -> String {
 
 /// Draws the run's curves from its log. A run without a full epoch does not have curves yet.
 pub fn draw_curves(run: &Path) -> Outcome {
-    let internal = |e: multirnet_report::Error| Failure::new(Exit::Internal, e);
-    let log = run.join("log.csv");
-    let curves = read_log(&log, |c| {
-        matches!(c, "train_loss" | "val_loss" | "val_dice" | "val_accuracy")
-    })
-    .map_err(Failure::input)?;
-    let title = format!("Training of {}", scan::stem(run));
-    let png = curves_png(&title, "epoch", "loss, Dice, accuracy", &curves).map_err(internal)?;
-    Ok(files::write(&run.join("curves.png"), &png)?)
+    multirnet_study::draw_curves(run, &scan::stem(run)).map_err(study_failure)
 }

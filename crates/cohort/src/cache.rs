@@ -256,24 +256,7 @@ impl<'a> Cache<'a> {
 
     fn build(&self, case: &Case, key: &str) -> Result<(Entry, PreparedCase)> {
         let prepared = load_case(case, &self.config, self.read)?;
-        let local = || prepared.parts.iter().map(|p| &p.local);
-        let highest = |v: &View| v.lesions.data().iter().copied().max();
-        let mm3 = |v: &View| v.lesion_voxels.len() as f64 * v.lesions.geometry().voxel_mm3();
-        let grids = |p: &Part| PartGrids {
-            planes: p.planes,
-            local: *p.local.image.geometry(),
-            global: *p.global.image.geometry(),
-        };
-        let entry = Entry {
-            key: key.to_owned(),
-            content: prepared.content.clone(),
-            lesion_voxels: local().map(|v| v.lesion_voxels.len()).sum(),
-            highest_label: local().filter_map(highest).max().unwrap_or(0),
-            lesion_ml: local().map(mm3).sum::<f64>() / 1000.0,
-            warnings: prepared.warnings.clone(),
-            scan_sha256: String::new(),
-            parts: prepared.parts.iter().map(grids).collect(),
-        };
+        let entry = entry_of(key, &prepared);
         files::write_synced(&self.path(key), &encode(&entry, &prepared)?)?;
         Ok((entry, prepared))
     }
@@ -284,6 +267,28 @@ impl<'a> Cache<'a> {
         decode(&bytes)
             .filter(|(entry, _)| entry.key == key)
             .ok_or_else(|| Error::new(ErrorKind::Malformed, "the cache entry is corrupt").at(&path))
+    }
+}
+
+/// The facts of a prepared case.
+pub(crate) fn entry_of(key: &str, prepared: &PreparedCase) -> Entry {
+    let local = || prepared.parts.iter().map(|p| &p.local);
+    let highest = |v: &View| v.lesions.data().iter().copied().max();
+    let mm3 = |v: &View| v.lesion_voxels.len() as f64 * v.lesions.geometry().voxel_mm3();
+    let grids = |p: &Part| PartGrids {
+        planes: p.planes,
+        local: *p.local.image.geometry(),
+        global: *p.global.image.geometry(),
+    };
+    Entry {
+        key: key.to_owned(),
+        content: prepared.content.clone(),
+        lesion_voxels: local().map(|v| v.lesion_voxels.len()).sum(),
+        highest_label: local().filter_map(highest).max().unwrap_or(0),
+        lesion_ml: local().map(mm3).sum::<f64>() / 1000.0,
+        warnings: prepared.warnings.clone(),
+        scan_sha256: String::new(),
+        parts: prepared.parts.iter().map(grids).collect(),
     }
 }
 
@@ -307,7 +312,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
+pub(crate) fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
     let header =
         serde_json::to_vec(entry).map_err(|e| Error::new(ErrorKind::Malformed, e.to_string()))?;
     let mut bytes = MAGIC.to_vec();
@@ -323,7 +328,7 @@ fn encode(entry: &Entry, prepared: &PreparedCase) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn decode(bytes: &[u8]) -> Option<(Entry, PreparedCase)> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<(Entry, PreparedCase)> {
     let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
     if sha256_bytes(body) != digest {
         return None;

@@ -19,6 +19,8 @@
 
 pub mod cache;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod known;
 pub mod load;
 pub mod manifest;
@@ -29,7 +31,7 @@ pub use cache::{Cache, Entry};
 pub use error::{Error, ErrorKind, Result};
 pub use known::Known;
 pub use load::{CaseScan, Part, PreparedCase, Reader, read_case};
-pub use manifest::{Case, Cohort};
+pub use manifest::{Case, Cohort, ListedScan, ScanList};
 pub use multirnet_dicom::{ReadOptions, SeriesInfo, SeriesReference};
 pub use scan::{Scan, open_scan, read_volume};
 pub use split::{Side, Split, SplitConfig};

@@ -55,7 +55,7 @@ pub fn open_scan(path: &Path, options: &ReadOptions) -> Result<Scan> {
             io::Format::MetaImage => "metaimage",
             _ => "other",
         };
-        let volume = io::read(path)?;
+        let (volume, _) = io::read_at_most(path, options.max_voxels)?;
         return Ok(Scan {
             format,
             ..Scan::in_memory(name, volume)

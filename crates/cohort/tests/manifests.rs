@@ -4,7 +4,7 @@ mod common;
 
 use common::{files, touch};
 use multirnet_cohort::{
-    Cohort, ErrorKind, Side, Split, SplitConfig, manifest::from_folders, split::folds,
+    Cohort, ErrorKind, ScanList, Side, Split, SplitConfig, manifest::from_folders, split::folds,
 };
 use multirnet_volume::Diagnosis;
 use std::fs;
@@ -364,4 +364,45 @@ fn committed_manifests_parse() {
         cases: cases.concat(),
     };
     assert_eq!(folds(&joined, 2, 0).unwrap().len(), 14);
+}
+
+#[test]
+fn a_list_of_scans_needs_no_labels_and_no_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |name: &str, text: &str, root: Option<&Path>| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        ScanList::read(&path, root)
+    };
+    let list = read("a.csv", "scan\n# remark\nx/a.nii\n/b.nii\n", None).unwrap();
+    let written: Vec<_> = list.scans.iter().map(|s| s.written.as_str()).collect();
+    assert_eq!(written, ["x/a.nii", "/b.nii"]);
+    assert_eq!(list.scans[0].path, folder.path().join("x/a.nii"));
+    assert_eq!(list.scans[1].path, Path::new("/b.nii"));
+    assert_eq!(list.scans[1].line, 4);
+    // A manifest of a training serves as well, and so does TOML.
+    let full = "scan,mask,class,patient,intensity\na.nii,,normal,p,hu\n";
+    let list = read("b.csv", full, Some(Path::new("/data"))).unwrap();
+    assert_eq!(list.scans[0].path, Path::new("/data/a.nii"));
+    let list = read("c.toml", "[[case]]\nscan = \"a.nii\"\n", None).unwrap();
+    assert_eq!(list.scans.len(), 1);
+
+    for (text, line, said) in [
+        ("scan\n", None, "lists no scan"),
+        ("file\na\n", Some(1), "unknown column"),
+        ("class\ncap\n", Some(1), "\"scan\" is missing"),
+        ("scan\na\nb\na\n", Some(4), "listed twice (first in line 2)"),
+        ("scan,class\na,cap\n,cap\n", Some(3), "is empty"),
+        ("scan,intensity\na,unit\n", Some(2), "\"intensity\""),
+        ("scan,slope\na,2\n", Some(2), "\"slope\""),
+    ] {
+        let error = read("bad.csv", text, None).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Malformed, "{text:?}");
+        let message = error.to_string();
+        let place = line.map_or("bad.csv: ".into(), |l| format!("bad.csv:{l}: "));
+        assert!(message.contains(&place), "{text:?}: {message}");
+        assert!(message.contains(said), "{text:?}: {message}");
+    }
+    let error = ScanList::read(&folder.path().join("none.csv"), None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
 }

@@ -1,6 +1,7 @@
 //! Attributes of the patient and the study.
 
 use crate::dataset::{Reader, vr_of};
+use crate::legal::legal;
 use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::{InMemDicomObject, Tag};
@@ -9,7 +10,8 @@ use std::fmt;
 /// Deepest nesting of copied sequences. Codes with their modifiers need two levels.
 const MAX_DEPTH: usize = 4;
 
-/// An attribute of the patient or the study, as the source has it. It may name a person, so
+/// An attribute of the patient or the study, as the source has it. A value that its type does not allow
+/// is cut or empty. It may name a person, so
 /// `Debug` shows only the tag.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceAttribute {
@@ -90,7 +92,7 @@ fn copy_one(source: &InMemDicomObject, tag: Tag, depth: usize) -> Option<SourceA
     };
     Some(SourceAttribute {
         tag: (tag.group(), tag.element()),
-        value: Reader(source).text(tag),
+        value: legal(vr, &Reader(source).text(tag)),
         items: is_sequence.then(|| {
             let items = Reader(source).items(tag);
             items.iter().map(copy_item).collect()

@@ -4,8 +4,10 @@ use crate::attributes::{self, SourceAttribute};
 use crate::codec::is_always_lossy;
 use crate::dataset::{Reader, parse};
 use crate::layout::Layout;
+use crate::legal::legal;
 use crate::stream::{Container, PixelElement};
 use crate::{Error, ErrorKind, Result};
+use dicom_core::VR;
 use dicom_dictionary_std::tags;
 use dicom_object::Tag;
 use multirnet_base::digest::sha256;
@@ -59,6 +61,8 @@ pub(crate) struct Header {
     pub layout: Layout,
     pub frames: Vec<Frame>,
     pub has_pixels: bool,
+    /// Bytes of the data set, unpacked.
+    pub bytes: u64,
 }
 
 /// Parses the header of the file `name`, whose parts are in `container`.
@@ -69,7 +73,21 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
     let layout = layout(&r);
     let frame_count = match r.integer(tags::NUMBER_OF_FRAMES).unwrap_or(1) {
         0 | 1 => 1,
-        n if n > 0 && n as usize <= MAX_FRAMES => n as usize,
+        n if n > 0 && n as usize <= MAX_FRAMES => {
+            let n = n as usize;
+            let most = most_frames(container, &layout);
+            // A number costs a few bytes, but each frame has a place in memory.
+            if n > most && r.text(tags::MODALITY).eq_ignore_ascii_case("CT") {
+                return Err(Error::new(
+                    ErrorKind::Malformed,
+                    format!(
+                        "the number of frames (0028,0008) is {n}, but the pixel data hold at most {most}"
+                    ),
+                )
+                .hint("the file is truncated; fetch it again"));
+            }
+            n.min(most)
+        }
         n => {
             return Err(Error::new(
                 ErrorKind::Malformed,
@@ -90,8 +108,8 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
         series_uid: r.text(tags::SERIES_INSTANCE_UID),
         study_uid: r.text(tags::STUDY_INSTANCE_UID),
         frame_of_reference_uid: r.text(tags::FRAME_OF_REFERENCE_UID),
-        position_reference: r.text(tags::POSITION_REFERENCE_INDICATOR),
-        body_part: r.text(tags::BODY_PART_EXAMINED),
+        position_reference: legal(VR::LO, &r.text(tags::POSITION_REFERENCE_INDICATOR)),
+        body_part: legal(VR::CS, &r.text(tags::BODY_PART_EXAMINED)),
         sop_class_uid: r.text(tags::SOP_CLASS_UID),
         instance_uid: r.text(tags::SOP_INSTANCE_UID),
         attributes: attributes::copy(&parsed),
@@ -110,12 +128,27 @@ pub(crate) fn read(name: &str, source: usize, container: &Container) -> Result<H
         modality_lut: !r.items(tags::MODALITY_LUT_SEQUENCE).is_empty(),
         layout,
         frames,
+        bytes: container.dataset.len() as u64,
         has_pixels: match &container.pixels {
             None => false,
             Some(PixelElement::Native(range)) => !range.is_empty(),
             Some(PixelElement::Encapsulated { fragments, .. }) => !fragments.is_empty(),
         },
     })
+}
+
+/// Most frames that the pixel data can hold; 1 if there are none.
+fn most_frames(container: &Container, layout: &Layout) -> usize {
+    let frame_bits = [layout.columns, layout.samples, layout.allocated as usize]
+        .iter()
+        .fold(layout.rows, |bits, &n| bits.saturating_mul(n));
+    match &container.pixels {
+        None => 1,
+        Some(PixelElement::Native(range)) => {
+            (range.len().saturating_mul(8) / frame_bits.max(1)).max(1)
+        }
+        Some(PixelElement::Encapsulated { fragments, .. }) => fragments.len().max(1),
+    }
 }
 
 fn layout(r: &Reader) -> Layout {

@@ -1,9 +1,10 @@
 //! Under which identifiers an object is filed, read from the beginning of its data set.
 
-use crate::source::MAX_FILE_BYTES;
+use crate::limits::MAX_FILE_BYTES;
 use crate::stream::{Container, Encoding, Walk, inflate_prefix, read_meta, start_of_meta};
 use crate::{Error, ErrorKind, Result};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -50,10 +51,8 @@ impl ObjectIdentity {
         } else {
             Cow::Borrowed(head)
         };
-        let walk = Walk {
-            bytes: &bytes,
-            encoding: Encoding::of_syntax(transfer_syntax),
-        };
+        let count = Cell::new(0);
+        let walk = Walk::new(&bytes, Encoding::of_syntax(transfer_syntax), &count);
         let mut found: [Option<String>; 4] = Default::default();
         let mut at = 0;
         while found[3].is_none() && at < bytes.len() {
@@ -137,7 +136,7 @@ pub fn check_lengths(file: &[u8]) -> Result<()> {
 /// `Malformed`.
 pub fn check_data_set(bytes: &[u8], transfer_syntax: &str) -> Result<()> {
     let encoding = Encoding::of_syntax(transfer_syntax);
-    Walk { bytes, encoding }.top().map(|_| ())
+    Walk::new(bytes, encoding, &Cell::new(0)).top().map(|_| ())
 }
 
 /// Whether `text` is a UID: 1 to 64 digits and dots (PS3.5, 9.1). Leading zeros and empty components,

@@ -37,8 +37,13 @@
 //!   of files. With [`ReadOptions::allow_irregular`] the reader mends them and warns.
 //! - **Compression**: none, deflated, RLE, JPEG Lossless, JPEG baseline, JPEG-LS, JPEG 2000; all
 //!   decoders are Rust. Anything else is refused by name.
-//! - **Bounds**: 2 GiB a file (unpacked), 100 000 files, 2³⁰ voxels a volume.
+//! - **Bounds**: 2 GiB a file (unpacked), 8 GiB all files of a zip archive, 16 GiB all deflated data sets,
+//!   100 000 files, 2²⁰ elements a data set, 2³⁰ voxels a volume or
+//!   [`ReadOptions::max_voxels`], 2²² pixels a compressed frame. Entries of
+//!   an archive that overlap, or whose size is a lie, are refused; archives in an archive are not opened.
+//!   Headers of JPEG and JPEG 2000 are read before a decoder sees them. Only regular files are opened.
 
+mod archive;
 mod attributes;
 mod codec;
 mod dataset;
@@ -47,6 +52,7 @@ mod guard;
 mod header;
 mod identity;
 mod layout;
+mod legal;
 mod limits;
 mod pixels;
 mod read;
@@ -62,7 +68,7 @@ pub mod write;
 pub use attributes::SourceAttribute;
 pub use error::{Error, ErrorKind, Result};
 pub use identity::{FileIdentity, ObjectIdentity, check_data_set, check_lengths, is_uid};
-pub use limits::AIR_HU;
+pub use limits::{AIR_HU, MAX_VOXELS};
 pub use read::{list, read, refused_series};
 pub use reference::{InstanceReference, SeriesReference};
 pub use scan::{ReadOptions, Scan};

@@ -2,10 +2,9 @@
 
 use crate::header::Header;
 use crate::layout::Layout;
-use crate::limits::{AIR_HU, check_voxels};
-use crate::source::{Collection, MAX_FILE_BYTES};
+use crate::limits::{AIR_HU, MAX_FILE_BYTES, check_voxels};
+use crate::source::{Collection, LARGE_BYTES};
 use crate::stack::Stack;
-use crate::stream::Container;
 use crate::{Result, codec};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
@@ -22,18 +21,20 @@ pub(crate) struct Decoded {
     pub padded_tissue: usize,
 }
 
-/// Reads and decodes all slices of `stack`.
+/// Reads and decodes all slices of `stack`, which must not have more than `max_voxels` pixels.
 pub(crate) fn decode(
     collection: &Collection,
     headers: &[Header],
     stack: &Stack,
+    max_voxels: usize,
 ) -> Result<Decoded> {
     let size = stack.slices[0].rows * stack.slices[0].columns;
-    check_voxels([
+    let shape = [
         stack.slices.len(),
         stack.slices[0].rows,
         stack.slices[0].columns,
-    ])?;
+    ];
+    check_voxels(shape, max_voxels)?;
     // Each file is unpacked only once, also if many of its frames are slices.
     let mut by_file: BTreeMap<usize, Vec<(usize, &mut [f32])>> = BTreeMap::new();
     let mut data = vec![0f32; stack.slices.len() * size];
@@ -44,25 +45,32 @@ pub(crate) fn decode(
             .push((slice.frame, out));
     }
     let padded_tissue = AtomicUsize::new(0);
-    by_file
-        .into_par_iter()
-        .try_for_each(|(index, frames)| -> Result<()> {
-            let header = &headers[index];
-            let named = |e: crate::Error| e.at(Path::new(&header.name));
-            let bytes = collection.bytes(&collection.sources[header.source])?;
-            let container = Container::parse(&bytes, MAX_FILE_BYTES).map_err(named)?;
-            frames
-                .into_par_iter()
-                .try_for_each(|(frame, out)| -> Result<()> {
-                    let count = header.frames.len();
-                    let stored = codec::stored_values(&container, &header.layout, frame, count)
-                        .map_err(named)?;
-                    let frame = &header.frames[frame];
-                    let padded = to_hu(&stored, &header.layout, frame.slope, frame.intercept, out);
-                    padded_tissue.fetch_add(padded, Ordering::Relaxed);
-                    Ok(())
-                })
-        })?;
+    let decode_file = |(index, frames): (usize, Vec<(usize, &mut [f32])>)| -> Result<()> {
+        let header = &headers[index];
+        let named = |e: crate::Error| e.at(Path::new(&header.name));
+        let bytes = collection.bytes(&collection.sources[header.source])?;
+        let container = collection
+            .budget
+            .parse(&bytes, MAX_FILE_BYTES)
+            .map_err(named)?;
+        frames
+            .into_par_iter()
+            .try_for_each(|(frame, out)| -> Result<()> {
+                let count = header.frames.len();
+                let stored = codec::stored_values(&container, &header.layout, frame, count)
+                    .map_err(named)?;
+                let frame = &header.frames[frame];
+                let padded = to_hu(&stored, &header.layout, frame.slope, frame.intercept, out);
+                padded_tissue.fetch_add(padded, Ordering::Relaxed);
+                Ok(())
+            })
+    };
+    let (large, small): (Vec<_>, Vec<_>) = by_file
+        .into_iter()
+        .partition(|(index, _)| headers[*index].bytes > LARGE_BYTES);
+    small.into_par_iter().try_for_each(decode_file)?;
+    // One large file at a time is in memory. Its frames are decoded in parallel.
+    large.into_iter().try_for_each(&decode_file)?;
     Ok(Decoded {
         data,
         padded_tissue: padded_tissue.into_inner(),

@@ -2,12 +2,11 @@
 
 use crate::error::counted;
 use crate::header::{self, Header};
-use crate::limits::{AIR_HU, MIN_SLICES};
+use crate::limits::{AIR_HU, MAX_FILE_BYTES, MIN_SLICES};
 use crate::repair::Plan;
 use crate::series::{self, Series, SeriesInfo};
-use crate::source::{Collection, MAX_FILE_BYTES};
+use crate::source::{Collection, LARGE_BYTES};
 use crate::stack;
-use crate::stream::Container;
 use crate::{Error, ErrorKind, ReadOptions, Result, Scan, SeriesReference, codec, pixels};
 use multirnet_base::error::name_some;
 use multirnet_volume::Volume;
@@ -29,10 +28,19 @@ struct Found {
 type Headers = (Vec<Header>, Vec<(String, Error)>);
 
 fn read_headers(collection: &Collection, which: &[usize]) -> Headers {
-    let parsed: Vec<(usize, Result<Header>)> = which
+    let mut parsed: Vec<(usize, Result<Header>)> = which
         .par_iter()
-        .map(|&i| (i, read_header(collection, i)))
+        .map(|&i| match collection.sources[i].bytes {
+            0..=LARGE_BYTES => (i, read_header(collection, i, LARGE_BYTES)),
+            _ => (i, Err(too_large())),
+        })
         .collect();
+    // What is large, also by inflating, is read alone.
+    for (i, header) in &mut parsed {
+        if matches!(header, Err(e) if e.kind() == ErrorKind::TooLarge) {
+            *header = read_header(collection, *i, MAX_FILE_BYTES);
+        }
+    }
     let (mut headers, mut damaged) = (Vec::new(), Vec::new());
     for (i, header) in parsed {
         match header {
@@ -43,13 +51,18 @@ fn read_headers(collection: &Collection, which: &[usize]) -> Headers {
     (headers, damaged)
 }
 
-fn read_header(collection: &Collection, index: usize) -> Result<Header> {
+fn too_large() -> Error {
+    Error::new(ErrorKind::TooLarge, "the file is large")
+}
+
+/// Reads a header. A deflated data set may unpack to `limit` bytes.
+fn read_header(collection: &Collection, index: usize, limit: u64) -> Result<Header> {
     let source = &collection.sources[index];
     let bytes = collection.bytes(source)?;
     if bytes.is_empty() {
         return Err(Error::new(ErrorKind::Malformed, "the file is empty").hint("fetch it again"));
     }
-    let container = Container::parse(&bytes, MAX_FILE_BYTES)?;
+    let container = collection.budget.parse(&bytes, limit)?;
     header::read(&source.name, index, &container)
 }
 
@@ -184,8 +197,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Scan> {
     for header in &members {
         codec::check_syntax(&header.syntax).map_err(|e| e.at(Path::new(&header.name)))?;
     }
-    let plan = Plan::new(&stack).map_err(at)?;
-    let decoded = pixels::decode(&found.collection, &found.headers, &stack).map_err(at)?;
+    let plan = Plan::new(&stack, options.max_voxels).map_err(at)?;
+    let decoded = pixels::decode(
+        &found.collection,
+        &found.headers,
+        &stack,
+        options.max_voxels,
+    )
+    .map_err(at)?;
     warn_of_values(&members, decoded.padded_tissue, &mut warnings);
     let is_identity = Plan::is_identity(&stack);
     let data = if is_identity {

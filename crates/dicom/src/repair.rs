@@ -19,9 +19,9 @@ impl Plan {
     /// Chooses the grid for `stack`.
     ///
     /// # Errors
-    /// `TooLarge` if the grid has too many voxels, `Irregular` if the slices lie more than a slice's
+    /// `TooLarge` if the grid has more than `max_voxels`, `Irregular` if the slices lie more than a slice's
     /// width apart sideways, `Malformed` if the geometry is not usable.
-    pub fn new(stack: &Stack) -> Result<Self> {
+    pub fn new(stack: &Stack, max_voxels: usize) -> Result<Self> {
         let slice = &stack.slices[0];
         let [sy, sx] = slice.spacing_mm;
         let depth = stack.at_mm[stack.at_mm.len() - 1] - stack.at_mm[0];
@@ -48,7 +48,7 @@ impl Plan {
             }
         }
         let shape = [planes, size[0], size[1]];
-        check_voxels(shape)?;
+        check_voxels(shape, max_voxels)?;
         let [_, column, row] = stack.axes;
         let origin = std::array::from_fn(|k| {
             slice.position[k] + start[0] * sy * column[k] + start[1] * sx * row[k]

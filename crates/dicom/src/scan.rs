@@ -1,11 +1,11 @@
 //! The reader's options and its result.
 
-use crate::{SeriesInfo, SeriesReference};
+use crate::{MAX_VOXELS, SeriesInfo, SeriesReference};
 use multirnet_volume::Volume;
 use serde::{Deserialize, Serialize};
 
 /// Options of [`read`](fn@crate::read).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadOptions {
     /// The series to read: its UID, or its number in the listing (from 1). If unset, the reader
@@ -13,6 +13,20 @@ pub struct ReadOptions {
     pub series: Option<String>,
     /// Whether to mend irregular series and warn, instead of refusing them.
     pub allow_irregular: bool,
+    /// Largest number of voxels of a volume, at most [`MAX_VOXELS`]. A small compressed file can claim a
+    /// volume of many GiB, so this bounds the memory that reading takes: about eight bytes a voxel, and
+    /// four more if an irregular series is resampled.
+    pub max_voxels: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            series: None,
+            allow_irregular: false,
+            max_voxels: MAX_VOXELS,
+        }
+    }
 }
 
 /// A series read as a volume.

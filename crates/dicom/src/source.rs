@@ -1,15 +1,20 @@
 //! Where DICOM files come from: a folder, a single file, or a zip archive.
 
-use crate::stream::looks_like_dicom;
+use crate::archive::{self, Archive};
+use crate::limits::MAX_FILE_BYTES;
+use crate::stream::{Container, looks_like_dicom};
 use crate::{Error, ErrorKind, Result};
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use zip::ZipArchive;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Largest single file that is read; an enhanced CT of 2000 frames of 512 × 512 has 1.05 GB.
-pub(crate) const MAX_FILE_BYTES: u64 = 2 << 30;
+/// A file above this size, unpacked, is read alone. Memory is therefore bounded by one file of
+/// [`MAX_FILE_BYTES`] and one file of this size for each thread.
+pub(crate) const LARGE_BYTES: u64 = 64 << 20;
+/// Most bytes of all deflated data sets together. Each is unpacked twice: for its header and for its
+/// pixels.
+const MAX_INFLATED_BYTES: u64 = 16 << 30;
 /// Largest number of files.
 const MAX_FILES: usize = 100_000;
 /// Deepest nesting of folders.
@@ -17,12 +22,12 @@ const MAX_DEPTH: usize = 16;
 /// Number of bytes that are enough to recognise DICOM.
 const HEAD: usize = 132;
 
-type Archive = Mutex<ZipArchive<BufReader<File>>>;
-
 /// One file, with its name in messages.
 #[derive(Debug, Clone)]
 pub(crate) struct FileSource {
     pub name: String,
+    /// Size in bytes, unpacked. A folder's file may have changed since.
+    pub bytes: u64,
     place: Place,
 }
 
@@ -42,7 +47,34 @@ pub(crate) struct Collection {
     pub unreadable: Vec<(String, String)>,
     /// Position of the single file that was given, if one was.
     pub single: Option<usize>,
+    /// What deflated data sets may still take.
+    pub budget: Budget,
     archive: Option<Archive>,
+}
+
+/// The bytes that the deflated data sets of one collection may take together, unpacked.
+#[derive(Debug)]
+pub(crate) struct Budget(AtomicU64);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(AtomicU64::new(MAX_INFLATED_BYTES))
+    }
+}
+
+impl Budget {
+    /// Splits the bytes of a file, whose data set may unpack to at most `limit` bytes.
+    pub fn parse<'a>(&self, bytes: &'a [u8], limit: u64) -> Result<Container<'a>> {
+        let left = self.0.load(Ordering::Relaxed);
+        let mut inflated = 0;
+        let parsed = Container::parse_counted(bytes, limit.min(left), &mut inflated);
+        // Threads may go beyond the budget together, each by at most its own file.
+        let less = |left: u64| Some(left.saturating_sub(inflated));
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        parsed
+    }
 }
 
 enum FileKind {
@@ -74,6 +106,10 @@ fn kind_of(name: &Path, head: &[u8]) -> FileKind {
     }
 }
 
+fn is_dicom_file(name: &Path, head: &[u8]) -> bool {
+    matches!(kind_of(name, head), FileKind::Dicom)
+}
+
 fn hidden(name: &str) -> bool {
     // Some archivers add resource forks with the name and extension of the real file.
     name.split(['/', '\\'])
@@ -90,6 +126,7 @@ impl Collection {
             found.walk(path, path, MAX_DEPTH)?;
             return found.finish(path);
         }
+        check_regular(path, &meta)?;
         let file = File::open(path).map_err(|e| Error::io(path, "open the file", e))?;
         let head = read_head(&file).map_err(|e| Error::io(path, "read the file", e))?;
         match kind_of(path, &head) {
@@ -121,6 +158,7 @@ impl Collection {
         if !found.sources.iter().any(|s| Some(&s.name) == name.as_ref()) {
             found.sources.push(FileSource {
                 name: name.clone().unwrap_or_default(),
+                bytes: std::fs::metadata(path).map_or(0, |m| m.len()),
                 place: Place::Path(path.to_owned()),
             });
         }
@@ -161,23 +199,23 @@ impl Collection {
                 }
                 continue;
             }
-            match File::open(&path).and_then(|f| {
-                if f.metadata()?.is_file() {
-                    read_head(f)
-                } else {
-                    Ok(Vec::new())
-                }
-            }) {
-                Ok(head) => match kind_of(&path, &head) {
-                    FileKind::Dicom => self.sources.push(FileSource {
+            // Opening a pipe waits for its other end, so only regular files are opened.
+            let head = std::fs::metadata(&path).and_then(|meta| match meta.is_file() {
+                true => Ok(Some((meta.len(), read_head(File::open(&path)?)?))),
+                false => Ok(None),
+            });
+            match head {
+                Ok(Some((bytes, head))) if is_dicom_file(&path, &head) => {
+                    self.sources.push(FileSource {
                         name: shown(&path),
+                        bytes,
                         place: Place::Path(path),
-                    }),
-                    FileKind::Zip | FileKind::Other => self.others += 1,
-                },
+                    });
+                }
+                Ok(_) => self.others += 1,
                 Err(e) => self.unreadable.push((shown(&path), e.to_string())),
             }
-            if self.sources.len() + self.others > MAX_FILES {
+            if self.sources.len() + self.others + self.unreadable.len() > MAX_FILES {
                 return Err(too_many().at(root));
             }
         }
@@ -185,45 +223,25 @@ impl Collection {
     }
 
     fn open_zip(path: &Path) -> Result<Self> {
-        let bad = |e: zip::result::ZipError| {
-            Error::new(
-                ErrorKind::Malformed,
-                format!("the zip archive cannot be read: {e}"),
-            )
-            .at(path)
-            .hint("fetch it again, or unpack it and give the folder")
-        };
-        let file = File::open(path).map_err(|e| Error::io(path, "open the file", e))?;
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(bad)?;
-        if archive.len() > MAX_FILES {
-            return Err(too_many().at(path));
-        }
+        let archive = Archive::open(path, MAX_FILES)?;
         let mut found = Self::default();
-        for index in 0..archive.len() {
-            let mut entry = match archive.by_index(index) {
-                Ok(entry) => entry,
-                Err(e) => {
-                    let name = format!("entry {index}");
-                    found.unreadable.push((name, e.to_string()));
-                    continue;
+        let entries = archive.entries(HEAD as u64, |name| !hidden(name));
+        for entry in entries.map_err(|e| e.at(path))? {
+            match entry.head {
+                Ok(head) if is_dicom_file(Path::new(&entry.name), &head) => {
+                    found.sources.push(FileSource {
+                        name: entry.name,
+                        bytes: entry.bytes,
+                        place: Place::Entry(entry.index),
+                    });
                 }
-            };
-            let name = String::from_utf8_lossy(entry.name_raw()).into_owned();
-            if entry.is_dir() || hidden(&name) {
-                continue;
-            }
-            match read_head(&mut entry) {
-                Ok(head) => match kind_of(Path::new(&name), &head) {
-                    FileKind::Dicom => found.sources.push(FileSource {
-                        name,
-                        place: Place::Entry(index),
-                    }),
-                    FileKind::Zip | FileKind::Other => found.others += 1,
-                },
-                Err(e) => found.unreadable.push((name, e.to_string())),
+                // Archives within an archive are not opened.
+                Ok(_) => found.others += 1,
+                Err(reason) => found.unreadable.push((entry.name, reason)),
             }
         }
-        found.archive = Some(Mutex::new(archive));
+        archive::check_sum(found.sources.iter().map(|s| s.bytes)).map_err(|e| e.at(path))?;
+        found.archive = Some(archive);
         found.finish(path)
     }
 
@@ -268,17 +286,7 @@ impl Collection {
                 let Some(archive) = &self.archive else {
                     return Err(Error::new(ErrorKind::Io, "the archive is closed").at(named));
                 };
-                let mut archive = archive
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                let entry = archive.by_index(*index).map_err(|e| {
-                    Error::new(ErrorKind::Malformed, format!("cannot be unpacked: {e}")).at(named)
-                })?;
-                // The archive's own sizes are not trusted, so the bytes are counted.
-                entry
-                    .take(MAX_FILE_BYTES + 1)
-                    .read_to_end(&mut bytes)
-                    .map_err(io)?;
+                bytes = archive.bytes(*index, source.bytes, named)?;
             }
         }
         if bytes.len() as u64 > MAX_FILE_BYTES {
@@ -290,6 +298,16 @@ impl Collection {
         }
         Ok(bytes)
     }
+}
+
+/// Refuses what is neither a folder nor a file. A pipe would wait for its other end for ever.
+fn check_regular(path: &Path, meta: &std::fs::Metadata) -> Result<()> {
+    if meta.is_file() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Io, "this is not a regular file")
+        .at(path)
+        .hint("give a folder, a file or a zip archive of DICOM files"))
 }
 
 fn too_many() -> Error {
@@ -307,6 +325,9 @@ pub fn is_dicom(path: &Path) -> bool {
     };
     if meta.is_dir() {
         return folder_has_dicom(path, MAX_DEPTH);
+    }
+    if !meta.is_file() {
+        return false;
     }
     let Ok(head) = File::open(path).and_then(read_head) else {
         return false;
@@ -332,7 +353,7 @@ fn folder_has_dicom(folder: &Path, depth: usize) -> bool {
             Ok(kind) if kind.is_dir() => folders.push(path),
             Ok(_) if path.is_file() => {
                 let head = File::open(&path).and_then(read_head).unwrap_or_default();
-                if matches!(kind_of(&path, &head), FileKind::Dicom) {
+                if is_dicom_file(&path, &head) {
                     return true;
                 }
             }
@@ -340,4 +361,32 @@ fn folder_has_dicom(folder: &Path, depth: usize) -> bool {
         }
     }
     depth > 0 && folders.iter().any(|f| folder_has_dicom(f, depth - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn deflated_data_sets_share_one_budget() {
+        let meta = b"DICM\x02\0\x10\0UI\x16\x001.2.840.10008.1.2.1.99";
+        let mut packer =
+            flate2::write::DeflateEncoder::new(meta.to_vec(), flate2::Compression::fast());
+        packer.write_all(&vec![0; 1 << 20]).unwrap();
+        let file = packer.finish().unwrap();
+        let budget = Budget(AtomicU64::new(3 << 20));
+        for _ in 0..3 {
+            budget.parse(&file, MAX_FILE_BYTES).unwrap();
+        }
+        let error = budget.parse(&file, MAX_FILE_BYTES).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        // A refused data set counts as well.
+        let budget = Budget(AtomicU64::new(1 << 20));
+        assert!(budget.parse(&file, 1 << 19).is_err());
+        assert!(budget.parse(&file, MAX_FILE_BYTES).is_err());
+        // Files that are not deflated cost nothing.
+        let plain = b"DICM\x02\0\x10\0UI\x12\x001.2.840.10008.1.2\0";
+        assert!(budget.parse(plain, MAX_FILE_BYTES).is_ok());
+    }
 }

@@ -5,7 +5,11 @@
 //! gigabytes.
 
 use crate::{Error, ErrorKind, Result};
+use dicom_core::Tag;
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry, VirtualVr};
+use dicom_dictionary_std::StandardDataDictionary;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::Read;
 use std::ops::Range;
 
@@ -21,6 +25,10 @@ const SEQUENCE_END: (u16, u16) = (0xFFFE, 0xE0DD);
 /// Deepest nesting of sequences. A few levels are usual; the limit keeps hostile files from
 /// exhausting the stack.
 const MAX_DEPTH: usize = 32;
+
+/// Most elements of a data set, items and fragments of pixel data counted too. An enhanced CT has about
+/// 40 for each frame. The general parser takes some 200 bytes for each, whatever its length.
+const MAX_ELEMENTS: usize = 1 << 20;
 
 /// How the data set's elements are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +116,12 @@ impl<'a> Container<'a> {
     /// Splits `bytes` into the parts of a file. A deflated data set is inflated to at most `limit`
     /// bytes.
     pub fn parse(bytes: &'a [u8], limit: u64) -> Result<Self> {
+        Self::parse_counted(bytes, limit, &mut 0)
+    }
+
+    /// [`Container::parse`], which also gives the number of bytes that it has inflated. This holds for
+    /// refused files too.
+    pub fn parse_counted(bytes: &'a [u8], limit: u64, inflated: &mut u64) -> Result<Self> {
         let (syntax, dataset) = match start_of_meta(bytes) {
             Some(start) => {
                 let (syntax, end) = read_meta(bytes, start)?;
@@ -120,16 +134,12 @@ impl<'a> Container<'a> {
             },
         };
         let dataset = if Encoding::is_deflated(&syntax) {
-            Cow::Owned(inflate(dataset, limit)?)
+            Cow::Owned(inflate(dataset, limit, inflated)?)
         } else {
             Cow::Borrowed(dataset)
         };
         let encoding = Encoding::of_syntax(&syntax);
-        let (header_end, pixels) = Walk {
-            bytes: &dataset,
-            encoding,
-        }
-        .top()?;
+        let (header_end, pixels) = Walk::new(&dataset, encoding, &Cell::new(0)).top()?;
         Ok(Self {
             syntax,
             encoding,
@@ -140,12 +150,13 @@ impl<'a> Container<'a> {
     }
 }
 
-fn inflate(data: &[u8], limit: u64) -> Result<Vec<u8>> {
+fn inflate(data: &[u8], limit: u64, inflated: &mut u64) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    flate2::read::DeflateDecoder::new(data)
+    let read = flate2::read::DeflateDecoder::new(data)
         .take(limit + 1)
-        .read_to_end(&mut out)
-        .map_err(|e| malformed(format!("the deflated data set cannot be inflated: {e}")))?;
+        .read_to_end(&mut out);
+    *inflated = out.len() as u64;
+    read.map_err(|e| malformed(format!("the deflated data set cannot be inflated: {e}")))?;
     if out.len() as u64 > limit {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -167,13 +178,12 @@ pub(crate) fn inflate_prefix(data: &[u8], limit: u64) -> Vec<u8> {
 
 /// Transfer syntax and end of the file meta group (always explicit little endian).
 pub(crate) fn read_meta(bytes: &[u8], start: usize) -> Result<(String, usize)> {
-    let walk = Walk {
-        bytes,
-        encoding: Encoding {
-            explicit: true,
-            big_endian: false,
-        },
+    let encoding = Encoding {
+        explicit: true,
+        big_endian: false,
     };
+    let count = Cell::new(0);
+    let walk = Walk::new(bytes, encoding, &count);
     let (mut at, mut syntax) = (start, None);
     while bytes.get(at..at + 2) == Some(&[2, 0]) {
         let element = walk.element(at)?;
@@ -203,17 +213,49 @@ pub(crate) struct Element {
     unknown: bool,
     sequence: bool,
     length: u32,
+    /// Bytes of one number, if the value is a list of numbers.
+    unit: u32,
     /// Where the value begins.
     pub value: usize,
 }
 
-/// Steps from element to element of a data set.
-pub(crate) struct Walk<'a> {
-    pub bytes: &'a [u8],
-    pub encoding: Encoding,
+/// Bytes of one number of a value of type `vr`; 1 for texts and bytes.
+fn unit_of(vr: [u8; 2]) -> u32 {
+    match &vr {
+        b"OW" | b"SS" | b"US" => 2,
+        b"AT" | b"FL" | b"OF" | b"OL" | b"SL" | b"UL" => 4,
+        b"FD" | b"OD" | b"OV" | b"SV" | b"UV" => 8,
+        _ => 1,
+    }
 }
 
-impl Walk<'_> {
+/// The same for an element of a data set without types, whose type the dictionary gives.
+fn unit_of_tag(tag: (u16, u16)) -> u32 {
+    let entry = StandardDataDictionary.by_tag(Tag(tag.0, tag.1));
+    unit_of(match entry.map(|e| e.vr()) {
+        Some(VirtualVr::Exact(vr)) => vr.to_bytes(),
+        Some(_) => *b"US",
+        None => *b"UN",
+    })
+}
+
+/// Steps from element to element of a data set.
+pub(crate) struct Walk<'a> {
+    bytes: &'a [u8],
+    encoding: Encoding,
+    /// Number of elements so far, of all walks over one data set.
+    count: &'a Cell<usize>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(bytes: &'a [u8], encoding: Encoding, count: &'a Cell<usize>) -> Self {
+        Self {
+            bytes,
+            encoding,
+            count,
+        }
+    }
+
     fn take<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
         self.bytes
             .get(at..)
@@ -242,6 +284,12 @@ impl Walk<'_> {
 
     /// The element whose tag stands at `at`.
     pub fn element(&self, at: usize) -> Result<Element> {
+        self.count.set(self.count.get() + 1);
+        if self.count.get() > MAX_ELEMENTS {
+            return Err(malformed(format!(
+                "the data set has more than {MAX_ELEMENTS} elements"
+            )));
+        }
         let tag = (self.u16(at)?, self.u16(at + 2)?);
         if tag.0 == 0xFFFE || !self.encoding.explicit {
             return Ok(Element {
@@ -249,6 +297,7 @@ impl Walk<'_> {
                 unknown: false,
                 sequence: false,
                 length: self.u32(at + 4)?,
+                unit: if tag.0 == 0xFFFE { 1 } else { unit_of_tag(tag) },
                 value: at + 8,
             });
         }
@@ -275,6 +324,7 @@ impl Walk<'_> {
             unknown: &vr == b"UN",
             sequence: &vr == b"SQ",
             length,
+            unit: unit_of(vr),
             value,
         })
     }
@@ -288,6 +338,15 @@ impl Walk<'_> {
                 "the file is truncated: element ({group:04X},{number:04X}) needs {} bytes, {} are left",
                 element.length,
                 self.bytes.len() - element.value.min(self.bytes.len())
+            )));
+        }
+        // The general parser reads whole numbers, but steps on by the length. It would then take the bytes
+        // of a value for an element and allocate as much as they say, which may be gigabytes.
+        if !element.length.is_multiple_of(element.unit) {
+            let (group, number) = element.tag;
+            return Err(malformed(format!(
+                "element ({group:04X},{number:04X}) has {} bytes, but its numbers have {} bytes each",
+                element.length, element.unit
             )));
         }
         Ok(end)
@@ -334,13 +393,11 @@ impl Walk<'_> {
             }
             (&self.bytes[..end], Some(end))
         };
-        let inner = Walk {
-            bytes,
-            encoding: Encoding {
-                explicit: self.encoding.explicit && !element.unknown,
-                ..self.encoding
-            },
+        let encoding = Encoding {
+            explicit: self.encoding.explicit && !element.unknown,
+            ..self.encoding
         };
+        let inner = Walk::new(bytes, encoding, self.count);
         inner.skip_items(element.value, end, depth)
     }
 
@@ -359,10 +416,7 @@ impl Walk<'_> {
                 SEQUENCE_END => return Ok(end.unwrap_or(item.value)),
                 ITEM if item.length != UNDEFINED => {
                     let end = self.defined_end(&item)?;
-                    let inner = Walk {
-                        bytes: &self.bytes[..end],
-                        encoding: self.encoding,
-                    };
+                    let inner = Walk::new(&self.bytes[..end], self.encoding, self.count);
                     let mut at = item.value;
                     while at < end {
                         at = inner.skip(&inner.element(at)?, depth + 1)?;

@@ -96,3 +96,11 @@ pub struct Provenance {
     #[serde(default)]
     pub voxels: usize,
 }
+
+impl Provenance {
+    /// The lowest probability of a lesion voxel, if the options say it.
+    #[must_use]
+    pub fn threshold(&self) -> Option<f32> {
+        self.config.get("threshold")?.as_f64().map(|t| t as f32)
+    }
+}

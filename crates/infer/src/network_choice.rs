@@ -2,7 +2,7 @@
 
 use crate::{BurnNetwork, DeviceChoice, Engine, Error, ErrorKind, Network, Result};
 use burn::tensor::Device;
-use multirnet_nn::{AnyNet, System, SystemConfig, weights};
+use multirnet_nn::{System, SystemConfig, weights};
 use std::path::Path;
 
 /// Loads the weights file of any system as the network that runs it fastest on `device`.
@@ -44,10 +44,8 @@ pub(crate) fn network_for(
     device: Device,
     on_cpu: bool,
 ) -> Result<Box<dyn Network>> {
-    Ok(match &system.net {
-        AnyNet::MultiRNet(net) if on_cpu && Engine::supports(net.config()) => {
-            Box::new(Engine::new(net)?)
-        }
-        _ => Box::new(BurnNetwork::new(system, device)),
-    })
+    if on_cpu && Engine::supports(system.config()) {
+        return Ok(Box::new(Engine::new(&system)?));
+    }
+    Ok(Box::new(BurnNetwork::new(system, device)))
 }

@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::{Device, Distribution, Tensor};
 use multirnet_infer::{Block, BurnNetwork, Engine, ErrorKind, Network, Precision, WindowBatch};
-use multirnet_nn::{ClassFrom, MaskFeedback, MultiRNet, MultiRNetConfig, Norm};
+use multirnet_nn::{ClassFrom, MaskFeedback, MultiRNet, MultiRNetConfig, Norm, SystemConfig};
 
 fn tiny() -> MultiRNetConfig {
     MultiRNetConfig {
@@ -48,7 +48,7 @@ const BOUND: f32 = 2e-5;
 
 fn compare(what: &str, config: &MultiRNetConfig) {
     let (net, device) = net(config);
-    let engine = Engine::new(&net).unwrap();
+    let engine = Engine::new(&net.clone().into()).unwrap();
     let burn = BurnNetwork::new(net, device);
     // Shapes and batch sizes differ, because the engine keeps its buffers between the runs.
     for (shape, batch) in [([16, 32, 48], 2), ([32, 32, 32], 1), ([16, 16, 16], 1)] {
@@ -117,7 +117,7 @@ fn tiles_have_classes_per_block_and_a_map_per_lesion_channel() {
 
 fn tiles_agree(config: &MultiRNetConfig) {
     let (net, device) = net(config);
-    let engine = Engine::new(&net).unwrap();
+    let engine = Engine::new(&net.clone().into()).unwrap();
     let burn = BurnNetwork::new(net, device);
     let shape = [32, 32, 48];
     let x = windows(shape.iter().product());
@@ -150,7 +150,7 @@ fn tiles_agree(config: &MultiRNetConfig) {
 #[test]
 fn windows_may_run_side_by_side() {
     let (net, _) = net(&tiny());
-    let engine = Engine::new(&net).unwrap();
+    let engine = Engine::new(&net.clone().into()).unwrap();
     let shape = [16, 32, 32];
     let x = windows(shape.iter().product());
     let alone = WindowBatch::new(&x, shape)
@@ -174,21 +174,14 @@ fn windows_may_run_side_by_side() {
 
 #[test]
 fn what_it_cannot_run_is_refused() {
+    let grouped = MultiRNetConfig {
+        norm: Norm::Group,
+        ..tiny()
+    };
+    let flat = SystemConfig::read("res2net", Some("small"), Default::default()).unwrap();
     for (what, config) in [
-        (
-            "batch norms",
-            MultiRNetConfig {
-                norm: Norm::Group,
-                ..tiny()
-            },
-        ),
-        (
-            "classification",
-            MultiRNetConfig {
-                classification: false,
-                ..tiny()
-            },
-        ),
+        ("batch norms", SystemConfig::from(grouped)),
+        ("two-dimensional", flat),
     ] {
         assert!(!Engine::supports(&config));
         let error = Engine::new(&config.init(&Device::flex())).unwrap_err();
@@ -196,7 +189,7 @@ fn what_it_cannot_run_is_refused() {
         assert!(error.to_string().contains(what), "{error}");
     }
     let (net, _) = net(&tiny());
-    let engine = Engine::new(&net).unwrap();
+    let engine = Engine::new(&net.clone().into()).unwrap();
     for (n, shape) in [(16 * 16 * 15, [16, 16, 15]), (100, [16, 16, 16])] {
         let error = WindowBatch::new(&vec![0.0; n], shape)
             .and_then(|b| engine.run(&b, false))
@@ -208,7 +201,7 @@ fn what_it_cannot_run_is_refused() {
 #[test]
 fn bf16_stays_close_and_says_so() {
     let (net, _) = net(&tiny());
-    let mut engine = Engine::new(&net).unwrap();
+    let mut engine = Engine::new(&net.clone().into()).unwrap();
     let shape = [16, 32, 32];
     let x = windows(shape.iter().product());
     let exact = WindowBatch::new(&x, shape)

@@ -28,10 +28,8 @@ mod tests {
     #[test]
     fn the_option_is_set() {
         super::keep_freed_pages();
-        // SAFETY: the call reads one number from the table.
-        assert_eq!(
-            unsafe { libmimalloc_sys::mi_option_get(super::PURGE_DELAY) },
-            -1
-        );
+        // SAFETY: the call reads one number from the allocator's table of options.
+        let delay = unsafe { libmimalloc_sys::mi_option_get(super::PURGE_DELAY) };
+        assert_eq!(delay, -1);
     }
 }

@@ -85,7 +85,7 @@ impl Epilogue<'_> {
         channel: usize,
         residual_at: usize,
     ) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
         unsafe {
             let bias = match self.bias {
                 Some(b) => S::splat(*b.get_unchecked(channel)),
@@ -135,7 +135,7 @@ unsafe fn finish_generic<S: Simd>(
         }
         return;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe { epilogue.row::<S>(from, to, n, channel, residual_at) }
 }
 

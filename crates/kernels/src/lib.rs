@@ -26,6 +26,7 @@
 // The kernels work on raw pointers and processor intrinsics. Every block explains why it is sound.
 #![allow(unsafe_code)]
 #![deny(unsafe_op_in_unsafe_fn)]
+#![deny(clippy::undocumented_unsafe_blocks, clippy::missing_safety_doc)]
 // Transforms index several small arrays at once. Iterators are not an option there: the compiler
 // would compile their closures without the instruction set of the function around them.
 #![allow(clippy::needless_range_loop)]

@@ -109,7 +109,7 @@ pub fn statistics(x: &[f32], batch: usize, channels: usize, size: usize) -> Resu
             // The variance below is a difference of two sums. A pivot near the channel's mean keeps
             // it exact enough.
             let pivot = x[i % channels * size];
-            // SAFETY: the processor has `isa`.
+            // SAFETY: the processor has `isa`, which is the only condition; a slice knows its length.
             unsafe { plane_statistics(isa, values, pivot, &mut sums) };
             sums
         })

@@ -117,7 +117,7 @@ unsafe fn every_second_generic<S: Simd>(
     n: usize,
 ) {
     let mut j = 0;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         while j < n {
             let x = phases::<S, 2>(line, w, start + 2 * j as isize);

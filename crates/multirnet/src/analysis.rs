@@ -3,7 +3,7 @@
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::{StagedFolder, StopToken};
 use multirnet_cohort::Scan;
-use multirnet_finding::{Prediction, ScanSource};
+use multirnet_finding::{NativeMap, Prediction, ScanSource};
 use multirnet_infer::{Model, PredictOptions, Progress};
 use multirnet_report::{Overview, finding_page, overview_png};
 use multirnet_volume::{Planes, Volume, io};
@@ -54,8 +54,11 @@ pub fn write_results(
 ) -> Result<()> {
     let staged = StagedFolder::new(out)?;
     let maps = &prediction.maps;
+    let shares = |name: &str, map: &NativeMap, threshold: Option<f32>| -> Result<()> {
+        Ok(io::write_shares(&staged.path(name), map, threshold)?)
+    };
     let heatmap = || match &maps.heatmap {
-        Some(heatmap) => write_map(&staged, "heatmap.nii.gz", heatmap),
+        Some(heatmap) => shares("heatmap.nii.gz", heatmap, None),
         None => Ok(()),
     };
     let pages = || -> Result<()> {
@@ -73,7 +76,9 @@ pub fn write_results(
         write_map(&staged, "lungs.nii.gz", &maps.lungs)?;
         write_map(&staged, "lesions.nii.gz", &maps.lesions)
     };
-    let probability = || write_map(&staged, "probability.nii.gz", &maps.probability);
+    // Whoever applies the threshold to the file gets the lesions.
+    let threshold = prediction.finding.provenance.threshold();
+    let probability = || shares("probability.nii.gz", &maps.probability, threshold);
     // Drawing the pages uses one thread. The other threads write the volumes meanwhile.
     let (drawn, (heat, rest)) = rayon::join(pages, || {
         rayon::join(heatmap, || rayon::join(probability, masks))

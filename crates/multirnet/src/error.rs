@@ -26,6 +26,24 @@ pub enum ErrorKind {
     Interrupted,
 }
 
+impl ErrorKind {
+    /// Name in records and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Io => "io",
+            Self::Write => "write",
+            Self::Scan => "scan",
+            Self::Model => "model",
+            Self::Options => "options",
+            Self::Memory => "memory",
+            Self::Device => "device",
+            Self::Scoring => "scoring",
+            Self::Draw => "draw",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 multirnet_base::error_type!(ErrorKind, read = Io, write = Write, config = Options);
 multirnet_base::from_base_error!(ErrorKind, Io, Write);
 

@@ -19,6 +19,7 @@
 //! ```
 
 mod analysis;
+pub mod batch;
 pub mod dicom;
 mod error;
 pub mod evaluation;
@@ -30,7 +31,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use models::{DEFAULT_MODEL, load_model, load_model_on, models};
 pub use multirnet_base::StopToken;
 pub use multirnet_cohort::{
-    ReadOptions, Scan, SeriesInfo, SeriesReference, open_scan, read_volume,
+    ListedScan, ReadOptions, Scan, ScanList, SeriesInfo, SeriesReference, open_scan, read_volume,
 };
 pub use multirnet_finding::{
     Finding, Involvement, KindInvolvement, Lesion, LesionChanges, LesionKind, Maps, NOTICE,

@@ -5,9 +5,41 @@
 //! of `multirnet-infer` passes a recorder through the same code and plans its buffers from the
 //! record.
 
-use crate::layers::{Conv, FusionUp, NormLayer, UpConv, nearest_up2};
+use crate::layers::{
+    Conv, FusionUp, NormLayer, UpConv, avg_pool3d, global_avg_pool, max_pool3d, nearest_up2,
+    trilinear_up2,
+};
 use burn::nn::{Dropout, Linear, PRelu};
 use burn::tensor::{Tensor, activation::sigmoid};
+
+/// What follows a norm.
+#[derive(Debug, Clone, Copy)]
+pub enum Activation<'a> {
+    /// A PReLU with trained slopes.
+    PRelu(&'a PRelu),
+    /// A ReLU.
+    Relu,
+}
+
+/// Cubic windows of a max pooling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolWindow {
+    /// Side of the window.
+    pub side: usize,
+    /// Stride along each axis.
+    pub stride: usize,
+    /// Padding on each side, which is never the largest value.
+    pub padding: usize,
+}
+
+impl PoolWindow {
+    /// Windows of 2³ voxels that do not overlap.
+    pub const HALVING: Self = Self {
+        side: 2,
+        stride: 2,
+        padding: 0,
+    };
+}
 
 /// The operations of a net. An implementation executes or records them.
 pub trait Compute {
@@ -19,22 +51,44 @@ pub trait Compute {
     /// A convolution.
     fn conv(&self, x: Self::Map, layer: &Conv) -> Self::Map;
 
-    /// Convolution → norm → (+ residual) → PReLU. The residual has the output's shape, or one
+    /// Convolution → norm → (+ residual) → activation. The residual has the output's shape, or one
     /// channel, which is then added to every channel.
     fn conv_norm_act(
         &self,
         x: Self::Map,
         conv: &Conv,
         norm: &NormLayer,
-        act: &PRelu,
+        act: Activation<'_>,
         residual: Option<Self::Map>,
     ) -> Self::Map;
+
+    /// Norm → ReLU, of a map that no convolution precedes.
+    fn norm_relu(&self, x: Self::Map, norm: &NormLayer) -> Self::Map;
 
     /// Transposed 2³ convolution with stride 2 → norm → PReLU.
     fn up(&self, x: Self::Map, conv: &UpConv, norm: &NormLayer, act: &PRelu) -> Self::Map;
 
-    /// The concatenation of the channels of both maps, those of `a` first.
-    fn cat(&self, a: Self::Map, b: Self::Map) -> Self::Map;
+    /// Transposed 2³ convolution with stride 2 and nothing after it.
+    fn up_conv(&self, x: Self::Map, conv: &UpConv) -> Self::Map;
+
+    /// Trilinear upsampling by 2; see [`trilinear_up2`].
+    fn trilinear_up2(&self, x: Self::Map) -> Self::Map;
+
+    /// The concatenation of the channels of all maps, in their order.
+    ///
+    /// # Panics
+    ///
+    /// If `maps` is empty.
+    fn cat(&self, maps: Vec<Self::Map>) -> Self::Map;
+
+    /// The largest value of each window.
+    fn max_pool(&self, x: Self::Map, window: PoolWindow) -> Self::Map;
+
+    /// The mean over cubes of `side` voxels; see [`avg_pool3d`].
+    fn avg_pool(&self, x: Self::Map, side: usize) -> Self::Map;
+
+    /// The sigmoid of each value.
+    fn sigmoid(&self, x: Self::Map) -> Self::Map;
 
     /// `skip ⊙ (1 − sigmoid(up2(logit)))`. The logit has one channel and half the sides; it is
     /// upsampled by nearest neighbour and applies to all channels.
@@ -62,8 +116,17 @@ pub trait Compute {
         x
     }
 
-    /// Global average pooling of each map, concatenation, dropout, linear layer.
-    fn head(&self, maps: [Self::Map; 2], dropout: &Dropout, linear: &Linear) -> Self::Vector;
+    /// Global average pooling of each map, concatenation, dropout if there is one, linear layer.
+    ///
+    /// # Panics
+    ///
+    /// If `maps` is empty.
+    fn head(
+        &self,
+        maps: Vec<Self::Map>,
+        dropout: Option<&Dropout>,
+        linear: &Linear,
+    ) -> Self::Vector;
 }
 
 /// Executes each operation at once, with burn.
@@ -83,18 +146,46 @@ impl Compute for Eager {
         x: Tensor<5>,
         conv: &Conv,
         norm: &NormLayer,
-        act: &PRelu,
+        act: Activation<'_>,
         residual: Option<Tensor<5>>,
     ) -> Tensor<5> {
-        norm.forward_act(conv.forward(x), residual, act)
+        let x = conv.forward(x);
+        match act {
+            Activation::PRelu(act) => norm.forward_act(x, residual, act),
+            Activation::Relu => norm.forward_slope(x, residual, 0.0),
+        }
+    }
+
+    fn norm_relu(&self, x: Tensor<5>, norm: &NormLayer) -> Tensor<5> {
+        norm.forward_slope(x, None, 0.0)
     }
 
     fn up(&self, x: Tensor<5>, conv: &UpConv, norm: &NormLayer, act: &PRelu) -> Tensor<5> {
         norm.forward_act(conv.forward(x), None, act)
     }
 
-    fn cat(&self, a: Tensor<5>, b: Tensor<5>) -> Tensor<5> {
-        Tensor::cat(vec![a, b], 1)
+    fn up_conv(&self, x: Tensor<5>, conv: &UpConv) -> Tensor<5> {
+        conv.forward(x)
+    }
+
+    fn trilinear_up2(&self, x: Tensor<5>) -> Tensor<5> {
+        trilinear_up2(x)
+    }
+
+    fn cat(&self, maps: Vec<Tensor<5>>) -> Tensor<5> {
+        Tensor::cat(maps, 1)
+    }
+
+    fn max_pool(&self, x: Tensor<5>, window: PoolWindow) -> Tensor<5> {
+        max_pool3d(x, window.side, window.stride, window.padding)
+    }
+
+    fn avg_pool(&self, x: Tensor<5>, side: usize) -> Tensor<5> {
+        avg_pool3d(x, side)
+    }
+
+    fn sigmoid(&self, x: Tensor<5>) -> Tensor<5> {
+        sigmoid(x)
     }
 
     fn reverse_attention(&self, skip: Tensor<5>, logit: Tensor<5>) -> Tensor<5> {
@@ -126,14 +217,11 @@ impl Compute for Eager {
         x.detach()
     }
 
-    fn head(&self, maps: [Tensor<5>; 2], dropout: &Dropout, linear: &Linear) -> Tensor<2> {
-        let pooled = Tensor::cat(maps.map(pool).to_vec(), 1);
-        linear.forward(dropout.forward(pooled))
+    fn head(&self, maps: Vec<Tensor<5>>, dropout: Option<&Dropout>, linear: &Linear) -> Tensor<2> {
+        let pooled = Tensor::cat(maps.into_iter().map(global_avg_pool).collect(), 1);
+        linear.forward(match dropout {
+            Some(dropout) => dropout.forward(pooled),
+            None => pooled,
+        })
     }
-}
-
-/// Global average pooling, `[batch, channels, d, h, w]` → `[batch, channels]`.
-fn pool(x: Tensor<5>) -> Tensor<2> {
-    let [b, c, d, h, w] = x.dims();
-    x.reshape([b, c, d * h * w]).mean_dim(2).reshape([b, c])
 }

@@ -40,6 +40,20 @@ impl ModelOutput {
     }
 }
 
+/// Output of one pass of a net, as far as the net gives it.
+#[derive(Debug, Clone)]
+pub struct NetPass<M, V> {
+    /// Lesion probabilities `[batch, K, d, h, w]`.
+    pub lesion: Option<M>,
+    /// The map `[batch, 1, d, h, w]` that the next pass takes; `None` if the net has one pass only.
+    pub mask: Option<M>,
+    /// Class logits `[batch, 3]`: normal, CAP, COVID-19.
+    pub class_logits: Option<V>,
+    /// Features `[batch, C, d', h', w']` whose global average is the first input of the
+    /// classifier's linear layer.
+    pub class_features: Option<M>,
+}
+
 /// Name, source and differences of a system, for tables and documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct SystemCard {

@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::clock::{Clock, iso_8601};
 use multirnet_base::files;
+use multirnet_base::text::one_line;
 use serde::Serialize;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -146,11 +147,12 @@ impl Audit {
             watch(event);
         }
         let Some(file) = &self.file else { return };
-        let time = iso_8601(self.clock.now_ms());
-        let Ok(mut line) = serde_json::to_vec(&Line { time, event }) else {
+        let time = iso_8601(self.clock.wall_ms());
+        let Ok(line) = serde_json::to_string(&Line { time, event }) else {
             return;
         };
-        line.push(b'\n');
+        // Titles come from peers. JSON escapes some control characters only.
+        let line = format!("{}\n", one_line(&line)).into_bytes();
         if let Err(e) = self.append(file, &line) {
             tracing::warn!("{}: cannot write the audit log: {e}", file.display());
         }
@@ -161,10 +163,13 @@ impl Audit {
         let mut options = OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options
-            .append(true)
-            .create(true)
-            .open(file)?
-            .write_all(line)
+        let mut open = options.append(true).create(true).open(file)?;
+        let length = open.metadata()?.len();
+        let written = open.write_all(line);
+        if written.is_err() {
+            // A disk that fills up takes a part of the line, and the next event would follow on it.
+            let _ = open.set_len(length);
+        }
+        written
     }
 }

@@ -4,8 +4,14 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
-    /// Milliseconds since 1970-01-01 00:00 UTC. Never runs backwards.
+    /// Milliseconds since 1970-01-01 00:00 UTC. Never runs backwards, and does not follow a clock that
+    /// somebody sets: waiting goes by it.
     fn now_ms(&self) -> u64;
+
+    /// What the computer's clock says, in milliseconds since 1970. Messages and ages go by it.
+    fn wall_ms(&self) -> u64 {
+        self.now_ms()
+    }
 }
 
 /// The computer's time when it was made, and from then on a clock that nobody sets.
@@ -18,12 +24,16 @@ pub struct SystemClock {
 impl SystemClock {
     /// A clock that starts with the computer's time.
     pub fn new() -> Self {
-        let start = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
-            start_ms: start.map_or(0, |d| d.as_millis() as u64),
+            start_ms: wall_ms(),
             since: Instant::now(),
         }
     }
+}
+
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |d| d.as_millis() as u64)
 }
 
 impl Default for SystemClock {
@@ -35,6 +45,10 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now_ms(&self) -> u64 {
         self.start_ms + self.since.elapsed().as_millis() as u64
+    }
+
+    fn wall_ms(&self) -> u64 {
+        wall_ms()
     }
 }
 

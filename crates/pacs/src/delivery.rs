@@ -3,8 +3,9 @@
 use crate::client::{SendReport, send_to};
 use crate::config::Node;
 use crate::store::{Outcome, Outgoing, Store};
-use crate::{ErrorKind, Result};
+use crate::{Error, ErrorKind, Result};
 use multirnet_base::StopToken;
+use std::fs::File;
 use std::path::PathBuf;
 
 /// Sends files, and tells of each by its number what became of it.
@@ -30,16 +31,28 @@ pub fn deliver_due(
 /// # Errors
 /// As [`deliver_due`].
 pub fn deliver_with(store: &Store, destination: &str, send: &mut Send<'_>) -> Result<usize> {
-    let due: Vec<Outgoing> = store.due(destination);
-    if due.is_empty() {
-        return Ok(0);
-    }
+    let mut due: Vec<Outgoing> = store.due(destination);
+    let count = due.len();
     for object in &due {
         store.before_delivery(object)?;
     }
+    let mut first_error = None;
+    // A file that this machine does not give is not refused by the destination.
+    due.retain(|object| match File::open(&object.path) {
+        Ok(_) => true,
+        Err(e) => {
+            let reason = Error::io(&object.path, "read the file", e).to_string();
+            if let Err(e) = store.record(object, destination, &Outcome::Failed(reason)) {
+                first_error.get_or_insert(e);
+            }
+            false
+        }
+    });
+    if due.is_empty() {
+        return first_error.map_or(Ok(count), Err);
+    }
     let files: Vec<PathBuf> = due.iter().map(|o| o.path.clone()).collect();
     let mut is_told = vec![false; due.len()];
-    let mut first_error = None;
     let mut record = |index: usize, outcome: &Outcome| {
         is_told[index] = true;
         if let Err(e) = store.record(&due[index], destination, outcome) {
@@ -58,5 +71,5 @@ pub fn deliver_with(store: &Store, destination: &str, send: &mut Send<'_>) -> Re
             }
         }
     }
-    first_error.map_or(Ok(due.len()), Err)
+    first_error.map_or(Ok(count), Err)
 }

@@ -52,7 +52,12 @@ pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
-        let inner_text = inner.to_string();
+        let is_late = |e: &std::io::Error| e.kind() == std::io::ErrorKind::WouldBlock;
+        let inner_text = match inner.downcast_ref::<std::io::Error>() {
+            // A socket whose time is over says only that it is temporarily unavailable.
+            Some(e) if is_late(e) => "the peer was silent for too long".to_owned(),
+            _ => inner.to_string(),
+        };
         if !text.contains(&inner_text) {
             text = format!("{text}: {inner_text}");
         }

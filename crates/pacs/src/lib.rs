@@ -41,6 +41,8 @@ mod delivery;
 pub mod dimse;
 pub mod doctor;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod listen;
 mod multipart;
 mod probe;

@@ -6,7 +6,7 @@ use crate::delivery::deliver_due;
 use crate::scp::Scp;
 use crate::store::{ReceivedStudy, RunningJob, Store, StoreSettings};
 use crate::{Audit, Clock, Error, ErrorKind, Event, Probe, Result, SystemClock};
-use multirnet_base::StopToken;
+use multirnet_base::{ClockWatch, StopToken};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often each part looks for work.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// How often the retention rule is applied.
+/// How often the retention rule is applied, and how long the computer's clock must run without being set
+/// before anything is removed for its age.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
 
 /// Any error of an analysis.
@@ -270,14 +271,30 @@ impl Parts<'_> {
             .ok()
     }
 
-    /// Makes jobs of quiet studies and applies the retention rule.
+    /// Makes jobs of quiet studies and applies the retention rule. The rule on the age waits until the
+    /// clock has run for a while: a computer may start with a wrong clock and have it set later.
     fn keep_watch(&self) {
-        let mut last: Option<Instant> = None;
+        let mut last = Instant::now();
+        let mut clock = ClockWatch::new();
+        self.note(self.store.retain_by_size());
         while !self.stop.is_raised() {
             self.note(self.store.queue_ready());
-            if last.is_none_or(|last| last.elapsed() >= RETENTION_INTERVAL) {
-                self.note(self.store.retain());
-                last = Some(Instant::now());
+            if last.elapsed() >= RETENTION_INTERVAL {
+                last = Instant::now();
+                let set = clock.seconds_set();
+                self.note(match set {
+                    0 => self.store.retain(),
+                    _ => self.store.retain_by_size(),
+                });
+                if set != 0 {
+                    self.audit.tell(&Event::Failure {
+                        reason: format!(
+                            "the computer's clock was set by {set} s; nothing is removed for its age \
+                             until it has run on for {} min",
+                            RETENTION_INTERVAL.as_secs() / 60
+                        ),
+                    });
+                }
             }
             self.pause();
         }
@@ -324,6 +341,10 @@ pub fn run_job(
     }
     let paths = match result {
         Ok(Ok(paths)) => paths,
+        Ok(Err(e)) if is_of_the_disk(e.as_ref()) => {
+            store.defer_job(id);
+            return Err(Error::new(ErrorKind::Write, format!("{id}: {e}")));
+        }
         Ok(Err(e)) => return failed(store, job, analyse, &e.to_string()),
         Err(_) => return failed(store, job, analyse, "the analysis panicked"),
     };
@@ -331,6 +352,28 @@ pub fn run_job(
         Err(e) if e.kind() != ErrorKind::Write => failed(store, job, analyse, &e.to_string()),
         finished => finished,
     }
+}
+
+/// Whether the disk refused what an analysis wrote. That is not a failure of the study: once the disk
+/// takes files again, the analysis gives its results.
+fn is_of_the_disk(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let disk = [
+        StorageFull,
+        QuotaExceeded,
+        ReadOnlyFilesystem,
+        PermissionDenied,
+    ];
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && disk.contains(&io.kind())
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// Notes that an analysis failed. After the last attempt, the destinations are told.
@@ -343,6 +386,10 @@ fn failed(store: &Store, job: &RunningJob, analyse: &dyn Analyse, reason: &str) 
     let refuse = || analyse.refuse(&job.study, &job.out, reason);
     let refused = std::panic::catch_unwind(std::panic::AssertUnwindSafe(refuse));
     match refused {
+        Ok(Err(e)) if is_of_the_disk(e.as_ref()) => {
+            store.defer_job(id);
+            Err(Error::new(ErrorKind::Write, format!("{id}: {e}")))
+        }
         Ok(Ok(paths)) if !paths.is_empty() => {
             match store.finish_job(id, &paths, 0.0, Some(reason)) {
                 Err(e) if e.kind() != ErrorKind::Write => store.fail_job(id, reason),

@@ -1,10 +1,12 @@
 //! Bodies of the type `multipart/related` (RFC 2387), as DICOMweb uses them.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 /// Longest header of a part.
 const MAX_HEADER: usize = 16_384;
 const BUFFER: usize = 1 << 17;
+const _: () = assert!(MAX_HEADER + LONGEST_BOUNDARY + 4 < BUFFER);
 /// Longest boundary. RFC 2046 allows 70 characters; Orthanc's have 73.
 const LONGEST_BOUNDARY: usize = 200;
 
@@ -35,19 +37,25 @@ pub(crate) struct Parts<R> {
     body: R,
     /// `\r\n--boundary`.
     delimiter: Vec<u8>,
-    buffer: Vec<u8>,
-    /// The buffer begins behind a delimiter.
+    /// The bytes at `range` were read and not given yet. A small part only moves the range, so a body of
+    /// many small parts takes time in proportion to its length.
+    buffer: Box<[u8]>,
+    range: Range<usize>,
+    /// The range begins behind a delimiter.
     is_between: bool,
     is_ended: bool,
 }
 
 impl<R: Read> Parts<R> {
     pub fn new(body: R, boundary: &str) -> Self {
+        let mut buffer = vec![0; BUFFER].into_boxed_slice();
+        // The first delimiter has no line before it.
+        buffer[..2].copy_from_slice(b"\r\n");
         Self {
             body,
             delimiter: format!("\r\n--{boundary}").into_bytes(),
-            // The first delimiter has no line before it.
-            buffer: b"\r\n".to_vec(),
+            buffer,
+            range: 0..2,
             is_between: false,
             is_ended: false,
         }
@@ -61,19 +69,19 @@ impl<R: Read> Parts<R> {
         if !self.is_between {
             self.copy_part(&mut |_| Ok(()))?;
         }
-        while self.buffer.len() < 2 && self.fill()? > 0 {}
-        if self.buffer.starts_with(b"--") {
+        while self.range.len() < 2 && self.fill()? > 0 {}
+        if self.held().starts_with(b"--") {
             self.is_ended = true;
             return Ok(false);
         }
         loop {
-            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+            if let Some(end) = find(self.held(), b"\r\n\r\n") {
                 // A delimiter may follow at once, and it begins with the line's end.
-                self.buffer.drain(..end + 4);
+                self.range.start += end + 4;
                 self.is_between = false;
                 return Ok(true);
             }
-            if self.buffer.len() > MAX_HEADER {
+            if self.range.len() > MAX_HEADER {
                 return Err(broken("the header of a part is too long"));
             }
             if self.fill()? == 0 {
@@ -88,28 +96,34 @@ impl<R: Read> Parts<R> {
             return Ok(());
         }
         loop {
-            if let Some(end) = find(&self.buffer, &self.delimiter) {
-                take(&self.buffer[..end])?;
-                self.buffer.drain(..end + self.delimiter.len());
+            let held = self.held();
+            if let Some(end) = find(held, &self.delimiter) {
+                take(&held[..end])?;
+                self.range.start += end + self.delimiter.len();
                 self.is_between = true;
                 return Ok(());
             }
             // The delimiter may have begun at the end of the buffer.
-            let sure = (self.buffer.len() + 1).saturating_sub(self.delimiter.len());
-            take(&self.buffer[..sure])?;
-            self.buffer.drain(..sure);
+            let sure = (held.len() + 1).saturating_sub(self.delimiter.len());
+            take(&held[..sure])?;
+            self.range.start += sure;
             if self.fill()? == 0 {
                 return Err(broken("the body ends within a part"));
             }
         }
     }
 
+    fn held(&self) -> &[u8] {
+        &self.buffer[self.range.clone()]
+    }
+
+    /// Reads more. What is held is shorter than the longest header or delimiter, so there is room.
     fn fill(&mut self) -> io::Result<usize> {
-        let old = self.buffer.len();
-        self.buffer.resize(old + BUFFER, 0);
-        let read = self.body.read(&mut self.buffer[old..]);
-        self.buffer.truncate(old + *read.as_ref().unwrap_or(&0));
-        read
+        self.buffer.copy_within(self.range.clone(), 0);
+        self.range = 0..self.range.len();
+        let read = self.body.read(&mut self.buffer[self.range.end..])?;
+        self.range.end += read;
+        Ok(read)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The embedded font: widths of texts, how they are cut and broken, and their glyphs.
 
+use multirnet_base::text::is_active;
 use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider};
 
@@ -51,6 +52,7 @@ pub(crate) fn legible(content: &str) -> String {
     let (regular, bold) = (glyph_of(false), glyph_of(true));
     let of = |c: char| match c {
         c if c.is_control() => ' ',
+        c if is_active(c) => char::REPLACEMENT_CHARACTER,
         // Characters for private use mean nothing outside their font; the others are not text.
         '\u{e000}'..='\u{f8ff}' | '\u{f0000}'.. | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => {
             char::REPLACEMENT_CHARACTER

@@ -2,6 +2,7 @@
 
 use crate::svg::data_uri;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use multirnet_base::text::for_markup;
 use multirnet_finding::{Finding, Involvement, KindInvolvement, NOTICE, ZoneInvolvement};
 use multirnet_volume::Diagnosis;
 
@@ -26,7 +27,7 @@ pub struct Entry {
 
 /// A page in one file. Its content security policy forbids every request to a network.
 pub(crate) fn shell(title: &str, more_style: &str, body: &Markup) -> String {
-    html! {
+    let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
@@ -39,7 +40,18 @@ pub(crate) fn shell(title: &str, more_style: &str, body: &Markup) -> String {
             body { (body) }
         }
     }
-    .into_string()
+    .into_string();
+    // The markup itself has no such character, so this concerns the texts in it.
+    for_markup(&page).into_owned()
+}
+
+/// Turns an address with a scheme into a relative one. A scheme could make a link run code or leave
+/// the page's folder.
+pub(crate) fn safe(address: &str) -> String {
+    match address.split(['/', '?', '#']).next() {
+        Some(first) if first.contains(':') => format!("./{address}"),
+        _ => address.to_owned(),
+    }
 }
 
 /// The notice, and for synthetic scans a warning about what their results show.
@@ -114,7 +126,7 @@ pub fn index_page(title: &str, introduction: &str, entries: &[Entry]) -> String 
                 tr {
                     @match &entry.result {
                         Ok(f) => {
-                            td { a href=(entry.href) { (entry.name) } }
+                            td { a href=(safe(&entry.href)) { (entry.name) } }
                             td { (f.diagnosis.label()) }
                             td { (percent(f.probabilities.to_array()[f.diagnosis.index()])) }
                             td { (format!("{:.0}", f.involvement.both.lesion_ml)) }

@@ -1,6 +1,6 @@
 //! Report pages: sections of text, tables and figures in one file.
 
-use crate::page::{shell, warnings};
+use crate::page::{safe, shell, warnings};
 use crate::svg::data_uri;
 use base64::Engine;
 use maud::{Markup, html};
@@ -196,15 +196,6 @@ impl Numbers {
                 }
             }
         }
-    }
-}
-
-/// Turns an address with a scheme into a relative one. A scheme could make a link run code or leave
-/// the page's folder.
-fn safe(address: &str) -> String {
-    match address.split(['/', '?', '#']).next() {
-        Some(first) if first.contains(':') => format!("./{address}"),
-        _ => address.to_owned(),
     }
 }
 

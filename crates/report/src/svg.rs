@@ -3,6 +3,7 @@
 use crate::{Error, ErrorKind, Result};
 use base64::Engine;
 use maud::{Markup, PreEscaped, html};
+use multirnet_base::text::for_markup;
 use resvg::{tiny_skia, usvg};
 use std::sync::{Arc, OnceLock};
 
@@ -118,14 +119,16 @@ pub(crate) fn document(width: f64, height: f64, ground: &str, body: &Markup) -> 
     // With whole units, a picture ends at the edge of a pixel.
     let (width, height) = (width.ceil(), height.ceil());
     let view = format!("0 0 {width} {height}");
-    html! {
+    let figure = html! {
         svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox=(view)
             font-family=(FONTS) {
             rect width=(width) height=(height) fill=(ground) {}
             (PreEscaped(&body.0))
         }
     }
-    .into_string()
+    .into_string();
+    // XML does not allow most control characters, not even escaped.
+    for_markup(&figure).into_owned()
 }
 
 /// A PNG as a `data:` address.

@@ -1,14 +1,17 @@
 //! Who may use the server: bearer tokens, sessions of browsers, and a reverse proxy's word.
 
 use crate::config::AccessConfig;
+use crate::guesses::{Guesses, TooMany};
+use crate::queue::is_plain;
 use crate::{Error, ErrorKind, Result};
 use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Method};
 use multirnet_base::digest::{hex, sha256_bytes};
 use multirnet_base::files;
 use std::io::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
+use std::time::Instant;
 
 /// Fewest characters of a token in a file.
 const SHORTEST_TOKEN: usize = 16;
@@ -20,6 +23,7 @@ pub(crate) struct Access {
     tokens: Vec<Known>,
     cookie: String,
     proxy: Option<(HeaderName, Vec<IpAddr>)>,
+    guesses: Guesses,
     /// The token that the person who starts the server opens the viewer with.
     pub own_token: Option<String>,
 }
@@ -28,6 +32,8 @@ struct Known {
     name: Option<String>,
     token: [u8; 32],
     session: [u8; 32],
+    /// Of the session's digits, as the cookie has them.
+    session_digest: [u8; 32],
 }
 
 /// Someone who may use the server.
@@ -37,6 +43,19 @@ pub(crate) struct Person {
     pub name: Option<String>,
     /// Whether a browser vouches by itself, so that another site could make it ask.
     pub is_browser: bool,
+}
+
+/// What the rules say of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It comes from someone who may use the server.
+    Known(Person),
+    /// It shows neither a token nor a session.
+    Unknown,
+    /// It shows a token or a session that is wrong.
+    Wrong,
+    /// Its address gave too many wrong ones.
+    TooMany(TooMany),
 }
 
 impl Access {
@@ -77,47 +96,59 @@ impl Access {
             tokens,
             cookie,
             proxy,
+            guesses: Guesses::default(),
             own_token,
         })
     }
 
-    /// Who sends a request with these headers from `peer`; `None` for someone unknown.
-    pub fn person(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<Person> {
-        self.by_token(headers)
-            .or_else(|| self.by_cookie(headers))
-            .or_else(|| {
-                let (header, proxies) = self.proxy.as_ref()?;
-                if !peer.is_some_and(|p| proxies.contains(&p)) {
-                    return None;
-                }
-                let mut named = headers.get_all(header).iter();
-                // Two names may be a client's attempt to pass for someone else.
-                let (name, None) = (named.next()?, named.next()) else {
-                    return None;
-                };
-                let name = std::str::from_utf8(name.as_bytes()).ok()?.trim();
-                let is_name = !name.is_empty() && name.chars().count() <= LONGEST_NAME;
-                is_name.then(|| Person {
-                    name: Some(name.to_owned()),
-                    is_browser: true,
-                })
-            })
+    /// Who sends a request with these headers from `peer`.
+    pub fn judge(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Judgement {
+        if let Some(person) = self.by_proxy(headers, peer) {
+            return Judgement::Known(person);
+        }
+        let bearer = bearer(headers);
+        let place = match &bearer {
+            Some(token) => self.place(|known| &known.token, token),
+            None => match self.cookie(headers) {
+                Some(session) => self.place(|known| &known.session_digest, session),
+                None => return Judgement::Unknown,
+            },
+        };
+        match self.attempt(peer, place) {
+            Ok(Some(known)) => Judgement::Known(Person {
+                name: known.name.clone(),
+                is_browser: bearer.is_none(),
+            }),
+            Ok(None) => Judgement::Wrong,
+            Err(too_many) => Judgement::TooMany(too_many),
+        }
     }
 
-    fn by_token(&self, headers: &HeaderMap) -> Option<Person> {
-        let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, token) = value.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
+    /// Whom the proxy names.
+    fn by_proxy(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<Person> {
+        let (header, proxies) = self.proxy.as_ref()?;
+        if !peer.is_some_and(|p| proxies.contains(&p.to_canonical())) {
             return None;
         }
-        let known = self.known(token.trim())?;
-        Some(Person {
-            name: known.name.clone(),
-            is_browser: false,
+        // Programs behind the proxy say by a token who they are.
+        if bearer(headers).is_some_and(|token| self.place(|k| &k.token, token).is_some()) {
+            return None;
+        }
+        let mut named = headers.get_all(header).iter();
+        // Two names may be a client's attempt to pass for someone else.
+        let (name, None) = (named.next()?, named.next()) else {
+            return None;
+        };
+        let name = std::str::from_utf8(name.as_bytes()).ok()?.trim();
+        let is_name =
+            !name.is_empty() && name.chars().count() <= LONGEST_NAME && name.chars().all(is_plain);
+        is_name.then(|| Person {
+            name: Some(name.to_owned()),
+            is_browser: true,
         })
     }
 
-    fn by_cookie(&self, headers: &HeaderMap) -> Option<Person> {
+    fn cookie<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let cookies = headers
             .get_all(COOKIE)
             .iter()
@@ -125,40 +156,81 @@ impl Access {
         let mut pairs = cookies
             .flat_map(|c| c.split(';'))
             .filter_map(|c| c.trim().split_once('='));
-        let session = pairs.find(|(name, _)| *name == self.cookie)?.1;
-        let digest = sha256_bytes(session.as_bytes());
-        let known = self
-            .tokens
-            .iter()
-            .find(|k| equal(&sha256_bytes(hex(&k.session).as_bytes()), &digest))?;
-        Some(Person {
-            name: known.name.clone(),
-            is_browser: true,
-        })
+        Some(pairs.find(|(name, _)| *name == self.cookie)?.1)
     }
 
-    fn known(&self, token: &str) -> Option<&Known> {
-        let digest = sha256_bytes(token.as_bytes());
-        self.tokens.iter().find(|k| equal(&k.token, &digest))
+    /// The place of the person whose `digest` is that of `secret`. All are compared, so the time does
+    /// not tell which one it is, or how near the secret comes.
+    fn place(&self, digest: impl Fn(&Known) -> &[u8; 32], secret: &str) -> Option<usize> {
+        let given = sha256_bytes(secret.as_bytes());
+        let mut found = None;
+        for (place, known) in self.tokens.iter().enumerate() {
+            if equal(digest(known), &given) {
+                found = Some(place);
+            }
+        }
+        found
+    }
+
+    /// An attempt to come in with a right or wrong token.
+    fn attempt(
+        &self,
+        peer: Option<IpAddr>,
+        place: Option<usize>,
+    ) -> std::result::Result<Option<&Known>, TooMany> {
+        let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        self.guesses.judge(peer, place, Instant::now())?;
+        Ok(place.and_then(|place| self.tokens.get(place)))
+    }
+
+    /// Whether the request has a session of a browser that counts. It is not an attempt to come in.
+    pub fn has_session(&self, headers: &HeaderMap) -> bool {
+        let session = self.cookie(headers);
+        session.is_some_and(|s| self.place(|k| &k.session_digest, s).is_some())
     }
 
     /// The cookie that stands for `token`, if it is known. The token cannot be told from it.
-    pub fn session(&self, token: &str, is_https: bool) -> Option<String> {
-        let session = hex(&self.known(token)?.session);
+    ///
+    /// # Errors
+    /// The address `peer` gave too many wrong tokens.
+    pub fn session(
+        &self,
+        token: &str,
+        is_https: bool,
+        peer: Option<IpAddr>,
+    ) -> std::result::Result<Option<String>, TooMany> {
+        let place = self.place(|k| &k.token, token);
+        let Some(known) = self.attempt(peer, place)? else {
+            return Ok(None);
+        };
+        let session = hex(&known.session);
         let secure = if is_https { "; Secure" } else { "" };
-        Some(format!(
+        Ok(Some(format!(
             "{}={session}; Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000{secure}",
             self.cookie
-        ))
+        )))
     }
+}
+
+/// The token of a request. Two of them may be an attempt to have one judged by a proxy and the other
+/// one here.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 impl Known {
     fn new(name: Option<String>, token: &str) -> Self {
+        let session = sha256_bytes(format!("multirnet session {token}").as_bytes());
         Self {
             name,
             token: sha256_bytes(token.as_bytes()),
-            session: sha256_bytes(format!("multirnet session {token}").as_bytes()),
+            session,
+            session_digest: sha256_bytes(hex(&session).as_bytes()),
         }
     }
 }
@@ -168,15 +240,21 @@ fn equal(a: &[u8; 32], b: &[u8; 32]) -> bool {
     a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y)) == 0
 }
 
-/// Whether a request that changes something comes from this server's own pages. Browsers add their
-/// session to requests of other sites' pages too.
+/// Whether a request of a browser comes from this server's own pages, or from nobody's. Browsers add
+/// their session to requests of other sites' pages too. Without the headers that say where a request
+/// comes from, one that changes nothing is let through: its answer stays unreadable for other sites.
 pub(crate) fn is_same_site(method: &Method, headers: &HeaderMap) -> bool {
-    if matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        return true;
-    }
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let is_reading = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     if let Some(site) = text("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
+        // A link on another site may lead here; a picture or a script of it may not ask.
+        let is_link = is_reading
+            && text("sec-fetch-mode") == Some("navigate")
+            && text("sec-fetch-dest") == Some("document");
+        return matches!(site, "same-origin" | "none") || is_link;
+    }
+    if is_reading {
+        return true;
     }
     match text(ORIGIN.as_str()) {
         None => true,
@@ -258,6 +336,15 @@ mod tests {
         map
     }
 
+    impl Access {
+        fn person(&self, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<Person> {
+            match self.judge(headers, peer) {
+                Judgement::Known(person) => Some(person),
+                _ => None,
+            }
+        }
+    }
+
     #[test]
     fn the_own_token_is_made_once_and_only_its_owner_reads_it() {
         let dir = tempfile::tempdir().unwrap();
@@ -284,7 +371,7 @@ mod tests {
                 None
             );
         }
-        let cookie = first.session(&token, false).unwrap();
+        let cookie = first.session(&token, false, None).unwrap().unwrap();
         assert!(!cookie.contains(&token) && cookie.contains("HttpOnly"));
         let pair = cookie.split(';').next().unwrap();
         let person = first
@@ -293,7 +380,7 @@ mod tests {
         assert!(person.is_browser);
         let forged = format!("{}=00", pair.split('=').next().unwrap());
         assert_eq!(first.person(&headers(&[("cookie", &forged)]), None), None);
-        assert_eq!(first.session("guess", false), None);
+        assert_eq!(first.session("guess", false, None), Ok(None));
     }
 
     #[test]
@@ -374,7 +461,17 @@ mod tests {
             [("sec-fetch-site", "same-site"), ("host", "x")],
         ] {
             assert!(!is_same_site(&post, &headers(&foreign)), "{foreign:?}");
-            assert!(is_same_site(&Method::GET, &headers(&foreign)));
+            let is_told = foreign[0].0 == "sec-fetch-site";
+            assert_eq!(is_same_site(&Method::GET, &headers(&foreign)), !is_told);
         }
+        let site = ("sec-fetch-site", "cross-site");
+        let (mode, dest) = (
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        );
+        assert!(is_same_site(&Method::GET, &headers(&[site, mode, dest])));
+        assert!(!is_same_site(&post, &headers(&[site, mode, dest])));
+        let frame = ("sec-fetch-dest", "iframe");
+        assert!(!is_same_site(&Method::GET, &headers(&[site, mode, frame])));
     }
 }

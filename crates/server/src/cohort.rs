@@ -140,10 +140,21 @@ fn row(
         "{},{mask},{},{},{SOURCE},{}",
         quoted(&scan),
         class.map_or(UNKNOWN, Diagnosis::name),
-        quoted(&patient),
+        quoted(&unarmed(&patient)),
         if has_kinds { "1;2" } else { "" }
     );
     Ok(line)
+}
+
+/// A text that a spreadsheet does not take for a formula. Plain IDs, also those with a sign, stay as
+/// they are: training tells patients apart by them.
+fn unarmed(text: &str) -> String {
+    let is_plain_id = |t: &str| t.chars().all(|c| c.is_alphanumeric() || "._- ".contains(c));
+    match text.chars().next() {
+        Some('=' | '@') => format!("'{text}"),
+        Some('+' | '-') if !is_plain_id(&text[1..]) => format!("'{text}"),
+        _ => text.to_owned(),
+    }
 }
 
 /// A value of a CSV. One that begins with `#` would be a comment.
@@ -151,5 +162,27 @@ fn quoted(text: &str) -> String {
     match text.contains([',', '"', '\n', '\r', '#']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_neither_a_formula_nor_a_comment_nor_two_values() {
+        for (text, written) in [
+            ("P-17", "P-17"),
+            ("-17", "-17"),
+            ("+49 170", "+49 170"),
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0"),
+            ("=A,\"B\"", "\"'=A,\"\"B\"\"\""),
+            ("#1", "\"#1\""),
+            ("a\nb", "\"a\nb\""),
+        ] {
+            assert_eq!(quoted(&unarmed(text)), written);
+        }
     }
 }

@@ -60,6 +60,14 @@ pub struct LimitsConfig {
     pub keep_days: Option<u64>,
     /// Free MiB on the disk below which nothing is taken in and no analysis begins.
     pub free_disk_mib: u64,
+    /// Most connections at a time; one address may have half of them.
+    pub connections: usize,
+    /// Most streams of events at a time.
+    pub event_streams: usize,
+    /// Seconds that a client may take for a request's headers, or for its next request.
+    pub header_seconds: u64,
+    /// Seconds that the server waits for the next 4 KiB that a client sends or takes.
+    pub stall_seconds: u64,
 }
 
 impl Default for LimitsConfig {
@@ -72,6 +80,10 @@ impl Default for LimitsConfig {
             jobs: 100_000,
             keep_days: None,
             free_disk_mib: 2048,
+            connections: 256,
+            event_streams: 128,
+            header_seconds: 30,
+            stall_seconds: 60,
         }
     }
 }
@@ -88,7 +100,8 @@ pub struct AnalysisConfig {
     pub options: Option<PathBuf>,
     /// MiB that all analyses together may take; three quarters of the machine's memory if left out.
     pub memory_mib: Option<u64>,
-    /// How often a scan is tried whose analysis ends the program or meets a full disk.
+    /// How often a scan is tried whose analysis ends the program. A disk that refuses the results does not
+    /// count: the scan waits for it.
     pub attempts: u32,
     /// Name of this installation in DICOM results.
     pub station: String,
@@ -167,6 +180,10 @@ impl ServerConfig {
             .within("waiting_jobs", self.limits.waiting_jobs, 1..=1_000_000)
             .within("jobs", self.limits.jobs, 1..=10_000_000)
             .within("free_disk_mib", self.limits.free_disk_mib, 0..=1 << 30)
+            .within("connections", self.limits.connections, 2..=10_000)
+            .within("event_streams", self.limits.event_streams, 1..=10_000)
+            .within("header_seconds", self.limits.header_seconds, 1..=3600)
+            .within("stall_seconds", self.limits.stall_seconds, 1..=3600)
             .check()?;
         Ranges::of_table("analysis")
             .within("workers", self.analysis.workers, 1..=64)
@@ -243,6 +260,10 @@ mod tests {
             "jobs",
             "keep_days",
             "free_disk_mib",
+            "connections",
+            "event_streams",
+            "header_seconds",
+            "stall_seconds",
             "workers",
             "model",
             "options",

@@ -2,8 +2,8 @@
 
 use crate::data::{remove, sync_tree};
 use crate::database::{Correction, Measured, NewCorrection};
-use crate::job::Verdict;
-use crate::queue::{Queue, link};
+use crate::job::{ClassName, Verdict};
+use crate::queue::{Queue, is_plain, link};
 use crate::{Error, ErrorKind, Result};
 use multirnet::dicom::{CorrectedMap, corrected_segmentation};
 use multirnet::{Diagnosis, Finding, Scan, Volume};
@@ -33,14 +33,16 @@ const LONGEST_REASON: usize = 500;
 pub struct NewVersion {
     /// Who; ignored where the server knows the person.
     #[serde(default)]
+    #[schema(max_length = 80)]
     pub reviewer: String,
     /// Why.
     #[serde(default)]
+    #[schema(max_length = 500)]
     pub reason: String,
     /// Whether the model's result is right.
     pub verdict: Verdict,
     /// The right class: `normal`, `cap` or `covid19`; the model's if left out.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<ClassName>)]
     pub diagnosis: Option<Diagnosis>,
     /// A complete upload with the corrected lesion map, on the scan's grid and labelled as the model's.
     pub upload: Option<String>,
@@ -92,12 +94,13 @@ impl Queue {
         });
         if saved.is_err() {
             remove(&staged);
+            remove(&folder);
         }
         let saved = saved?;
         if let Some(upload) = &new.upload {
-            self.discard_upload(upload)?;
+            self.forget_upload(upload);
         }
-        self.tell(id)?;
+        let _ = self.tell(id);
         Ok(saved)
     }
 
@@ -189,7 +192,8 @@ impl Queue {
             // The caller knows nothing of places on the server.
             Error::invalid(format!("the map cannot be read: {}", e.reason()))
         });
-        remove(&path);
+        // The version's folder must not keep it.
+        fs::remove_file(&path).map_err(|e| Error::write(&path, "remove the copy of the map", e))?;
         map
     }
 
@@ -233,15 +237,15 @@ pub(crate) fn read_finding(results: &Path) -> Result<Finding> {
 fn check(new: &NewVersion) -> Result<()> {
     let is_text = |text: &str, least: usize, most: usize| {
         let length = text.trim().chars().count();
-        (least..=most).contains(&length) && !text.chars().any(|c| c.is_control() && c != '\n')
+        (least..=most).contains(&length) && text.chars().all(|c| is_plain(c) || c == '\n')
     };
-    if !is_text(&new.reviewer, 1, LONGEST_NAME) {
+    if !is_text(&new.reviewer, 1, LONGEST_NAME) || new.reviewer.contains('\n') {
         return Err(Error::invalid(format!(
-            "the reader's name must have 1 to {LONGEST_NAME} characters"
+            "the reader's name must have 1 to {LONGEST_NAME} plain characters in one line"
         )));
     }
     if !is_text(&new.reason, 0, LONGEST_REASON) {
-        let reason = format!("the reason must have at most {LONGEST_REASON} characters");
+        let reason = format!("the reason must have at most {LONGEST_REASON} plain characters");
         return Err(Error::invalid(reason));
     }
     let changes = new.upload.is_some() || new.diagnosis.is_some();

@@ -20,11 +20,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The data folder, locked.
 #[derive(Debug)]
 pub struct DataFolder {
     root: PathBuf,
+    /// Folders of deleted jobs that could not be removed yet.
+    leftovers: Mutex<BTreeSet<PathBuf>>,
     _lock: FolderLock,
 }
 
@@ -42,6 +45,7 @@ impl DataFolder {
         }
         let data = Self {
             root: root.to_owned(),
+            leftovers: Mutex::default(),
             _lock: lock,
         };
         for folder in [data.uploads(), data.jobs(), data.trash()] {
@@ -121,12 +125,45 @@ impl DataFolder {
 
     /// Takes the folder of a job away, at once for others and then from the disk.
     pub fn discard_job(&self, id: &str) {
-        let away = self.trash().join(id);
-        match fs::rename(self.job(id), &away) {
-            Ok(()) => remove(&away),
-            Err(e) if e.kind() == NotFound => {}
-            Err(e) => tracing::warn!("{}: cannot remove the job: {e}", self.job(id).display()),
+        let (folder, away) = (self.job(id), self.trash().join(id));
+        // A full disk may have no room for the new name. The folder is then removed where it is.
+        let place = match fs::rename(&folder, &away) {
+            Err(e) if e.kind() == NotFound => return,
+            Err(_) => folder,
+            Ok(()) => away,
+        };
+        self.discard(place);
+    }
+
+    /// Removes the file of an upload that is not needed any more.
+    pub fn discard_upload(&self, id: &str) {
+        self.discard(self.upload(id));
+    }
+
+    fn discard(&self, place: PathBuf) {
+        remove(&place);
+        if place.exists() {
+            self.leftovers().insert(place);
         }
+    }
+
+    /// Removes what could not be removed before, since the disk refused: folders of deleted jobs, files of
+    /// uploads, and unfinished results.
+    pub fn discard_leftovers(&self) {
+        files::remove_left();
+        let places: Vec<PathBuf> = self.leftovers().iter().cloned().collect();
+        for place in places {
+            remove(&place);
+            if !place.exists() {
+                self.leftovers().remove(&place);
+            }
+        }
+    }
+
+    fn leftovers(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.leftovers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Free bytes on the disk of the folder.

@@ -42,7 +42,14 @@ impl From<rusqlite::Error> for Error {
             Some(DiskFull | ReadOnly | SystemIoFailure | CannotOpen) => ErrorKind::Write,
             _ => ErrorKind::Database,
         };
-        Self::new(kind, format!("the database answers: {error}"))
+        let told = Self::new(kind, format!("the database answers: {error}"));
+        match error.sqlite_error_code() {
+            Some(DiskFull) => told.hint("free some space; the server then goes on by itself"),
+            Some(ReadOnly | CannotOpen | SystemIoFailure) => told.hint(
+                "give the server a data folder that it may write to; it then goes on by itself",
+            ),
+            _ => told,
+        }
     }
 }
 

@@ -95,6 +95,19 @@ pub struct JobError {
     pub hint: Option<String>,
 }
 
+/// A class in a request.
+#[derive(ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "only its description is used")]
+pub(crate) enum ClassName {
+    /// No pneumonia.
+    Normal,
+    /// Community-acquired pneumonia.
+    Cap,
+    /// COVID-19.
+    Covid19,
+}
+
 /// What readers did with a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -25,6 +25,9 @@ mod corrections;
 mod data;
 pub mod database;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
+mod guesses;
 mod http;
 mod job;
 mod metrics;

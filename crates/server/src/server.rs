@@ -4,7 +4,7 @@ use crate::access::Access;
 use crate::analyser::Analyser;
 use crate::analysis::StudyQueue;
 use crate::config::ServerConfig;
-use crate::http::{App, router};
+use crate::http::{App, answer, router};
 use crate::job::Job;
 use crate::queue::{NewScan, Queue};
 use crate::{Error, ErrorKind, Result};
@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Seconds without an object after which a study that came by STOW-RS is complete.
 const QUIET_SECONDS: u64 = 10;
@@ -24,6 +25,8 @@ const KEPT_DAYS: u64 = 7;
 const WAITING_STUDIES: usize = 16;
 /// How often the server looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(50);
+/// Threads for work that waits, beside one for each connection.
+const SPARE_THREADS: usize = 64;
 /// How long answers that are on their way may take when the server ends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -145,14 +148,16 @@ impl Server {
             queue: queue.clone(),
             access,
             studies: listener.store().clone(),
+            streams: Arc::new(Semaphore::new(queue.config.limits.event_streams)),
             listener: shown,
         };
+        let store = listener.store().clone();
         let stop = queue.stop.clone();
         std::thread::scope(|scope| {
             for _ in 0..queue.config.analysis.workers {
                 scope.spawn(|| queue.work());
             }
-            scope.spawn(|| queue.keep_watch());
+            scope.spawn(|| queue.keep_watch(&store));
             let network = scope.spawn(|| {
                 let run = listener.run(&StudyQueue(queue.clone()), &stop);
                 stop.raise();
@@ -176,7 +181,7 @@ impl Server {
 }
 
 /// The store of studies that come by STOW-RS alone.
-fn own_studies(queue: &Queue) -> Result<PacsConfig> {
+pub(crate) fn own_studies(queue: &Queue) -> Result<PacsConfig> {
     let text = format!(
         "[listener]\nae_title = \"MULTIRNET\"\naddress = \"127.0.0.1:0\"\n\
          [[listener.allow]]\n\
@@ -193,6 +198,8 @@ fn serve(app: App, socket: std::net::TcpListener, stop: &StopToken) -> Result<()
         |e: std::io::Error| Error::new(ErrorKind::Network, format!("the HTTP interface: {e}"));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // A slow client may hold a thread while its body comes or goes. Others find one all the same.
+        .max_blocking_threads(app.queue.config.limits.connections + SPARE_THREADS)
         .thread_name("multirnet-http")
         .enable_all()
         .build()
@@ -207,16 +214,16 @@ fn serve(app: App, socket: std::net::TcpListener, stop: &StopToken) -> Result<()
     };
     let served = runtime.block_on(async {
         let socket = tokio::net::TcpListener::from_std(socket)?;
-        let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(socket, service).with_graceful_shutdown(raised());
+        let serving = answer(socket, router(app.clone()), app, raised());
         let hurry = async {
             raised().await;
             tokio::time::sleep(PATIENCE).await;
         };
         tokio::select! {
-            served = serving => served,
-            () = hurry => Ok(()),
+            () = serving => (),
+            () = hurry => (),
         }
+        Ok(())
     });
     // Work in other threads ends by itself; it is not waited for.
     runtime.shutdown_timeout(PATIENCE);

@@ -22,6 +22,14 @@ pub struct Division {
 }
 
 impl Division {
+    /// The names of the study's divisions: `split` alone, or `fold-N` for each fold.
+    pub(crate) fn names(config: &StudyConfig) -> Vec<String> {
+        match config.folds.is_empty() {
+            true => vec!["split".to_owned()],
+            false => config.folds.iter().map(|f| format!("fold-{f}")).collect(),
+        }
+    }
+
     /// All divisions of the study.
     ///
     /// # Errors
@@ -30,14 +38,16 @@ impl Division {
     pub fn all(config: &StudyConfig, study: &StudyCohort) -> Result<Vec<Self>> {
         let bad = |e| Error::caused(ErrorKind::Cohort, e);
         let divided = study.divided();
+        let mut names = Self::names(config).into_iter();
+        let mut name = || names.next().unwrap_or_default();
         if config.folds.is_empty() {
             let split = Split::stratified(&divided, &config.split).map_err(bad)?;
-            let division = Self::from_split("split".to_owned(), study, split)?;
+            let division = Self::from_split(name(), study, split)?;
             return Ok(vec![division.check_test(config, study.divided)?]);
         }
         let fold = |&fold: &usize| {
             let split = Split::cross_validation(&divided, &config.split, fold).map_err(bad)?;
-            Self::from_split(format!("fold-{fold}"), study, split)
+            Self::from_split(name(), study, split)
         };
         config.folds.iter().map(fold).collect()
     }

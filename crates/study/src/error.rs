@@ -53,6 +53,18 @@ impl Error {
     }
 }
 
+impl Error {
+    /// The error of a cohort that cannot be made, read or divided. A manifest that the disk refuses is
+    /// not the cohort's fault.
+    pub(crate) fn cohort(error: multirnet_cohort::Error) -> Self {
+        let kind = match error.kind() {
+            multirnet_cohort::ErrorKind::Write => ErrorKind::Write,
+            _ => ErrorKind::Cohort,
+        };
+        Self::caused(kind, error)
+    }
+}
+
 impl From<multirnet::Error> for Error {
     fn from(error: multirnet::Error) -> Self {
         use multirnet::ErrorKind as Library;

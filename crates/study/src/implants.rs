@@ -149,9 +149,8 @@ impl ImplantCohort {
             }
         }
         let manifest = folder.join("cohort.csv");
-        let bad = |e| Error::caused(ErrorKind::Cohort, e);
-        let cohort = Cohort::new(cases).map_err(bad)?;
-        cohort.write(&manifest).map_err(bad)?;
+        let cohort = Cohort::new(cases).map_err(Error::cohort)?;
+        cohort.write(&manifest).map_err(Error::cohort)?;
         Ok(cohort)
     }
 

@@ -2,7 +2,8 @@
 
 use crate::options::{Event, Options};
 use crate::{
-    Division, Folder, Result, Results, StudyCohort, StudyConfig, cohort, scoring, training,
+    Division, Folder, Result, Results, StudyCohort, StudyConfig, SystemEntry, cohort, scoring,
+    training,
 };
 use multirnet_base::StopToken;
 use std::path::Path;
@@ -19,6 +20,22 @@ pub fn run(
     options: &mut Options<'_>,
     stop: &StopToken,
 ) -> Result<Results> {
+    let (folder, cohort) = open(config, root, options, stop)?;
+    let divisions = Division::all(config, &cohort)?;
+    let systems: Vec<_> = config.systems.iter().collect();
+    for division in &divisions {
+        run_division(config, division, &systems, &folder, options, stop)?;
+    }
+    Results::read(config, &folder, &cohort)
+}
+
+/// Opens the study's folder and cohort. Makes missing phantoms.
+pub(crate) fn open(
+    config: &StudyConfig,
+    root: &Path,
+    options: &mut Options<'_>,
+    stop: &StopToken,
+) -> Result<(Folder, StudyCohort)> {
     config.validate()?;
     let folder = Folder::open(root, config)?;
     let progress = &mut options.progress;
@@ -28,20 +45,28 @@ pub fn run(
         &mut |done, total| progress(Event::Phantoms { done, total }),
         stop.flag(),
     )?;
-    let divisions = Division::all(config, &cohort)?;
-    for division in &divisions {
-        if !division.left_out.is_empty() {
-            (options.progress)(Event::LeftOut {
-                division: &division.name,
-                patients: &division.left_out,
-            });
-        }
-        for system in &config.systems {
-            training::ensure(config, system, division, &folder, options, stop.flag())?;
-        }
-        scoring::ensure(config, division, &folder, options, stop)?;
+    Ok((folder, cohort))
+}
+
+/// Trains and scores `systems` in one division.
+pub(crate) fn run_division(
+    config: &StudyConfig,
+    division: &Division,
+    systems: &[&SystemEntry],
+    folder: &Folder,
+    options: &mut Options<'_>,
+    stop: &StopToken,
+) -> Result<()> {
+    if !division.left_out.is_empty() {
+        (options.progress)(Event::LeftOut {
+            division: &division.name,
+            patients: &division.left_out,
+        });
     }
-    Results::read(config, &folder, &cohort)
+    for system in systems {
+        training::ensure(config, system, division, folder, options, stop.flag())?;
+    }
+    scoring::ensure(config, systems, division, folder, options, stop)
 }
 
 /// The results of a finished study.

@@ -131,9 +131,10 @@ pub fn load_system(
     load_network(&path, device).map_err(|e| Error::caused(ErrorKind::Training, e))
 }
 
-/// Scores all systems on all test scans of `division`. Existing scores are kept.
+/// Scores `systems` on all test scans of `division`. Existing scores are kept.
 pub(crate) fn ensure(
     config: &StudyConfig,
+    systems: &[&SystemEntry],
     division: &Division,
     folder: &Folder,
     options: &mut Options<'_>,
@@ -141,16 +142,16 @@ pub(crate) fn ensure(
 ) -> Result<()> {
     let predict = config.predict_options()?;
     let test = division.test();
-    let mut networks: Vec<Option<Box<dyn Network>>> = config.systems.iter().map(|_| None).collect();
+    let mut networks: Vec<Option<Box<dyn Network>>> = systems.iter().map(|_| None).collect();
     for (done, &case) in test.iter().enumerate() {
         (options.progress)(Event::Scoring {
             division: &division.name,
             done,
             total: test.len(),
         });
-        let missing: Vec<usize> = (0..config.systems.len())
+        let missing: Vec<usize> = (0..systems.len())
             .filter(|&s| {
-                let path = folder.score(&config.systems[s].id, &division.name, case);
+                let path = folder.score(&systems[s].id, &division.name, case);
                 !path.exists()
             })
             .collect();
@@ -163,7 +164,7 @@ pub(crate) fn ensure(
             if stop.is_raised() {
                 return Err(Error::interrupted());
             }
-            let system = &config.systems[s];
+            let system = systems[s];
             let network = match &mut networks[s] {
                 Some(network) => network,
                 empty => {
@@ -217,8 +218,7 @@ fn score(
     if let Some(lesions) = &said.lesions {
         let mask = place.folder.mask(place.system, place.division, place.case);
         multirnet_base::files::make_dir(mask.parent().unwrap_or(place.folder.root()))?;
-        io::write_nifti(&mask, lesions)
-            .map_err(|e| Error::caused(ErrorKind::Scoring, e).at(&case.scan))?;
+        io::write_nifti(&mask, lesions).map_err(|e| Error::caused(ErrorKind::Write, e))?;
     }
     let score = CaseScore::from_output(
         place.case,

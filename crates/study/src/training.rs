@@ -5,7 +5,8 @@ use crate::division::Division;
 use crate::folder::{Folder, read_json, write_json};
 use crate::options::{Event, Options};
 use crate::{Error, ErrorKind, Result};
-use multirnet_base::files::write;
+use multirnet_base::FolderLock;
+use multirnet_base::files::{make_dir, write};
 use multirnet_infer::{Catalogue, ModelSource};
 use multirnet_train::StopReason;
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,13 @@ pub(crate) fn ensure(
         *init = weights_file(init, folder, options.models)?;
     }
     let out = folder.run(&system.id, &division.name);
+    make_dir(&out)?;
+    // Two programs would overwrite each other's checkpoints.
+    let _lock = FolderLock::take(&out, "training")?;
+    // Another program may have finished it meanwhile.
+    if let Some(trained) = Trained::read(folder, &system.id, &division.name)? {
+        return Ok(trained);
+    }
     (options.progress)(Event::Training {
         system: &system.id,
         division: &division.name,

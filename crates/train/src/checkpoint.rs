@@ -143,8 +143,18 @@ pub(crate) fn save(
     scans: &[String],
     trained: &Trained,
 ) -> Result<()> {
-    let fail =
-        |e: String| Error::new(ErrorKind::Write, format!("cannot save the state: {e}")).at(path);
+    let bytes = encode(position, config, scans, trained).map_err(|e| e.at(path))?;
+    Ok(files::write_synced(path, &bytes)?)
+}
+
+/// The state as a file.
+pub(crate) fn encode(
+    position: &Position,
+    config: &crate::TrainConfig,
+    scans: &[String],
+    trained: &Trained,
+) -> Result<Vec<u8>> {
+    let fail = |e: String| Error::new(ErrorKind::Write, format!("cannot save the state: {e}"));
     // `valid` updates the running statistics, which otherwise lag by one batch.
     let record = |net: System| net.into_record().into_bytes();
     let weights = record(trained.net.valid()).map_err(|e| fail(e.to_string()))?;
@@ -173,7 +183,7 @@ pub(crate) fn save(
     bytes.extend_from_slice(&optimiser);
     let digest = sha256_bytes(&bytes);
     bytes.extend(digest);
-    Ok(files::write_synced(path, &bytes)?)
+    Ok(bytes)
 }
 
 /// Reads a state.
@@ -200,7 +210,7 @@ pub(crate) fn load(path: &Path) -> Result<State> {
     })
 }
 
-fn decode(bytes: &[u8], path: &Path) -> Option<State> {
+pub(crate) fn decode(bytes: &[u8], path: &Path) -> Option<State> {
     let (body, digest) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
     if sha256_bytes(body) != digest {
         return None;

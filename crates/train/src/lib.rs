@@ -57,6 +57,8 @@ mod batch;
 pub mod checkpoint;
 pub mod config;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod loader;
 pub mod log;
 mod observer;

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::failure::study_failure;
-use crate::study::{self, StudyArguments};
+use crate::study::{self, PartArguments, StudyArguments};
 use multirnet_study::AblationConfig;
 
 /// Train and score variants of one system: reverse attention, losses, iterations, classification
@@ -16,6 +16,9 @@ use multirnet_study::AblationConfig;
 pub struct Ablate {
     #[command(flatten)]
     study: StudyArguments,
+
+    #[command(flatten)]
+    parts: PartArguments,
 }
 
 impl Ablate {
@@ -24,6 +27,9 @@ impl Ablate {
         let mut ablation = AblationConfig::read(&self.study.config).map_err(study_failure)?;
         self.study.apply(&mut ablation.cohort);
         let config = ablation.study().map_err(study_failure)?;
+        if self.parts.run(&self.study, &config, context)? {
+            return Ok(());
+        }
         let stop = crate::stop::saving()?;
         let (folder, results) = study::run(&self.study, &config, &stop)?;
         ablation.write_axes(&folder).map_err(study_failure)?;

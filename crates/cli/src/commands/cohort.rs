@@ -54,7 +54,7 @@ impl Cohort {
             "{} confirmed and {} corrected scans: {}\n",
             exported.confirmed,
             exported.corrected,
-            path.display()
+            output::path(&path)
         ))
     }
 }

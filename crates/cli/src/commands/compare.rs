@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::Outcome;
 use crate::failure::study_failure;
-use crate::study::{self, StudyArguments};
+use crate::study::{self, PartArguments, StudyArguments};
 use multirnet_study::StudyConfig;
 
 /// Train and score several systems on one cohort: the paper's tables 2 and 3
@@ -18,6 +18,9 @@ use multirnet_study::StudyConfig;
 pub struct Compare {
     #[command(flatten)]
     study: StudyArguments,
+
+    #[command(flatten)]
+    parts: PartArguments,
 }
 
 impl Compare {
@@ -25,6 +28,9 @@ impl Compare {
     pub fn run(self, context: Context) -> Outcome {
         let mut config = StudyConfig::read(&self.study.config).map_err(study_failure)?;
         self.study.apply(&mut config.cohort);
+        if self.parts.run(&self.study, &config, context)? {
+            return Ok(());
+        }
         let stop = crate::stop::saving()?;
         let (_, results) = study::run(&self.study, &config, &stop)?;
         study::finish(&self.study, context, results, &stop)

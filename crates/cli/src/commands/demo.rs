@@ -126,7 +126,7 @@ impl Demo {
             return output::print(&output::to_json(&list)?);
         }
         output::print(&table(&rows))?;
-        output::print(&format!("pages: {}\n", index.display()))
+        output::print(&format!("pages: {}\n", output::path(&index)))
     }
 
     /// Opens a server on phantoms, which lie in the folder of the results.

@@ -45,7 +45,9 @@ impl Dicom {
         if context.json {
             return output::print(&output::to_json(&json!({ "written": written }))?);
         }
-        let lines = written.iter().map(|path| format!("{}\n", path.display()));
+        let lines = written
+            .iter()
+            .map(|path| format!("{}\n", output::path(path)));
         output::print(&lines.collect::<String>())
     }
 }

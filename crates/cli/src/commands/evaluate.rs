@@ -135,7 +135,7 @@ impl Evaluate {
         let bar = output::bar(Some(items.len() as u64), template);
         let (mut cases, mut failed) = (vec![], vec![]);
         for (i, (item, name)) in items.iter().zip(&names).enumerate() {
-            bar.set_message(name.clone());
+            output::set_message(&bar, name);
             match self.score(i, item, name, &scoring) {
                 Ok(case) => cases.push(case),
                 Err(failure) if failure.exit == Exit::Stopped => return Err(failure),

@@ -126,7 +126,7 @@ impl Explain {
             percent(explanation.heat_in_lesions),
             100.0 * explanation.lesion_share_of_lungs,
             percent(explanation.heat_in_lungs),
-            self.out.display(),
+            output::path(&self.out),
         ))
     }
 }

@@ -5,6 +5,7 @@ use crate::failure::Outcome;
 use crate::model::ModelArguments;
 use crate::output;
 use multirnet::{DEFAULT_MODEL, models};
+use multirnet_base::text::one_line;
 use multirnet_finding::NOTICE;
 use multirnet_infer::{CatalogueEntry, DeviceChoice, ModelCard};
 use serde::Serialize;
@@ -122,13 +123,13 @@ impl Info {
                 facts.cpu_features.join(", ")
             },
             gpu.unwrap_or_else(|reason| format!("none: {reason}")),
-            m.card.name,
-            m.card.trained_on,
+            one_line(&m.card.name),
+            one_line(&m.card.trained_on),
             m.card
                 .validated_on
                 .notice()
                 .unwrap_or("Lesions and classes are validated on patients."),
-            m.card.licence.as_deref().unwrap_or(NOT_STATED),
+            one_line(m.card.licence.as_deref().unwrap_or(NOT_STATED)),
             m.config,
             m.sha256,
             table(&facts.models),
@@ -155,16 +156,16 @@ fn table(models: &[Listed]) -> String {
         text += &match (&m.facts, &m.error) {
             (Some(f), _) => format!(
                 "{:<width$}  {:>7.1}  {:.12}  {}{mark}, {}\n",
-                m.name,
+                one_line(&m.name),
                 f.bytes as f64 / 1e6,
                 f.sha256,
-                m.place,
-                f.licence.as_deref().unwrap_or(NOT_STATED)
+                one_line(&m.place),
+                one_line(f.licence.as_deref().unwrap_or(NOT_STATED))
             ),
             (None, error) => format!(
                 "{:<width$}  cannot be used: {}\n",
-                m.name,
-                error.as_deref().unwrap_or_default()
+                one_line(&m.name),
+                one_line(error.as_deref().unwrap_or_default())
             ),
         };
     }

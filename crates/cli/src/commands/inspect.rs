@@ -5,6 +5,7 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output;
 use crate::scan::ReadArguments;
 use multirnet_anatomy::{GateConfig, GateReport};
+use multirnet_base::text::one_line;
 use multirnet_dicom::SeriesInfo;
 use multirnet_volume::Geometry;
 use serde::Serialize;
@@ -110,7 +111,7 @@ fn inspect(path: &Path, read: &ReadArguments) -> Report {
 }
 
 fn describe(report: &Report) -> String {
-    let mut text = format!("{}\n", report.path);
+    let mut text = format!("{}\n", one_line(&report.path));
     let verdict = if report.accepted {
         "accepted"
     } else {
@@ -118,7 +119,7 @@ fn describe(report: &Report) -> String {
     };
     let _ = writeln!(text, "  verdict    {verdict}");
     if let Some(refusal) = &report.refusal {
-        let _ = writeln!(text, "  reason     {refusal}");
+        let _ = writeln!(text, "  reason     {}", one_line(refusal));
     }
     if let Some(format) = &report.format {
         let _ = writeln!(text, "  format     {format}");
@@ -139,14 +140,14 @@ fn describe(report: &Report) -> String {
             text,
             "  series {:<3} {mark}: {} ({}, {} slices) – {}",
             i + 1,
-            series.description,
-            series.modality,
+            one_line(&series.description),
+            one_line(&series.modality),
             series.slices,
-            series.reason
+            one_line(&series.reason)
         );
     }
     for warning in &report.warnings {
-        let _ = writeln!(text, "  warning    {warning}");
+        let _ = writeln!(text, "  warning    {}", one_line(warning));
     }
     text
 }

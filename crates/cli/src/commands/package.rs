@@ -97,7 +97,7 @@ impl Package {
         })?;
         let card = file.merged(own, &self.name);
         let bytes = weights::to_bytes(&net, Dtype::F16).map_err(Failure::input)?;
-        let at_card = |e| Failure::input(format!("{}: {e}", self.card.display()));
+        let at_card = |e| Failure::input(format!("{}: {e}", output::path(&self.card)));
         let bytes = card.package(&self.name, &bytes).map_err(at_card)?;
         if bytes.len() > MAX_BYTES {
             return Err(Failure::input(format!(
@@ -130,7 +130,7 @@ impl Package {
         } else {
             format!(
                 "{}: {:.1} MB, SHA-256 {}\n",
-                packaged.model.display(),
+                output::path(&packaged.model),
                 packaged.bytes as f64 / 1e6,
                 packaged.sha256
             )

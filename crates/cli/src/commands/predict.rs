@@ -1,21 +1,19 @@
 //! `multirnet predict`: analyses scans and writes a folder of results for each.
 
+use super::predict_list::{self, ListArguments};
 use crate::context::Context;
 use crate::dicom_results::DicomArguments;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
 use crate::output;
-use crate::predicting::{PredictArguments, Row, Run, analyse, spinner, table};
+use crate::predicting::{PredictArguments, Row, Run, table};
 use crate::scan::{self, ReadArguments};
-use multirnet::dicom::{dicom_refusal, dicom_results, series, write_dicom};
-use multirnet::{ErrorKind, SeriesReference, open_scan, write_results};
-use multirnet::{Finding, MemoryPlan, Model, PredictOptions};
+use crate::scan_work::Work;
 use multirnet_base::StagedFolder;
 use multirnet_base::jobs::in_parallel;
-use multirnet_dicom::refused_series;
 use multirnet_finding::NOTICE;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Find, measure and classify lesions in chest CT scans
 ///
@@ -23,14 +21,20 @@ use std::path::{Path, PathBuf};
 /// and 2 consolidation where the model tells them apart), probability.nii.gz, heatmap.nii.gz,
 /// finding.json, overview.png and report.html. The results of a single scan go to OUT itself.
 /// Several scans get one folder each in OUT.
+///
+/// With --manifest, OUT is shared by any number of processes, on one machine or on a cluster: OUT/scans
+/// has the results, OUT/failures the reasons, and `multirnet merge OUT` makes one table.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  multirnet predict study/ -o result\n  multirnet predict *.nii.gz -o results --jobs 2\n  multirnet predict study.zip --series 2 --allow-irregular -o result\n  multirnet predict study/ --model patients-small -o result"
+    after_help = "Examples:\n  multirnet predict study/ -o result\n  multirnet predict *.nii.gz -o results --jobs 2\n  multirnet predict study.zip --series 2 --allow-irregular -o result\n  multirnet predict study/ --model patients-small -o result\n  multirnet predict --manifest scans.csv --shard 3/64 -o results"
 )]
 pub struct Predict {
     /// Scans: DICOM folder, file or zip; .nii, .nii.gz, .nrrd, .nhdr, .mha, .mhd
-    #[arg(required = true, value_name = "SCAN")]
+    #[arg(required_unless_present = "manifest", value_name = "SCAN")]
     scans: Vec<PathBuf>,
+
+    #[command(flatten)]
+    list: ListArguments,
 
     /// Folder for the results
     #[arg(short, long, value_name = "OUT")]
@@ -65,11 +69,13 @@ pub struct Predict {
 impl Predict {
     /// Runs the command.
     pub fn run(self, context: Context) -> Outcome {
+        // The list comes first: a wrong part or manifest should not wait for the model.
+        let list = self.list.read()?;
         let predictor = self.model.load()?;
         let mut options = self.predict.options(&predictor)?;
         options.explain &= !self.no_heatmap;
         StagedFolder::check(&self.out)?;
-        if self.predict.lungs.is_some() && self.scans.len() > 1 {
+        if self.predict.lungs.is_some() && (self.scans.len() > 1 || list.is_some()) {
             return Err(Failure::new(
                 Exit::Usage,
                 "--lungs is for a single scan (run predict once for each scan)",
@@ -83,8 +89,25 @@ impl Predict {
             context: &context,
             stop: crate::stop::ending()?,
         };
+        let work = Work {
+            model: &predictor,
+            options: &options,
+            arguments: &self.predict,
+            read: self.read.options(),
+            dicom: self.dicom.then_some(&self.as_dicom),
+            run: &run,
+        };
+        match list {
+            Some(list) => predict_list::run(&self.out, usize::from(self.jobs), &work, list),
+            None => self.scans(&work),
+        }
+    }
+
+    /// Analyses the scans that the command line names.
+    fn scans(&self, work: &Work<'_>) -> Outcome {
+        let run = work.run;
         let names = scan::names(&self.scans);
-        let work = |i: usize| {
+        let one = |i: usize| {
             let out = if self.scans.len() == 1 {
                 self.out.clone()
             } else {
@@ -92,22 +115,22 @@ impl Predict {
             };
             let mut memory = None;
             let (row, exit) = Row::timed(&names[i], || {
-                let place = (self.scans[i].as_path(), names[i].as_str(), out.as_path());
-                let (finding, plan) = self.one(&predictor, place, &options, &run)?;
+                let name = (names[i].as_str(), names[i].as_str());
+                let (finding, plan) = work.one(&self.scans[i], name, (&out, &out))?;
                 memory = Some(plan);
                 Ok(finding)
             });
             (row, exit, memory)
         };
         let go_on = || !run.stop.is_raised();
-        let results = in_parallel(self.scans.len(), usize::from(self.jobs), go_on, work);
+        let results = in_parallel(self.scans.len(), usize::from(self.jobs), go_on, one);
         if run.stop.is_raised() {
             return Err(Failure::stopped());
         }
         let results: Vec<_> = results.into_iter().flatten().collect();
         let failures: Vec<Exit> = results.iter().filter_map(|r| r.1).collect();
         let (rows, plans): (Vec<Row>, Vec<_>) = results.into_iter().map(|r| (r.0, r.2)).unzip();
-        if context.json {
+        if run.context.json {
             let list: Vec<_> = rows
                 .iter()
                 .zip(&plans)
@@ -137,69 +160,5 @@ impl Predict {
                 format!("{} of {} scans failed", some.len(), rows.len()),
             )),
         }
-    }
-
-    /// Reads and analyses one scan, and writes its results to the folder `out`.
-    fn one(
-        &self,
-        model: &Model,
-        (path, name, out): (&Path, &str, &Path),
-        options: &PredictOptions,
-        run: &Run<'_>,
-    ) -> Outcome<(Finding, MemoryPlan)> {
-        let bar = spinner(name);
-        let start = std::time::Instant::now();
-        bar.set_message("reading");
-        let dicom = self.dicom.then(|| self.as_dicom.options()).transpose()?;
-        // Readers at a PACS learn why a result is missing.
-        let refuse = |series: &SeriesReference, error: &multirnet::Error| match &dicom {
-            Some(options) if error.kind() == ErrorKind::Scan => {
-                let objects = dicom_refusal(series, name, error, options)?;
-                write_dicom(&objects, out).map(drop)
-            }
-            _ => Ok(()),
-        };
-        let read = self.read.options();
-        let scan = match open_scan(path, &read).map_err(multirnet::Error::from) {
-            Ok(scan) => scan,
-            Err(error) => {
-                if let (true, Ok(series)) =
-                    (self.dicom, refused_series(path, read.series.as_deref()))
-                {
-                    refuse(&series, &error)?;
-                }
-                return Err(error.into());
-            }
-        };
-        let lungs = self.predict.lungs_on(&scan.volume)?;
-        let read_seconds = start.elapsed().as_secs_f64();
-        let plan = model.plan(scan.volume.geometry(), lungs.is_some(), options);
-        if dicom.is_some() {
-            // Told before the analysis, which takes longer.
-            series(&scan)?;
-        }
-        let mut prediction = match analyse(model, &scan, lungs.as_ref(), options, run, &bar) {
-            Ok(prediction) => prediction,
-            Err(error) => {
-                if let Some(series) = &scan.series {
-                    refuse(series, &error)?;
-                }
-                return Err(error.into());
-            }
-        };
-        prediction.finding.timings.insert(
-            0,
-            multirnet_finding::Timing {
-                stage: "read".into(),
-                seconds: read_seconds,
-            },
-        );
-        bar.set_message("writing");
-        write_results(&scan.volume, &prediction, name, out)?;
-        if let Some(options) = &dicom {
-            write_dicom(&dicom_results(&scan, &prediction, name, options)?, out)?;
-        }
-        bar.finish_and_clear();
-        Ok((prediction.finding, plan))
     }
 }

@@ -27,6 +27,6 @@ impl Report {
         if context.json {
             return output::print(&output::to_json(&serde_json::json!({ "page": page }))?);
         }
-        output::print(&format!("report: {}\n", page.display()))
+        output::print(&format!("report: {}\n", output::path(&page)))
     }
 }

@@ -1,5 +1,6 @@
 //! `multirnet serve`: a server with a viewer.
 
+use crate::commands::pacs::tell;
 use crate::context::Context;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
@@ -16,6 +17,7 @@ use multirnet_server::{Analyser, Server, models};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Run a server: scans are uploaded or sent, analysed once each, and read and corrected in a browser
 ///
@@ -137,7 +139,11 @@ pub fn serve(
 ) -> Outcome {
     let trained_on = analyser.model.card().trained_on.clone();
     let data = config.data.display().to_string();
-    let options = ListenerOptions::default();
+    // Without an audit log nobody would learn that an archive is down.
+    let options = ListenerOptions {
+        watch: Some(Arc::new(tell)),
+        ..ListenerOptions::default()
+    };
     let server = Server::bind(config, analyser, pacs, options, stop.clone())?;
     begin(&server)?;
     say(&format!("{NOTICE} Model: {trained_on}"));

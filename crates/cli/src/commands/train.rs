@@ -1,15 +1,13 @@
 //! `multirnet train`: trains a model on a cohort.
 
 use crate::context::Context;
-use crate::failure::{Exit, Failure, Outcome};
+use crate::failure::{Exit, Failure, Outcome, study_failure};
 use crate::model::DeviceArguments;
 use crate::training_progress::{TrainingProgress, draw_curves};
 use crate::{output, scan};
 use multirnet::read_volume;
-use multirnet_base::files;
 use multirnet_cohort::{Cohort, Split};
-use multirnet_infer::{DeviceChoice, ModelCard, ModelInput};
-use multirnet_nn::weights::{self, Dtype};
+use multirnet_study::{describe_cohort, package_run};
 use multirnet_train::{Event, Options, StopReason, Summary, TrainConfig};
 use std::path::{Path, PathBuf};
 
@@ -125,7 +123,10 @@ impl Train {
         if summary.reason == StopReason::Interrupted {
             return Err(Failure::new(
                 Exit::Stopped,
-                format!("stopped; go on with --resume -o {}", self.out.display()),
+                format!(
+                    "stopped; go on with --resume -o {}",
+                    output::path(&self.out)
+                ),
             ));
         }
         Ok(())
@@ -141,46 +142,24 @@ impl Train {
         .map_err(Failure::input)
     }
 
-    /// Writes the best weights in 16 bits with a card, and returns the file's path. Without best
-    /// weights it writes the last ones.
+    /// Writes the model of the run, and returns the file's path.
     fn package(
         &self,
         config: &TrainConfig,
         cohort: &Cohort,
         summary: &Summary,
     ) -> Outcome<PathBuf> {
-        let path = self.out.join("model.safetensors");
-        let source = if summary.best_weights.exists() {
-            &summary.best_weights
-        } else {
-            &summary.last_weights
-        };
-        let cpu = DeviceChoice::Cpu.open().map_err(Failure::input)?;
-        let net: multirnet_nn::System = weights::load(source, &cpu).map_err(Failure::input)?;
-        let name = scan::stem(&self.out);
-        // The stage of the weights is the last one, unless the run was stopped before it.
-        let prepare = &config.stages()[summary.stage - 1].prepare;
-        let [normal, cap, covid19] = cohort.class_counts();
         let stems: Vec<String> = self.manifests.iter().map(|m| scan::stem(m)).collect();
-        let card = ModelCard {
-            name: name.clone(),
-            trained_on: self.trained_on.clone().unwrap_or_else(|| {
-                format!(
-                    "{} with {normal} normal, {cap} CAP and {covid19} COVID-19 scans.",
-                    stems.join(", ")
-                )
-            }),
-            version: env!("CARGO_PKG_VERSION").into(),
-            input: Some(ModelInput::from(prepare)),
-            threshold: summary.threshold,
-            ..ModelCard::unknown(&name)
-        };
-        let bytes = weights::to_bytes(&net, Dtype::F16).map_err(Failure::input)?;
-        let bytes = card
-            .package(&name, &bytes)
-            .map_err(|e| Failure::new(Exit::Internal, e))?;
-        files::write(&path, &bytes)?;
-        Ok(path)
+        let trained_on = self.trained_on.clone();
+        let trained_on = trained_on.unwrap_or_else(|| describe_cohort(&stems.join(", "), cohort));
+        package_run(
+            &self.out,
+            &scan::stem(&self.out),
+            config,
+            summary,
+            trained_on,
+        )
+        .map_err(study_failure)
     }
 }
 
@@ -206,6 +185,6 @@ fn describe(s: &Summary, model: &Path) -> String {
         s.wait_seconds,
         s.compute_seconds,
         s.validation_seconds,
-        model.display()
+        output::path(model)
     )
 }

@@ -5,12 +5,14 @@ use std::path::Path;
 use toml::Table;
 
 /// Commands that a plain machine cannot run, by their first word, and the reason.
-const NOT_RUN: [(&str, &str); 2] = [
+const NOT_RUN: [(&str, &str); 4] = [
     (
         "benches/peers/setup.sh",
         "installs Python packages from a registry",
     ),
     ("apt-get", "installs packages of the system"),
+    ("pip", "installs Python packages"),
+    ("maturin", "is a Python package, and `.ci/python` runs it"),
 ];
 
 /// Words before a command that are left out, and the reason. The command itself is run.

@@ -1,31 +1,11 @@
 //! Folders that cannot be written, and disks that are full.
 
 use crate::common::both;
-use crate::lab::{LIMIT, Lab, Problems, faults, output};
+use crate::lab::{LIMIT, Lab, Problems, WRITING, faults, output};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-
-/// Every command that writes. `OUT` stands for the place of its results.
-const WRITING: [&str; 16] = [
-    "predict scan.nii.gz --model run/model.safetensors --pipeline global -o OUT",
-    "predict scan.nii.gz normal0.nii.gz --model run/model.safetensors --pipeline global --jobs 2 -o OUT",
-    "explain scan.nii.gz --model run/model.safetensors --pipeline global -o OUT",
-    "evaluate cohort.csv --model run/model.safetensors --pipeline global --pictures -o OUT",
-    "demo --model run/model.safetensors --matrix 128 -o OUT",
-    "phantom one --class cap --matrix 96 -o OUT",
-    "phantom cohort --per-class 1 --matrix 96 -o OUT",
-    "phantom implant scan.nii.gz --variants 1 --config implant.toml -o OUT",
-    "prepare cohort.csv -o OUT/new.csv",
-    "prepare cohort.csv --config tiny.toml --cache OUT",
-    "train cohort.csv --config tiny.toml --cache cache -o OUT",
-    "train cohort.csv --config tiny.toml --cache OUT -o new",
-    "package run/model.safetensors --name a --card card.toml -o OUT",
-    "compare study.toml --no-figures -o OUT",
-    "ablate ablation.toml --no-figures -o OUT",
-    "compare study.toml -o OUT",
-];
 
 /// The remedy of messages about a folder that cannot be made or written.
 const REMEDY: &str = "choose a folder that you may write to";
@@ -158,6 +138,7 @@ fn a_full_standard_output_is_told() {
         "prepare cohort.csv -o new.csv",
         "phantom one --class cap --matrix 96 -o one",
         "package run/model.safetensors --name a --card card.toml -o a",
+        "export run/model.safetensors -o a.onnx",
         "train cohort.csv --resume -o run",
         "compare study.toml --no-figures -o st",
         "report st",

@@ -247,6 +247,8 @@ fn corrupt_checkpoints_and_models_are_told() {
         3 | evaluate cohort.csv --model cut.safetensors -o out | cut.safetensors: | copy or download it again
         3 | demo --model cut.safetensors -o out | cut.safetensors: | copy or download it again
         3 | package cut.safetensors --name a --card card.toml -o out | cut.safetensors: | copy or download it again
+        3 | export cut.safetensors -o a.onnx | cut.safetensors: | copy or download it again
+        3 | export nobody -o a.onnx | "nobody" | lungs-small
         3 | package ./absent.safetensors --name a --card card.toml -o out | absent.safetensors: | check the path
         3 | compare init.toml -o st | cut.safetensors: | copy or download it again
         "#,

@@ -76,6 +76,29 @@ set.run.seed = 1
     )
 }
 
+/// Every command that writes. `OUT` stands for the place of its results.
+pub const WRITING: [&str; 19] = [
+    "predict scan.nii.gz --model run/model.safetensors --pipeline global -o OUT",
+    "predict scan.nii.gz normal0.nii.gz --model run/model.safetensors --pipeline global --jobs 2 -o OUT",
+    "predict --manifest cohort.csv --model run/model.safetensors --pipeline global -o OUT",
+    "explain scan.nii.gz --model run/model.safetensors --pipeline global -o OUT",
+    "evaluate cohort.csv --model run/model.safetensors --pipeline global --pictures -o OUT",
+    "demo --model run/model.safetensors --matrix 128 -o OUT",
+    "phantom one --class cap --matrix 96 -o OUT",
+    "phantom cohort --per-class 1 --matrix 96 -o OUT",
+    "phantom implant scan.nii.gz --variants 1 --config implant.toml -o OUT",
+    "prepare cohort.csv -o OUT/new.csv",
+    "prepare cohort.csv --config tiny.toml --cache OUT",
+    "train cohort.csv --config tiny.toml --cache cache -o OUT",
+    "train cohort.csv --config tiny.toml --cache OUT -o new",
+    "package run/model.safetensors --name a --card card.toml -o OUT",
+    "export run/model.safetensors -o OUT/model.onnx",
+    "export run/model.safetensors --bundle -o OUT",
+    "compare study.toml --no-figures -o OUT",
+    "ablate ablation.toml --no-figures -o OUT",
+    "compare study.toml -o OUT",
+];
+
 /// A card for `multirnet package`.
 pub const CARD: &str = "licence = \"CC0-1.0\"\nattribution = [\"Phantoms.\"]\n";
 

@@ -27,6 +27,7 @@ fn a_quiet_program_says_nothing_when_all_is_well() {
         "train cohort.csv --config tiny.toml --cache cache -o new",
         "train cohort.csv --resume --cache cache -o new",
         "package run/model.safetensors --name a --card card.toml -o a",
+        "export run/model.safetensors --bundle -o b",
         "compare study.toml -o compared",
         "ablate ablation.toml --no-figures -o ablated",
         "report compared",

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
@@ -92,8 +92,13 @@ pub struct Running {
 impl Running {
     pub fn start(config: &Path) -> Self {
         let mut command = multirnet();
-        command.arg("listen").arg(config).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        command.arg("listen").arg(config);
+        Self::begin(command)
+    }
+
+    /// Starts a command that runs a listener.
+    pub fn begin(mut command: Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
         let (lines, heard) = (BufReader::new(child.stderr.take().unwrap()), said.clone());
         std::thread::spawn(move || {
@@ -156,7 +161,7 @@ impl Running {
 
     /// Asks it to end, as a service manager does, and gives its exit code.
     pub fn end(mut self) -> Option<i32> {
-        let kill = std::process::Command::new("kill")
+        let kill = Command::new("kill")
             .arg(self.child.id().to_string())
             .status();
         assert!(kill.unwrap().success());

@@ -42,11 +42,25 @@ impl Served {
         Self::begin(command)
     }
 
+    /// The same, with its messages in the file `messages`.
+    pub fn start_with_messages(arguments: &[&str], messages: &Path) -> Self {
+        let mut command = multirnet();
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments);
+        let file = std::fs::File::create(messages).unwrap();
+        Self::begin_with(command, Stdio::from(file))
+    }
+
     /// Starts a command that prints the link of a server.
-    pub fn begin(mut command: std::process::Command) -> Self {
+    pub fn begin(command: std::process::Command) -> Self {
+        Self::begin_with(command, Stdio::null())
+    }
+
+    fn begin_with(mut command: std::process::Command, messages: Stdio) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(messages)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -73,12 +87,23 @@ impl Served {
 
     /// An answer, or `None` if the server is gone.
     pub fn ask(&self, method: &str, path: &str, key: &str, body: Vec<u8>) -> Option<(u16, Value)> {
+        self.ask_with(method, path, ("idempotency-key", key), body)
+    }
+
+    /// As [`Served::ask`], with a header.
+    pub fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        header: (&str, &str),
+        body: Vec<u8>,
+    ) -> Option<(u16, Value)> {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.place))
             .header("authorization", format!("Bearer {}", self.token))
             .header("content-type", "application/json")
-            .header("idempotency-key", key);
+            .header(header.0, header.1);
         let mut answer = self.agent.run(request.body(body).unwrap()).ok()?;
         let text = answer.body_mut().read_to_string().ok()?;
         let value = if text.is_empty() {
@@ -115,6 +140,24 @@ impl Served {
             assert!(begin.elapsed() < patience, "still waiting: {counts}");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Address and port.
+    pub fn address(&self) -> &str {
+        self.place.strip_prefix("http://").unwrap()
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// MiB of memory that the process has now.
+    pub fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+        let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        kib / 1024
     }
 
     /// The number of the process.

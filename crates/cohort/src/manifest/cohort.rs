@@ -99,7 +99,7 @@ impl Cohort {
         let rows = if is_toml(path) {
             toml_form::parse(text)
         } else {
-            csv_form::parse(text)
+            csv_form::parse(text, &["scan", "class", "patient"])
         };
         let parse = || {
             let cases = rows?
@@ -300,7 +300,7 @@ fn place_of(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-fn is_toml(path: &Path) -> bool {
+pub(super) fn is_toml(path: &Path) -> bool {
     path.extension()
         .is_some_and(|e| e.eq_ignore_ascii_case("toml"))
 }

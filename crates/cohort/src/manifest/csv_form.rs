@@ -4,7 +4,8 @@ use super::COLUMNS;
 use super::row::Row;
 use crate::{Error, ErrorKind, Result};
 
-pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
+/// Parses a table that has at least the columns `required`.
+pub(super) fn parse(text: &str, required: &[&str]) -> Result<Vec<Row>> {
     let malformed = |line: u64, reason: String| Error::new(ErrorKind::Malformed, reason).line(line);
     let mut reader = csv::ReaderBuilder::new()
         .comment(Some(b'#'))
@@ -26,8 +27,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>> {
         }
         columns.push(column);
     }
-    for required in ["scan", "class", "patient"] {
-        if !header.iter().any(|h| h == required) {
+    for required in required {
+        if !header.iter().any(|h| h == *required) {
             return Err(malformed(1, format!("the column {required:?} is missing"))
                 .hint("the first line names the columns, e.g. scan,mask,class,patient"));
         }

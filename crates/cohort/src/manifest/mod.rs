@@ -30,11 +30,13 @@ mod cohort;
 mod csv_form;
 mod folders;
 mod row;
+mod scan_list;
 mod toml_form;
 
 pub use case::Case;
 pub use cohort::Cohort;
 pub use folders::from_folders;
+pub use scan_list::{ListedScan, ScanList};
 
 /// Column names, in the order in which they are written.
 pub(crate) const COLUMNS: [&str; 15] = [

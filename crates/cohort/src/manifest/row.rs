@@ -18,7 +18,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn cell(&self, column: &str) -> &str {
+    pub(super) fn cell(&self, column: &str) -> &str {
         COLUMNS
             .iter()
             .position(|c| *c == column)

@@ -1,6 +1,8 @@
 //! Decompression of one frame's stored values.
 
+mod codestream;
 mod jpeg;
+mod jpeg2000;
 mod lossless;
 mod refusal;
 mod rle;
@@ -14,6 +16,10 @@ use crate::stream::{Container, PixelElement};
 use crate::{Error, ErrorKind, Result};
 use std::borrow::Cow;
 use syntax::{Codec, codec};
+
+/// Most pixels of a compressed frame (2048 × 2048), as many as CT scanners write. A few bytes can claim any
+/// size, so this bounds the time and the memory that a frame takes.
+const MAX_FRAME_PIXELS: usize = 1 << 22;
 
 /// Bytes of frame `index` of `count`.
 fn frame_bytes<'a>(
@@ -56,12 +62,18 @@ fn frame_bytes<'a>(
     }
     // Offsets count from the first fragment's item header, eight bytes before its content.
     let first = fragments.first().ok_or_else(missing)?.start;
-    let within = |r: &std::ops::Range<usize>| {
-        let at = r.start - first;
-        at >= offsets[index] as usize && offsets.get(index + 1).is_none_or(|&n| at < n as usize)
+    // The fragments ascend, so a search by halves finds a frame's first one. A search from the start
+    // would take the square of the number of frames.
+    let begins_before =
+        |offset: u32| move |r: &std::ops::Range<usize>| r.start - first < offset as usize;
+    let from = fragments.partition_point(begins_before(offsets[index]));
+    let to = match offsets.get(index + 1) {
+        Some(&next) => fragments.partition_point(begins_before(next)),
+        None => fragments.len(),
     };
-    let from = fragments.iter().position(within).ok_or_else(missing)?;
-    let to = from + fragments[from..].iter().take_while(|r| within(r)).count();
+    if from >= to {
+        return Err(missing());
+    }
     join(&fragments[from..to])
 }
 
@@ -80,12 +92,18 @@ pub(crate) fn stored_values(
             native(&container.dataset[range.clone()], container, layout, index)
         }
         Some(PixelElement::Encapsulated { offsets, fragments }) => {
+            if pixels > MAX_FRAME_PIXELS {
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    format!("a compressed frame has {pixels} pixels, more than {MAX_FRAME_PIXELS}"),
+                ));
+            }
             let bytes = frame_bytes(container, offsets, fragments, index, count)?;
             guard(|| match codec(&container.syntax) {
                 Some(Codec::Rle) => rle::decode(&bytes, layout),
                 Some(Codec::Jpeg) => jpeg::decode_jpeg(&bytes, layout),
                 Some(Codec::JpegLs) => jpeg::decode_jpeg_ls(&bytes, layout),
-                Some(Codec::Jpeg2000) => jpeg::decode_jpeg_2000(&bytes, layout),
+                Some(Codec::Jpeg2000) => jpeg2000::decode(&bytes, layout),
                 Some(Codec::Native) | None => Err(Error::new(
                     ErrorKind::Malformed,
                     format!(

@@ -21,6 +21,10 @@ pub(super) fn decode(bytes: &[u8], layout: &Layout) -> Result<Vec<u16>> {
         ));
     }
     let pixels = layout.rows * layout.columns;
+    // Two bytes stand for 128 at most.
+    if bytes.len().saturating_mul(64) < pixels {
+        return Err(broken("RLE", "the data are too few for the image's size"));
+    }
     let mut values = vec![0u16; pixels];
     for segment in 0..segments {
         let start = word(segment + 1)?;

@@ -14,6 +14,7 @@ fn try_with(folder: &Path, bytes: &[u8]) {
         let options = ReadOptions {
             series: None,
             allow_irregular,
+            ..ReadOptions::default()
         };
         if let Ok(scan) = multirnet_dicom::read(folder, &options) {
             assert!(scan.volume.data().iter().all(|v| v.is_finite()));
@@ -129,4 +130,21 @@ fn lengths_beyond_the_file_cost_no_memory() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn numbers_of_broken_length_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slices = series(3);
+    // The general parser reads one number of four bytes, steps on by six, and takes what is left of the
+    // value for the length of an element.
+    slices[1].more.raw(
+        (0x0029, 0x1001),
+        "UL",
+        &[0xFF, 0xFF, 0xFF, 0xFF, 0x7F, 0x7F],
+    );
+    write(folder.path(), &slices);
+    let error = multirnet_dicom::read(folder.path(), &ReadOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("6 bytes"), "{error}");
+    assert_eq!(error.offending(), ["01.dcm"]);
 }

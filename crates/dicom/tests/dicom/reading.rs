@@ -180,7 +180,7 @@ fn the_series_with_the_most_axial_ct_slices_is_taken() {
     for (asked, uid) in [("3", "1.2.4"), ("1.2.4", "1.2.4"), ("4", "1.2.5")] {
         let options = ReadOptions {
             series: Some(asked.to_owned()),
-            allow_irregular: false,
+            ..ReadOptions::default()
         };
         let scan = multirnet_dicom::read(folder.path(), &options).unwrap();
         assert_eq!(scan.series.uid, uid);

@@ -87,7 +87,7 @@ fn an_unknown_series_is_refused_with_the_listing() {
     for asked in ["2", "0", "1.2.99", ""] {
         let options = ReadOptions {
             series: Some(asked.to_owned()),
-            allow_irregular: false,
+            ..ReadOptions::default()
         };
         let error = multirnet_dicom::read(folder.path(), &options).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NoSeries);
@@ -194,6 +194,32 @@ fn absurd_sizes_are_refused_before_they_are_allocated() {
     slices[3].position = Some([-10.0, -20.0, 90_000.0]);
     let error = read_slices(&slices, true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+}
+
+#[test]
+fn the_callers_limit_of_voxels_holds_before_pixels_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut slices = series(6);
+    slices.remove(1);
+    write(folder.path(), &slices);
+    // Five slices of 4 × 4 pixels, and six planes once the gap is filled.
+    let read = |max_voxels, allow_irregular| {
+        let options = ReadOptions {
+            max_voxels,
+            allow_irregular,
+            ..ReadOptions::default()
+        };
+        multirnet_dicom::read(folder.path(), &options)
+    };
+    assert_eq!(read(96, true).unwrap().volume.shape(), [6, 4, 4]);
+    for most in [95, 79, 0] {
+        let error = read(most, true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge, "{error}");
+        assert!(
+            error.to_string().contains(&format!("more than {most}")),
+            "{error}"
+        );
+    }
 }
 
 #[cfg(unix)]

@@ -1,6 +1,6 @@
 //! The layout: which buffer holds each map, planned before the net runs.
 
-use super::record::{Operation, Recording, Value};
+use super::record::{Kind, Operation, Recording, Value};
 use std::collections::BTreeMap;
 
 /// Place of a map: channels from `channel` on in a buffer whose images have `channels` channels.
@@ -17,8 +17,8 @@ pub(super) struct Layout {
     places: Vec<Place>,
     /// For each step, whether it is a concatenation whose parts are computed in place.
     joined: Vec<bool>,
-    /// For each buffer, the channels and halvings of the maps that it holds.
-    contents: Vec<Vec<(usize, u32)>>,
+    /// For each buffer, the kinds of the maps that it holds.
+    contents: Vec<Vec<Kind>>,
 }
 
 impl Layout {
@@ -30,13 +30,19 @@ impl Layout {
         let mut inside: Vec<Option<(Value, usize)>> = vec![None; n];
         let mut joined = vec![false; recording.steps.len()];
         for (i, step) in recording.steps.iter().enumerate() {
-            let Operation::Cat([a, b]) = step.operation else {
+            let Operation::Cat(parts) = &step.operation else {
                 continue;
             };
-            let free = a != b && inside[a.0].is_none() && inside[b.0].is_none();
             let before = inside.clone();
-            inside[a.0] = Some((step.output, 0));
-            inside[b.0] = Some((step.output, recording.kinds[a.0].channels));
+            let mut channel = 0;
+            let mut free = true;
+            for part in parts {
+                // A map that two concatenations take lies within the first one only. So does a map
+                // that one concatenation takes twice.
+                free &= inside[part.0].is_none();
+                inside[part.0] = Some((step.output, channel));
+                channel += recording.kinds[part.0].channels;
+            }
             // No step may read the buffer that it writes.
             let clash = recording.steps.iter().enumerate().any(|(j, s)| {
                 j != i
@@ -69,8 +75,7 @@ impl Layout {
                 touch(v, i);
             }
         }
-        let [a, b] = recording.head.maps;
-        for v in [recording.lesion, recording.mask, a, b] {
+        for v in recording.results() {
             touch(v, end);
         }
         let size = |v: Value| {
@@ -83,7 +88,7 @@ impl Layout {
         // maps come first, no buffer has to grow.
         let mut buffers: Vec<Vec<(usize, usize)>> = Vec::new();
         let mut of_root = BTreeMap::new();
-        let mut contents: Vec<Vec<(usize, u32)>> = Vec::new();
+        let mut contents: Vec<Vec<Kind>> = Vec::new();
         for (v, (from, to)) in roots {
             let free = |times: &Vec<(usize, usize)>| times.iter().all(|t| to < t.0 || t.1 < from);
             let buffer = buffers.iter().position(free).unwrap_or_else(|| {
@@ -92,8 +97,7 @@ impl Layout {
                 buffers.len() - 1
             });
             buffers[buffer].push((from, to));
-            let kind = recording.kinds[v.0];
-            contents[buffer].push((kind.channels, kind.halvings));
+            contents[buffer].push(recording.kinds[v.0]);
             of_root.insert(v, buffer);
         }
         let places = (0..n)
@@ -124,10 +128,10 @@ impl Layout {
 
     /// Number of floats of each buffer for `batch` windows of `shape`.
     pub(super) fn sizes(&self, shape: [usize; 3], batch: usize) -> Vec<usize> {
-        let largest = |contents: &Vec<(usize, u32)>| {
+        let largest = |contents: &Vec<Kind>| {
             contents
                 .iter()
-                .map(|(channels, h)| channels * shape.map(|v| v >> h).iter().product::<usize>())
+                .map(|kind| kind.channels * kind.size(shape).iter().product::<usize>())
                 .max()
                 .unwrap_or(0)
         };

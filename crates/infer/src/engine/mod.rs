@@ -7,26 +7,29 @@
 //! of the buffers is known before the net runs, and the engine keeps them between windows.
 
 mod layout;
+mod pooling;
 mod record;
 mod steps;
 
-use crate::network::{Block, Cams, TileOutput, WindowOutput, softmax};
+use crate::network::{Block, Cams, TileOutput, WindowOutput, softmax, tile_as_window};
 use crate::window_batch::WindowBatch;
 use crate::{Error, ErrorKind, Network, Result};
 use layout::Layout;
 use multirnet_finding::Probabilities;
 use multirnet_kernels::Precision;
-use multirnet_nn::{Kept, MultiRNet, MultiRNetConfig, Norm, class_maps};
+use multirnet_nn::{Kept, Norm, Passes, System, SystemConfig, class_maps};
 use record::{Head, Operation, Recording};
 use std::sync::Mutex;
 use steps::{Run, Workspace};
 
-/// MultiR-Net on the CPU, with this project's kernels alone.
+/// A net written over `multirnet_nn::Compute` (MultiR-Net and the comparisons' 3D nets) on the CPU,
+/// with this project's kernels alone.
 #[derive(Debug)]
 pub struct Engine {
     recording: Recording,
     layout: Layout,
-    config: MultiRNetConfig,
+    config: SystemConfig,
+    passes: Passes,
     parameters: u64,
     precision: Precision,
     /// Buffers that are kept for the next windows.
@@ -34,29 +37,43 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Whether the engine can run nets of this configuration: norms must be batch norms, whose
-    /// statistics are known after training, and the net must classify.
-    pub fn supports(config: &MultiRNetConfig) -> bool {
-        config.norm == Norm::Batch && config.classification
+    /// Whether the engine can run nets of this configuration: the net must be written over
+    /// `multirnet_nn::Compute`, and its norms must be batch norms, whose statistics are known after
+    /// training.
+    pub fn supports(config: &SystemConfig) -> bool {
+        let norm = match config {
+            SystemConfig::MultiRNet(c) => c.norm,
+            SystemConfig::UNet3d(c) => c.norm,
+            SystemConfig::UNetPp3d(c) => c.norm,
+            SystemConfig::Zhou(c) => c.norm,
+            SystemConfig::DenseNet3d(c) => c.norm,
+            _ => return false,
+        };
+        norm == Norm::Batch
     }
 
-    /// Records `net` and plans its buffers.
+    /// Records the net of `system` and plans its buffers.
     ///
     /// # Errors
     /// `Model` if [`supports`](Self::supports) is false for the net's configuration.
-    pub fn new(net: &MultiRNet) -> Result<Self> {
-        let recording = Recording::new(net).map_err(|problem| {
+    pub fn new(system: &System) -> Result<Self> {
+        let refused = |problem: String| {
             Error::new(
                 ErrorKind::Model,
                 format!("the engine cannot run this model: {problem}"),
             )
             .hint("use `BurnNetwork`, which runs every net")
-        })?;
+        };
+        let recording = Recording::new(system).map_err(refused)?;
+        let passes = system
+            .passes()
+            .ok_or_else(|| refused("its net has no passes".to_owned()))?;
         Ok(Self {
             layout: Layout::new(&recording),
             recording,
-            config: net.config().clone(),
-            parameters: burn::module::Module::num_params(net) as u64,
+            config: system.config().clone(),
+            passes,
+            parameters: burn::module::Module::num_params(system) as u64,
             precision: Precision::F32,
             idle: Mutex::default(),
         })
@@ -68,7 +85,9 @@ impl Engine {
     /// # Errors
     /// `Model` if the net cannot take windows of this shape.
     pub fn flops(&self, shape: [usize; 3]) -> Result<u64> {
-        MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        self.config
+            .check_window(shape)
+            .map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let run = self.run_of(shape, 1);
         let mut sum = 0;
         for step in &self.recording.steps {
@@ -89,10 +108,12 @@ impl Engine {
     }
 
     /// Runs all passes over a batch of windows.
-    fn passes(&self, input: &WindowBatch<'_>) -> Result<Passes> {
+    fn run_passes(&self, input: &WindowBatch<'_>) -> Result<Outputs> {
         let (windows, shape) = (input.values(), input.shape());
         let (size, batch) = (input.voxels(), input.count());
-        MultiRNetConfig::check_window(shape).map_err(|e| Error::caused(ErrorKind::Model, e))?;
+        self.config
+            .check_window(shape)
+            .map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let run = self.run_of(shape, batch);
         let idle = || self.idle.lock().unwrap_or_else(|e| e.into_inner());
         let mut workspace = idle().pop().unwrap_or_default();
@@ -105,10 +126,10 @@ impl Engine {
             }
         }
         let [ct, previous] = self.recording.inputs;
-        let [features, bottleneck] = self.recording.head.maps;
+        let features = self.recording.head.as_ref().map_or(&[][..], |h| &h.maps);
         let mut fed_back = vec![0.0; windows.len()];
-        let mut kept: Option<Kept<[Vec<f32>; 2]>> = None;
-        for _ in 0..=self.config.iterations {
+        let mut kept: Option<Kept<Vec<Vec<f32>>>> = None;
+        for _ in 0..self.passes.count {
             for n in 0..batch {
                 let part = n * size..(n + 1) * size;
                 run.image_mut(&mut workspace, ct, n)
@@ -120,15 +141,17 @@ impl Engine {
                 input.check_stop()?;
                 run.step(i, step, &mut workspace).map_err(kernel)?;
             }
-            for (n, to) in fed_back.chunks_exact_mut(size).enumerate() {
-                to.copy_from_slice(run.image(&workspace, self.recording.mask, n));
+            if let Some(mask) = self.recording.mask {
+                for (n, to) in fed_back.chunks_exact_mut(size).enumerate() {
+                    to.copy_from_slice(run.image(&workspace, mask, n));
+                }
             }
             let all = |v| -> Vec<f32> {
                 let images = (0..batch).map(|n| run.image(&workspace, v, n));
                 images.flatten().copied().collect()
             };
-            let now = [all(features), all(bottleneck)];
-            kept = self.config.class_from.keep(kept, now, |mut sum, now| {
+            let now = features.iter().map(|v| all(*v)).collect();
+            kept = self.passes.class_from.keep(kept, now, |mut sum, now| {
                 for (sum, now) in sum.iter_mut().zip(now) {
                     sum.iter_mut().zip(now).for_each(|(s, v)| *s += v);
                 }
@@ -136,7 +159,10 @@ impl Engine {
             });
         }
         let lesion = (0..batch)
-            .map(|n| run.image(&workspace, self.recording.lesion, n).to_vec())
+            .map(|n| match self.recording.lesion {
+                Some(lesion) => run.image(&workspace, lesion, n).to_vec(),
+                None => vec![0.0; self.lesion_channels() * size],
+            })
             .collect();
         idle().push(workspace);
         let Some(mut kept) = kept else {
@@ -146,32 +172,31 @@ impl Engine {
         for map in &mut kept.value {
             map.iter_mut().for_each(|v| *v *= share);
         }
-        Ok(Passes {
+        Ok(Outputs {
             lesion,
             maps: kept.value,
-            grid: run.size(features),
+            grid: features.first().map_or([0; 3], |v| run.size(*v)),
         })
     }
 }
 
 /// Results of all passes.
-struct Passes {
+struct Outputs {
     /// Lesion probabilities `[K, d, h, w]` of each window.
     lesion: Vec<Vec<f32>>,
-    /// Features of the head's two maps, one window after the other.
-    maps: [Vec<f32>; 2],
+    /// Features of the head's maps, one window after the other. There are none if the net does not
+    /// classify.
+    maps: Vec<Vec<f32>>,
     /// Grid of the features.
     grid: [usize; 3],
 }
 
-impl Passes {
+impl Outputs {
     /// Features of window `n`.
-    fn features(&self, n: usize) -> [&[f32]; 2] {
+    fn features(&self, n: usize) -> Vec<&[f32]> {
         let batch = self.lesion.len();
-        [0, 1].map(|i| {
-            let size = self.maps[i].len() / batch;
-            &self.maps[i][n * size..(n + 1) * size]
-        })
+        let part = |map: &'_ Vec<f32>| n * (map.len() / batch)..(n + 1) * (map.len() / batch);
+        self.maps.iter().map(|map| &map[part(map)]).collect()
     }
 }
 
@@ -179,7 +204,7 @@ impl Head {
     /// Class probabilities from the features' averages over a block of their grid.
     fn classify(
         &self,
-        maps: [&[f32]; 2],
+        maps: &[&[f32]],
         grid: [usize; 3],
         start: [usize; 3],
         shape: [usize; 3],
@@ -187,7 +212,7 @@ impl Head {
         let volume: usize = grid.iter().product();
         let count: usize = shape.iter().product();
         let mut logits = [0, 1, 2].map(|c| f64::from(self.bias[c]));
-        let channels = maps.into_iter().flat_map(|m| m.chunks_exact(volume));
+        let channels = maps.iter().flat_map(|m| m.chunks_exact(volume));
         for (channel, weights) in channels.zip(self.weights.chunks_exact(3)) {
             let mut sum = 0.0;
             for z in start[0]..start[0] + shape[0] {
@@ -211,13 +236,21 @@ impl Network for Engine {
         multirnet_kernels::release_scratch();
     }
 
+    fn segments(&self) -> bool {
+        self.recording.lesion.is_some()
+    }
+
+    fn classifies(&self) -> bool {
+        self.recording.head.is_some()
+    }
+
     fn lesion_channels(&self) -> usize {
-        self.config.lesion_channels
+        self.config.lesion_channels()
     }
 
     fn run(&self, windows: &WindowBatch<'_>, explain: bool) -> Result<Vec<WindowOutput>> {
-        let mut passes = self.passes(windows)?;
-        let head = &self.recording.head;
+        let mut passes = self.run_passes(windows)?;
+        let head = self.recording.head.as_ref();
         let lesion = std::mem::take(&mut passes.lesion);
         let batch = lesion.len();
         passes.lesion.resize(batch, Vec::new());
@@ -226,12 +259,15 @@ impl Network for Engine {
             .enumerate()
             .map(|(n, lesion)| {
                 let maps = passes.features(n);
+                let grid = passes.grid;
                 WindowOutput {
                     lesion,
-                    probabilities: head.classify(maps, passes.grid, [0; 3], passes.grid),
-                    cams: explain.then(|| Cams {
-                        shape: passes.grid,
-                        maps: class_maps(maps[0], passes.grid.iter().product(), &head.weights),
+                    probabilities: head.map_or(softmax([0.0; 3]), |head| {
+                        head.classify(&maps, grid, [0; 3], grid)
+                    }),
+                    cams: head.filter(|_| explain).map(|head| Cams {
+                        shape: grid,
+                        maps: class_maps(maps[0], grid.iter().product(), &head.weights),
                     }),
                 }
             })
@@ -239,7 +275,12 @@ impl Network for Engine {
     }
 
     fn run_tile(&self, tile: &WindowBatch<'_>, blocks: &[Block]) -> Result<TileOutput> {
-        let mut passes = self.passes(tile)?;
+        // Only MultiR-Net's classes are those of blocks. Its features have a grid of 16 voxels.
+        let head = match (&self.config, &self.recording.head) {
+            (SystemConfig::MultiRNet(_), Some(head)) => head,
+            _ => return tile_as_window(self.run(tile, false)?, blocks.len()),
+        };
+        let mut passes = self.run_passes(tile)?;
         if passes.lesion.len() != 1 {
             return Err(Error::new(
                 ErrorKind::Model,
@@ -251,7 +292,7 @@ impl Network for Engine {
             .iter()
             .map(|block| {
                 let [start, size] = [block.start, block.shape].map(|v| v.map(|v| v / 16));
-                self.recording.head.classify(maps, passes.grid, start, size)
+                head.classify(&maps, passes.grid, start, size)
             })
             .collect();
         Ok(TileOutput {
@@ -275,13 +316,18 @@ impl Network for Engine {
         // The sum contains the weights, plain and packed, and three kinds of maps: the windows, the
         // map that is fed back, and the lesion map.
         let packed = 6 * self.parameters;
-        4 * ((buffers + working + (2 + self.config.lesion_channels) * voxels) as u64
+        4 * ((buffers + working + (2 + self.lesion_channels()) * voxels) as u64
             + self.parameters
             + packed)
     }
 
     fn config_json(&self) -> serde_json::Value {
-        let mut config = serde_json::to_value(&self.config).unwrap_or_default();
+        let config = match &self.config {
+            // Provenance of MultiR-Net has never named the system.
+            SystemConfig::MultiRNet(config) => serde_json::to_value(config),
+            config => serde_json::to_value(config),
+        };
+        let mut config = config.unwrap_or_default();
         if let (Precision::Bf16, Some(map)) = (self.precision, config.as_object_mut()) {
             map.insert("precision".to_owned(), "bf16".into());
         }

@@ -5,7 +5,7 @@ use burn::nn::{BatchNorm, Dropout, Linear, PRelu};
 use burn::tensor::Tensor;
 use multirnet_kernels::Layer;
 use multirnet_nn::layers::{Conv, FusionUp, NormLayer, UpConv};
-use multirnet_nn::{Compute, MultiRNet};
+use multirnet_nn::{Activation, Compute, PoolWindow, System};
 use std::cell::RefCell;
 
 /// A map of features in the recording.
@@ -17,6 +17,39 @@ pub(super) struct Value(pub(super) usize);
 pub(super) struct Kind {
     pub(super) channels: usize,
     pub(super) halvings: u32,
+    /// Number of the halvings, counted from the first, that round odd sides up. Kernels with odd
+    /// sides do so (DenseNet's stem). The others round down.
+    pub(super) rounded_up: u32,
+}
+
+impl Kind {
+    /// Depth, height and width of the map for windows of `shape`.
+    pub(super) fn size(self, shape: [usize; 3]) -> [usize; 3] {
+        shape.map(|v| v.div_ceil(1 << self.rounded_up) >> (self.halvings - self.rounded_up))
+    }
+
+    /// The kind after a kernel of `side` moved by `stride`.
+    fn after(self, channels: usize, side: usize, stride: usize) -> Self {
+        let more = stride.ilog2();
+        // The rounding matters only for odd sides. No net here has a halving that rounds down
+        // before one that rounds up and takes windows with odd sides there.
+        let up = side % 2 == 1 && self.rounded_up == self.halvings;
+        Self {
+            channels,
+            halvings: self.halvings + more,
+            rounded_up: self.rounded_up + if up { more } else { 0 },
+        }
+    }
+
+    /// The kind with doubled sides.
+    fn doubled(self, channels: usize) -> Self {
+        let halvings = self.halvings - 1;
+        Self {
+            channels,
+            halvings,
+            rounded_up: self.rounded_up.min(halvings),
+        }
+    }
 }
 
 /// One part of the multi-scale fusion of lesion maps.
@@ -37,8 +70,22 @@ pub(super) enum Operation {
         x: Value,
         residual: Option<Value>,
     },
-    /// Concatenation of the channels of both maps.
-    Cat([Value; 2]),
+    /// Concatenation of the channels of all maps.
+    Cat(Vec<Value>),
+    /// A norm and a ReLU: `max(scale · x + shift, 0)` with a scale and a shift per channel.
+    NormRelu {
+        x: Value,
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+    },
+    /// The largest value of each window.
+    MaxPool(Value, PoolWindow),
+    /// The mean over cubes of a side.
+    AvgPool(Value, usize),
+    /// Trilinear upsampling by 2.
+    Trilinear(Value),
+    /// The sigmoid of each value.
+    Sigmoid(Value),
     /// Reverse attention on a skip connection (first) by a logit (second).
     Attend([Value; 2]),
     /// Multi-scale fusion.
@@ -54,9 +101,15 @@ impl Operation {
     pub(super) fn inputs(&self) -> Vec<Value> {
         match self {
             Self::Layer { x, residual, .. } => residual.iter().copied().chain([*x]).collect(),
-            Self::Cat(v) | Self::Attend(v) | Self::Multiply(v) | Self::Add(v) => v.to_vec(),
+            Self::Cat(v) => v.clone(),
+            Self::Attend(v) | Self::Multiply(v) | Self::Add(v) => v.to_vec(),
             Self::Fuse(parts) => parts.iter().map(|p| p.map).collect(),
-            Self::Largest(x) => vec![*x],
+            Self::Largest(x)
+            | Self::NormRelu { x, .. }
+            | Self::MaxPool(x, _)
+            | Self::AvgPool(x, _)
+            | Self::Trilinear(x)
+            | Self::Sigmoid(x) => vec![*x],
         }
     }
 }
@@ -71,8 +124,8 @@ pub(super) struct Step {
 /// The linear layer at the end of the classification.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
-    /// The two maps whose averages, one after the other, are the layer's input.
-    pub(super) maps: [Value; 2],
+    /// The maps whose averages, one after the other, are the layer's input.
+    pub(super) maps: Vec<Value>,
     /// Weights `[features, classes]`.
     pub(super) weights: Vec<f32>,
     /// Bias of each class.
@@ -86,10 +139,12 @@ pub(super) struct Recording {
     pub(super) steps: Vec<Step>,
     /// The CT and the previous lesion map.
     pub(super) inputs: [Value; 2],
-    pub(super) lesion: Value,
-    /// The lesion map that is fed back.
-    pub(super) mask: Value,
-    pub(super) head: Head,
+    /// The lesion map, if the net segments.
+    pub(super) lesion: Option<Value>,
+    /// The lesion map that is fed back, if the net has several passes.
+    pub(super) mask: Option<Value>,
+    /// The classifier's last layer, if the net classifies.
+    pub(super) head: Option<Head>,
 }
 
 impl Recording {
@@ -97,17 +152,19 @@ impl Recording {
     ///
     /// # Errors
     /// The reason why the engine cannot run the net.
-    pub(super) fn new(net: &MultiRNet) -> Result<Self, String> {
+    pub(super) fn new(system: &System) -> Result<Self, String> {
         let recorder = Recorder::default();
         let input = || {
             recorder.value(Kind {
                 channels: 1,
                 halvings: 0,
+                rounded_up: 0,
             })
         };
         let inputs = [input(), input()];
-        let pass = net.pass_on(&recorder, inputs[0], inputs[1]);
-        let mask = net.lesion_mask(&recorder, pass.lesion);
+        let pass = system
+            .pass_on(&recorder, inputs[0], inputs[1])
+            .ok_or("its net is two-dimensional")?;
         let Recorded {
             kinds,
             steps,
@@ -116,14 +173,42 @@ impl Recording {
         if let Some(problem) = problem {
             return Err(problem);
         }
-        Ok(Self {
+        let mut recording = Self {
             kinds,
             steps,
             inputs,
             lesion: pass.lesion,
-            mask,
-            head: pass.class_logits.ok_or("it has no classification subnet")?,
-        })
+            mask: pass.mask,
+            head: pass.class_logits,
+        };
+        recording.remove_unused_steps();
+        Ok(recording)
+    }
+
+    /// The maps that a run returns or feeds back.
+    pub(super) fn results(&self) -> impl Iterator<Item = Value> + '_ {
+        let features = self.head.iter().flat_map(|head| &head.maps);
+        self.lesion
+            .iter()
+            .chain(&self.mask)
+            .chain(features)
+            .copied()
+    }
+
+    /// Removes steps whose maps nothing reads, such as outputs that only train.
+    fn remove_unused_steps(&mut self) {
+        let mut used = vec![false; self.kinds.len()];
+        for v in self.results() {
+            used[v.0] = true;
+        }
+        for step in self.steps.iter().rev() {
+            if used[step.output.0] {
+                for v in step.operation.inputs() {
+                    used[v.0] = true;
+                }
+            }
+        }
+        self.steps.retain(|step| used[step.output.0]);
     }
 }
 
@@ -211,8 +296,11 @@ fn scale_and_shift(norm: &BatchNorm) -> (Vec<f32>, Vec<f32>) {
     (scale.into_iter().map(|s| s as f32).collect(), shift)
 }
 
-/// The PReLU's slopes, one per channel.
-fn slopes(act: &PRelu, channels: usize) -> Vec<f32> {
+/// The activation's slopes for negative values, one per channel.
+fn slopes(act: Activation<'_>, channels: usize) -> Vec<f32> {
+    let Activation::PRelu(act) = act else {
+        return vec![0.0; channels];
+    };
     let alpha = parameter(&act.alpha);
     match alpha.as_slice() {
         [one] => vec![*one; channels],
@@ -236,7 +324,7 @@ fn plain(layer: &Conv) -> Result<Layer, String> {
     made.map_err(|e| e.to_string())
 }
 
-fn fused(conv: &Conv, norm: &NormLayer, act: &PRelu) -> Result<Layer, String> {
+fn fused(conv: &Conv, norm: &NormLayer, act: Activation<'_>) -> Result<Layer, String> {
     let [co, ci, k, _, _] = conv.weight.dims();
     let (scale, mut shift) = folded(norm)?;
     let mut weights = parameter(&conv.weight);
@@ -265,7 +353,7 @@ fn fused_up(conv: &UpConv, norm: &NormLayer, act: &PRelu) -> Result<Layer, Strin
     }
     Layer::up([ci, co], weights)
         .and_then(|l| l.with_bias(shift))
-        .and_then(|l| l.with_slope(slopes(act, co)))
+        .and_then(|l| l.with_slope(slopes(Activation::PRelu(act), co)))
         .map_err(|e| e.to_string())
 }
 
@@ -274,10 +362,8 @@ impl Compute for Recorder {
     type Vector = Head;
 
     fn conv(&self, x: Value, layer: &Conv) -> Value {
-        let kind = Kind {
-            channels: layer.weight.dims()[0],
-            halvings: self.kind(x).halvings + layer.stride.ilog2(),
-        };
+        let [channels, _, side, _, _] = layer.weight.dims();
+        let kind = self.kind(x).after(channels, side, layer.stride);
         self.layer(plain(layer), x, None, kind)
     }
 
@@ -286,30 +372,66 @@ impl Compute for Recorder {
         x: Value,
         conv: &Conv,
         norm: &NormLayer,
-        act: &PRelu,
+        act: Activation<'_>,
         residual: Option<Value>,
     ) -> Value {
-        let kind = Kind {
-            channels: conv.weight.dims()[0],
-            halvings: self.kind(x).halvings + conv.stride.ilog2(),
-        };
+        let [channels, _, side, _, _] = conv.weight.dims();
+        let kind = self.kind(x).after(channels, side, conv.stride);
         self.layer(fused(conv, norm, act), x, residual, kind)
     }
 
     fn up(&self, x: Value, conv: &UpConv, norm: &NormLayer, act: &PRelu) -> Value {
-        let kind = Kind {
-            channels: conv.weight.dims()[1],
-            halvings: self.kind(x).halvings - 1,
-        };
+        let kind = self.kind(x).doubled(conv.weight.dims()[1]);
         self.layer(fused_up(conv, norm, act), x, None, kind)
     }
 
-    fn cat(&self, a: Value, b: Value) -> Value {
+    fn norm_relu(&self, x: Value, norm: &NormLayer) -> Value {
+        let kind = self.kind(x);
+        match folded(norm) {
+            Ok((scale, shift)) => self.step(Operation::NormRelu { x, scale, shift }, kind),
+            Err(problem) => self.layer(Err(problem), x, None, kind),
+        }
+    }
+
+    fn up_conv(&self, x: Value, conv: &UpConv) -> Value {
+        let [from, to, ..] = conv.weight.dims();
+        let layer = Layer::up([from, to], parameter(&conv.weight)).map_err(|e| e.to_string());
+        self.layer(layer, x, None, self.kind(x).doubled(to))
+    }
+
+    fn trilinear_up2(&self, x: Value) -> Value {
+        let kind = self.kind(x);
+        self.step(Operation::Trilinear(x), kind.doubled(kind.channels))
+    }
+
+    fn cat(&self, maps: Vec<Value>) -> Value {
         let kind = Kind {
-            channels: self.kind(a).channels + self.kind(b).channels,
-            ..self.kind(a)
+            channels: maps.iter().map(|v| self.kind(*v).channels).sum(),
+            ..self.kind(maps[0])
         };
-        self.step(Operation::Cat([a, b]), kind)
+        match maps.as_slice() {
+            [one] => *one,
+            _ => self.step(Operation::Cat(maps), kind),
+        }
+    }
+
+    fn max_pool(&self, x: Value, window: PoolWindow) -> Value {
+        let kind = self.kind(x);
+        let kind = kind.after(kind.channels, window.side, window.stride);
+        self.step(Operation::MaxPool(x, window), kind)
+    }
+
+    fn avg_pool(&self, x: Value, side: usize) -> Value {
+        if side == 1 {
+            return x;
+        }
+        let kind = self.kind(x);
+        let kind = kind.after(kind.channels, side, side);
+        self.step(Operation::AvgPool(x, side), kind)
+    }
+
+    fn sigmoid(&self, x: Value) -> Value {
+        self.step(Operation::Sigmoid(x), self.kind(x))
     }
 
     fn reverse_attention(&self, skip: Value, logit: Value) -> Value {
@@ -348,7 +470,7 @@ impl Compute for Recorder {
         self.step(Operation::Add([a, b]), self.kind(a))
     }
 
-    fn head(&self, maps: [Value; 2], _: &Dropout, linear: &Linear) -> Head {
+    fn head(&self, maps: Vec<Value>, _: Option<&Dropout>, linear: &Linear) -> Head {
         let classes = linear.weight.dims()[1];
         Head {
             maps,

@@ -1,6 +1,7 @@
 //! The steps of a run: operations on the buffers.
 
 use super::layout::{Layout, Place};
+use super::pooling::{average, max_pool, trilinear};
 use super::record::{Operation, Part, Recording, Step, Value};
 use multirnet_kernels::{Maps, MapsMut};
 use rayon::prelude::*;
@@ -22,8 +23,7 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Depth, height and width of a map.
     pub(super) fn size(&self, value: Value) -> [usize; 3] {
-        let halvings = self.recording.kinds[value.0].halvings;
-        self.shape.map(|v| v >> halvings)
+        self.recording.kinds[value.0].size(self.shape)
     }
 
     fn volume(&self, value: Value) -> usize {
@@ -123,10 +123,37 @@ impl Run<'_> {
         let volume = self.volume(y);
         match operation {
             Operation::Layer { .. } => {}
-            Operation::Cat([a, b]) => {
-                let (a, b) = (image(a), image(b));
-                out[..a.len()].copy_from_slice(a);
-                out[a.len()..].copy_from_slice(b);
+            Operation::Cat(parts) => {
+                let mut rest = out;
+                for part in parts.iter().map(image) {
+                    let (to, after) = rest.split_at_mut(part.len());
+                    to.copy_from_slice(part);
+                    rest = after;
+                }
+            }
+            Operation::NormRelu { x, scale, shift } => {
+                out.par_chunks_mut(volume)
+                    .zip(image(x).par_chunks(volume))
+                    .zip(scale.par_iter().zip(shift))
+                    .for_each(|((out, x), (scale, shift))| {
+                        for (o, v) in out.iter_mut().zip(x) {
+                            *o = (v * scale + shift).max(0.0);
+                        }
+                    });
+            }
+            Operation::MaxPool(x, window) => {
+                max_pool(image(x), self.size(*x), *window, out, self.size(y));
+            }
+            Operation::AvgPool(x, side) => {
+                average(image(x), self.size(*x), *side, out, self.size(y));
+            }
+            Operation::Trilinear(x) => trilinear(image(x), self.size(*x), out),
+            Operation::Sigmoid(x) => {
+                let x = image(x);
+                out.par_iter_mut()
+                    .with_min_len(GRAIN)
+                    .zip(x)
+                    .for_each(|(o, v)| *o = sigmoid(*v));
             }
             Operation::Attend([skip, logit]) => {
                 attend(image(skip), image(logit), self.size(*skip), out);

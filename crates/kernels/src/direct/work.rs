@@ -186,7 +186,7 @@ impl Work<'_> {
 #[inline(always)]
 unsafe fn merge_generic<S: Simd>(a: *const f32, b: *const f32, to: *mut f32, n: usize) {
     let mut j = 0;
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         while j + S::LANES <= n {
             let [x, y] = S::interleave([S::load(a.add(j)), S::load(b.add(j))]);

@@ -18,7 +18,7 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn splat(x: f32) -> float32x4_t {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vdupq_n_f32(x) }
     }
     #[inline(always)]
@@ -38,32 +38,32 @@ impl Simd for Neon {
     }
     #[inline(always)]
     unsafe fn sum(v: float32x4_t) -> f32 {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vaddvq_f32(v) }
     }
     #[inline(always)]
     unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vaddq_f32(a, b) }
     }
     #[inline(always)]
     unsafe fn sub(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vsubq_f32(a, b) }
     }
     #[inline(always)]
     unsafe fn mul(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vmulq_f32(a, b) }
     }
     #[inline(always)]
     unsafe fn prelu(x: float32x4_t, slope: float32x4_t) -> float32x4_t {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vbslq_f32(vcgtzq_f32(x), x, vmulq_f32(x, slope)) }
     }
     #[inline(always)]
     unsafe fn shift(a: float32x4_t, b: float32x4_t) -> float32x4_t {
-        // SAFETY: as above.
+        // SAFETY: every AArch64 processor has NEON.
         unsafe { vextq_f32::<1>(a, b) }
     }
 }

@@ -81,7 +81,7 @@ pub(crate) trait Simd: Copy {
     unsafe fn interleave<const N: usize>(x: [Self::V; N]) -> [Self::V; N] {
         let mut from = [0f32; 64];
         let mut to = [0f32; 64];
-        // SAFETY: as in `deinterleave`.
+        // SAFETY: the buffers hold four of the widest vectors, and N is at most 4.
         unsafe {
             for (i, v) in x.into_iter().enumerate() {
                 Self::store(from.as_mut_ptr().add(i * Self::LANES), v);

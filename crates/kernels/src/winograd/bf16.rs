@@ -77,7 +77,7 @@ pub(super) unsafe fn products(
     for (i, o) in order.iter_mut().enumerate() {
         *o = (i / 2 + 16 * (i % 2)) as u16;
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         let order = _mm512_loadu_si512(order.as_ptr().cast());
         for p in 0..points {

@@ -128,7 +128,7 @@ unsafe fn transform_generic<S: Simd>(
     to: *mut f32,
     point: usize,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         match tile {
             Tile::Small => cube::<S, 2>(taps, n, to, point),
@@ -201,7 +201,7 @@ unsafe fn transform_back_generic<S: Simd>(
     n: usize,
     taps: *mut f32,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         match tile {
             Tile::Small => cube_back::<S, 2>(from, point, n, taps),

@@ -147,7 +147,7 @@ unsafe fn transform_generic<S: Simd>(
     v: *mut f32,
     point: usize,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         match (tile, of) {
             (Tile::Small, Of::Input) => tiles::<S, 2, false>(x, size, segment, rows, v, point),

@@ -98,7 +98,7 @@ unsafe fn output_generic<S: Simd>(
     target: Target,
     epilogue: &Epilogue,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         match tile {
             Tile::Small => tiles::<S, 2>(

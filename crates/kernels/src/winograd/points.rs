@@ -20,7 +20,7 @@ const SUM: f32 = 2.5;
 /// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn bt<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set, and only registers are used.
     unsafe {
         let mut r = x;
         if M == 2 {
@@ -54,7 +54,7 @@ pub(super) unsafe fn bt<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
 /// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn at<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set, and only registers are used.
     unsafe {
         let mut r = x;
         if M == 2 {
@@ -78,7 +78,7 @@ pub(super) unsafe fn at<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
 /// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn a<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set, and only registers are used.
     unsafe {
         let mut r = x;
         if M == 2 {
@@ -106,7 +106,7 @@ pub(super) unsafe fn a<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 6] {
 /// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn g<S: Simd, const M: usize>(w: [S::V; 3]) -> [S::V; 6] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set, and only registers are used.
     unsafe {
         let mut r = [w[0]; 6];
         if M == 2 {
@@ -138,7 +138,7 @@ pub(super) unsafe fn g<S: Simd, const M: usize>(w: [S::V; 3]) -> [S::V; 6] {
 /// The processor has the instruction set of `S`.
 #[inline(always)]
 pub(super) unsafe fn gt<S: Simd, const M: usize>(x: [S::V; 6]) -> [S::V; 3] {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set, and only registers are used.
     unsafe {
         if M == 2 {
             let half = S::splat(0.5);

@@ -15,7 +15,7 @@ unsafe fn block<S: Simd, const OC: usize, const NV: usize>(
     u: *const f32,
     m: *mut f32,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         let mut acc = [[S::zero(); NV]; OC];
         let (mut v, mut u) = (v, u);

@@ -196,7 +196,7 @@ unsafe fn block<S: Simd, const OC: usize, const NV: usize>(
     columns: usize,
     sums: *mut f32,
 ) {
-    // SAFETY: the caller's promise.
+    // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
         let mut acc = [[S::zero(); NV]; OC];
         for (o, row) in acc.iter_mut().enumerate() {

@@ -3,12 +3,16 @@
 use super::{DicomOptions, picture, short};
 use crate::{Error, Result};
 use multirnet_base::digest::sha256_of_parts;
+use multirnet_base::text::one_line;
 use multirnet_cohort::SeriesReference;
 use multirnet_dicom::write::{
     Equipment, PictureRole, ResultContext, ResultObject, write_refusal_report,
 };
 use multirnet_finding::NOTICE;
 use multirnet_report::refusal_picture;
+
+/// Most characters of a reason in an object. A text of a report has room for 10 240.
+const MOST_CHARACTERS: usize = 4000;
 
 /// A picture and a report that say why the scan of `series` was not analysed.
 ///
@@ -29,7 +33,12 @@ pub fn dicom_refusal(
         software_version: short(version),
         serial_number: options.station.clone(),
     };
-    let (reason, advice) = (error.reason(), error.advice());
+    // The reason may name files of strangers, and very many of them.
+    let reason: String = one_line(error.reason())
+        .chars()
+        .take(MOST_CHARACTERS)
+        .collect();
+    let (reason, advice) = (reason.as_str(), error.advice());
     let key = sha256_of_parts(["refusal", version, reason].map(str::as_bytes));
     let context = ResultContext {
         source: series,

@@ -22,6 +22,12 @@ pub struct StudyAnalysis<'a> {
     pub dicom: &'a DicomOptions,
 }
 
+/// Bytes that reading takes for a voxel: its value, its stored value and a resampled copy.
+const READING_BYTES: u64 = 12;
+/// Voxels that may be read whatever the limit is, 768 MiB. The plan of an ordinary scan is then compared
+/// with the limit, which gives the better message.
+const ALWAYS_READ: u64 = 1 << 26;
+
 /// What became of a study.
 #[derive(Debug)]
 pub struct StudyResult {
@@ -50,7 +56,14 @@ pub fn analyse_study(
     stop: &StopToken,
 ) -> Result<StudyResult> {
     let mut plan = None;
-    let (scan, error) = match open_scan(folder, &ReadOptions::default()) {
+    let mut reading = ReadOptions::default();
+    if let Some(mib) = analysis.options.memory_limit_mib {
+        // A small study can claim a volume of many GiB. If reading does not fit, no analysis does.
+        let most = (mib.saturating_mul(1 << 20) / READING_BYTES).max(ALWAYS_READ);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        reading.max_voxels = reading.max_voxels.min(most);
+    }
+    let (scan, error) = match open_scan(folder, &reading) {
         Ok(scan) => match results_of(&scan, out, analysis, stop, &mut plan) {
             Ok((files, finding)) => {
                 return Ok(StudyResult {

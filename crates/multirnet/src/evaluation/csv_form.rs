@@ -5,6 +5,7 @@ use crate::{Error, ErrorKind, Result};
 use multirnet_finding::{LesionKind, ScoredOn};
 use multirnet_metrics::stats::Interval;
 use multirnet_metrics::{Metric, Overlap};
+use std::borrow::Cow;
 
 /// The table of scans as CSV.
 ///
@@ -204,7 +205,19 @@ fn lesion_lines(lesions: &Segmentation) -> Vec<Line> {
     lines
 }
 
-/// A CSV file of a header and rows.
+/// A cell that a spreadsheet does not take for a formula. Names of scans come from strangers, and a cell
+/// that begins with one of these characters may run a command when somebody opens the file. An apostrophe
+/// in front makes it text. Numbers and intervals stay as they are.
+fn as_text(cell: &str) -> Cow<'_, str> {
+    let is_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let is_number = |c: char| c.is_ascii_digit() || " .,+-–−()%to".contains(c);
+    match is_formula && !(cell.starts_with(['+', '-']) && cell.chars().all(is_number)) {
+        true => Cow::Owned(format!("'{cell}")),
+        false => Cow::Borrowed(cell),
+    }
+}
+
+/// A CSV file of a header and rows. Cells that a spreadsheet takes for formulas get an apostrophe.
 ///
 /// # Errors
 /// `Write` if a row cannot be written.
@@ -213,7 +226,39 @@ pub fn csv(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<V
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(vec![]);
     writer.write_record(header).map_err(|e| bad(&e))?;
     for row in rows {
-        writer.write_record(&row).map_err(|e| bad(&e))?;
+        let cells = row.iter().map(|cell| as_text(cell));
+        writer
+            .write_record(cells.map(|c| c.as_bytes().to_vec()))
+            .map_err(|e| bad(&e))?;
     }
     writer.into_inner().map_err(|e| bad(&e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_strangers_are_not_formulas() {
+        let cells = [
+            "=HYPERLINK(\"http://evil\")",
+            "+1+cmd|' /C calc'!A0",
+            "-2+3+cmd|' /C calc'!A0",
+            "@SUM(1)",
+            "\tx",
+            "-0.5 (-1.0 to 0.1)",
+            "-3.5",
+            "a, \"b\"\nc",
+            "scan-1",
+        ];
+        let bytes = csv(&["name"], cells.iter().map(|c| vec![(*c).to_owned()])).unwrap();
+        let mut reader = csv::ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(&bytes[..]);
+        let read: Vec<String> = reader.records().map(|r| r.unwrap()[0].to_owned()).collect();
+        for (found, cell) in read.iter().zip(&cells).take(5) {
+            assert_eq!(*found, format!("'{cell}"));
+        }
+        assert_eq!(read[5..], cells[5..]);
+    }
 }

@@ -1,9 +1,10 @@
 //! U-Net's pair of convolutions.
 
 use super::relu_unit::{ReluUnit, ReluUnitConfig};
+use crate::compute::Compute;
 use crate::config::Norm;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Configuration of [`DoubleConv`].
 #[derive(Debug, Clone)]
@@ -64,7 +65,7 @@ impl DoubleConv {
     ///
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d, h, w]`
-    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.second.forward(self.first.forward(x))
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
+        self.second.forward(on, self.first.forward(on, x))
     }
 }

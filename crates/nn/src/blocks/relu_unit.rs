@@ -1,9 +1,10 @@
 //! Convolution, norm, ReLU.
 
+use crate::compute::{Activation, Compute};
 use crate::config::Norm;
 use crate::layers::{Conv, ConvConfig, NormConfig, NormLayer};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 
 /// Configuration of [`ReluUnit`].
 #[derive(Debug, Clone)]
@@ -48,7 +49,7 @@ impl ReluUnit {
     ///
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
-    pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        self.norm.forward_slope(self.conv.forward(x), None, 0.0)
+    pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
+        on.conv_norm_act(x, &self.conv, &self.norm, Activation::Relu, None)
     }
 }

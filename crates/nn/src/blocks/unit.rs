@@ -1,6 +1,6 @@
 //! Convolution, norm, PReLU.
 
-use crate::compute::Compute;
+use crate::compute::{Activation, Compute};
 use crate::config::Norm;
 use crate::layers::{Conv, ConvConfig, NormConfig, NormLayer};
 use burn::module::Module;
@@ -64,7 +64,8 @@ impl Unit {
     /// - input: `[batch, channels_in, d, h, w]`
     /// - output: `[batch, channels_out, d', h', w']`, sides divided by the stride
     pub fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
-        on.conv_norm_act(x, &self.conv, &self.norm, &self.act, None)
+        let act = Activation::PRelu(&self.act);
+        on.conv_norm_act(x, &self.conv, &self.norm, act, None)
     }
 
     /// Applies the block with `residual` added before the PReLU.
@@ -73,6 +74,7 @@ impl Unit {
     ///
     /// - `residual`: as the output, or with one channel, which is then added to every channel
     pub fn forward_residual<C: Compute>(&self, on: &C, x: C::Map, residual: C::Map) -> C::Map {
-        on.conv_norm_act(x, &self.conv, &self.norm, &self.act, Some(residual))
+        let act = Activation::PRelu(&self.act);
+        on.conv_norm_act(x, &self.conv, &self.norm, act, Some(residual))
     }
 }

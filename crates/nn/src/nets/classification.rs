@@ -103,6 +103,10 @@ impl Classification {
     /// - `bottleneck`: `[batch, C_5, d', h', w']`
     /// - output: `[batch, 3]`
     pub fn head<C: Compute>(&self, on: &C, features: C::Map, bottleneck: C::Map) -> C::Vector {
-        on.head([features, bottleneck], &self.dropout, &self.linear)
+        on.head(
+            vec![features, bottleneck],
+            Some(&self.dropout),
+            &self.linear,
+        )
     }
 }

@@ -1,16 +1,22 @@
 //! DenseNet, 3D, for classification.
 
 use crate::checks;
+use crate::compute::{Activation, Compute, Eager, PoolWindow};
 use crate::config::{CLASSES, Norm};
 use crate::error::Result;
-use crate::layers::{
-    Conv, ConvConfig, NormConfig, NormLayer, avg_pool3d, global_avg_pool, max_pool3d,
-};
+use crate::layers::{Conv, ConvConfig, NormConfig, NormLayer};
 use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
 use burn::nn::{Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
+
+/// Pooling at the end of the stem.
+const STEM_POOL: PoolWindow = PoolWindow {
+    side: 3,
+    stride: 2,
+    padding: 1,
+};
 
 /// Configuration of [`DenseNet3d`].
 ///
@@ -179,12 +185,11 @@ pub struct DenseLayer {
 
 impl DenseLayer {
     /// The input's channels, followed by the channels that the layer adds.
-    fn forward(&self, x: Tensor<5>) -> Tensor<5> {
-        let y = self
-            .conv1
-            .forward(self.norm1.forward_slope(x.clone(), None, 0.0));
-        let y = self.conv2.forward(self.norm2.forward_slope(y, None, 0.0));
-        Tensor::cat(vec![x, y], 1)
+    fn forward<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
+        let y = on.norm_relu(x.clone(), &self.norm1);
+        let y = on.conv_norm_act(y, &self.conv1, &self.norm2, Activation::Relu, None);
+        let y = on.conv(y, &self.conv2);
+        on.cat(vec![x, y])
     }
 }
 
@@ -244,23 +249,24 @@ impl DenseNet3d {
     pub fn forward(&self, x: Tensor<5>) -> (Tensor<2>, Tensor<5>) {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
-        let stem = self
-            .stem_norm
-            .forward_slope(self.stem.forward(x), None, 0.0);
-        let mut feature = max_pool3d(stem, 3, 2, 1);
+        self.forward_on(&Eager, x)
+    }
+
+    /// Class logits and features, with the operations of `on`; see [`forward`](Self::forward).
+    pub fn forward_on<C: Compute>(&self, on: &C, x: C::Map) -> (C::Vector, C::Map) {
+        let stem = on.conv_norm_act(x, &self.stem, &self.stem_norm, Activation::Relu, None);
+        let mut feature = on.max_pool(stem, STEM_POOL);
         for (i, block) in self.blocks.iter().enumerate() {
             if i > 0 {
                 let step = &self.transitions[i - 1];
-                feature = step
-                    .conv
-                    .forward(step.norm.forward_slope(feature, None, 0.0));
-                feature = avg_pool3d(feature, 2);
+                feature = on.conv(on.norm_relu(feature, &step.norm), &step.conv);
+                feature = on.avg_pool(feature, 2);
             }
             let layers = block.layers.iter();
-            feature = layers.fold(feature, |x, layer| layer.forward(x));
+            feature = layers.fold(feature, |x, layer| layer.forward(on, x));
         }
-        let features = self.norm.forward_slope(feature, None, 0.0);
-        let logits = self.linear.forward(global_avg_pool(features.clone()));
+        let features = on.norm_relu(feature, &self.norm);
+        let logits = on.head(vec![features.clone()], None, &self.linear);
         (logits, features)
     }
 }

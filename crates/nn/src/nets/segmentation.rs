@@ -117,7 +117,7 @@ impl Segmentation {
     /// - output: lesion probabilities `[batch, K, d, h, w]` and the bottleneck feature
     ///   `[batch, C_5, d/16, h/16, w/16]`
     pub fn forward<C: Compute>(&self, on: &C, x: C::Map, previous: C::Map) -> (C::Map, C::Map) {
-        let input = on.cat(x.clone(), previous);
+        let input = on.cat(vec![x.clone(), previous]);
         let mut feature = self.encoders[0].forward(on, input, x);
         let mut skips = Vec::with_capacity(4);
         for (down, encoder) in self.downs.iter().zip(&self.encoders[1..]) {
@@ -140,6 +140,6 @@ impl Segmentation {
             (None, Some(skip)) => skip,
             (_, None) => up.clone(),
         };
-        self.decoders[i].forward(on, on.cat(up.clone(), skip), up)
+        self.decoders[i].forward(on, on.cat(vec![up.clone(), skip]), up)
     }
 }

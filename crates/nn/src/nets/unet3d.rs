@@ -2,12 +2,13 @@
 
 use crate::blocks::{DoubleConv, DoubleConvConfig};
 use crate::checks;
+use crate::compute::{Compute, Eager, PoolWindow};
 use crate::config::Norm;
 use crate::error::Result;
-use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d};
+use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig};
 use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation::sigmoid};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Configuration of [`UNet3d`].
@@ -157,18 +158,24 @@ impl UNet3d {
     pub fn forward(&self, x: Tensor<5>) -> Tensor<5> {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
+        self.forward_on(&Eager, x)
+    }
+
+    /// Lesion probabilities, with the operations of `on`; see [`forward`](Self::forward).
+    pub fn forward_on<C: Compute>(&self, on: &C, x: C::Map) -> C::Map {
         let mut skips = Vec::with_capacity(self.decoders.len());
-        let mut feature = self.encoders[0].forward(x);
+        let mut feature = self.encoders[0].forward(on, x);
         for encoder in &self.encoders[1..] {
-            let pooled = max_pool3d(feature.clone(), 2, 2, 0);
+            let pooled = on.max_pool(feature.clone(), PoolWindow::HALVING);
             skips.push(feature);
-            feature = encoder.forward(pooled);
+            feature = encoder.forward(on, pooled);
         }
         let steps = self.ups.iter().zip(&self.decoders).zip(skips).rev();
         for ((up, decoder), skip) in steps {
-            feature = decoder.forward(Tensor::cat(vec![up.forward(feature), skip], 1));
+            let up = on.up_conv(feature, up);
+            feature = decoder.forward(on, on.cat(vec![up, skip]));
         }
-        sigmoid(self.head.forward(feature))
+        on.sigmoid(on.conv(feature, &self.head))
     }
 }
 

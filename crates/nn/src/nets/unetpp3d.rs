@@ -2,12 +2,13 @@
 
 use crate::blocks::{DoubleConv, DoubleConvConfig};
 use crate::checks;
+use crate::compute::{Compute, Eager, PoolWindow};
 use crate::config::Norm;
 use crate::error::Result;
-use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig, max_pool3d, trilinear_up2};
+use crate::layers::{Conv, ConvConfig, UpConv, UpConvConfig};
 use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
 use burn::module::Module;
-use burn::tensor::{Device, Tensor, activation::sigmoid};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Number of levels of the net.
@@ -205,24 +206,30 @@ impl UNetPp3d {
     pub fn forward(&self, x: Tensor<5>) -> Vec<Tensor<5>> {
         let [_, _, d, h, w] = x.dims();
         checks::input(x.dims(), self.config.check_window([d, h, w]));
+        self.forward_on(&Eager, x)
+    }
+
+    /// Lesion probabilities of each supervised column, with the operations of `on`; see
+    /// [`forward`](Self::forward).
+    pub fn forward_on<C: Compute>(&self, on: &C, x: C::Map) -> Vec<C::Map> {
         // The nodes of each level that have been computed, by column.
-        let mut known: Vec<Vec<Tensor<5>>> = Vec::with_capacity(LEVELS);
+        let mut known: Vec<Vec<C::Map>> = Vec::with_capacity(LEVELS);
         for level in &self.nodes {
             let input = match known.last() {
                 None => x.clone(),
-                Some(finer) => max_pool3d(finer[0].clone(), 2, 2, 0),
+                Some(finer) => on.max_pool(finer[0].clone(), PoolWindow::HALVING),
             };
-            known.push(vec![level[0].forward(input)]);
+            known.push(vec![level[0].forward(on, input)]);
         }
         for j in 1..LEVELS {
             for i in 0..LEVELS - j {
                 let deeper = known[i + 1][j - 1].clone();
                 let up = match &self.ups {
-                    Some(ups) => ups[i][j - 1].forward(deeper),
-                    None => trilinear_up2(deeper),
+                    Some(ups) => on.up_conv(deeper, &ups[i][j - 1]),
+                    None => on.trilinear_up2(deeper),
                 };
                 let inputs = known[i].iter().cloned().chain([up]).collect();
-                let node = self.nodes[i][j].forward(Tensor::cat(inputs, 1));
+                let node = self.nodes[i][j].forward(on, on.cat(inputs));
                 known[i].push(node);
             }
         }
@@ -230,7 +237,7 @@ impl UNetPp3d {
         let supervised = columns.into_iter().skip(LEVELS - self.heads.len());
         supervised
             .zip(&self.heads)
-            .map(|(node, head)| sigmoid(head.forward(node)))
+            .map(|(node, head)| on.sigmoid(on.conv(node, head)))
             .collect()
     }
 }

@@ -3,14 +3,14 @@
 use super::segmentation::{DECODER_CONVS, ENCODER_CONVS};
 use crate::blocks::{Residual, ResidualConfig, Unit, UnitConfig, Up, UpConfig};
 use crate::checks;
-use crate::compute::Eager;
+use crate::compute::{Compute, Eager};
 use crate::config::{CLASSES, Norm};
 use crate::error::Result;
-use crate::layers::{Conv, ConvConfig, avg_pool3d, global_avg_pool};
-use crate::net::{ModelOutput, Net, NetConfig, SystemCard};
+use crate::layers::{Conv, ConvConfig};
+use crate::net::{ModelOutput, Net, NetConfig, NetPass, SystemCard};
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig};
-use burn::tensor::{Device, Tensor, activation::sigmoid};
+use burn::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// Encoder stages that the classifier takes, counted from 0: the last three.
@@ -201,24 +201,25 @@ pub struct Zhou {
     config: ZhouConfig,
 }
 
-/// Output of one pass.
-#[derive(Debug, Clone)]
-struct Pass {
-    lesion: Tensor<5>,
-    class_logits: Tensor<2>,
-    class_features: Tensor<5>,
-}
-
 impl Zhou {
     /// The configuration that the net was made from.
     pub fn config(&self) -> &ZhouConfig {
         &self.config
     }
 
-    /// Runs one pass. `previous` is the map of the pass before, `[batch, 1, d, h, w]`.
-    fn pass(&self, x: Tensor<5>, previous: Tensor<5>) -> Pass {
-        let on = &Eager;
-        let input = Tensor::cat(vec![x.clone(), previous], 1);
+    /// Runs one pass with the operations of `on`. `previous` is the map of the pass before (zeros
+    /// for the first).
+    ///
+    /// # Shapes
+    ///
+    /// - `x` and `previous`: `[batch, 1, d, h, w]`
+    pub fn pass_on<C: Compute>(
+        &self,
+        on: &C,
+        x: C::Map,
+        previous: C::Map,
+    ) -> NetPass<C::Map, C::Vector> {
+        let input = on.cat(vec![x.clone(), previous]);
         // As in V-Net, the CT channel is added to every feature channel.
         let mut feature = self.encoders[0].forward(on, input, x);
         let mut stages = Vec::with_capacity(5);
@@ -228,17 +229,23 @@ impl Zhou {
             feature = encoder.forward(on, next.clone(), next);
         }
         stages.push(feature.clone());
-        let (class_logits, class_features) = self.classify(&stages);
+        let (class_logits, class_features) = self.classify(on, &stages);
         let steps = self.ups.iter().zip(&self.decoders).zip(stages).rev();
         for ((up, decoder), skip) in steps {
             let up = up.forward(on, feature);
-            let input = Tensor::cat(vec![up.clone(), skip], 1);
+            let input = on.cat(vec![up.clone(), skip]);
             feature = decoder.forward(on, input, up);
         }
-        Pass {
-            lesion: sigmoid(self.head.forward(feature)),
-            class_logits,
-            class_features,
+        let lesion = on.sigmoid(on.conv(feature, &self.head));
+        NetPass {
+            // Ours, for K > 1: the maximum over channels is fed back.
+            mask: Some(match self.config.lesion_channels {
+                1 => lesion.clone(),
+                _ => on.channel_max(lesion.clone()),
+            }),
+            lesion: Some(lesion),
+            class_logits: Some(class_logits),
+            class_features: Some(class_features),
         }
     }
 
@@ -247,14 +254,13 @@ impl Zhou {
     ///
     /// The finer stages are average-pooled to the grid of the last one. This does not change their
     /// means over all voxels, and the features of all stages make one map.
-    fn classify(&self, stages: &[Tensor<5>]) -> (Tensor<2>, Tensor<5>) {
+    fn classify<C: Compute>(&self, on: &C, stages: &[C::Map]) -> (C::Vector, C::Map) {
         let scales = CLASS_STAGES.iter().zip(&self.class_units);
         let maps = scales
-            .map(|(i, unit)| avg_pool3d(unit.forward(&Eager, stages[*i].clone()), 1 << (4 - i)))
+            .map(|(i, unit)| on.avg_pool(unit.forward(on, stages[*i].clone()), 1 << (4 - i)))
             .collect();
-        let features = Tensor::cat(maps, 1);
-        let pooled = global_avg_pool(features.clone());
-        let logits = self.linear.forward(self.dropout.forward(pooled));
+        let features = on.cat(maps);
+        let logits = on.head(vec![features.clone()], Some(&self.dropout), &self.linear);
         (logits, features)
     }
 }
@@ -271,15 +277,16 @@ impl Net for Zhou {
         let mut answer = ModelOutput::default();
         let mut previous = x.zeros_like();
         for _ in 0..=self.config.iterations {
-            let pass = self.pass(x.clone(), previous);
-            // Ours, for K > 1: the maximum over channels is fed back.
-            previous = pass.lesion.clone().max_dim(1);
-            if self.config.detach_feedback {
-                previous = previous.detach();
+            let pass = self.pass_on(&Eager, x.clone(), previous.clone());
+            if let Some(mask) = pass.mask {
+                previous = match self.config.detach_feedback {
+                    true => mask.detach(),
+                    false => mask,
+                };
             }
-            answer.lesion.push(pass.lesion);
-            answer.class_logits.push(pass.class_logits);
-            answer.class_features = Some(pass.class_features);
+            answer.lesion.extend(pass.lesion);
+            answer.class_logits.extend(pass.class_logits);
+            answer.class_features = pass.class_features;
         }
         answer
     }

@@ -278,6 +278,7 @@ fn refused_or_lost(node: &DimseNode, error: &UlError) -> Error {
             )
             .hint(hint)
         }
-        e => Error::network(&place, "open an association", with_causes(e)),
+        e => Error::network(&place, "open an association", with_causes(e))
+            .hint("does the node run, and do the network and its firewalls let it be reached?"),
     }
 }

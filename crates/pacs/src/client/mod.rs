@@ -14,6 +14,7 @@ mod web;
 pub(crate) use connection::Connection;
 pub use echo::echo;
 pub use files::dicom_files;
+pub(crate) use json::read_json;
 pub use query::{StudyMatch, StudyQuery, find_series, find_studies};
 pub use retrieve::retrieve;
 pub use send::{SendReport, send};

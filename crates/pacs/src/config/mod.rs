@@ -1,5 +1,6 @@
 //! The configuration: one TOML file. `configs/pacs.toml` is an example with every field.
 
+mod listener;
 mod network;
 mod node;
 mod secret;
@@ -54,6 +55,15 @@ pub struct ListenerConfig {
     /// Most associations at a time; further peers are asked to come again.
     #[serde(default = "default_associations")]
     pub max_associations: usize,
+    /// Most associations of one address at a time; three quarters of all if it is left out. The others are
+    /// for further peers.
+    pub max_associations_per_address: Option<usize>,
+    /// A message, for example an object, that takes longer than so many seconds ends its association.
+    #[serde(default = "default_message")]
+    pub message_seconds: u64,
+    /// An association that is older than so many seconds ends after the message that is coming in.
+    #[serde(default = "default_association")]
+    pub association_seconds: u64,
     /// Longest PDU in bytes.
     #[serde(default = "default_pdu")]
     pub max_pdu_bytes: u32,
@@ -267,6 +277,14 @@ fn default_idle() -> u64 {
     60
 }
 
+fn default_message() -> u64 {
+    1800
+}
+
+fn default_association() -> u64 {
+    14_400
+}
+
 fn default_quiet() -> u64 {
     60
 }
@@ -359,29 +377,6 @@ impl Config {
             config_error(format!("no node has the name {name:?}"))
                 .hint(format!("known: {}", known.join(", ")))
         })
-    }
-}
-
-impl ListenerConfig {
-    fn check(&self) -> Result<()> {
-        check_ae_title("listener.ae_title", &self.ae_title)?;
-        for peer in &self.allow {
-            if let Some(title) = &peer.ae_title {
-                check_ae_title("listener.allow.ae_title", title)?;
-            }
-        }
-        Ranges::of_table("listener")
-            .within("max_associations", self.max_associations, 1..=1024)
-            .within("max_pdu_bytes", self.max_pdu_bytes, 16_384..=1_048_576)
-            .within("max_object_mib", self.max_object_mib, 1..=65_536)
-            .within("idle_seconds", self.idle_seconds, 1..=86_400)
-            .check()?;
-        if self.allow.is_empty() {
-            return Err(config_error("listener.allow is empty, so nobody could send").hint(
-                "add a table [[listener.allow]] with ae_title and addresses; an empty one admits all",
-            ));
-        }
-        Ok(())
     }
 }
 

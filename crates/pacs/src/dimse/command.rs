@@ -213,6 +213,8 @@ impl Command {
     /// `Protocol` for what is not a command set, and for one that lacks what it needs.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         check_elements(bytes)?;
+        let syntax = IMPLICIT_VR_LITTLE_ENDIAN.uid();
+        multirnet_dicom::check_data_set(bytes, syntax).map_err(|e| malformed(e.reason()))?;
         let object =
             InMemDicomObject::read_dataset_with_ts(bytes, &IMPLICIT_VR_LITTLE_ENDIAN.erased())
                 .map_err(|e| malformed(&with_causes(&e)))?;

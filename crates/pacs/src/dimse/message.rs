@@ -7,6 +7,9 @@ use dicom_ul::pdu::{PDataValue, PDataValueType};
 /// Longest command set. Real ones have a few hundred bytes.
 pub const MAX_COMMAND_BYTES: usize = 16_384;
 
+/// Most PDVs without bytes in a message. They bring it no nearer to its end.
+const MAX_EMPTY: usize = 1000;
+
 /// A part of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
@@ -34,6 +37,8 @@ pub struct Assembler {
     command: Option<(u8, Vec<u8>)>,
     /// The context of the data set that must follow.
     expected: Option<u8>,
+    /// Number of PDVs without bytes that the message has had.
+    empty: usize,
 }
 
 impl Assembler {
@@ -44,12 +49,19 @@ impl Assembler {
     /// command announced. The association cannot go on then.
     pub fn push(&mut self, value: PDataValue) -> Result<Option<Piece>> {
         let context = value.presentation_context_id;
+        if value.data.is_empty() && !value.is_last {
+            self.empty += 1;
+            if self.empty > MAX_EMPTY {
+                return Err(protocol("a message has too many parts without bytes"));
+            }
+        }
         match value.value_type {
             PDataValueType::Command => self.push_command(context, value),
             PDataValueType::Data => match (self.expected, &self.command) {
                 (Some(expected), None) if expected == context => {
                     if value.is_last {
                         self.expected = None;
+                        self.empty = 0;
                     }
                     Ok(Some(Piece::Data {
                         bytes: value.data,
@@ -79,6 +91,9 @@ impl Assembler {
         let command = Command::decode(bytes)?;
         self.command = None;
         self.expected = command.has_data_set().then_some(context);
+        if self.expected.is_none() {
+            self.empty = 0;
+        }
         Ok(Some(Piece::Command { context, command }))
     }
 

@@ -15,9 +15,12 @@ use dicom_ul::pdu::{
 };
 use multirnet_base::StopToken;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+/// Most C-ECHO requests of an association that the audit log tells. A flood would fill the disk otherwise.
+const TOLD_ECHOES: u64 = 10;
 
 impl Scp {
     pub(super) async fn associate(
@@ -85,6 +88,9 @@ impl Scp {
             ae_title,
             assembler: Assembler::default(),
             request: None,
+            echoes: 0,
+            begin: Instant::now(),
+            message_begin: None,
         };
         let result = session.serve(stop).await;
         if result.is_err() {
@@ -123,17 +129,32 @@ struct Session<'a, S> {
     ae_title: String,
     assembler: Assembler,
     request: Option<Request>,
+    /// Number of C-ECHO requests so far.
+    echoes: u64,
+    begin: Instant,
+    /// When the first part of the message came that is coming in.
+    message_begin: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
     async fn serve(&mut self, stop: &StopToken) -> Result<()> {
         loop {
             let is_inside = self.request.is_some() || self.assembler.is_inside();
+            self.message_begin = match is_inside {
+                true => self.message_begin.or_else(|| Some(Instant::now())),
+                false => None,
+            };
+            let (deadline, late) = self.deadline();
             let received = AsyncAssociation::receive(&mut self.association);
             let pdu = tokio::select! {
                 pdu = self.acknowledger.during(is_inside, received) => pdu.map_err(|e| self.lost(&e))?,
+                () = tokio::time::sleep_until(deadline.into()) => return Err(late),
                 () = stopped(stop) => return Err(Error::stopped()),
             };
+            // A peer that never stops sending keeps `receive` ready, so the time is also looked at here.
+            if Instant::now() > deadline {
+                return Err(late);
+            }
             match pdu {
                 Pdu::PData { data } => {
                     for value in data {
@@ -158,6 +179,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
         }
     }
 
+    /// When the association must end if nothing changes, and the error then. A message that has begun may
+    /// go on beyond the association's own time.
+    fn deadline(&self) -> (Instant, Error) {
+        let config = &self.scp.config;
+        let (begin, seconds, what) = match self.message_begin {
+            Some(begin) => (begin, config.message_seconds, "a message did not end"),
+            None => (
+                self.begin,
+                config.association_seconds,
+                "the association did not end",
+            ),
+        };
+        let reason = format!("{what} within {seconds} s");
+        (
+            begin + Duration::from_secs(seconds),
+            Error::new(ErrorKind::Protocol, reason),
+        )
+    }
+
     async fn take(&mut self, piece: Piece) -> Result<()> {
         match piece {
             Piece::Command { context, command } => self.take_command(context, command).await,
@@ -177,10 +217,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<'_, S> {
     async fn take_command(&mut self, context: u8, command: Command) -> Result<()> {
         match command {
             Command::EchoRequest { message_id } => {
-                self.scp.audit.tell(&Event::Echo {
-                    peer: self.peer.clone(),
-                    ae_title: self.ae_title.clone(),
-                });
+                self.echoes += 1;
+                if self.echoes <= TOLD_ECHOES {
+                    self.scp.audit.tell(&Event::Echo {
+                        peer: self.peer.clone(),
+                        ae_title: self.ae_title.clone(),
+                    });
+                }
                 let status = status::SUCCESS;
                 self.answer(context, &Command::EchoResponse { message_id, status })
                     .await

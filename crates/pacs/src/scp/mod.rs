@@ -3,6 +3,7 @@
 mod access;
 mod acknowledge;
 mod association;
+mod limits;
 mod object;
 
 use crate::config::{ListenerConfig, OtherObjects};
@@ -16,11 +17,12 @@ use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult, AssociationRJServiceProviderPresentationReason,
     AssociationRJSource, Pdu, write_pdu,
 };
+use limits::{ByAddress, Refusals};
 use multirnet_base::StopToken;
 use rustls::ServerConfig;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -40,6 +42,8 @@ pub(crate) struct Scp {
     tls: Option<Arc<ServerConfig>>,
     slots: Arc<Semaphore>,
     sent_away: Arc<Semaphore>,
+    by_address: ByAddress,
+    refusals: Refusals,
 }
 
 impl Scp {
@@ -49,6 +53,8 @@ impl Scp {
             tls: config.tls.as_ref().map(|tls| tls.server()).transpose()?,
             slots: Arc::new(Semaphore::new(config.max_associations)),
             sent_away: Arc::new(Semaphore::new(MAX_SENT_AWAY)),
+            by_address: ByAddress::default(),
+            refusals: Refusals::default(),
             config: config.clone(),
             store,
             audit,
@@ -90,7 +96,12 @@ impl Scp {
             self.refuse(peer, "no entry of the allow-list has this address");
             return;
         }
-        if let Ok(slot) = self.slots.clone().try_acquire_owned() {
+        // One address does not get all places, so that others are served while it floods this node.
+        let most = self.config.associations_per_address();
+        let place = self.by_address.take(address, most);
+        let slot =
+            place.and_then(|place| Some((place, self.slots.clone().try_acquire_owned().ok()?)));
+        if let Some(slot) = slot {
             tokio::spawn(async move {
                 self.associate(stream, peer, access, stop).await;
                 drop(slot);
@@ -131,6 +142,16 @@ impl Scp {
     }
 
     fn refuse(&self, peer: SocketAddr, reason: &str) {
+        let telling = self.refusals.count(Instant::now());
+        if telling.untold > 0 {
+            self.audit.tell(&Event::AssociationRefused {
+                peer: "several".to_owned(),
+                reason: format!("{} further peers, which have no line", telling.untold),
+            });
+        }
+        if !telling.this {
+            return;
+        }
         self.audit.tell(&Event::AssociationRefused {
             peer: peer.to_string(),
             reason: reason.to_owned(),

@@ -6,6 +6,11 @@ use super::{DISK_RETRY_MS, Store};
 use crate::{Event, Result, Step};
 use std::path::PathBuf;
 
+const HOUR_MS: u64 = 3_600_000;
+/// Most of the time by which an attempt was late that counts towards giving up. More than that is the
+/// time in which the program did not run, or a clock that was set.
+const LONGEST_LATE_MS: u64 = HOUR_MS;
+
 /// An object on its way to a destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
@@ -80,12 +85,16 @@ impl Store {
         let Some(mut job) = state.jobs.get(&object.job).cloned() else {
             return Ok(());
         };
-        let end_ms = job.analysed_ms.unwrap_or(now) + settings.give_up_hours * 3_600_000;
+        let (wait, longest) = (settings.retry_seconds, settings.longest_retry_seconds);
         let uid = &object.sop_instance_uid;
         let result = job.results.iter_mut().find(|r| r.sop_instance_uid == *uid);
         let Some(delivery) = result.and_then(|r| r.deliveries.get_mut(destination)) else {
             return Ok(());
         };
+        if delivery.attempts > 0 {
+            let late = now.saturating_sub(delivery.next_ms).min(LONGEST_LATE_MS);
+            delivery.tried_ms += doubled(wait, delivery.attempts, longest) + late;
+        }
         delivery.attempts += 1;
         let reason = match outcome {
             Outcome::Delivered => {
@@ -100,14 +109,13 @@ impl Store {
                 Some(reason.clone())
             }
             Outcome::Failed(reason) => {
-                if now >= end_ms {
+                if delivery.tried_ms >= settings.give_up_hours * HOUR_MS {
                     delivery.state = DeliveryState::Refused;
                 }
                 Some(reason.clone())
             }
         };
         delivery.reason = reason.clone();
-        let (wait, longest) = (settings.retry_seconds, settings.longest_retry_seconds);
         delivery.next_ms = now + doubled(wait, delivery.attempts, longest);
         let will_retry = delivery.state == DeliveryState::Pending;
         let written = self

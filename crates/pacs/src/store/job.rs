@@ -61,6 +61,10 @@ pub struct Delivery {
     pub refusals: u32,
     /// Time of the next attempt, in milliseconds since 1970.
     pub next_ms: u64,
+    /// Milliseconds for which it has been tried so far. Time in which the program did not run does not
+    /// count, and neither does a clock that was set.
+    #[serde(default)]
+    pub tried_ms: u64,
     /// Why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -74,6 +78,7 @@ impl Delivery {
             attempts: 0,
             refusals: 0,
             next_ms: 0,
+            tried_ms: 0,
             reason: None,
         }
     }

@@ -150,6 +150,10 @@ impl Store {
         self.0.clock.now_ms()
     }
 
+    fn wall_ms(&self) -> u64 {
+        self.0.clock.wall_ms()
+    }
+
     fn ask(&self, step: Step, path: &Path) -> Result<()> {
         let asked = self.0.probe.ask(step);
         asked.map_err(|e| Error::write(path, "write the file", e))

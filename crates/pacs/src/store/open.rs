@@ -2,6 +2,7 @@
 
 use super::job::{DeliveryState, Job, JobId, JobState};
 use super::receive::is_whole;
+use super::results::doubled;
 use super::{Inner, PreviousJob, State, Store, StoreSettings, StoredObject, Study, remove_folder};
 use crate::{Audit, Clock, Error, ErrorKind, Probe, Result, sop};
 use multirnet_base::{FolderLock, files};
@@ -95,8 +96,22 @@ impl Store {
     }
 
     fn load_job(&self, state: &mut State, study: &mut Study, mut job: Job) -> Result<()> {
-        let known = &self.0.settings.delivery.to;
+        let (analysis, delivery) = (&self.0.settings.analysis, &self.0.settings.delivery);
+        let known = &delivery.to;
         let mut has_lost = false;
+        // The clock may have been ahead when the record was written. Nothing waits longer than it would
+        // from now on.
+        let now = self.now_ms();
+        let wait = doubled(analysis.retry_seconds, job.failures, u64::MAX);
+        job.next_ms = job.next_ms.min(now.saturating_add(wait));
+        let longest_ms = delivery.longest_retry_seconds * 1000;
+        for delivery in job
+            .results
+            .iter_mut()
+            .flat_map(|r| r.deliveries.values_mut())
+        {
+            delivery.next_ms = delivery.next_ms.min(now + longest_ms);
+        }
         study.last_job = study.last_job.max(job.id.number);
         for result in &mut job.results {
             let uid = &result.sop_instance_uid;

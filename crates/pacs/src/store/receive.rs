@@ -136,7 +136,7 @@ impl Incoming {
             series_uid: identity.series_uid,
             sop_class_uid: Some(identity.sop_class_uid),
             bytes: self.bytes,
-            received_ms: store.now_ms(),
+            received_ms: store.wall_ms(),
         };
         let (study_uid, uid) = (identity.study_uid, identity.sop_instance_uid);
         let received = store.keep(self.file, &study_uid, &uid, object)?;

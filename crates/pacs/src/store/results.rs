@@ -126,7 +126,7 @@ impl Store {
     /// Notes that the analysis of a job failed; it is tried again unless that was the last attempt.
     ///
     /// # Errors
-    /// `Write` if the disk refuses. The job is then tried again after a restart.
+    /// `Write` if the disk refuses. The job is then tried again.
     pub fn fail_job(&self, id: &JobId, reason: &str) -> Result<()> {
         let analysis = &self.0.settings.analysis;
         let mut state = self.state();
@@ -159,7 +159,7 @@ impl Store {
 
     /// Gives a job back whose results the disk refused. It runs again later, and that does not count as
     /// a failure.
-    fn defer_job(&self, id: &JobId) {
+    pub fn defer_job(&self, id: &JobId) {
         let next_ms = self.now_ms() + DISK_RETRY_MS;
         let mut state = self.state();
         state.running.remove(id);

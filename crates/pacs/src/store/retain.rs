@@ -1,6 +1,6 @@
 //! The retention rule: received objects and results go once they are delivered and old enough.
 
-use super::{JobId, State, Store, remove_folder};
+use super::{Job, JobId, State, Store, remove_folder};
 use crate::{Error, Event, Result, Step};
 use multirnet_base::files;
 
@@ -12,13 +12,26 @@ impl Store {
     /// `retention.days`, then the oldest ones while all objects take more than `retention.gib`. The
     /// records of their jobs stay, so a study that is sent again unchanged is not analysed again.
     ///
-    /// Gives the number of studies.
+    /// Gives the number of studies. Ages go by the computer's clock; [`Store::retain_by_size`] does not
+    /// look at it.
     ///
     /// # Errors
     /// `Write` for what cannot be removed.
     pub fn retain(&self) -> Result<usize> {
+        self.remove_finished(self.0.settings.retention.days)
+    }
+
+    /// As [`Store::retain`], without the rule on the age.
+    ///
+    /// # Errors
+    /// As [`Store::retain`].
+    pub fn retain_by_size(&self) -> Result<usize> {
+        self.remove_finished(None)
+    }
+
+    fn remove_finished(&self, days: Option<u64>) -> Result<usize> {
         let retention = &self.0.settings.retention;
-        let now = self.now_ms();
+        let now = self.wall_ms();
         let mut state = self.state();
         let mut total: u64 = state
             .studies
@@ -40,9 +53,7 @@ impl Store {
         finished.sort();
         let mut removed = 0;
         for (last_ms, uid) in finished {
-            let is_old = retention
-                .days
-                .is_some_and(|days| now >= last_ms + days * DAY_MS);
+            let is_old = days.is_some_and(|days| now >= last_ms + days * DAY_MS);
             let is_over = retention.gib.is_some_and(|gib| total > gib * GIB);
             if is_old || is_over {
                 total -= self.remove_objects(&mut state, &uid)?;
@@ -50,6 +61,38 @@ impl Store {
             }
         }
         Ok(removed)
+    }
+
+    /// Removes the objects and results of one study now, whatever its age. Its record stays, with UIDs
+    /// and digests only, so the study is not analysed again when it is sent again unchanged.
+    ///
+    /// Gives whether nothing of it is left. While objects of it come, or a job of it is not finished,
+    /// everything stays.
+    ///
+    /// # Errors
+    /// `Write` for what cannot be removed.
+    pub fn forget(&self, study_uid: &str) -> Result<bool> {
+        let mut state = self.state();
+        let Some(study) = state.studies.get(study_uid) else {
+            return Ok(true);
+        };
+        if study.arriving > 0 || study.is_changed || has_jobs(&state, study_uid) {
+            return Ok(false);
+        }
+        let last_job = study.last_job;
+        if !study.objects.is_empty() {
+            self.remove_objects(&mut state, study_uid)?;
+        }
+        for number in 1..=last_job {
+            let study_uid = study_uid.to_owned();
+            let id = JobId { study_uid, number };
+            let mut job = Job::read(&self.job_folder(&id).join("job.json"))?;
+            // It may name what the study names.
+            if job.reason.take().is_some() {
+                self.save(&mut state, job)?;
+            }
+        }
+        Ok(true)
     }
 
     /// Removes the objects and results of a study and gives the bytes of its objects.

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Answers requests by `answer(first line, headers, body) -> (status line, type, body)`.
-fn serve(
+pub fn serve(
     answer: impl Fn(&str, &str, &[u8]) -> (String, String, Vec<u8>) + Send + Sync + 'static,
 ) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -61,11 +61,11 @@ fn one_request(stream: &TcpStream, answer: &Answer) -> Option<()> {
         .ok()
 }
 
-fn ok(kind: &str, body: impl Into<Vec<u8>>) -> (String, String, Vec<u8>) {
+pub fn ok(kind: &str, body: impl Into<Vec<u8>>) -> (String, String, Vec<u8>) {
     ("200 OK".into(), kind.into(), body.into())
 }
 
-const JSON: &str = "application/dicom+json";
+pub const JSON: &str = "application/dicom+json";
 
 #[test]
 fn studies_are_found_and_fetched() {

@@ -216,3 +216,72 @@ fn after_the_last_failed_attempt_the_destinations_are_told() {
         assert_eq!((job.state, archive.received.len()), expected);
     }
 }
+
+#[test]
+fn a_disk_that_refuses_results_is_not_a_failure_of_the_study() {
+    use multirnet_pacs::AnalysisError;
+    use multirnet_pacs::store::{JobState, ReceivedStudy};
+    use std::path::{Path, PathBuf};
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let store = store_with(dir.path(), &clock, DESTINATIONS);
+    receive_ct(&store, Name(1, 1, 1)).unwrap();
+    clock.pass(31);
+    store.queue_ready().unwrap();
+    let is_full = AtomicBool::new(true);
+    let refused = |study: &ReceivedStudy,
+                   out: &Path,
+                   stop: &StopToken|
+     -> Result<Vec<PathBuf>, AnalysisError> {
+        match is_full.load(Ordering::SeqCst) {
+            true => Err(io::Error::from(io::ErrorKind::StorageFull).into()),
+            false => analyse(study, out, stop),
+        }
+    };
+    // Far more often than an analysis may fail.
+    for _ in 0..20 {
+        let job = store.next_job().unwrap().unwrap();
+        let error = run_job(&store, &job, &refused, &StopToken::new()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Write);
+        assert!(store.next_job().unwrap().is_none(), "it waits a while");
+        clock.pass(11);
+    }
+    is_full.store(false, Ordering::SeqCst);
+    let job = store.next_job().unwrap().unwrap();
+    run_job(&store, &job, &refused, &StopToken::new()).unwrap();
+    let job = store.jobs_of("1.2.3.1").unwrap().remove(0);
+    assert_eq!((job.state, job.failures), (JobState::Analysed, 0));
+}
+
+#[test]
+fn a_clock_that_was_ahead_makes_no_delivery_wait_and_none_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let ahead = TestClock::new();
+    ahead.pass(40 * 86_400);
+    let store = store_with(dir.path(), &ahead, DESTINATIONS);
+    receive_ct(&store, Name(1, 1, 1)).unwrap();
+    let job = next_job(&store, &ahead);
+    run_job(&store, &job, &analyse, &StopToken::new()).unwrap();
+    let mut archive = Archive {
+        is_down: true,
+        ..Archive::default()
+    };
+    archive.take_due(&store, "a").unwrap();
+    drop(store);
+    // Set right, and then 80 days ahead, which is longer than a delivery is tried.
+    for days in [0, 80] {
+        let clock = TestClock::new();
+        clock.pass(days * 86_400);
+        let store = store_with(dir.path(), &clock, DESTINATIONS);
+        clock.pass(901);
+        let before = archive.attempts;
+        archive.take_due(&store, "a").unwrap();
+        assert!(archive.attempts > before, "{days} days: nothing is due");
+    }
+    archive.is_down = false;
+    let clock = TestClock::new();
+    let store = store_with(dir.path(), &clock, DESTINATIONS);
+    clock.pass(901);
+    archive.take_due(&store, "a").unwrap();
+    assert_eq!(archive.received.len(), 2);
+}

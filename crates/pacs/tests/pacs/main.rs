@@ -2,7 +2,9 @@
 
 mod archive;
 mod clients;
+mod drops;
 mod faults;
+mod floods;
 mod kills;
 mod listening;
 mod network;

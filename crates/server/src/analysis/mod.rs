@@ -9,7 +9,7 @@ pub use study::StudyQueue;
 use crate::analyser::{Analysed, Analyser, AnalysisFailure, Hooks, SUMMARY};
 use crate::data::{remove, sync_tree};
 use crate::job::{JobInput, JobSummary, ScanFacts, ScanPlace};
-use crate::queue::{Admission, Queue};
+use crate::queue::{Admission, Queue, is_plain};
 use crate::{Error, ErrorKind, Result};
 use multirnet::dicom::{DicomOptions, dicom_refusal, dicom_results, refuse_study, write_dicom};
 use multirnet::{Prediction, ReadOptions, Scan, Stage, open_scan, to_json, write_results};
@@ -23,17 +23,33 @@ use std::time::Instant;
 
 /// Pixels of a thumbnail.
 const THUMBNAIL: usize = 160;
+/// Bytes that reading takes for a voxel: its value, its stored value and a resampled copy.
+const READING_BYTES: u64 = 12;
+/// Voxels that may be read whatever the budget is, 768 MiB. The plan of an ordinary scan is then compared
+/// with the budget, which gives the better message.
+const ALWAYS_READ: u64 = 1 << 26;
 /// DICOM tags: accession number, patient ID, study date.
 const ACCESSION: (u16, u16) = (0x0008, 0x0050);
 const PATIENT_ID: (u16, u16) = (0x0010, 0x0020);
 const STUDY_DATE: (u16, u16) = (0x0008, 0x0020);
 
 impl Queue {
-    /// The file or folder of a job's scan. A path is checked again: what it leads to may have changed.
+    /// The file or folder of a job's scan. A path is checked again, with everything that is read with it:
+    /// what it leads to may have changed.
     pub(crate) fn scan_path(&self, id: &str, input: &JobInput) -> Result<PathBuf> {
         match &input.place {
             ScanPlace::Stored(name) => Ok(self.data.job(id).join("scan").join(name)),
-            ScanPlace::Path(path) => self.allowed(path),
+            ScanPlace::Path(path) => self.allowed_whole(path),
+        }
+    }
+
+    /// A small file can claim a volume of many GiB. What is known before it is read is only that no
+    /// analysis of it would fit if reading it does not.
+    fn read_options(&self) -> ReadOptions {
+        let most = (self.memory.budget() / READING_BYTES).max(ALWAYS_READ);
+        ReadOptions {
+            max_voxels: usize::try_from(most).unwrap_or(usize::MAX),
+            ..ReadOptions::default()
         }
     }
 
@@ -49,7 +65,11 @@ impl Queue {
             let reason = "the scan needs more memory than the server may take";
             return Err(Error::new(ErrorKind::Full, reason).hint("raise analysis.memory_mib"));
         };
-        let scan = open_scan(&path, &ReadOptions::default()).map_err(multirnet::Error::from)?;
+        let scan = open_scan(&path, &self.read_options()).map_err(|e| {
+            let error = Error::from(multirnet::Error::from(e));
+            // The log does not hold places of scans: their names may be those of patients.
+            Error::new(error.kind(), error.reason())
+        })?;
         Ok((scan, admission))
     }
 
@@ -97,7 +117,7 @@ impl Queue {
             return Err(AnalysisFailure::Stopped);
         }
         let begin = Instant::now();
-        let opened = open_scan(&path, &ReadOptions::default()).map_err(multirnet::Error::from);
+        let opened = open_scan(&path, &self.read_options()).map_err(multirnet::Error::from);
         let mut scan = match opened {
             Ok(scan) => scan,
             Err(error) => {
@@ -212,12 +232,12 @@ fn write_extras(
 fn attribute(scan: &Scan, tag: (u16, u16)) -> Option<String> {
     let attributes = scan.series.iter().flat_map(|s| &s.attributes);
     let mut found = attributes.filter(|a| a.tag == tag);
-    let text: String = found
-        .next()?
-        .value
-        .chars()
-        .filter(|c| !c.is_control())
-        .collect();
+    plain(&found.next()?.value)
+}
+
+/// A text of a header as it may be shown; `None` if nothing is left.
+fn plain(text: &str) -> Option<String> {
+    let text: String = text.chars().filter(|c| is_plain(*c)).collect();
     let text = text.trim();
     (!text.is_empty()).then(|| text.to_owned())
 }
@@ -231,9 +251,7 @@ fn facts(scan: &Scan) -> ScanFacts {
         patient: attribute(scan, PATIENT_ID),
         study_date: attribute(scan, STUDY_DATE)
             .filter(|d| d.len() == 8 && d.bytes().all(|b| b.is_ascii_digit())),
-        description: taken
-            .map(|s| s.description.clone())
-            .filter(|d| !d.is_empty()),
+        description: taken.and_then(|s| plain(&s.description)),
     }
 }
 

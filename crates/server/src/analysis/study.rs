@@ -1,5 +1,6 @@
 //! Studies from the network through the queue: the listener hands them in and gets their results.
 
+use crate::database::study_key;
 use crate::job::{Job, JobState, Replaced};
 use crate::queue::{Queue, StoredScan, link};
 use crate::{Error, ErrorKind};
@@ -72,7 +73,7 @@ impl StudyQueue {
     fn submit(&self, study: &ReceivedStudy, stop: &StopToken) -> crate::Result<Job> {
         loop {
             let submitted = self.0.submit_study(StoredScan {
-                key: format!("study {}", study.job),
+                key: study_key(&study.job.to_string()),
                 name: study.job.study_uid.clone(),
                 folder: &study.folder,
                 replaces: replaced(study),

@@ -1,81 +1,18 @@
 //! Jobs in the database. Each function is one transaction.
 
-use super::{Database, json_column, named, now_ms, to_json};
+use super::job_query::{Direction, JobOrder, JobQuery, ReviewFilter};
+use super::{Database, json_column, named, now_ms, study_key, to_json};
 use crate::job::{Job, JobError, JobInput, JobSource, JobState, JobSummary, NewJob, Verdict};
 use crate::{Error, ErrorKind, Result};
 use multirnet::Diagnosis;
 use rusqlite::{OptionalExtension, Row, ToSql, params};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeSet;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 const COLUMNS: &str = "id, name, state, priority, created_ms, started_ms, finished_ms, source, format, \
      patient, study_date, description, model, diagnosis, probabilities, share_involved, lesion_ml, \
      severity_score, warnings, error, corrections, reviewed, has_thumbnail";
-
-/// Which jobs a list has, and in which order.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct JobQuery {
-    /// Only jobs in this state.
-    pub state: Option<JobState>,
-    /// Only jobs with this most probable class: `normal`, `cap` or `covid19`.
-    #[param(value_type = Option<String>)]
-    pub diagnosis: Option<Diagnosis>,
-    /// Only jobs with this latest verdict; `none` for those without one.
-    pub reviewed: Option<ReviewFilter>,
-    /// Only jobs whose name, patient or description holds this text.
-    pub q: Option<String>,
-    /// What the list is sorted by.
-    pub sort: JobOrder,
-    /// `asc` or `desc`.
-    pub order: Direction,
-    /// Most jobs of the answer, 1 to 500; 50 if left out.
-    pub limit: Option<u32>,
-    /// How many jobs of the list come before the answer.
-    pub offset: u32,
-}
-
-/// What readers did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ReviewFilter {
-    /// Nobody has read the result.
-    None,
-    /// The latest reader confirmed it.
-    Confirmed,
-    /// The latest reader corrected it.
-    Corrected,
-}
-
-/// What a list is sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum JobOrder {
-    /// When the job was taken in.
-    #[default]
-    Created,
-    /// When it ended.
-    Finished,
-    /// Its name.
-    Name,
-    /// The share of the lungs that is involved.
-    Share,
-    /// Its state.
-    State,
-}
-
-/// The direction of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// Smallest first.
-    Asc,
-    /// Largest first.
-    #[default]
-    Desc,
-}
 
 /// Number of jobs by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -115,7 +52,8 @@ pub(super) fn job_of(row: &Row<'_>) -> rusqlite::Result<Job> {
         created_ms: row.get(4)?,
         started_ms,
         finished_ms,
-        seconds: seconds.map(|(a, b)| (b - a) as f64 / 1000.0),
+        // The clock may have been set back in between.
+        seconds: seconds.map(|(a, b)| (b - a).max(0) as f64 / 1000.0),
         source: named(&row.get::<_, String>(7)?, JobSource::from_name)?,
         format: text(8)?,
         patient: text(9)?,
@@ -340,20 +278,25 @@ impl Database {
     }
 
     /// Begins the job whose turn it is. A job that was begun more often than others, perhaps because it
-    /// ended the program, comes after them. Gives how often it was begun.
-    pub(crate) fn begin_next(&self) -> Result<Option<(Job, u32)>> {
+    /// ended the program, comes after them; those of `deferred` do not come yet. Gives how often it was
+    /// begun.
+    pub(crate) fn begin_next(&self, deferred: &[String]) -> Result<Option<(Job, u32)>> {
         let sql = format!(
             "UPDATE jobs SET state = 'running', starts = starts + 1, started_ms = ?1, finished_ms = NULL,
                error = NULL
              WHERE number = (SELECT number FROM jobs WHERE state = 'queued'
+                               AND id NOT IN (SELECT value FROM json_each(?2))
                              ORDER BY priority DESC, starts, number LIMIT 1)
              RETURNING {COLUMNS}, starts"
         );
         let row = |r: &Row<'_>| Ok((job_of(r)?, r.get(23)?));
-        Ok(self
-            .connection()
-            .query_row(&sql, [now_ms()], row)
-            .optional()?)
+        let mut connection = self.connection();
+        // The row is given before it is on the disk. Only the transaction says whether the disk took it.
+        let transaction = connection.transaction()?;
+        let values = params![now_ms(), to_json(&deferred)?];
+        let begun = transaction.query_row(&sql, values, row).optional()?;
+        transaction.commit()?;
+        Ok(begun)
     }
 
     /// The jobs that were running when the program ended, with how often they were begun.
@@ -414,6 +357,17 @@ impl Database {
         Ok(())
     }
 
+    /// Puts a running job whose results the disk refused back into the queue, with the reason why it
+    /// waits. This start does not count.
+    pub(crate) fn defer(&self, id: &str, error: &JobError) -> Result<()> {
+        self.connection().execute(
+            "UPDATE jobs SET state = 'queued', started_ms = NULL, starts = max(0, starts - 1), error = ?2
+             WHERE id = ?1 AND state = 'running'",
+            params![id, to_json(error)?],
+        )?;
+        Ok(())
+    }
+
     /// Changes the state from one of `from` to `to`. Gives whether it was one of them.
     pub(crate) fn change_state(&self, id: &str, from: &[JobState], to: JobState) -> Result<bool> {
         let names: Vec<String> = from.iter().map(|s| format!("'{}'", s.name())).collect();
@@ -449,12 +403,22 @@ impl Database {
         }
     }
 
-    /// Forgets a job with its corrections. Gives whether there was one.
-    pub(crate) fn remove_job(&self, id: &str) -> Result<bool> {
-        let removed = self
-            .connection()
-            .execute("DELETE FROM jobs WHERE id = ?1", [id])?;
-        Ok(removed > 0)
+    /// Forgets a job with its corrections. The received objects of `study` are to be removed too, if no
+    /// other job has them.
+    pub(crate) fn remove_job(&self, id: &str, study: Option<&str>) -> Result<()> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        transaction.execute("DELETE FROM jobs WHERE id = ?1", [id])?;
+        if let Some(study) = study {
+            let first = format!("{}#", study_key(study));
+            let sql = "SELECT count(*) FROM jobs WHERE substr(key, 1, length(?1)) = ?1";
+            let others: i64 = transaction.query_row(sql, [first], |r| r.get(0))?;
+            if others == 0 {
+                let sql = "INSERT OR IGNORE INTO forgotten (study) VALUES (?1)";
+                transaction.execute(sql, [study])?;
+            }
+        }
+        Ok(transaction.commit()?)
     }
 
     /// Finished jobs without corrections that ended before `before_ms`.

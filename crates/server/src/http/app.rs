@@ -4,6 +4,7 @@ use crate::access::Access;
 use crate::queue::Queue;
 use multirnet_pacs::store::Store;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -12,6 +13,8 @@ pub(crate) struct App {
     pub access: Arc<Access>,
     /// Where objects from the network go.
     pub studies: Store,
+    /// Places for streams of events.
+    pub streams: Arc<Semaphore>,
     /// Title and address of the DICOM listener, if it runs.
     pub listener: Option<(String, String)>,
 }

@@ -1,15 +1,16 @@
 //! Versions of readers.
 
 use super::app::App;
+use super::description::Binary;
 use super::guard::person;
-use super::problem::{Body, Params, Problem, blocking};
+use super::problem::{Body, Params, Place, Problem, blocking};
 use super::results::send_file;
 use crate::Error;
 use crate::corrections::{LESIONS, NewVersion, SEGMENTATION};
 use crate::database::{Correction, CorrectionSummary};
 use crate::job::Job;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{Extensions, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
@@ -46,20 +47,21 @@ pub(crate) struct CorrectedJob {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Page {
     /// Most entries, 1 to 500; 50 if left out.
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 4294967295_u64)]
     limit: Option<u32>,
     /// Entries before the page.
     #[serde(default)]
-    #[param(default = 0)]
+    #[param(default = 0, value_type = u64, minimum = 0, maximum = 4294967295_u64)]
     offset: u32,
 }
 
 /// The versions of a job.
 #[utoipa::path(get, operation_id = "corrections_list", path = "/api/v1/jobs/{id}/corrections", tag = "corrections",
     params(("id" = String, Path)),
-    responses((status = 200, body = Corrections), (status = "default", body = Problem)))]
+    responses((status = 200, body = Corrections)))]
 pub(super) async fn list(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<Json<Corrections>, Problem> {
     let corrections = blocking(move || app.queue.database.corrections_of(&id)).await?;
     Ok(Json(Corrections { corrections }))
@@ -68,10 +70,10 @@ pub(super) async fn list(
 /// Confirm or correct a result. The model's result stays as it is.
 #[utoipa::path(post, operation_id = "corrections_create", path = "/api/v1/jobs/{id}/corrections", tag = "corrections",
     params(("id" = String, Path)), request_body = NewVersion,
-    responses((status = 201, body = Correction), (status = "default", body = Problem)))]
+    responses((status = 201, body = Correction)))]
 pub(super) async fn create(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
     extensions: Extensions,
     Body(mut request): Body<NewVersion>,
 ) -> Result<(StatusCode, Json<Correction>), Problem> {
@@ -86,11 +88,10 @@ pub(super) async fn create(
 /// A file of a version: `lesions.nii.gz`, or `segmentation.dcm` for DICOM scans.
 #[utoipa::path(get, operation_id = "corrections_file", path = "/api/v1/jobs/{id}/corrections/{version}/{name}", tag = "corrections",
     params(("id" = String, Path), ("version" = u32, Path), ("name" = String, Path)),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
-        (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "application/octet-stream", body = Binary)))]
 pub(super) async fn file(
     State(app): State<App>,
-    Path((id, version, name)): Path<(String, String, String)>,
+    Place((id, version, name)): Place<(String, String, String)>,
 ) -> Result<Response, Problem> {
     let wanted = name.clone();
     let path = blocking(move || {
@@ -107,7 +108,7 @@ pub(super) async fn file(
 
 /// All versions with their jobs, newest first.
 #[utoipa::path(get, operation_id = "corrections_all", path = "/api/v1/corrections", tag = "corrections", params(Page),
-    responses((status = 200, body = CorrectionList), (status = "default", body = Problem)))]
+    responses((status = 200, body = CorrectionList)))]
 pub(super) async fn all(
     State(app): State<App>,
     Params(page): Params<Page>,
@@ -126,7 +127,7 @@ pub(super) async fn all(
 
 /// Counts of corrections by kind, which show where a model fails.
 #[utoipa::path(get, operation_id = "corrections_summary", path = "/api/v1/corrections/summary", tag = "corrections",
-    responses((status = 200, body = CorrectionSummary), (status = "default", body = Problem)))]
+    responses((status = 200, body = CorrectionSummary)))]
 pub(super) async fn summary(State(app): State<App>) -> Result<Json<CorrectionSummary>, Problem> {
     blocking(move || app.queue.database.correction_summary())
         .await

@@ -2,14 +2,16 @@
 
 use super::app::App;
 use super::problem::Problem;
-use crate::access::{Person, is_same_site};
+use crate::access::{Judgement, Person, is_same_site};
+use crate::guesses::TooMany;
 use axum::Form;
+use axum::extract::rejection::FormRejection;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Everything comes from this server, nothing runs that is not a file of it, and no other site shows it
@@ -63,31 +65,53 @@ pub(super) async fn require_person(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if let Some(problem) = misshapen(&request) {
+        return problem.into_response();
+    }
     let path = request.uri().path();
     if is_open(path) || (path == "/login" && request.method() == Method::POST) {
         return next.run(request).await;
     }
     let headers = request.headers();
-    let is_page = request.method() == Method::GET && !path.starts_with("/api/");
-    if is_page && let Some(token) = token_of(request.uri().query()) {
-        return sign_in(&app, &token, headers, path).await;
-    }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let peer = peer.map(|p| p.0.ip());
-    let Some(person) = app.access.person(headers, peer) else {
-        if headers.contains_key(header::AUTHORIZATION) {
+    let is_page = request.method() == Method::GET && !path.starts_with("/api/");
+    if is_page && let Some(token) = token_of(request.uri().query()) {
+        return sign_in(&app, &token, headers, peer, path).await;
+    }
+    let wants_page = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
+    let wants_page = is_page && wants_page.is_some_and(|a| a.contains("text/html"));
+    let person = match app.access.judge(headers, peer) {
+        Judgement::Known(person) => person,
+        Judgement::Unknown => return unknown(wants_page),
+        Judgement::Wrong => {
             tokio::time::sleep(WRONG_TOKEN).await;
+            return unknown(wants_page);
         }
-        let wants_page = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok());
-        let wants_page = is_page && wants_page.is_some_and(|a| a.contains("text/html"));
-        return unknown(wants_page);
+        Judgement::TooMany(too_many) => return wait(too_many),
     };
     if person.is_browser && !is_same_site(request.method(), headers) {
-        let reason = "the request comes from another site";
-        return Problem::new(StatusCode::FORBIDDEN, "forbidden", reason).into_response();
+        return foreign();
     }
     request.extensions_mut().insert(person);
     next.run(request).await
+}
+
+/// What is wrong with a request that a proxy may read in another way than this server.
+fn misshapen(request: &Request) -> Option<Problem> {
+    let headers = request.headers();
+    let hosts = headers.get_all(header::HOST).iter().count();
+    let is_hostless = hosts == 0 && request.version() >= Version::HTTP_11;
+    let is_socket = headers
+        .get_all(header::UPGRADE)
+        .iter()
+        .any(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    let reason = match (hosts > 1 || is_hostless, is_socket) {
+        (true, _) => "the request must have one header Host",
+        (_, true) => "the server has no WebSockets; events are at /api/v1/events",
+        _ => return None,
+    };
+    Some(Problem::new(StatusCode::BAD_REQUEST, "invalid", reason))
 }
 
 /// The person of a request that was let in.
@@ -104,20 +128,53 @@ fn token_of(query: Option<&str>) -> Option<String> {
         .map(|(_, value)| value.to_owned())
 }
 
-async fn sign_in(app: &App, token: &str, headers: &HeaderMap, path: &str) -> Response {
-    let scheme = headers
-        .get("x-forwarded-proto")
-        .and_then(|v| v.to_str().ok());
-    let Some(cookie) = app.access.session(token, scheme == Some("https")) else {
-        tokio::time::sleep(WRONG_TOKEN).await;
-        return unknown(true);
-    };
+async fn sign_in(
+    app: &App,
+    token: &str,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+    path: &str,
+) -> Response {
     // The path is this server's own: one that begins with two slashes would name a host.
     let place = format!("/{}", path.trim_start_matches('/'));
     let mut response = Redirect::to(&place).into_response();
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_foreign = site.is_some_and(|s| s != b"same-origin" && s != b"none");
+    if is_foreign && app.access.has_session(headers) {
+        // A link of another site cannot make someone work under another person's name.
+        return response;
+    }
+    let scheme = headers
+        .get("x-forwarded-proto")
+        .and_then(|v| v.to_str().ok());
+    let cookie = match app.access.session(token, scheme == Some("https"), peer) {
+        Ok(Some(cookie)) => cookie,
+        Ok(None) => {
+            tokio::time::sleep(WRONG_TOKEN).await;
+            return unknown(true);
+        }
+        Err(too_many) => return wait(too_many),
+    };
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
+    response
+}
+
+/// Another site's page asked with a browser's session.
+fn foreign() -> Response {
+    let reason = "the request comes from another site";
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", reason).into_response()
+}
+
+/// The address gave too many wrong tokens.
+fn wait(TooMany(time): TooMany) -> Response {
+    let reason = "too many wrong tokens came from this address";
+    let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many", reason);
+    problem.error.hint = Some("wait, then send the right token".to_owned());
+    let mut response = problem.into_response();
+    let seconds = HeaderValue::from(time.as_secs().max(1));
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response
 }
 
@@ -129,10 +186,18 @@ pub(super) struct LogIn {
 /// The form of the page that asks for the token.
 pub(super) async fn log_in(
     State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
-    Form(form): Form<LogIn>,
+    form: Result<Form<LogIn>, FormRejection>,
 ) -> Response {
-    sign_in(&app, form.token.trim(), &headers, "/").await
+    if !is_same_site(&Method::POST, &headers) {
+        return foreign();
+    }
+    let token = match &form {
+        Ok(Form(form)) => form.token.trim(),
+        Err(e) => return Problem::new(e.status(), "invalid", e.body_text()).into_response(),
+    };
+    sign_in(&app, token, &headers, Some(peer.ip()), "/").await
 }
 
 fn unknown(wants_page: bool) -> Response {

@@ -1,14 +1,15 @@
 //! Jobs: taken in, listed, cancelled, tried again, deleted.
 
 use super::app::App;
-use super::problem::{Body, Params, Problem, blocking};
+use super::description::Binary;
+use super::problem::{Body, Params, Place, Problem, blocking};
 use super::stream::{discard, receive_into};
 use crate::Error;
 use crate::database::{JobCounts, JobQuery};
 use crate::job::Job;
 use crate::queue::NewScan;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ pub(crate) struct JobRequest {
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadQuery {
     /// The file's name with its ending.
+    #[param(
+        pattern = r"\.([nN][iI][iI](\.[gG][zZ])?|[nN][rR][rR][dD]|[mM][hH][aA]|[zZ][iI][pP]|[dD][cC][mM])\W*$"
+    )]
     name: String,
     /// The patient, if the scan does not name one.
     patient: Option<String>,
@@ -88,7 +92,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 
 /// List jobs.
 #[utoipa::path(get, operation_id = "jobs_list", path = "/api/v1/jobs", tag = "jobs", params(JobQuery),
-    responses((status = 200, body = JobList), (status = "default", body = Problem)))]
+    responses((status = 200, body = JobList)))]
 pub(super) async fn list(
     State(app): State<App>,
     Params(query): Params<JobQuery>,
@@ -107,8 +111,8 @@ pub(super) async fn list(
 
 /// Make a job of a complete upload or of a path. It is acknowledged when it is on the disk.
 #[utoipa::path(post, operation_id = "jobs_create", path = "/api/v1/jobs", tag = "jobs", request_body = JobRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same job")),
-    responses((status = 201, body = Job), (status = "default", body = Problem)))]
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]+$", description = "The same key gives the same job")),
+    responses((status = 201, body = Job)))]
 pub(super) async fn create(
     State(app): State<App>,
     headers: HeaderMap,
@@ -132,9 +136,9 @@ pub(super) async fn create(
 /// Upload a scan and make a job of it, in one request.
 #[utoipa::path(post, operation_id = "jobs_upload", path = "/api/v1/jobs/upload", tag = "jobs",
     params(UploadQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key gives the same job")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The file"),
-    responses((status = 201, body = Job), (status = "default", body = Problem)))]
+        ("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 200, pattern = "^[!-~]+$", description = "The same key gives the same job")),
+    request_body(content = Binary, content_type = "application/octet-stream", description = "The file"),
+    responses((status = 201, body = Job)))]
 pub(super) async fn upload(
     State(app): State<App>,
     Params(query): Params<UploadQuery>,
@@ -147,6 +151,7 @@ pub(super) async fn upload(
         .and_then(|v| v.to_str().ok());
     let Some(size) = length.and_then(|v| v.parse::<u64>().ok()) else {
         let reason = "the request does not say how long the file is";
+        discard(&headers, body).await;
         return Err(Problem::new(StatusCode::LENGTH_REQUIRED, "invalid", reason));
     };
     let queue = app.queue.clone();
@@ -157,20 +162,21 @@ pub(super) async fn upload(
         {
             return Ok(Err(job));
         }
-        let begun = queue.begin_upload(&name, size);
+        let begun = queue.begin_request(&name, size);
         let upload = begun.inspect_err(|e| queue.metrics.refused(e.kind()))?;
-        let (_, file) = queue.open_upload(&upload.id, 0)?;
+        let opened = queue.open_upload(&upload.id, 0);
+        let (_, file) = opened.inspect_err(|_| queue.forget_upload(&upload.id))?;
         Ok(Ok((upload, file, key)))
     })
     .await;
     let (upload, file, key) = match begun {
         Ok(Ok(begun)) => begun,
         Ok(Err(job)) => {
-            discard(body).await;
+            discard(&headers, body).await;
             return Ok((StatusCode::CREATED, Json(job)));
         }
         Err(problem) => {
-            discard(body).await;
+            discard(&headers, body).await;
             return Err(problem);
         }
     };
@@ -189,7 +195,7 @@ pub(super) async fn upload(
         });
         if submitted.is_err() {
             // Nobody knows the name of this upload, so that nobody could go on with it.
-            let _ = queue.discard_upload(&upload.id);
+            queue.forget_upload(&upload.id);
         }
         submitted
     })
@@ -199,42 +205,48 @@ pub(super) async fn upload(
 
 /// A job with its progress.
 #[utoipa::path(get, operation_id = "jobs_get", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Job), (status = "default", body = Problem)))]
+    responses((status = 200, body = Job)))]
 pub(super) async fn get(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<Json<Job>, Problem> {
     blocking(move || app.queue.job(&id)).await.map(Json)
 }
 
 /// Delete a job with its scan, results and corrections.
 #[utoipa::path(delete, operation_id = "jobs_delete", path = "/api/v1/jobs/{id}", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 204), (status = "default", body = Problem)))]
+    responses((status = 204)))]
 pub(super) async fn delete(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<StatusCode, Problem> {
-    blocking(move || app.queue.delete(&id))
-        .await
-        .map(|()| StatusCode::NO_CONTENT)
+    blocking(move || {
+        app.queue.delete(&id)?;
+        // The job is gone. What is left of its traces goes now, or else soon.
+        if let Err(e) = app.queue.clean(&app.studies) {
+            tracing::error!("{e}");
+        }
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
 }
 
 /// Cancel a job that waits or is analysed.
 #[utoipa::path(post, operation_id = "jobs_cancel", path = "/api/v1/jobs/{id}/cancel", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Job), (status = "default", body = Problem)))]
+    responses((status = 200, body = Job)))]
 pub(super) async fn cancel(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<Json<Job>, Problem> {
     blocking(move || app.queue.cancel(&id)).await.map(Json)
 }
 
 /// Put a job that failed or was cancelled into the queue again.
 #[utoipa::path(post, operation_id = "jobs_retry", path = "/api/v1/jobs/{id}/retry", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Job), (status = "default", body = Problem)))]
+    responses((status = 200, body = Job)))]
 pub(super) async fn retry(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<Json<Job>, Problem> {
     blocking(move || app.queue.retry(&id)).await.map(Json)
 }
@@ -242,10 +254,10 @@ pub(super) async fn retry(
 /// Set a job's priority.
 #[utoipa::path(post, operation_id = "jobs_set_priority", path = "/api/v1/jobs/{id}/priority", tag = "jobs", params(("id" = String, Path)),
     request_body = Priority,
-    responses((status = 200, body = Job), (status = "default", body = Problem)))]
+    responses((status = 200, body = Job)))]
 pub(super) async fn set_priority(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
     Body(request): Body<Priority>,
 ) -> Result<Json<Job>, Problem> {
     blocking(move || app.queue.set_priority(&id, request.priority))
@@ -255,10 +267,10 @@ pub(super) async fn set_priority(
 
 /// Earlier finished scans of the same patient, newest first.
 #[utoipa::path(get, operation_id = "jobs_previous", path = "/api/v1/jobs/{id}/previous", tag = "jobs", params(("id" = String, Path)),
-    responses((status = 200, body = Jobs), (status = "default", body = Problem)))]
+    responses((status = 200, body = Jobs)))]
 pub(super) async fn previous(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<Json<Jobs>, Problem> {
     blocking(move || app.queue.database.previous(&id))
         .await

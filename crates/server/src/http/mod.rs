@@ -2,10 +2,13 @@
 //! headers that browsers keep to.
 
 mod app;
+mod connection;
 mod corrections;
+mod description;
 mod events;
 mod guard;
 mod jobs;
+mod pace;
 mod pages;
 mod problem;
 mod results;
@@ -15,6 +18,7 @@ mod stream;
 mod uploads;
 
 pub(crate) use app::App;
+pub(crate) use connection::answer;
 
 use crate::database::{Direction, JobOrder, ReviewFilter};
 use crate::job::JobState;
@@ -43,7 +47,7 @@ use utoipa_axum::routes;
         (name = "server", description = "The server itself"),
         (name = "DICOMweb", description = "Objects from archives and scanners"),
     ),
-    components(schemas(Direction, JobOrder, JobState, ReviewFilter)),
+    components(schemas(problem::Problem, Direction, JobOrder, JobState, ReviewFilter)),
     security(("token" = []))
 )]
 struct Description;
@@ -90,12 +94,18 @@ fn api() -> OpenApiRouter<App> {
 
 /// The OpenAPI description.
 pub fn description() -> utoipa::openapi::OpenApi {
-    api().split_for_parts().1
+    parts().1
+}
+
+fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let (api, mut description) = api().split_for_parts();
+    description::complete(&mut description);
+    (api, description)
 }
 
 /// All routes.
 pub(crate) fn router(app: App) -> Router {
-    let (api, description) = api().split_for_parts();
+    let (api, description) = parts();
     let description = Arc::new(description);
     let described = move || {
         let description = description.clone();

@@ -1,9 +1,8 @@
 //! The viewer: files that are part of the program.
 
 use super::app::App;
-use super::problem::{Problem, no_such_place};
+use super::problem::{Place, Problem, no_such_place};
 use axum::Router;
-use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -28,7 +27,7 @@ pub(super) fn router() -> Router<App> {
         .route("/api/docs", page())
         .route(
             "/{*path}",
-            get(|Path(path): Path<String>| async move {
+            get(|Place(path): Place<String>| async move {
                 match path.starts_with("api/") {
                     true => no_such_place().await.into_response(),
                     false => file(&path),

@@ -2,8 +2,8 @@
 
 use crate::{Error, ErrorKind};
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -102,6 +102,20 @@ pub(super) async fn no_such_method() -> Problem {
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
     let reason = "the server has a fault; its log says more";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", reason).into_response()
+}
+
+/// The names in an address.
+pub(super) struct Place<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Place<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let found = Path::<T>::from_request_parts(parts, state).await;
+        let Path(value) =
+            found.map_err(|e: PathRejection| Problem::new(e.status(), "invalid", e.body_text()))?;
+        Ok(Self(value))
+    }
 }
 
 /// The values of a query.

@@ -1,14 +1,15 @@
 //! Results: as JSON, NIfTI, DICOM, PNG, PDF, and all together.
 
 use super::app::App;
+use super::description::Binary;
 use super::guard::REPORT_POLICY;
-use super::problem::{Params, Problem, blocking};
+use super::problem::{Params, Place, Problem, blocking};
 use super::stream::body_of;
 use crate::analysis::Rounded;
 use crate::{Error, Result};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use multirnet_volume::Scalar;
@@ -59,41 +60,40 @@ pub(super) struct Download {
 
 /// The finding, as `predict` writes it.
 #[utoipa::path(get, operation_id = "results_finding", path = "/api/v1/jobs/{id}/finding", tag = "results", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "default", body = Problem)))]
+    responses((status = 200, body = Object)))]
 pub(super) async fn finding(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> std::result::Result<Response, Problem> {
     answer_file(app, id, "finding.json".to_owned(), false).await
 }
 
 /// The single lesions, largest first.
 #[utoipa::path(get, operation_id = "results_lesions", path = "/api/v1/jobs/{id}/lesions", tag = "results", params(("id" = String, Path)),
-    responses((status = 200, body = Object), (status = "default", body = Problem)))]
+    responses((status = 200, body = Object)))]
 pub(super) async fn lesions(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> std::result::Result<Response, Problem> {
     answer_file(app, id, "lesions.json".to_owned(), false).await
 }
 
 /// A small picture.
 #[utoipa::path(get, operation_id = "results_thumbnail", path = "/api/v1/jobs/{id}/thumbnail", tag = "results", params(("id" = String, Path)),
-    responses((status = 200, content_type = "image/png", body = Vec<u8>),
-        (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "image/png", body = Binary)))]
 pub(super) async fn thumbnail(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> std::result::Result<Response, Problem> {
     answer_file(app, id, "thumbnail.png".to_owned(), false).await
 }
 
 /// The files of a result.
 #[utoipa::path(get, operation_id = "results_files", path = "/api/v1/jobs/{id}/files", tag = "results", params(("id" = String, Path)),
-    responses((status = 200, body = ResultFiles), (status = "default", body = Problem)))]
+    responses((status = 200, body = ResultFiles)))]
 pub(super) async fn files(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> std::result::Result<Json<ResultFiles>, Problem> {
     blocking(move || {
         app.queue.done(&id)?;
@@ -118,11 +118,10 @@ pub(super) async fn files(
 /// A file of a result, whose name may hold folders.
 #[utoipa::path(get, operation_id = "results_file", path = "/api/v1/jobs/{id}/files/{*name}", tag = "results",
     params(("id" = String, Path), ("name" = String, Path), Download),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
-        (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "application/octet-stream", body = Binary)))]
 pub(super) async fn file(
     State(app): State<App>,
-    Path((id, name)): Path<(String, String)>,
+    Place((id, name)): Place<(String, String)>,
     Params(query): Params<Download>,
 ) -> std::result::Result<Response, Problem> {
     answer_file(app, id, name, query.download.is_some()).await
@@ -130,11 +129,10 @@ pub(super) async fn file(
 
 /// The scan at full resolution, as NIfTI with whole HU, on the grid of the maps.
 #[utoipa::path(get, operation_id = "results_ct", path = "/api/v1/jobs/{id}/ct.nii", tag = "results", params(("id" = String, Path)),
-    responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
-        (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "application/octet-stream", body = Binary)))]
 pub(super) async fn ct(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> std::result::Result<Response, Problem> {
     let (scan, admission) = blocking(move || {
         app.queue.done(&id)?;
@@ -157,11 +155,10 @@ pub(super) async fn ct(
 
 /// All files of a result and all versions of readers, as a zip.
 #[utoipa::path(get, operation_id = "results_archive", path = "/api/v1/jobs/{id}/results.zip", tag = "results", params(("id" = String, Path)),
-    responses((status = 200, content_type = "application/zip", body = Vec<u8>),
-        (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "application/zip", body = Binary)))]
 pub(super) async fn archive(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> std::result::Result<Response, Problem> {
     let (name, files) = blocking(move || {
         let job = app.queue.done(&id)?;

@@ -119,7 +119,7 @@ pub(crate) struct ListedModel {
 
 /// What the server is.
 #[utoipa::path(get, operation_id = "server_about", path = "/api/v1/server", tag = "server",
-    responses((status = 200, body = About), (status = "default", body = Problem)))]
+    responses((status = 200, body = About)))]
 pub(super) async fn about(
     State(app): State<App>,
     extensions: Extensions,
@@ -167,7 +167,7 @@ pub(super) async fn about(
 
 /// Models with their cards.
 #[utoipa::path(get, operation_id = "server_models", path = "/api/v1/models", tag = "server",
-    responses((status = 200, body = Models), (status = "default", body = Problem)))]
+    responses((status = 200, body = Models)))]
 pub(super) async fn models(State(app): State<App>) -> Result<Json<Models>, Problem> {
     blocking(move || {
         let active = app.queue.analyser.model.model_digest();
@@ -201,8 +201,7 @@ fn entry(entry: &CatalogueEntry, active: &str) -> ListedModel {
 
 /// What the server counts, for Prometheus.
 #[utoipa::path(get, operation_id = "server_metrics", path = "/api/v1/metrics", tag = "server",
-    responses((status = 200, content_type = "text/plain", body = String),
-        (status = "default", body = Problem)))]
+    responses((status = 200, content_type = "application/openmetrics-text", body = String)))]
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, Problem> {
     let text = blocking(move || {
         let queue = &app.queue;
@@ -225,7 +224,7 @@ pub(super) async fn health() -> Json<Health> {
 
 /// Whether the server takes jobs in: its database answers, and its disk has room. It needs no token.
 #[utoipa::path(get, operation_id = "server_ready", path = "/api/v1/health/ready", tag = "server", security(()),
-    responses((status = 200, body = Health), (status = "default", body = Problem)))]
+    responses((status = 200, body = Health)))]
 pub(super) async fn ready(State(app): State<App>) -> Result<Json<Health>, Problem> {
     blocking(move || {
         app.queue.database.check()?;

@@ -2,11 +2,12 @@
 //! object of it has come for a while.
 
 use super::app::App;
-use super::problem::{Problem, blocking};
+use super::description::Binary;
+use super::problem::{Place, Problem, blocking};
 use super::stream::{MOST_DISCARDED, body_reader};
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use multirnet_pacs::{receive_stow, stow_answer};
@@ -17,13 +18,12 @@ const SENDER: &str = "STOW-RS";
 
 /// Store objects of any study.
 #[utoipa::path(post, operation_id = "stow_store", path = "/api/v1/dicom-web/studies", tag = "DICOMweb",
-    request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\""),
+    request_body(content = Binary, content_type = "multipart/related; type=\"application/dicom\""),
     responses((status = 200, content_type = "application/dicom+json", body = Object),
         (status = 202, content_type = "application/dicom+json", body = Object,
             description = "Some objects were refused"),
         (status = 409, content_type = "application/dicom+json", body = Object,
-            description = "All objects were refused"),
-        (status = "default", body = Problem)))]
+            description = "All objects were refused")))]
 pub(super) async fn store(
     State(app): State<App>,
     headers: HeaderMap,
@@ -35,16 +35,15 @@ pub(super) async fn store(
 /// Store objects of one study. Objects of others are refused.
 #[utoipa::path(post, operation_id = "stow_store_study", path = "/api/v1/dicom-web/studies/{study}", tag = "DICOMweb",
     params(("study" = String, Path, description = "Study Instance UID")),
-    request_body(content = Vec<u8>, content_type = "multipart/related; type=\"application/dicom\""),
+    request_body(content = Binary, content_type = "multipart/related; type=\"application/dicom\""),
     responses((status = 200, content_type = "application/dicom+json", body = Object),
         (status = 202, content_type = "application/dicom+json", body = Object,
             description = "Some objects were refused"),
         (status = 409, content_type = "application/dicom+json", body = Object,
-            description = "All objects were refused"),
-        (status = "default", body = Problem)))]
+            description = "All objects were refused")))]
 pub(super) async fn store_study(
     State(app): State<App>,
-    Path(study): Path<String>,
+    Place(study): Place<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -61,7 +60,13 @@ async fn receive(
         .get(header::CONTENT_TYPE)
         .and_then(|v| v.to_str().ok());
     let kind = kind.unwrap_or_default().to_owned();
-    let mut reader = body_reader(body);
+    let is_waiting = headers.contains_key(header::EXPECT);
+    let queue = app.queue.clone();
+    let mut reader = DiskWatch {
+        body: body_reader(body),
+        left: 0,
+        has_room: move || queue.check_disk().is_ok(),
+    };
     let objects = blocking(move || {
         let received = app.queue.check_disk().and_then(|()| {
             let study = study.as_deref();
@@ -73,11 +78,13 @@ async fn receive(
                 SENDER,
             )?)
         });
-        if received.is_err() {
+        if received.is_err() && !is_waiting {
             // Clients read an answer only after they have sent everything.
-            let _ = std::io::copy(&mut reader.take(MOST_DISCARDED), &mut std::io::sink());
+            let mut rest = reader.body.take(MOST_DISCARDED);
+            let _ = std::io::copy(&mut rest, &mut std::io::sink());
         }
-        received
+        // The disk may have been the reason.
+        received.or_else(|e| app.queue.check_disk().and(Err(e)))
     })
     .await?;
     let (code, answer) = stow_answer(&objects);
@@ -85,4 +92,28 @@ async fn receive(
     let kind = HeaderValue::from_static("application/dicom+json");
     let headers: [(HeaderName, HeaderValue); 1] = [(header::CONTENT_TYPE, kind)];
     Ok((status, headers, Json(answer)).into_response())
+}
+
+/// Bytes after which a long body looks at the disk again.
+const LOOK: u64 = 64 << 20;
+
+/// A body that ends with an error once the disk is nearly full: its length is not known beforehand.
+struct DiskWatch<R, F> {
+    body: R,
+    left: u64,
+    has_room: F,
+}
+
+impl<R: Read, F: Fn() -> bool> Read for DiskWatch<R, F> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            if !(self.has_room)() {
+                return Err(std::io::Error::other("the disk is nearly full"));
+            }
+            self.left = LOOK;
+        }
+        let n = self.body.read(buffer)?;
+        self.left = self.left.saturating_sub(n as u64);
+        Ok(n)
+    }
 }

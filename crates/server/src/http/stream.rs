@@ -1,7 +1,8 @@
 //! Bodies as streams: to the disk as they come, and from work in other threads as it goes on.
 
 use crate::{Error, ErrorKind, Result};
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
+use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 use std::io::{Read, Write};
 use tokio::io::AsyncWriteExt;
@@ -19,7 +20,10 @@ pub(super) const MOST_DISCARDED: u64 = 64 << 20;
 /// `TooLarge`; `Invalid` if the connection breaks; `Write`. What came before stays in the file, but for
 /// a body that is too long, of which only what fits stays.
 pub(super) async fn receive_into(file: std::fs::File, body: Body, most: u64) -> Result<u64> {
-    let disk = |e| Error::new(ErrorKind::Write, format!("cannot write the upload: {e}"));
+    let disk = |e| {
+        Error::new(ErrorKind::Write, format!("cannot write the upload: {e}"))
+            .hint("send the rest later, when the server's disk has room")
+    };
     let mut file = tokio::fs::File::from_std(file);
     let mut stream = body.into_data_stream();
     let mut bytes = 0;
@@ -44,7 +48,7 @@ pub(super) async fn receive_into(file: std::fs::File, body: Body, most: u64) -> 
         }
     }
     if is_long {
-        discard(Body::from_stream(stream)).await;
+        drain(Body::from_stream(stream)).await;
     }
     file.flush().await.map_err(disk)?;
     file.sync_data().await.map_err(disk)?;
@@ -52,8 +56,17 @@ pub(super) async fn receive_into(file: std::fs::File, body: Body, most: u64) -> 
 }
 
 /// Reads a body that is refused, as far as it is short: clients read an answer only after they have
-/// sent everything.
-pub(super) async fn discard(body: Body) {
+/// sent everything. A client that waits for leave to send its body, or has a long one, gets the answer
+/// at once.
+pub(super) async fn discard(headers: &HeaderMap, body: Body) {
+    let is_waiting = headers.contains_key(header::EXPECT);
+    if is_waiting || body.size_hint().lower() > MOST_DISCARDED {
+        return;
+    }
+    drain(body).await;
+}
+
+async fn drain(body: Body) {
     let mut stream = body.into_data_stream();
     let mut bytes = 0;
     while let Some(Ok(piece)) = stream.next().await {

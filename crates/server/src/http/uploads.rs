@@ -1,12 +1,13 @@
 //! Uploads in pieces: after a broken connection the next piece goes on where the server's file ends.
 
 use super::app::App;
-use super::problem::{Body, Problem, blocking};
+use super::description::Binary;
+use super::problem::{Body, Place, Problem, blocking};
 use super::stream::{discard, receive_into};
 use crate::database::Upload;
 use crate::{Error, ErrorKind};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -19,14 +20,18 @@ const OFFSET: &str = "upload-offset";
 #[serde(deny_unknown_fields)]
 pub(crate) struct UploadRequest {
     /// The file's name with its ending.
+    #[schema(
+        pattern = r"\.([nN][iI][iI](\.[gG][zZ])?|[nN][rR][rR][dD]|[mM][hH][aA]|[zZ][iI][pP]|[dD][cC][mM])\W*$"
+    )]
     name: String,
     /// The file's size in bytes.
+    #[schema(minimum = 1)]
     size: u64,
 }
 
 /// Begin an upload.
 #[utoipa::path(post, operation_id = "uploads_begin", path = "/api/v1/uploads", tag = "uploads", request_body = UploadRequest,
-    responses((status = 201, body = Upload), (status = "default", body = Problem)))]
+    responses((status = 201, body = Upload)))]
 pub(super) async fn begin(
     State(app): State<App>,
     Body(request): Body<UploadRequest>,
@@ -41,10 +46,10 @@ pub(super) async fn begin(
 
 /// How far an upload is.
 #[utoipa::path(get, operation_id = "uploads_get", path = "/api/v1/uploads/{id}", tag = "uploads", params(("id" = String, Path)),
-    responses((status = 200, body = Upload), (status = "default", body = Problem)))]
+    responses((status = 200, body = Upload)))]
 pub(super) async fn get(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<Json<Upload>, Problem> {
     blocking(move || app.queue.upload(&id)).await.map(Json)
 }
@@ -54,13 +59,12 @@ pub(super) async fn get(
 #[utoipa::path(patch, operation_id = "uploads_append", path = "/api/v1/uploads/{id}", tag = "uploads",
     params(("id" = String, Path),
         ("Upload-Offset" = u64, Header, description = "Bytes of the file before this piece")),
-    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The piece"),
+    request_body(content = Binary, content_type = "application/octet-stream", description = "The piece"),
     responses((status = 200, body = Upload),
-        (status = 409, body = Upload, description = "The server has another offset"),
-        (status = "default", body = Problem)))]
+        (status = 409, body = Upload, description = "The server has another offset")))]
 pub(super) async fn append(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<Response, Problem> {
@@ -81,14 +85,14 @@ pub(super) async fn append(
     let opened = match opened {
         Ok(opened) => opened,
         Err(problem) => {
-            discard(body).await;
+            discard(&headers, body).await;
             return Err(problem);
         }
     };
     let (upload, file) = match opened {
         Ok(opened) => opened,
         Err(upload) => {
-            discard(body).await;
+            discard(&headers, body).await;
             return Ok((StatusCode::CONFLICT, Json(upload)).into_response());
         }
     };
@@ -106,10 +110,10 @@ pub(super) async fn append(
 
 /// Forget an upload.
 #[utoipa::path(delete, operation_id = "uploads_delete", path = "/api/v1/uploads/{id}", tag = "uploads", params(("id" = String, Path)),
-    responses((status = 204), (status = "default", body = Problem)))]
+    responses((status = 204)))]
 pub(super) async fn delete(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Place(id): Place<String>,
 ) -> Result<StatusCode, Problem> {
     blocking(move || app.queue.discard_upload(&id))
         .await

@@ -15,13 +15,14 @@
 mod events;
 mod memory;
 mod recover;
+mod roots;
 mod take_in;
 mod work;
 
 pub(crate) use events::Events;
 pub use events::JobEvent;
 pub(crate) use memory::{Admission, MemoryGate, machine_bytes};
-pub(crate) use take_in::{NewScan, StoredScan, link, link_tree};
+pub(crate) use take_in::{NewScan, StoredScan, is_plain, link, link_tree};
 
 use crate::analyser::Analyser;
 use crate::config::ServerConfig;
@@ -32,8 +33,11 @@ use crate::metrics::Metrics;
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::StopToken;
 use multirnet_base::digest::hex;
+use multirnet_pacs::store::Store;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The queue with all that its workers need. Clones share one queue.
 #[derive(Clone)]
@@ -51,8 +55,14 @@ pub struct Inner {
     /// One scan is read at a time: until it is read, nothing is known of the memory that it takes.
     pub(crate) reading: Mutex<()>,
     running: Mutex<HashMap<String, Running>>,
+    /// Uploads that are used up and that the disk keeps so far.
+    used_up: Mutex<Vec<String>>,
+    /// Jobs whose results the disk refused.
+    deferred: Mutex<HashMap<String, Deferred>>,
     /// Wakes workers, and those who wait for a job's end.
     changed: Condvar,
+    /// Something was deleted of which traces may be left.
+    pub(crate) must_clean: AtomicBool,
     pub(crate) stop: StopToken,
 }
 
@@ -62,6 +72,12 @@ struct Running {
     is_cancelled: bool,
     progress: f64,
     stage: String,
+}
+
+/// Until when a job waits whose results the disk refused, and how long that is.
+struct Deferred {
+    until: Instant,
+    wait: Duration,
 }
 
 impl std::ops::Deref for Queue {
@@ -93,7 +109,11 @@ impl Queue {
             events: Events::new(),
             reading: Mutex::new(()),
             running: Mutex::new(HashMap::new()),
+            used_up: Mutex::default(),
+            deferred: Mutex::new(HashMap::new()),
             changed: Condvar::new(),
+            // A kill may have come in between.
+            must_clean: AtomicBool::new(true),
             config,
             data,
             database,
@@ -221,11 +241,39 @@ impl Queue {
         if running.contains_key(id) {
             return Err(wrong_state(&job, "cancel it first"));
         }
-        self.database.remove_job(id)?;
+        let study = self.database.study_of(id)?;
+        self.database.remove_job(id, study.as_deref())?;
         self.data.discard_job(id);
         drop(running);
+        self.must_clean.store(true, Ordering::Relaxed);
         self.events.removed(id);
         Ok(())
+    }
+
+    /// Ends the removal of what was deleted: the received objects of studies whose jobs are gone, and
+    /// what the database's log still has. A study whose objects still come, or whose results are on
+    /// their way to an archive, waits; [`Queue::keep_watch`] comes back to it.
+    ///
+    /// # Errors
+    /// `Write`, `Database`.
+    pub(crate) fn clean(&self, studies: &Store) -> Result<()> {
+        let mut is_done = true;
+        // A later deletion sets it again.
+        self.must_clean.store(false, Ordering::Relaxed);
+        let cleaned = self.database.forgotten().and_then(|forgotten| {
+            for study in forgotten {
+                match studies.forget(&study)? {
+                    true => self.database.is_forgotten(&study)?,
+                    false => is_done = false,
+                }
+            }
+            is_done &= self.database.empty_log()?;
+            Ok(())
+        });
+        if !is_done || cleaned.is_err() {
+            self.must_clean.store(true, Ordering::Relaxed);
+        }
+        cleaned
     }
 
     /// Refuses what is new while the disk is nearly full.
@@ -233,11 +281,23 @@ impl Queue {
     /// # Errors
     /// `Full`.
     pub(crate) fn check_disk(&self) -> Result<()> {
+        self.check_disk_for(0)
+    }
+
+    /// Refuses `bytes` that the disk has no room for.
+    ///
+    /// # Errors
+    /// `Full`.
+    pub(crate) fn check_disk_for(&self, bytes: u64) -> Result<()> {
         let least = self.config.limits.free_disk_mib << 20;
         match self.data.free_bytes() {
-            Some(free) if free < least => {
+            Some(free) if free < least.saturating_add(bytes) => {
+                let needed = match bytes {
+                    0 => String::new(),
+                    _ => format!(", and the upload has {} MiB", bytes.div_ceil(1 << 20)),
+                };
                 let reason = format!(
-                    "the disk of the data folder has {} MiB free, and {} MiB are kept free",
+                    "the disk of the data folder has {} MiB free, and {} MiB are kept free{needed}",
                     free >> 20,
                     least >> 20
                 );
@@ -247,11 +307,12 @@ impl Queue {
         }
     }
 
-    /// Deletes jobs that are older than the limit, and uploads that nobody goes on with.
+    /// Deletes jobs that are older than the limit, and uploads that nobody goes on with. The server does this
+    /// by itself once its clock has run for a while without being set.
     ///
     /// # Errors
     /// `Database`.
-    pub(crate) fn retain(&self) -> Result<()> {
+    pub fn retain(&self) -> Result<()> {
         let limits = &self.config.limits;
         let hours = |n: u64| i64::try_from(n.saturating_mul(3_600_000)).unwrap_or(i64::MAX);
         let now = crate::database::now_ms();
@@ -259,8 +320,7 @@ impl Queue {
             .database
             .stale_uploads(now.saturating_sub(hours(limits.upload_hours)))?
         {
-            self.database.remove_upload(&id)?;
-            crate::data::remove(&self.data.upload(&id));
+            let _ = self.discard_upload(&id);
         }
         let Some(days) = limits.keep_days else {
             return Ok(());

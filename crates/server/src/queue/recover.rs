@@ -1,6 +1,7 @@
 //! After a start: what a kill left is brought to a state from which the queue goes on.
 
 use super::Queue;
+use super::take_in::ONE_REQUEST;
 use crate::Result;
 use crate::analyser::SUMMARY;
 use crate::data::remove;
@@ -9,6 +10,11 @@ use std::fs;
 
 impl Queue {
     pub(super) fn recover(&self) -> Result<()> {
+        for id in self.database.upload_ids()? {
+            if id.starts_with(ONE_REQUEST) {
+                self.database.remove_upload(&id)?;
+            }
+        }
         let (jobs, uploads) = (self.database.job_ids()?, self.database.upload_ids()?);
         self.data.remove_unknown(&jobs, &uploads);
         for (id, starts) in self.database.interrupted()? {
@@ -21,7 +27,7 @@ impl Queue {
                 self.database.requeue(&id, false)?;
             }
         }
-        self.retain()
+        Ok(())
     }
 
     /// What the results of a job say, if they are there.

@@ -6,10 +6,15 @@ use crate::job::{Job, JobInput, JobSource, NewJob, Replaced, ScanPlace};
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::files;
 use std::fs::{self, File, OpenOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 
 /// Endings of files that can be analysed, the longer ones first.
 const ENDINGS: [&str; 6] = [".nii.gz", ".nii", ".nrrd", ".mha", ".zip", ".dcm"];
+/// How the names of uploads in one request begin. Their clients do not know the name, so nobody can go on
+/// with such an upload after a restart.
+pub(super) const ONE_REQUEST: &str = "request-";
 /// Longest name of a scan or a patient, in characters.
 const LONGEST_NAME: usize = 120;
 
@@ -31,27 +36,37 @@ pub(crate) struct StoredScan<'a> {
 }
 
 impl Queue {
-    /// Begins an upload of `size` bytes.
+    /// Begins an upload of `size` bytes that comes in pieces.
     ///
     /// # Errors
     /// `Invalid` for a name whose ending is unknown, `TooLarge`, `Full`, `Write`.
     pub(crate) fn begin_upload(&self, name: &str, size: u64) -> Result<Upload> {
+        self.begin_named(new_id()?, name, size)
+    }
+
+    /// Begins an upload of `size` bytes that comes in one request. It does not outlive the program.
+    ///
+    /// # Errors
+    /// As [`Queue::begin_upload`].
+    pub(crate) fn begin_request(&self, name: &str, size: u64) -> Result<Upload> {
+        self.begin_named(format!("{ONE_REQUEST}{}", new_id()?), name, size)
+    }
+
+    fn begin_named(&self, id: String, name: &str, size: u64) -> Result<Upload> {
         let name = clean(name).unwrap_or_default();
         ending(&name)?;
         self.check_upload_size(size)?;
-        self.check_disk()?;
-        let id = new_id()?;
+        self.check_disk_for(size)?;
         let path = self.data.upload(&id);
         let io = |e| Error::write(&path, "create the file", e);
-        File::create_new(&path)
-            .and_then(|f| f.sync_all())
-            .map_err(io)?;
-        files::sync_dir(files::parent(&path))?;
-        let added = self
-            .database
-            .add_upload(&id, &name, size, self.config.limits.uploads);
+        let file = File::create_new(&path).map_err(io)?;
+        let added = file.sync_all().map_err(io).and_then(|()| {
+            files::sync_dir(files::parent(&path))?;
+            let most = self.config.limits.uploads;
+            self.database.add_upload(&id, &name, size, most)
+        });
         if added.is_err() {
-            crate::data::remove(&path);
+            self.data.discard_upload(&id);
         }
         added?;
         Ok(Upload {
@@ -100,7 +115,7 @@ impl Queue {
         let path = self.data.upload(id);
         self.database.upload(id)?;
         let file = OpenOptions::new().append(true).open(&path);
-        let file = file.map_err(|e| Error::io(&path, "open the file", e))?;
+        let file = file.map_err(|e| Error::write(&path, "open the file", e))?;
         if let Err(fs::TryLockError::WouldBlock) = file.try_lock() {
             return Err(Error::new(
                 ErrorKind::Conflict,
@@ -124,30 +139,57 @@ impl Queue {
     pub(crate) fn discard_upload(&self, id: &str) -> Result<()> {
         match self.database.remove_upload(id)? {
             true => {
-                crate::data::remove(&self.data.upload(id));
+                self.data.discard_upload(id);
+                self.must_clean.store(true, Ordering::Relaxed);
                 Ok(())
             }
             false => Err(Error::not_found("upload")),
         }
     }
 
-    /// Makes a job of a complete upload.
+    /// Forgets an upload that is used up, or that nobody knows. What it became is on the disk already, so
+    /// a disk that refuses must not make the caller send again. It is tried later then.
+    pub(crate) fn forget_upload(&self, id: &str) {
+        if let Err(e) = self.discard_upload(id)
+            && e.kind() != ErrorKind::NotFound
+        {
+            tracing::warn!("upload {id} is used up and cannot be removed yet: {e}");
+            self.used_up().push(id.to_owned());
+        }
+    }
+
+    /// Forgets the uploads that could not be forgotten before.
+    pub(super) fn forget_again(&self) {
+        let ids = std::mem::take(&mut *self.used_up());
+        ids.iter().for_each(|id| self.forget_upload(id));
+    }
+
+    fn used_up(&self) -> MutexGuard<'_, Vec<String>> {
+        self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a job of a complete upload. If the key has a job already, nobody needs the upload: a kill
+    /// came before it was forgotten, or the scan was sent twice.
     ///
     /// # Errors
     /// `NotFound`, `Conflict` if it is not complete, `Full`, `Write`.
     pub(crate) fn submit_upload(&self, id: &str, scan: NewScan) -> Result<Job> {
-        if let Some(job) = self.known(scan.key.as_deref())? {
-            return Ok(job);
-        }
+        let job = match self.known(scan.key.as_deref())? {
+            Some(job) => job,
+            None => self.submit_complete(id, scan)?,
+        };
+        self.forget_upload(id);
+        Ok(job)
+    }
+
+    fn submit_complete(&self, id: &str, scan: NewScan) -> Result<Job> {
         let upload = self.complete_upload(id)?;
         let name = format!("scan{}", ending(&upload.name)?);
-        let (job, is_new) = self.submit(scan, stem(&upload.name), JobSource::Upload, |folder| {
+        let place = |folder: &Path| {
             link(&self.data.upload(id), &folder.join(&name))?;
             Ok(ScanPlace::Stored(name.clone()))
-        })?;
-        if is_new {
-            self.discard_upload(id)?;
-        }
+        };
+        let (job, _) = self.submit(scan, stem(&upload.name), JobSource::Upload, place)?;
         Ok(job)
     }
 
@@ -174,27 +216,6 @@ impl Queue {
         let name = stem(&name.unwrap_or_else(|| "scan".to_owned()));
         let place = |_: &Path| Ok(ScanPlace::Path(real.clone()));
         Ok(self.submit(scan, name, JobSource::Path, place)?.0)
-    }
-
-    /// The real path of `path`, which must lie below an allowed root.
-    ///
-    /// # Errors
-    /// `Forbidden`. Whether something lies elsewhere is nobody's concern.
-    pub(crate) fn allowed(&self, path: &Path) -> Result<PathBuf> {
-        let forbidden = || {
-            Error::new(
-                ErrorKind::Forbidden,
-                "the path is not below an allowed folder, or is not there",
-            )
-            .hint("allow its folder with --allow-root")
-        };
-        let real = fs::canonicalize(path).map_err(|_| forbidden())?;
-        let roots = self.config.allow_roots.iter();
-        let mut roots = roots.filter_map(|r| fs::canonicalize(r).ok());
-        match roots.any(|root| real.starts_with(root)) {
-            true => Ok(real),
-            false => Err(forbidden()),
-        }
     }
 
     /// Makes a job of a study that came over the network, whose files are linked.
@@ -268,7 +289,7 @@ impl Queue {
                     .add_job(&new, (limits.waiting_jobs, limits.jobs))
             });
         match taken {
-            Ok((job, true)) => Ok((self.tell(&job.id)?, true)),
+            Ok((job, true)) => Ok((self.tell(&job.id).unwrap_or(job), true)),
             other => {
                 self.data.discard_job(&id);
                 if let Err(e) = &other {
@@ -280,10 +301,18 @@ impl Queue {
     }
 }
 
-/// A name without path and control characters, or `None` if nothing is left.
+/// Whether a character shows itself and nothing else. Orders to a terminal, ends of lines and signs that
+/// turn the reading direction round make a text look like another one.
+pub(crate) fn is_plain(c: char) -> bool {
+    let is_turn = matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}');
+    !c.is_control() && !is_turn && !matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// A name without path and without characters that are not plain, or `None` if nothing is left.
 pub(crate) fn clean(name: &str) -> Option<String> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let text: String = last.chars().filter(|c| !c.is_control()).collect();
+    let text: String = last.chars().filter(|c| is_plain(*c)).collect();
     let text = text.trim();
     let skip = text.chars().count().saturating_sub(LONGEST_NAME);
     // The end of a long name has the ending.
@@ -349,6 +378,7 @@ mod tests {
         assert_eq!(clean("../../etc/passwd").as_deref(), Some("passwd"));
         assert_eq!(clean("C:\\scans\\a.nii").as_deref(), Some("a.nii"));
         assert_eq!(clean("a\u{1b}[31m\nb").as_deref(), Some("a[31mb"));
+        assert_eq!(clean("nii.\u{202e}gnp").as_deref(), Some("nii.gnp"));
         assert_eq!(clean(" / "), None);
         let long = format!("{}.nii.gz", "x".repeat(500));
         let short = clean(&long).unwrap();

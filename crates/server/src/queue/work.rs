@@ -1,12 +1,14 @@
 //! The workers: each takes the next job, analyses it, and notes what became of it.
 
-use super::{Queue, Running};
+use super::{Deferred, Queue, Running};
 use crate::analyser::{AnalysisFailure, Hooks};
 use crate::job::{Job, JobError, JobState};
 use crate::{ErrorKind, Result};
-use multirnet_base::StopToken;
+use multirnet_base::{ClockWatch, StopToken};
+use multirnet_pacs::store::Store;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// How long a worker waits for a job before it looks again.
@@ -17,6 +19,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 const TELL: Duration = Duration::from_millis(200);
 /// How often a worker without a job gives memory back: what others freed meanwhile counts too.
 const RELEASES: u32 = 6;
+/// Shortest time between two removals of the traces of what was deleted.
+const CLEAN: Duration = Duration::from_secs(5);
+/// Longest time for which a job waits whose results the disk refused.
+const LONGEST_DEFERRED: Duration = Duration::from_secs(60);
 /// How often old jobs and uploads are removed.
 const RETAIN: Duration = Duration::from_secs(600);
 
@@ -30,9 +36,9 @@ impl Queue {
                 continue;
             }
             match self.begin() {
-                Ok(Some((job, starts, stop))) => {
+                Ok(Some((job, stop))) => {
                     rest = RELEASES;
-                    if let Err(e) = self.run(&job, starts, &stop) {
+                    if let Err(e) = self.run(&job, &stop) {
                         tracing::error!("job {}: {e}", job.id);
                         self.pause(PAUSE);
                     }
@@ -61,15 +67,41 @@ impl Queue {
         rayon::broadcast(|_| (self.analyser.idle)());
     }
 
-    /// Removes what is too old, now and then, until the stop token is raised.
-    pub fn keep_watch(&self) {
-        let mut last = Instant::now();
+    /// Removes what is too old, now and then, and the traces of what was deleted, until the stop token
+    /// is raised. The first removal of what is too old comes only after a while, and after the clock was
+    /// set nothing is removed until it has run on for as long: a clock that is ahead for a moment makes
+    /// everything look old.
+    pub fn keep_watch(&self, studies: &Store) {
+        let (mut last, mut tried) = (Instant::now(), Instant::now());
+        let mut cleaned: Option<Instant> = None;
+        let mut clock = ClockWatch::new();
         while !self.stop.is_raised() {
             self.wait(LOOK);
+            if tried.elapsed() >= PAUSE {
+                tried = Instant::now();
+                self.data.discard_leftovers();
+                self.forget_again();
+            }
+            let is_due = cleaned.is_none_or(|c| c.elapsed() >= CLEAN);
+            if is_due && self.must_clean.load(Ordering::Relaxed) {
+                cleaned = Some(Instant::now());
+                if let Err(e) = self.clean(studies) {
+                    tracing::error!("{e}");
+                }
+            }
             if last.elapsed() >= RETAIN {
                 last = Instant::now();
-                if let Err(e) = self.retain() {
-                    tracing::error!("{e}");
+                match clock.seconds_set() {
+                    0 => {
+                        if let Err(e) = self.retain() {
+                            tracing::error!("{e}");
+                        }
+                    }
+                    set => tracing::warn!(
+                        "the computer's clock was set by {set} s; nothing is removed for its age until it \
+                         has run on for {} min",
+                        RETAIN.as_secs() / 60
+                    ),
                 }
             }
         }
@@ -104,10 +136,11 @@ impl Queue {
         Ok(None)
     }
 
-    fn begin(&self) -> Result<Option<(Job, u32, StopToken)>> {
+    fn begin(&self) -> Result<Option<(Job, StopToken)>> {
         // The map is held, so that a job is never running without a token to stop it.
         let mut running = self.running();
-        let Some((job, starts)) = self.database.begin_next()? else {
+        let deferred = self.deferred();
+        let Some((job, _)) = self.database.begin_next(&deferred)? else {
             return Ok(None);
         };
         let stop = StopToken::new();
@@ -118,14 +151,14 @@ impl Queue {
             stage: "waiting for memory".to_owned(),
         };
         running.insert(job.id.clone(), run);
-        Ok(Some((job, starts, stop)))
+        Ok(Some((job, stop)))
     }
 
-    fn run(&self, job: &Job, starts: u32, stop: &StopToken) -> Result<()> {
+    fn run(&self, job: &Job, stop: &StopToken) -> Result<()> {
         let id = job.id.as_str();
         // Also ends when the server ends.
         let guard = StopWith(self, id);
-        self.tell(id)?;
+        let _ = self.tell(id);
         let begin = Instant::now();
         let mut last: Option<Instant> = None;
         let mut told = |progress: f64, stage: &str| {
@@ -143,20 +176,79 @@ impl Queue {
             told: &mut told,
         };
         let result = catch_unwind(AssertUnwindSafe(|| self.analyse(id, &job.name, hooks)));
-        let noted = match result {
-            Ok(Ok(summary)) => self.database.finish(id, &summary).map(|()| {
-                self.metrics.finished(begin.elapsed().as_secs_f64());
-            }),
-            Ok(Err(failure)) => self.note_failure(id, starts, failure),
+        let seconds = begin.elapsed().as_secs_f64();
+        match &result {
+            Ok(Ok(_)) => self.metrics.finished(seconds),
+            Ok(Err(failure)) => self.count_failure(id, failure),
+            Err(_) => self.metrics.failed("internal"),
+        }
+        let noted = self.until_noted(id, || match &result {
+            Ok(Ok(summary)) => self.database.finish(id, summary),
+            Ok(Err(failure)) => self.note_failure(id, failure),
             Err(_) => self.fail(id, "internal", "the analysis panicked", None),
-        };
+        });
         drop(guard);
         // The job may have been deleted by a kill of its row only; then nobody needs to know.
         let _ = self.tell(id);
-        noted
+        noted?;
+        match result {
+            // The disk may have room later.
+            Ok(Err(AnalysisFailure::Error(e))) if e.kind() == ErrorKind::Write => Err(e),
+            _ => Ok(()),
+        }
     }
 
-    fn note_failure(&self, id: &str, starts: u32, failure: AnalysisFailure) -> Result<()> {
+    /// Notes what became of a job, again and again while the disk refuses: otherwise the job would count
+    /// as running until the next start.
+    fn until_noted(&self, id: &str, note: impl Fn() -> Result<()>) -> Result<()> {
+        loop {
+            match note() {
+                Err(e) if !self.stop.is_raised() => {
+                    tracing::error!("job {id}: what became of it is not noted yet: {e}");
+                    if let Some(run) = self.running().get_mut(id) {
+                        "waiting for the disk".clone_into(&mut run.stage);
+                    }
+                    self.pause(PAUSE);
+                }
+                noted => return noted,
+            }
+        }
+    }
+
+    /// The jobs whose results the disk refused and that do not run again yet.
+    fn deferred(&self) -> Vec<String> {
+        let deferred = self.deferred.lock();
+        let deferred = deferred.unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let waiting = deferred.iter().filter(|(_, d)| d.until > now);
+        waiting.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Lets a job wait, longer each time.
+    fn defer(&self, id: &str) {
+        let deferred = self.deferred.lock();
+        let mut deferred = deferred.unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        deferred.retain(|_, d| now < d.until + LONGEST_DEFERRED);
+        let wait = deferred.get(id).map_or(PAUSE, |d| d.wait * 2);
+        let wait = wait.min(LONGEST_DEFERRED);
+        let until = now + wait;
+        deferred.insert(id.to_owned(), Deferred { until, wait });
+    }
+
+    fn count_failure(&self, id: &str, failure: &AnalysisFailure) {
+        match failure {
+            AnalysisFailure::Stopped => {}
+            AnalysisFailure::Memory { .. } => self.metrics.failed("memory"),
+            AnalysisFailure::Error(e) if e.kind() == ErrorKind::Write => {
+                self.metrics.failed("disk");
+                self.defer(id);
+            }
+            AnalysisFailure::Error(_) => self.metrics.failed("scan"),
+        }
+    }
+
+    fn note_failure(&self, id: &str, failure: &AnalysisFailure) -> Result<()> {
         let is_cancelled = self.running().get(id).is_some_and(|r| r.is_cancelled);
         let error = match failure {
             AnalysisFailure::Stopped if is_cancelled => {
@@ -177,18 +269,22 @@ impl Queue {
             AnalysisFailure::Error(error) => error,
         };
         match error.kind() {
-            // A disk that is full now may have room later.
-            ErrorKind::Write if starts < self.config.analysis.attempts => {
-                self.database.requeue(id, false)?;
-                Err(error)
+            // That is not the scan's fault, and a disk that is full now has room later.
+            ErrorKind::Write => {
+                let waits = JobError {
+                    kind: "disk".to_owned(),
+                    reason: error.reason().to_owned(),
+                    hint: Some(
+                        "the scan waits, and is analysed when the disk takes files".to_owned(),
+                    ),
+                };
+                self.database.defer(id, &waits)
             }
-            ErrorKind::Write => self.fail(id, "disk", error.reason(), error.advice()),
             _ => self.fail(id, "scan", error.reason(), error.advice()),
         }
     }
 
     fn fail(&self, id: &str, kind: &str, reason: &str, hint: Option<&str>) -> Result<()> {
-        self.metrics.failed(kind);
         let error = JobError {
             kind: kind.to_owned(),
             reason: reason.to_owned(),

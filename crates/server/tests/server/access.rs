@@ -12,9 +12,7 @@ fn nobody_comes_in_without_a_token_on_any_path_but_health() {
     let mut asked = 0;
     for (path, methods) in description["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
-            let place = path
-                .replace("{*name}", "finding.json")
-                .replace(['{', '}'], "x");
+            let place = path.replace(['{', '}'], "x");
             let answer = server.raw(&method.to_uppercase(), &place, &[], Vec::new());
             let is_open = path.starts_with("/api/v1/health");
             assert_eq!(

@@ -6,6 +6,9 @@ use multirnet::StopToken;
 use multirnet_server::{ErrorKind, Queue, Server};
 use serde_json::json;
 use std::fs;
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::Path;
 
 #[test]
 fn a_second_server_on_the_same_folder_is_refused() {
@@ -50,7 +53,7 @@ fn jobs_that_wait_or_run_when_the_server_ends_are_done_after_a_restart() {
 }
 
 /// A queue without workers, and with a job whose row says that it is running.
-fn interrupted(data: &std::path::Path) -> String {
+fn interrupted(data: &Path) -> String {
     let server = Running::start(data);
     let id = server.analysed_scan();
     server.end().unwrap();
@@ -160,6 +163,72 @@ fn an_upload_goes_on_after_a_restart() {
         server.wait_for(job["id"].as_str().unwrap(), &["done", "failed"])["state"],
         "done"
     );
+}
+
+#[test]
+fn an_upload_in_one_request_that_a_kill_broke_off_is_gone_after_the_start() {
+    let (dir, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let uploads = |data: &Path| -> Vec<u64> {
+        let entries = fs::read_dir(data.join("uploads")).unwrap();
+        let lengths = entries.map(|e| e.unwrap().metadata().unwrap().len());
+        lengths.collect()
+    };
+    let server = Running::start(dir.path());
+    let begun = json!({ "name": "a.nii.gz", "size": 5 });
+    let begun = server.post("/api/v1/uploads", &begun).json();
+    let path = format!("/api/v1/uploads/{}", begun["id"].as_str().unwrap());
+    let mut sender = TcpStream::connect(server.address).unwrap();
+    let head = format!(
+        "POST /api/v1/jobs/upload?name=b.nii.gz HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+         content-length: 1000\r\n\r\n",
+        server.token
+    );
+    sender.write_all(head.as_bytes()).unwrap();
+    wait_until("the second upload", || uploads(dir.path()).len() == 2);
+    // What a kill at this moment leaves.
+    fs::create_dir(killed.path().join("uploads")).unwrap();
+    for from in [dir.path().to_owned(), dir.path().join("uploads")] {
+        for entry in fs::read_dir(&from).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let place = path.strip_prefix(dir.path()).unwrap();
+                fs::copy(&path, killed.path().join(place)).unwrap();
+            }
+        }
+    }
+    let server = Running::start(killed.path());
+    assert_eq!(uploads(killed.path()), [0]);
+    assert_eq!(server.get(&path).json()["offset"], 0);
+    let database = rusqlite::Connection::open(killed.path().join("server.db")).unwrap();
+    let sql = "SELECT count(*) FROM uploads";
+    let count: i64 = database.query_row(sql, [], |r| r.get(0)).unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn an_upload_whose_key_has_a_job_already_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Running::start(dir.path());
+    let bytes = scan_bytes();
+    let uploads = [(); 2].map(|()| server.upload_file("a.nii.gz", &bytes));
+    let headers = [
+        ("content-type", "application/json"),
+        ("idempotency-key", "k"),
+    ];
+    let submit = |upload: &String| {
+        let body = json!({ "upload": upload }).to_string().into_bytes();
+        let answer = server.send("POST", "/api/v1/jobs", &headers, body);
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json()["id"].clone()
+    };
+    let job = submit(&uploads[0]);
+    // The client did not get the answer, sends the scan again, and repeats the request.
+    assert_eq!(submit(&uploads[1]), job);
+    assert_eq!(submit(&uploads[1]), job);
+    for upload in &uploads {
+        assert_eq!(server.get(&format!("/api/v1/uploads/{upload}")).status, 404);
+    }
+    assert_eq!(fs::read_dir(dir.path().join("uploads")).unwrap().count(), 0);
 }
 
 #[test]

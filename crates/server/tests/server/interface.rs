@@ -23,8 +23,15 @@ fn the_description_has_every_path_and_every_answer_a_place() {
             );
             let id = operation["operationId"].as_str().unwrap();
             assert!(names.insert(id.to_owned()), "{at}: {id} twice");
-            if !path.starts_with("/api/v1/health") || path.ends_with("ready") {
-                assert!(operation["responses"]["default"].is_object(), "{at}");
+            // Every status is named: a tool that tries the interface fails on any other.
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(!responses.contains_key("default"), "{at}");
+            for status in ["400", "500", "503"] {
+                assert!(responses.contains_key(status), "{at}: {status}");
+            }
+            let is_open = path.starts_with("/api/v1/health");
+            for status in ["401", "403", "429"] {
+                assert_eq!(responses.contains_key(status), !is_open, "{at}: {status}");
             }
         }
     }

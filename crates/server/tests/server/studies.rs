@@ -1,36 +1,7 @@
 //! Studies by STOW-RS.
 
 use crate::support::*;
-use multirnet_dicom::write::{SyntheticScan, write_synthetic_slice};
 use serde_json::json;
-
-fn slices(id: &str) -> Vec<Vec<u8>> {
-    let volume = scan_volume();
-    let scan = SyntheticScan {
-        volume: &volume,
-        id,
-        description: "Phantom",
-    };
-    (0..volume.shape()[0])
-        .map(|z| write_synthetic_slice(&scan, z).unwrap())
-        .collect()
-}
-
-fn multipart(objects: &[Vec<u8>]) -> Vec<u8> {
-    let mut body = Vec::new();
-    for object in objects {
-        body.extend(b"--b\r\nContent-Type: application/dicom\r\n\r\n");
-        body.extend(object);
-        body.extend(b"\r\n");
-    }
-    body.extend(b"--b--\r\n");
-    body
-}
-
-const KIND: [(&str, &str); 1] = [(
-    "content-type",
-    "multipart/related; type=\"application/dicom\"; boundary=b",
-)];
 
 #[test]
 fn a_stowed_study_is_analysed_once_it_is_quiet_and_has_dicom_results() {
@@ -38,7 +9,7 @@ fn a_stowed_study_is_analysed_once_it_is_quiet_and_has_dicom_results() {
     let server = Running::start(dir.path());
     let objects = slices("PATIENT-7");
     let place = "/api/v1/dicom-web/studies";
-    let stored = server.send("POST", place, &KIND, multipart(&objects[..5]));
+    let stored = server.send("POST", place, &STOW, multipart(&objects[..5]));
     assert_eq!(
         (stored.status, stored.header("content-type").as_str()),
         (200, "application/dicom+json")
@@ -50,7 +21,7 @@ fn a_stowed_study_is_analysed_once_it_is_quiet_and_has_dicom_results() {
     // The rest in another request, with the first ones again and something that is not an object.
     let mut rest = objects.clone();
     rest.push(b"nonsense".to_vec());
-    let stored = server.send("POST", place, &KIND, multipart(&rest));
+    let stored = server.send("POST", place, &STOW, multipart(&rest));
     assert_eq!(stored.status, 202, "{}", stored.text());
     assert_eq!(
         stored.json()["00081199"]["Value"].as_array().unwrap().len(),
@@ -113,14 +84,14 @@ fn bodies_that_are_not_stow_are_refused() {
     );
     assert_eq!(
         server
-            .send("POST", place, &KIND, b"--b--\r\n".to_vec())
+            .send("POST", place, &STOW, b"--b--\r\n".to_vec())
             .status,
         400
     );
     let whole = multipart(&slices("P")[..2]);
     let cut = whole[..whole.len() - 20].to_vec();
-    assert_eq!(server.send("POST", place, &KIND, cut).status, 400);
-    let nothing = server.send("POST", place, &KIND, multipart(&[b"x".to_vec()]));
+    assert_eq!(server.send("POST", place, &STOW, cut).status, 400);
+    let nothing = server.send("POST", place, &STOW, multipart(&[b"x".to_vec()]));
     assert_eq!(
         (
             nothing.status,
@@ -131,7 +102,7 @@ fn bodies_that_are_not_stow_are_refused() {
     let other = server.send(
         "POST",
         "/api/v1/dicom-web/studies/1.2.3",
-        &KIND,
+        &STOW,
         multipart(&slices("P")[..1]),
     );
     assert_eq!(other.status, 409, "{}", other.text());

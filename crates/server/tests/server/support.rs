@@ -1,6 +1,7 @@
 //! A running server, a client, and phantoms.
 
 use multirnet::{DEFAULT_MODEL, Diagnosis, StopToken, Volume, load_model};
+use multirnet_dicom::write::{SyntheticScan, write_synthetic_slice};
 use multirnet_pacs::ListenerOptions;
 use multirnet_phantom::{Phantom, PhantomConfig};
 use multirnet_server::config::ServerConfig;
@@ -36,9 +37,66 @@ pub fn scan_volume() -> Volume<i16> {
     PHANTOM.ct.map(|hu| hu.round() as i16)
 }
 
+/// The phantom with half the voxel size, so eight times as large, as bytes of a packed NIfTI file.
+pub fn fine_scan_bytes() -> Vec<u8> {
+    let scan = scan_volume();
+    let spacing = scan.geometry().spacing_mm().map(|mm| mm / 2.0);
+    let fine = scan.geometry().with_spacing(spacing).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("fine.nii.gz");
+    io::write_nifti(&path, &scan.resample_nearest(&fine, -1024)).unwrap();
+    std::fs::read(path).unwrap()
+}
+
 pub fn scan_bytes() -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     std::fs::read(scan_file(dir.path())).unwrap()
+}
+
+/// The phantom as slices of the patient `id`.
+pub fn slices(id: &str) -> Vec<Vec<u8>> {
+    let volume = scan_volume();
+    let scan = SyntheticScan {
+        volume: &volume,
+        id,
+        description: id,
+    };
+    (0..volume.shape()[0])
+        .map(|z| write_synthetic_slice(&scan, z).unwrap())
+        .collect()
+}
+
+/// A body for STOW-RS, whose type is [`STOW`].
+pub fn multipart(objects: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for object in objects {
+        body.extend(b"--b\r\nContent-Type: application/dicom\r\n\r\n");
+        body.extend(object);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--b--\r\n");
+    body
+}
+
+pub const STOW: [(&str, &str); 1] = [(
+    "content-type",
+    "multipart/related; type=\"application/dicom\"; boundary=b",
+)];
+
+/// `bytes` with `to` in every place of `from`, which is as long.
+pub fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let mut at = 0;
+    while let Some(found) = find(&bytes[at..], from) {
+        bytes[at + found..][..to.len()].copy_from_slice(to);
+        at += found + to.len();
+    }
+    bytes
+}
+
+/// Where `part` stands in `bytes`.
+pub fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|w| w == part)
 }
 
 pub fn analyser() -> Analyser {
@@ -69,6 +127,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub token: String,
     pub link: String,
+    pub queue: multirnet_server::Queue,
     stop: StopToken,
     thread: Option<JoinHandle<multirnet_server::Result<()>>>,
     agent: Agent,
@@ -84,6 +143,7 @@ impl Running {
         let options = ListenerOptions::default();
         let server = Server::bind(config, analyser(), None, options, stop.clone()).unwrap();
         let (address, link) = (server.address(), server.link());
+        let queue = server.queue().clone();
         let token = link.split("token=").nth(1).unwrap_or_default().to_owned();
         let thread = std::thread::spawn(move || server.run());
         // Answers of any status are answers, and a redirect is one to look at.
@@ -97,6 +157,7 @@ impl Running {
             address,
             token,
             link,
+            queue,
             stop,
             thread: Some(thread),
             agent,
@@ -158,11 +219,16 @@ impl Running {
 
     /// Uploads the phantom in one request and gives the job.
     pub fn upload_scan(&self) -> Value {
+        self.upload_nifti(scan_bytes())
+    }
+
+    /// Uploads a packed NIfTI file in one request and gives the job.
+    pub fn upload_nifti(&self, bytes: Vec<u8>) -> Value {
         let answer = self.send(
             "POST",
             "/api/v1/jobs/upload?name=phantom.nii.gz",
             &[],
-            scan_bytes(),
+            bytes,
         );
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json()
@@ -201,7 +267,12 @@ impl Running {
 
     /// Uploads the phantom and waits for its results. Gives the job's name.
     pub fn analysed_scan(&self) -> String {
-        let id = self.upload_scan()["id"].as_str().unwrap().to_owned();
+        self.wait_until_done(&self.upload_scan())
+    }
+
+    /// Waits for the results of a job and gives its name.
+    pub fn wait_until_done(&self, job: &Value) -> String {
+        let id = job["id"].as_str().unwrap().to_owned();
         let job = self.wait_for(&id, &["done", "failed"]);
         assert_eq!(job["state"], "done", "{job}");
         id

@@ -20,6 +20,7 @@ use multirnet_cohort::{
 };
 pub use options::Options;
 use run::Run;
+pub(crate) use setup::optimiser as new_optimiser;
 use stage::Stage;
 use std::sync::atomic::AtomicBool;
 

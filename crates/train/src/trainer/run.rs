@@ -347,5 +347,8 @@ fn no_net() -> Error {
 }
 
 pub(super) fn nn(e: multirnet_nn::Error) -> Error {
-    Error::new(ErrorKind::Io, e.to_string())
+    Error::from_report(e.into_report(|kind| match kind {
+        multirnet_nn::ErrorKind::Write => ErrorKind::Write,
+        _ => ErrorKind::Io,
+    }))
 }

@@ -74,7 +74,7 @@ pub(super) fn net(config: &TrainConfig, device: &Device) -> Result<System> {
 }
 
 /// Adam without moments yet.
-pub(super) fn optimiser(config: &TrainConfig) -> ModuleOptimizer {
+pub(crate) fn optimiser(config: &TrainConfig) -> ModuleOptimizer {
     AdamConfig::new()
         .with_beta_1(config.optimiser.betas[0])
         .with_beta_2(config.optimiser.betas[1])

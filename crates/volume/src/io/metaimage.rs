@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Reads the file and adds each assumption it makes to `notes`.
-pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
+pub(super) fn read(path: &Path, max_voxels: usize, notes: &mut Vec<String>) -> Result<Volume<f32>> {
     let mut source = ByteSource::open(path)?;
     let header = Header::read(&mut source)?;
     let rank: usize = numbers("NDims", header.need("NDims")?, 1)?[0];
@@ -21,7 +21,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
         return Err(malformed(format!("the header claims {rank} dimensions")));
     }
     let sizes = numbers("DimSize", header.need("DimSize")?, rank)?;
-    let shape = volume_shape(&sizes)?;
+    let shape = volume_shape(&sizes, max_voxels)?;
     let channels = header.get("ElementNumberOfChannels").unwrap_or("1");
     if channels.trim() != "1" {
         return Err(Error::new(

@@ -22,7 +22,7 @@ mod picture;
 mod source;
 mod text;
 
-pub use nifti_write::{nifti_bytes, stream_nifti, write_nifti, write_scaled_nifti};
+pub use nifti_write::{nifti_bytes, stream_nifti, write_nifti, write_scaled_nifti, write_shares};
 pub use picture::{is_picture, read_picture, read_picture_labels};
 
 use crate::{Error, ErrorKind, Result, Volume};
@@ -74,6 +74,16 @@ pub fn read(path: &Path) -> Result<Volume<f32>> {
 /// # Errors
 /// As [`read`].
 pub fn read_with_notes(path: &Path) -> Result<(Volume<f32>, Vec<String>)> {
+    read_at_most(path, text::MAX_VOXELS)
+}
+
+/// As [`read_with_notes`], for volumes of at most `max_voxels` voxels. A packed file can hold about a
+/// thousand times its size, so this bounds the memory that reading takes: four bytes a voxel. The limit
+/// of the other functions is 2³¹ voxels.
+///
+/// # Errors
+/// As [`read`], and `Unsupported` for a larger volume.
+pub fn read_at_most(path: &Path, max_voxels: usize) -> Result<(Volume<f32>, Vec<String>)> {
     let read = match Format::from_path(path) {
         Some(Format::Nifti) => nifti::read,
         Some(Format::Nrrd) => nrrd::read,
@@ -88,7 +98,7 @@ pub fn read_with_notes(path: &Path) -> Result<(Volume<f32>, Vec<String>)> {
         }
     };
     let mut notes = Vec::new();
-    let volume = read(path, &mut notes).map_err(|e| e.at(path))?;
+    let volume = read(path, max_voxels, &mut notes).map_err(|e| e.at(path))?;
     Ok((volume, notes))
 }
 

@@ -38,7 +38,7 @@ const AGREE_MM: f64 = 1.0;
 type Affine = [[f64; 4]; 3];
 
 /// Reads the file and adds each assumption it makes to `notes`.
-pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
+pub(super) fn read(path: &Path, max_voxels: usize, notes: &mut Vec<String>) -> Result<Volume<f32>> {
     let mut source = ByteSource::open(path)?;
     if is_pair(path) {
         return Err(pair());
@@ -51,7 +51,7 @@ pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> 
     };
     let mut stream = source.unpack(packing)?;
     let header = Header::read(&mut stream)?;
-    let shape = header.shape()?;
+    let shape = header.shape(max_voxels)?;
     let encoding = header.encoding(notes)?;
     let geometry = header.geometry(shape, notes)?;
     stream.skip(header.voxel_offset()? - HEADER as u64)?;
@@ -141,7 +141,7 @@ impl Header {
     }
 
     /// Voxels `(z, y, x)`.
-    fn shape(&self) -> Result<[usize; 3]> {
+    fn shape(&self, max_voxels: usize) -> Result<[usize; 3]> {
         let rank = self.i16(40);
         if !(1..=7).contains(&rank) {
             let reason = format!("the header claims {rank} dimensions");
@@ -152,7 +152,8 @@ impl Header {
             let reason = format!("the size {sizes:?} (x, y, z, …) has an entry of {size}");
             return Err(Error::new(ErrorKind::Malformed, reason));
         }
-        super::text::volume_shape(&sizes.iter().map(|&s| s as usize).collect::<Vec<_>>())
+        let sizes: Vec<usize> = sizes.iter().map(|&s| s as usize).collect();
+        super::text::volume_shape(&sizes, max_voxels)
     }
 
     fn encoding(&self, notes: &mut Vec<String>) -> Result<Encoding> {

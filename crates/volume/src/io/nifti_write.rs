@@ -10,11 +10,10 @@ use std::path::Path;
 /// Cosine between two axes above which a grid counts as sheared. A qform cannot express shear.
 const SHEAR: f64 = 1e-4;
 
-/// Compression level. Labels have few bytes and shrink further with more effort. Maps of 32-bit
-/// numbers shrink by only a sixth for twice the time.
-fn level(scalar: Scalar) -> Compression {
-    Compression::new(if scalar.size() == 1 { 4 } else { 1 })
-}
+/// Compression level of labels and of single bytes. They shrink further with more effort.
+const LABELS: u32 = 4;
+/// Compression level of everything else. Maps of numbers shrink by only a sixth for twice the time.
+const NUMBERS: u32 = 1;
 
 /// Writes NIfTI-1 (`.nii`, `.nii.gz`) through a temporary file that is renamed when complete.
 ///
@@ -34,6 +33,88 @@ pub fn write_nifti<P: Planes>(path: &Path, volume: &P) -> Result<()> {
 /// # Errors
 /// As [`write_nifti`].
 pub fn write_scaled_nifti<P: Planes>(path: &Path, volume: &P, slope: f32) -> Result<()> {
+    let level = match P::Value::SCALAR.size() {
+        1 => LABELS,
+        _ => NUMBERS,
+    };
+    write_at(path, volume, slope, level)
+}
+
+/// Writes values from 0 to 1 in 255ths, one byte a voxel, which readers multiply by the file's slope.
+/// Values beyond are cut off, and what is not a number becomes 0.
+///
+/// Rounding changes a value by at most 1/510, but for values next to `threshold`, which may change by
+/// 1/250: a stored value is at or above a `threshold` below 1 where the value itself is, for readers
+/// that compute in single and in double precision.
+///
+/// # Errors
+/// As [`write_nifti`].
+pub fn write_shares<P: Planes<Value = f32>>(
+    path: &Path,
+    volume: &P,
+    threshold: Option<f32>,
+) -> Result<()> {
+    let shares = Shares::new(volume, threshold);
+    write_at(path, &shares, 1.0 / Shares::<P>::ONE, NUMBERS)
+}
+
+/// A map of values from 0 to 1, in 255ths.
+struct Shares<'a, P> {
+    map: &'a P,
+    threshold: f32,
+    /// Highest number below the threshold.
+    below: u8,
+    /// Lowest number at or above the threshold.
+    above: u8,
+}
+
+impl<'a, P> Shares<'a, P> {
+    const ONE: f32 = 255.0;
+
+    fn new(map: &'a P, threshold: Option<f32>) -> Self {
+        let threshold = threshold.unwrap_or(0.0);
+        let at = threshold.clamp(0.0, 1.0) * Self::ONE;
+        // A number that is the threshold but for rounding is left out.
+        let margin = 1e-3;
+        Self {
+            map,
+            threshold,
+            below: (at - margin).floor().max(0.0) as u8,
+            above: if threshold > 0.0 {
+                (at + margin).ceil().min(Self::ONE) as u8
+            } else {
+                0
+            },
+        }
+    }
+
+    fn number(&self, value: f32) -> u8 {
+        let rounded = (value.clamp(0.0, 1.0) * Self::ONE).round() as u8;
+        if value >= self.threshold {
+            rounded.max(self.above)
+        } else {
+            rounded.min(self.below)
+        }
+    }
+}
+
+impl<P: Planes<Value = f32>> Planes for Shares<'_, P> {
+    type Value = u8;
+
+    fn geometry(&self) -> &Geometry {
+        self.map.geometry()
+    }
+
+    fn read_plane(&self, z: usize, out: &mut [u8]) {
+        let mut values = vec![0.0; out.len()];
+        self.map.read_plane(z, &mut values);
+        for (number, &value) in out.iter_mut().zip(&values) {
+            *number = self.number(value);
+        }
+    }
+}
+
+fn write_at<P: Planes>(path: &Path, volume: &P, slope: f32, level: u32) -> Result<()> {
     let name = path.to_string_lossy().to_ascii_lowercase();
     let packed = name.ends_with(".nii.gz");
     if !packed && !name.ends_with(".nii") {
@@ -47,7 +128,7 @@ pub fn write_scaled_nifti<P: Planes>(path: &Path, volume: &P, slope: f32) -> Res
     header[112..116].copy_from_slice(&slope.to_le_bytes());
     Ok(multirnet_base::files::write_with(path, |mut file| {
         if packed {
-            write_packed(&mut file, &header, volume)
+            write_packed(&mut file, &header, volume, Compression::new(level))
         } else {
             write_plain(&mut file, &header, volume)
         }
@@ -78,12 +159,12 @@ fn write_packed<P: Planes>(
     file: &mut impl Write,
     header: &[u8],
     volume: &P,
+    level: Compression,
 ) -> std::io::Result<()> {
     let [nz, ny, nx] = volume.geometry().shape();
     let bytes = ny * nx * P::Value::SCALAR.size();
     let planes = (deflate::BLOCK / bytes).max(1);
     let blocks = nz.div_ceil(planes);
-    let level = level(P::Value::SCALAR);
     deflate::write_gz(file, level, &head(header), blocks, |i, out| {
         let mut plane = vec![P::Value::from_f64(0.0); ny * nx];
         for z in i * planes..nz.min((i + 1) * planes) {
@@ -254,6 +335,38 @@ fn quaternion([x, y, z]: [[f64; 3]; 3]) -> (f64, [f64; 3]) {
 mod tests {
     use super::*;
     use crate::Volume;
+
+    #[test]
+    fn shares_keep_the_side_of_the_threshold() {
+        let geometry = Geometry::axial([1, 1, 1], [1.0; 3]).unwrap();
+        let map = Volume::filled(0.0f32, geometry);
+        for threshold in [0.0, 0.001, 0.2, 0.35, 0.4, 0.5, 0.6, 0.999f32] {
+            let shares = Shares::new(&map, Some(threshold));
+            let slope = 1.0 / Shares::<Volume<f32>>::ONE;
+            for i in 0..=20_000 {
+                let value = i as f32 / 20_000.0;
+                let number = shares.number(value);
+                let single = f32::from(number) * slope;
+                let double = f64::from(number) * f64::from(slope);
+                let is_above = value >= threshold;
+                assert_eq!(single >= threshold, is_above, "{value} at {threshold}");
+                assert_eq!(
+                    double >= f64::from(threshold),
+                    is_above,
+                    "{value} at {threshold}"
+                );
+                let is_near = (value - threshold).abs() < 1.5 / 255.0;
+                let most = if is_near { 1.0 / 250.0 } else { 1.0 / 510.0 };
+                assert!(
+                    (single - value).abs() <= most + 1e-6,
+                    "{value} at {threshold}"
+                );
+            }
+        }
+        let shares = Shares::new(&map, None);
+        let odd = [f32::NAN, -1.0, 2.0, f32::INFINITY].map(|v| shares.number(v));
+        assert_eq!(odd, [0, 0, 255, 255]);
+    }
 
     #[test]
     fn a_full_disk_is_an_error() {

@@ -11,12 +11,12 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// Reads the file and adds each assumption it makes to `notes`.
-pub(super) fn read(path: &Path, notes: &mut Vec<String>) -> Result<Volume<f32>> {
+pub(super) fn read(path: &Path, max_voxels: usize, notes: &mut Vec<String>) -> Result<Volume<f32>> {
     let mut source = ByteSource::open(path)?;
     let header = Header::read(&mut source)?;
     let axes = header.axes()?;
     let sizes: Vec<usize> = axes.iter().map(|axis| axis.size).collect();
-    let shape = volume_shape(&sizes)?;
+    let shape = volume_shape(&sizes, max_voxels)?;
     let geometry = header.geometry(&axes, shape, notes)?;
     let scalar = header.scalar()?;
     if let Some(name) = header.either(&["data file", "datafile"]) {

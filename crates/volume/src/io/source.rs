@@ -16,6 +16,12 @@ const MAX_EXPANSION: u64 = 1032;
 
 const BUFFER: usize = 1 << 18;
 
+/// Most unpacked bytes before the voxels of a compressed file, and behind them. A few megabytes can unpack
+/// to terabytes, and only the header's size of the volume says where to stop.
+const MOST_BESIDE: u64 = 1 << 26;
+/// Longest number of a volume that is written as text.
+const LONGEST_WORD: usize = 512;
+
 /// An open file.
 pub(crate) struct ByteSource {
     path: PathBuf,
@@ -151,6 +157,17 @@ impl Stream {
 
     /// Skips `count` bytes.
     pub fn skip(&mut self, count: u64) -> Result<()> {
+        if count > self.most {
+            return Err(self.truncated("before its voxels"));
+        }
+        if self.packing != Packing::Raw && count > MOST_BESIDE {
+            let reason = format!(
+                "the voxels begin at byte {count} of the compressed data, behind {MOST_BESIDE}"
+            );
+            return Err(Error::new(ErrorKind::Unsupported, reason)
+                .hint("write the file again without what precedes the voxels")
+                .at(&self.path));
+        }
         let read = std::io::copy(&mut (&mut self.reader).take(count), &mut std::io::sink())
             .map_err(|e| self.error(e, "what precedes the voxels"))?;
         self.most = self.most.saturating_sub(read);
@@ -201,22 +218,49 @@ impl Stream {
         self.most += 1;
         let (count, _) = self.check_size(shape, 2)?;
         let mut values = self.reserve(count)?;
+        // The text is read in parts, because a compressed one can be any number of times longer than its
+        // numbers.
         let mut text = Vec::new();
-        (&mut self.reader)
-            .take(self.most)
-            .read_to_end(&mut text)
-            .map_err(|e| self.error(e, "the voxels"))?;
-        for word in text
-            .split(|b| b.is_ascii_whitespace() || *b == b',')
-            .filter(|word| !word.is_empty())
-            .take(count)
-        {
-            let word = String::from_utf8_lossy(word);
-            let value = word.parse::<f32>().map_err(|_| {
-                let reason = format!("voxel {} is {word:?}, not a number", values.len());
-                Error::new(ErrorKind::Malformed, reason).at(&self.path)
-            })?;
-            values.push(value);
+        let is_between = |b: &u8| b.is_ascii_whitespace() || *b == b',';
+        let mut white = 0;
+        while values.len() < count {
+            let read = (&mut self.reader)
+                .take(BUFFER as u64)
+                .read_to_end(&mut text);
+            let read = read.map_err(|e| self.error(e, "the voxels"))?;
+            // The last word may go on in the next part.
+            let end = match read {
+                0 => text.len(),
+                _ => text.iter().rposition(is_between).map_or(0, |at| at + 1),
+            };
+            let before = values.len();
+            let words = text[..end]
+                .split(is_between)
+                .filter(|word| !word.is_empty());
+            for word in words.take(count - values.len()) {
+                let word = String::from_utf8_lossy(word);
+                let value = word.parse::<f32>().map_err(|_| {
+                    let reason = format!("voxel {} is {word:?}, not a number", values.len());
+                    Error::new(ErrorKind::Malformed, reason).at(&self.path)
+                })?;
+                values.push(value);
+            }
+            text.drain(..end);
+            white = if values.len() > before {
+                0
+            } else {
+                white + read as u64
+            };
+            if read == 0 || text.len() > LONGEST_WORD || white > MOST_BESIDE {
+                break;
+            }
+        }
+        if text.len() > LONGEST_WORD {
+            let reason = format!(
+                "voxel {} has more than {LONGEST_WORD} characters",
+                values.len()
+            );
+            return Err(Error::new(ErrorKind::Malformed, reason).at(&self.path));
         }
         if values.len() < count {
             return Err(self.truncated(&format!("{} of {count} voxels", values.len())));
@@ -239,7 +283,14 @@ impl Stream {
         if self.packing == Packing::Raw {
             return Ok(());
         }
-        match std::io::copy(&mut self.reader, &mut std::io::sink()) {
+        let rest = &mut (&mut self.reader).take(MOST_BESIDE + 1);
+        match std::io::copy(rest, &mut std::io::sink()) {
+            Ok(read) if read > MOST_BESIDE => {
+                let reason = format!("more than {MOST_BESIDE} bytes follow the voxels");
+                Err(Error::new(ErrorKind::Malformed, reason)
+                    .hint("the header says fewer voxels than the file has; write it again")
+                    .at(&self.path))
+            }
             Ok(_) => Ok(()),
             // Bytes after the last whole gzip member are ignored.
             Err(e) if e.to_string() == "invalid gzip header" => Ok(()),

@@ -7,7 +7,7 @@ use std::str::FromStr;
 pub(super) const MAX_HEADER: u64 = 1 << 20;
 
 /// Maximum number of voxels: 8 GiB as `f32`, far beyond any chest CT.
-const MAX_VOXELS: u64 = 1 << 31;
+pub(super) const MAX_VOXELS: usize = 1 << 31;
 
 /// The `count` numbers in the value of a header's `field`.
 pub(super) fn numbers<T: FromStr>(field: &str, value: &str, count: usize) -> Result<Vec<T>> {
@@ -36,17 +36,18 @@ pub(super) fn truth(field: &str, value: &str) -> Result<bool> {
 
 /// The shape `(z, y, x)` from sizes in file order `(x, y, z, …)`. Fails unless they describe one
 /// volume.
-pub(super) fn volume_shape(sizes: &[usize]) -> Result<[usize; 3]> {
+pub(super) fn volume_shape(sizes: &[usize], max_voxels: usize) -> Result<[usize; 3]> {
     if sizes.contains(&0) {
         return Err(malformed(format!(
             "the volume has no voxels: its size is {sizes:?} (x, y, z)"
         )));
     }
+    let most = max_voxels.min(MAX_VOXELS);
     let count = sizes.iter().try_fold(1u64, |n, &s| n.checked_mul(s as u64));
-    if count.is_none_or(|n| n > MAX_VOXELS) {
+    if count.is_none_or(|n| n > most as u64) {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("a size of {sizes:?} (x, y, z) is more than {MAX_VOXELS} voxels"),
+            format!("a size of {sizes:?} (x, y, z) is more than {most} voxels"),
         )
         .hint("crop the scan to the chest"));
     }
@@ -98,8 +99,11 @@ mod tests {
 
     #[test]
     fn one_volume_has_three_sizes() {
-        assert_eq!(volume_shape(&[5, 6, 8]).unwrap(), [8, 6, 5]);
-        assert_eq!(volume_shape(&[5, 6, 8, 1, 1]).unwrap(), [8, 6, 5]);
+        assert_eq!(volume_shape(&[5, 6, 8], MAX_VOXELS).unwrap(), [8, 6, 5]);
+        assert_eq!(
+            volume_shape(&[5, 6, 8, 1, 1], MAX_VOXELS).unwrap(),
+            [8, 6, 5]
+        );
         for (sizes, kind) in [
             (&[5, 6][..], ErrorKind::Unsupported),
             (&[5], ErrorKind::Unsupported),
@@ -109,7 +113,7 @@ mod tests {
             (&[2048, 2048, 513], ErrorKind::Unsupported),
             (&[usize::MAX; 3], ErrorKind::Unsupported),
         ] {
-            assert_eq!(volume_shape(sizes).unwrap_err().kind(), kind);
+            assert_eq!(volume_shape(sizes, MAX_VOXELS).unwrap_err().kind(), kind);
         }
     }
 }

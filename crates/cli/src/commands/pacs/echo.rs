@@ -31,7 +31,7 @@ impl Echo {
             false => self.nodes.iter().collect(),
         };
         if names.is_empty() {
-            let reason = format!("{}: no node is configured", self.config.display());
+            let reason = format!("{}: no node is configured", output::path(&self.config));
             return Err(Failure::input(format!("{reason} (add a table [[node]])")));
         }
         // A wrong name is told before anybody is asked.

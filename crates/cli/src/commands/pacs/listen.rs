@@ -66,8 +66,9 @@ impl Listen {
     }
 }
 
-/// Says what an administrator wants to follow. Single objects stand in the audit log only.
-fn tell(event: &Event) {
+/// Says what an administrator wants to follow. Single objects that were stored stand in the audit log
+/// only.
+pub fn tell(event: &Event) {
     let text = match event {
         Event::JobQueued {
             study,
@@ -118,6 +119,9 @@ fn tell(event: &Event) {
             };
             format!("{study}#{job}: {destination} does not have {object}: {reason}; {next}")
         }
+        Event::ObjectRefused {
+            ae_title, reason, ..
+        } => format!("an object of {ae_title} was refused: {reason}"),
         Event::AssociationRefused { peer, reason } => format!("{peer} was sent away: {reason}"),
         Event::ObjectsRemoved { study, objects, .. } => {
             format!("{study}: {objects} objects were removed by the retention rule")

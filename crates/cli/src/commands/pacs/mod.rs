@@ -11,5 +11,5 @@ mod send;
 pub use doctor::Doctor;
 pub use echo::Echo;
 pub use fetch::Fetch;
-pub use listen::Listen;
+pub use listen::{Listen, tell};
 pub use send::Send;

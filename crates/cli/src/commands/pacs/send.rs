@@ -54,7 +54,8 @@ impl Send {
             if let Some(reason) = reason
                 && !context.json
             {
-                bar.suspend(|| eprintln!("{}: {state}: {reason}", files[index].display()));
+                let name = output::path(&files[index]);
+                bar.suspend(|| output::complain(&format!("{name}: {state}: {reason}")));
             }
             rows.push(json!({ "file": files[index], "state": state, "reason": reason }));
         });

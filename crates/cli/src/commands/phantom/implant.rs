@@ -83,7 +83,7 @@ impl Implant {
         }
         output::print(&format!(
             "{done} scans with synthetic lesions: {}\n",
-            manifest.display()
+            output::path(&manifest)
         ))
     }
 }

@@ -149,5 +149,8 @@ fn say(context: Context, path: &Path, phantoms: u64) -> Outcome {
             &serde_json::json!({ "written": path, "phantoms": phantoms, "synthetic": true }),
         )?);
     }
-    output::print(&format!("{phantoms} synthetic scans: {}\n", path.display()))
+    output::print(&format!(
+        "{phantoms} synthetic scans: {}\n",
+        output::path(path)
+    ))
 }

@@ -67,6 +67,10 @@ impl<'a> Stream<'a> {
 
     /// The samples, row after row.
     pub(crate) fn decode(&self) -> Result<Vec<u16>> {
+        // Each sample has a code of at least one bit.
+        if self.scan.len().saturating_mul(8) < self.width * self.height {
+            return Err(broken("JPEG", "the data end early"));
+        }
         let data = unstuffed(self.scan);
         let mut bits = Bits::new(&data);
         let mut out = vec![0u16; self.width * self.height];

@@ -111,4 +111,7 @@ fn faults_are_named() {
     let huge = [0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF];
     assert!(told(&huge).contains("longer than"));
     assert!(told(&[8, 0, 0, 0, 0, 0, 0, 0]).contains("outside group"));
+    // A number of four bytes that has six: the general parser would lose its place.
+    let odd = [0, 0, 0, 0, 6, 0, 0, 0, 1, 2, 3, 4, 5, 6];
+    assert!(told(&odd).contains("numbers have 4 bytes each"));
 }

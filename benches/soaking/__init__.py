@@ -1,0 +1,1 @@
+"""Parts of `benches/soak.py` and `benches/kills.py`."""

@@ -1,0 +1,5 @@
+//! The target `codec_rle`.
+
+#![no_main]
+
+multirnet_fuzz::fuzzer!(multirnet_fuzz::codecs::CODEC_RLE);

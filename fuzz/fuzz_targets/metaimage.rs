@@ -1,0 +1,5 @@
+//! The target `metaimage`.
+
+#![no_main]
+
+multirnet_fuzz::fuzzer!(multirnet_fuzz::volumes::METAIMAGE);

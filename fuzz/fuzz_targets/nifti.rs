@@ -1,0 +1,5 @@
+//! The target `nifti`.
+
+#![no_main]
+
+multirnet_fuzz::fuzzer!(multirnet_fuzz::volumes::NIFTI);

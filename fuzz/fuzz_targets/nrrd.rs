@@ -1,0 +1,5 @@
+//! The target `nrrd`.
+
+#![no_main]
+
+multirnet_fuzz::fuzzer!(multirnet_fuzz::volumes::NRRD);

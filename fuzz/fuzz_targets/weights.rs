@@ -1,0 +1,5 @@
+//! The target `weights`.
+
+#![no_main]
+
+multirnet_fuzz::fuzzer!(multirnet_fuzz::models::WEIGHTS);
