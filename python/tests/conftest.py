@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,11 @@ import pytest
 from multirnet.phantom import Phantom
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_sessionstart() -> None:
+    """Listen to SIGINT, which a shell makes its background commands ignore, with all that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
