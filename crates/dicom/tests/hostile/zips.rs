@@ -59,8 +59,8 @@ impl Made {
         made
     }
 
-    fn local(&self) -> Vec<u8> {
-        let mut out = b"PK\x03\x04\x14\x00".to_vec();
+    /// What both headers say of the entry, from its flags to the length of its name.
+    fn described(&self, out: &mut Vec<u8>) {
         out.extend(self.flags.to_le_bytes());
         out.extend(self.method.to_le_bytes());
         out.extend([0; 4]);
@@ -68,6 +68,11 @@ impl Made {
             out.extend(number.to_le_bytes());
         }
         out.extend((self.name.len() as u16).to_le_bytes());
+    }
+
+    fn local(&self) -> Vec<u8> {
+        let mut out = b"PK\x03\x04\x14\x00".to_vec();
+        self.described(&mut out);
         out.extend([0, 0]);
         out.extend(&self.name);
         out.extend(&self.packed);
@@ -76,13 +81,7 @@ impl Made {
 
     fn central(&self, at: u32) -> Vec<u8> {
         let mut out = b"PK\x01\x02\x14\x03\x14\x00".to_vec();
-        out.extend(self.flags.to_le_bytes());
-        out.extend(self.method.to_le_bytes());
-        out.extend([0; 4]);
-        for number in [self.crc, self.packed.len() as u32, self.size] {
-            out.extend(number.to_le_bytes());
-        }
-        out.extend((self.name.len() as u16).to_le_bytes());
+        self.described(&mut out);
         out.extend((self.extra.len() as u16).to_le_bytes());
         out.extend([0; 6]);
         out.extend(self.attributes.to_le_bytes());
