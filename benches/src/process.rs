@@ -17,6 +17,13 @@ pub fn cpu_seconds(id: u32) -> Option<f64> {
     Some(ticks(id)?[..2].iter().sum())
 }
 
+/// Processor time, in seconds, of the processes that this one has started and waited for.
+pub fn children_seconds() -> f64 {
+    ticks(std::process::id()).unwrap_or_default()[2..]
+        .iter()
+        .sum()
+}
+
 /// Seconds in user and in system mode: its own two, then those of the children that it has waited
 /// for.
 fn ticks(id: u32) -> Option<[f64; 4]> {

@@ -325,7 +325,13 @@ class Finding:
         """
         return self._native.overview_png()
 
-    def write(self, folder: str | os.PathLike[str], *, name: str | None = None) -> None:
+    def write(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        heatmap_grid: Literal["own", "scan"] = "own",
+    ) -> None:
         """Write what the command line's ``predict`` writes: maps, picture, page, ``finding.json``.
 
         Parameters
@@ -334,16 +340,19 @@ class Finding:
             The folder, which appears whole or not at all.
         name : str, optional
             The scan's name on the page; the scan's path without it.
+        heatmap_grid : {"own", "scan"}
+            The grid of ``heatmap.nii.gz``: that of the network's view, which is much coarser than the
+            scan, or the scan's.
 
         Raises
         ------
         FileError
             If a file cannot be written.
         OptionsError
-            If the finding does not hold its scan.
+            If the finding does not hold its scan, or there is no such grid.
         """
         shown = os.path.basename(self.source["path"]) if name is None else name
-        self._native.write(folder, shown)
+        self._native.write(folder, shown, heatmap_grid)
 
     def _map(self, what: str) -> NDArray[Any]:
         if what not in ("lesions", "lungs", "probability", "heatmap"):

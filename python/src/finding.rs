@@ -4,7 +4,7 @@ use crate::array;
 use crate::error::{Failure, Outcome};
 use crate::grid::{self, Placed};
 use crate::work::{OnInterrupt, run};
-use multirnet::{Maps, NativeMap, Prediction, to_json, write_results};
+use multirnet::{HeatmapGrid, Maps, NativeMap, Prediction, to_json, write_results};
 use multirnet_finding::lesions;
 use multirnet_report::{Overview, overview_png};
 use numpy::{PyArray3, PyArrayMethods};
@@ -165,11 +165,24 @@ impl Finding {
         })
     }
 
-    fn write(&self, py: Python<'_>, folder: PathBuf, name: String) -> PyResult<()> {
+    fn write(
+        &self,
+        py: Python<'_>,
+        folder: PathBuf,
+        name: String,
+        heatmap_grid: &str,
+    ) -> PyResult<()> {
+        let grid: HeatmapGrid = heatmap_grid.parse().map_err(Failure::from)?;
         let (scan, prediction) = self.parts(py)?;
         // A call that is left would go on to write into the caller's folder.
         run(py, None, OnInterrupt::Save, move |_, _| {
-            Ok(write_results(&scan.volume, &prediction, &name, &folder)?)
+            Ok(write_results(
+                &scan.volume,
+                &prediction,
+                &name,
+                grid,
+                &folder,
+            )?)
         })
     }
 }

@@ -13,6 +13,7 @@ mod logging;
 mod masks;
 mod model;
 mod phantom;
+mod request;
 mod scan;
 mod statistics;
 mod study;

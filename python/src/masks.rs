@@ -1,8 +1,9 @@
 //! Scores of masks.
 
 use crate::array;
-use crate::error::{Failure, Outcome};
+use crate::error::Outcome;
 use crate::grid::{self, Placed};
+use crate::request::parse;
 use crate::work::{OnInterrupt, run};
 use multirnet::to_json;
 use multirnet_metrics::{
@@ -13,17 +14,8 @@ use multirnet_volume::Volume;
 use numpy::PyReadonlyArray3;
 use pyo3::prelude::*;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 type Mask<'py> = PyReadonlyArray3<'py, u8>;
-
-/// A value from JSON.
-///
-/// # Errors
-/// `options` if the text does not describe such a value.
-pub fn parse<T: DeserializeOwned>(text: &str) -> Outcome<T> {
-    serde_json::from_str(text).map_err(|e| Failure::json(&e))
-}
 
 /// Runs `score` on two masks of one grid, and returns its result as JSON.
 fn scored<T: Serialize>(

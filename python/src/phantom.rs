@@ -3,7 +3,7 @@
 use crate::array;
 use crate::error::Failure;
 use crate::grid::{self, Placed};
-use crate::masks::parse;
+use crate::request::parse;
 use crate::work::{OnInterrupt, run};
 use multirnet::{Diagnosis, to_json};
 use multirnet_phantom::PhantomConfig;

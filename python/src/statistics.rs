@@ -1,7 +1,7 @@
 //! Scores and tests of lists of values.
 
 use crate::error::{Failure, Outcome};
-use crate::masks::parse;
+use crate::request::parse;
 use crate::work::{OnInterrupt, run};
 use multirnet::{Diagnosis, to_json};
 use multirnet_metrics::roc::OneVsRest;

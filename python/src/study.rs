@@ -1,9 +1,10 @@
 //! Comparisons of several systems.
 
 use crate::error::Outcome;
+use crate::request::answer;
 use crate::training::{event_json, toml_text};
-use crate::work::{Notices, OnInterrupt, run};
-use multirnet::{DeviceChoice, StopToken, read_volume, to_json};
+use crate::work::Notices;
+use multirnet::{DeviceChoice, StopToken, read_volume};
 use multirnet_study::{Event, Folder, Options, Results, StudyConfig, figures, tables_text};
 use pyo3::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -94,8 +95,10 @@ pub fn compare(
     request_json: &str,
     callback: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
-    let request: Request = crate::masks::parse(request_json)?;
-    run(py, callback, OnInterrupt::Save, move |stop, notices| {
-        Ok(to_json(&request.compare(stop, notices)?)?)
-    })
+    answer(
+        py,
+        request_json,
+        callback,
+        |request: Request, stop, notices| request.compare(stop, notices),
+    )
 }

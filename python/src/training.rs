@@ -1,8 +1,9 @@
 //! Training of one model.
 
 use crate::error::{Failure, Outcome};
-use crate::work::{Notices, OnInterrupt, run};
-use multirnet::{DeviceChoice, StopToken, read_volume, to_json};
+use crate::request::answer;
+use crate::work::Notices;
+use multirnet::{DeviceChoice, StopToken, read_volume};
 use multirnet_cohort::{Cohort, Split};
 use multirnet_study::{describe_cohort, draw_curves, package_run};
 use multirnet_train::{Event, Options, Summary, TrainConfig};
@@ -171,8 +172,10 @@ pub fn train(
     request_json: &str,
     callback: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<String> {
-    let request: Request = crate::masks::parse(request_json)?;
-    run(py, callback, OnInterrupt::Save, move |stop, notices| {
-        Ok(to_json(&request.train(stop, notices)?)?)
-    })
+    answer(
+        py,
+        request_json,
+        callback,
+        |request: Request, stop, notices| request.train(stop, notices),
+    )
 }

@@ -42,7 +42,7 @@ pub use gate::{GateConfig, GateReport, check, check_lungs, check_scan};
 pub use lungs::{LungConfig, segment_lungs, segment_lungs_watched};
 pub use prepare::{BeyondScan, Intensity, PrepareConfig, Prepared, prepare, prepare_watched};
 pub use step::{Step, Watch};
-pub use zones::{ZONE_NAMES, zones};
+pub use zones::{Thirds, ZONE_NAMES, zones};
 
 /// Label of the right lung.
 pub const RIGHT: u8 = 1;

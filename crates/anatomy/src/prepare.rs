@@ -169,19 +169,6 @@ fn views(
             (hu * scale + shift).clamp(0.0, 1.0)
         }
     };
-    let image_of = |part: &Part| {
-        let beyond = if repeat {
-            Beyond::Repeat
-        } else {
-            Beyond::Value(air)
-        };
-        let mut image = part.cut(scan, beyond, value);
-        if padded {
-            fill_unscanned(&mut image);
-        }
-        image
-    };
-
     let target = lungs.geometry().reoriented(Orientation::CANONICAL);
     let (low, high) = bounds(&lungs).ok_or_else(|| {
         Error::new(ErrorKind::NoLungs, "the lung mask is empty").hint("give a mask that marks lung")
@@ -199,10 +186,7 @@ fn views(
         start[a] = p.min(q) - margin;
         shape[a] = ((p - q).unsigned_abs() as i64 + 1 + 2 * margin) as usize;
     }
-    let part = Part::new(scan.geometry(), target.window(start, shape)?);
-    let (image, mask) = (image_of(&part), part.cut(&lungs, Beyond::Value(0), |v| v));
-
-    tell(watch, Step::Views)?;
+    let local = target.window(start, shape)?;
     let last = target.shape()[0] as i64 - 1;
     let [p, q] = corners.map(|c| c[0]);
     let cut = [p.min(q) <= 0, p.max(q) >= last];
@@ -213,20 +197,53 @@ fn views(
         let [below, above] = cut.map(|end| if end { more } else { 0 });
         let start = [start[0] - below as i64, start[1], start[2]];
         let shape = [shape[0] + below + above, shape[1], shape[2]];
-        let part = Part::new(scan.geometry(), target.window(start, shape)?);
-        Some((image_of(&part), part.cut(&lungs, Beyond::Value(0), |v| v)))
+        Some(target.window(start, shape)?)
     } else {
         None
     };
-    tell(watch, Step::Views)?;
-    let (coarse, coarse_mask) = taller.as_ref().map_or((&image, &mask), |(i, m)| (i, m));
-    let local = image.geometry().with_spacing(config.spacing_mm)?;
-    let global = coarse.geometry().with_shape(config.global_shape)?;
+    let [(local, local_lungs), (global, global_lungs)] = {
+        let coarse = taller.as_ref().unwrap_or(&local);
+        let grids = [
+            local.with_spacing(config.spacing_mm)?,
+            coarse.with_shape(config.global_shape)?,
+        ];
+        let masks = grids.map(|grid| lungs.resample_nearest(&grid, 0));
+        tell(watch, Step::Views)?;
+        let images = if repeat && !padded {
+            // The usual case needs no copy of the box at the scan's spacing.
+            grids.map(|grid| scan.resample_repeated(&grid, value))
+        } else {
+            let beyond = if repeat {
+                Beyond::Repeat
+            } else {
+                Beyond::Value(air)
+            };
+            let image_of = |grid: Geometry| {
+                let mut image = Part::new(scan.geometry(), grid).cut(scan, beyond, value);
+                if padded {
+                    fill_unscanned(&mut image);
+                }
+                image
+            };
+            let image = image_of(local);
+            let coarse = taller.map(image_of);
+            [
+                image.resample_linear(&grids[0], 0.0),
+                coarse
+                    .as_ref()
+                    .unwrap_or(&image)
+                    .resample_linear(&grids[1], 0.0),
+            ]
+        };
+        let [a, b] = images;
+        let [c, d] = masks;
+        [(a, c), (b, d)]
+    };
     Ok(Prepared {
-        local: image.resample_linear(&local, 0.0),
-        local_lungs: mask.resample_nearest(&local, 0),
-        global: coarse.resample_linear(&global, 0.0),
-        global_lungs: coarse_mask.resample_nearest(&global, 0),
+        local,
+        local_lungs,
+        global,
+        global_lungs,
         beyond_scan: config.beyond_scan,
         lungs,
         report,

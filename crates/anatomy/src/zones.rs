@@ -14,44 +14,97 @@ pub const ZONE_NAMES: [&str; 6] = [
     "left lower",
 ];
 
-/// Divides each lung into thirds of equal height along the patient's superior axis: 1, 2, 3 are
-/// the right lung's upper, middle and lower zone, 4, 5, 6 the left lung's, 0 is outside.
+/// The thirds of equal height of each lung along the patient's superior axis: 1, 2, 3 are the right
+/// lung's upper, middle and lower zone, 4, 5, 6 the left lung's, 0 is outside.
 ///
 /// A lung's height runs from the centre of its lowest voxel to that of its highest, in world
 /// millimetres. An oblique grid is therefore divided along the patient and not along the array. A
 /// border voxel belongs to the upper of its two zones. Labels other than 1 and 2 count as outside.
-#[must_use]
-pub fn zones(lungs: &Volume<u8>) -> Volume<u8> {
-    let geometry = lungs.geometry();
-    let [_, ny, nx] = geometry.shape();
-    let (spacing, direction) = (geometry.spacing_mm(), geometry.direction());
-    let step: [f64; 3] = std::array::from_fn(|a| spacing[a] * direction[a][2]);
-    let row =
-        |z: usize, y: usize| geometry.origin_mm()[2] + z as f64 * step[0] + y as f64 * step[1];
+#[derive(Debug, Clone)]
+pub struct Thirds {
+    /// Height of the first voxel, and of a step along each axis, in millimetres.
+    origin: f64,
+    step: [f64; 3],
+    /// Lowest and highest centre of each lung.
+    range: [[f64; 2]; 2],
+}
 
-    let none = || [[f64::INFINITY, f64::NEG_INFINITY]; 2];
-    let join = |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| {
-        [0, 1].map(|side: usize| [a[side][0].min(b[side][0]), a[side][1].max(b[side][1])])
-    };
-    let range = lungs
-        .data()
-        .par_chunks(ny * nx)
-        .enumerate()
-        .map(|(z, plane)| {
-            let mut range = none();
-            for (y, line) in plane.chunks_exact(nx).enumerate() {
-                for (x, &label) in line.iter().enumerate().filter(|(_, l)| **l != 0) {
-                    if let Some(side) = side(label) {
-                        let height = row(z, y) + x as f64 * step[2];
-                        range[side][0] = range[side][0].min(height);
-                        range[side][1] = range[side][1].max(height);
+impl Thirds {
+    /// The thirds of `lungs`.
+    #[must_use]
+    pub fn of(lungs: &Volume<u8>) -> Self {
+        let geometry = lungs.geometry();
+        let [_, ny, nx] = geometry.shape();
+        let (spacing, direction) = (geometry.spacing_mm(), geometry.direction());
+        let none = [[f64::INFINITY, f64::NEG_INFINITY]; 2];
+        let mut thirds = Self {
+            origin: geometry.origin_mm()[2],
+            step: std::array::from_fn(|a| spacing[a] * direction[a][2]),
+            range: none,
+        };
+        let join = |a: [[f64; 2]; 2], b: [[f64; 2]; 2]| {
+            [0, 1].map(|side: usize| [a[side][0].min(b[side][0]), a[side][1].max(b[side][1])])
+        };
+        let of_plane = |(z, plane): (usize, &[u8])| {
+            let mut range = none;
+            if thirds.is_level() {
+                let height = thirds.height([z, 0, 0]);
+                for (range, label) in range.iter_mut().zip([RIGHT, LEFT]) {
+                    if plane.contains(&label) {
+                        *range = [height; 2];
                     }
+                }
+                return range;
+            }
+            for (i, &label) in plane.iter().enumerate().filter(|(_, l)| **l != 0) {
+                if let Some(side) = side(label) {
+                    let height = thirds.height([z, i / nx, i % nx]);
+                    range[side] = [range[side][0].min(height), range[side][1].max(height)];
                 }
             }
             range
-        })
-        .reduce(none, join);
+        };
+        let planes = lungs.data().par_chunks(ny * nx).enumerate();
+        thirds.range = planes.map(of_plane).reduce(|| none, join);
+        thirds
+    }
 
+    /// Whether all voxels of a plane have one height, as in an axial scan. A plane then has one zone of
+    /// each lung.
+    #[must_use]
+    pub fn is_level(&self) -> bool {
+        self.step[1] == 0.0 && self.step[2] == 0.0
+    }
+
+    fn height(&self, index: [usize; 3]) -> f64 {
+        let steps = index.into_iter().zip(self.step);
+        steps.fold(self.origin, |sum, (i, step)| sum + i as f64 * step)
+    }
+
+    /// The zone of a voxel whose label in the lung mask is `label`.
+    #[must_use]
+    pub fn zone(&self, label: u8, index: [usize; 3]) -> u8 {
+        let Some(side) = side(label) else {
+            return 0;
+        };
+        let [low, high] = self.range[side];
+        let depth = (high - self.height(index)) / (high - low);
+        // The tolerance gives a border to the upper zone in spite of rounding. For a flat lung
+        // `depth` is NaN, which gives the upper zone.
+        let third = if depth > 2.0 / 3.0 + 1e-9 {
+            2
+        } else {
+            u8::from(depth > 1.0 / 3.0 + 1e-9)
+        };
+        1 + 3 * side as u8 + third
+    }
+}
+
+/// The zone of each voxel, by the [`Thirds`] of `lungs`.
+#[must_use]
+pub fn zones(lungs: &Volume<u8>) -> Volume<u8> {
+    let [_, ny, nx] = lungs.shape();
+    let thirds = Thirds::of(lungs);
     let mut out = lungs.map(|_| 0u8);
     out.data_mut()
         .par_chunks_mut(ny * nx)
@@ -59,19 +112,7 @@ pub fn zones(lungs: &Volume<u8>) -> Volume<u8> {
         .enumerate()
         .for_each(|(z, (out, plane))| {
             for (i, &label) in plane.iter().enumerate().filter(|(_, l)| **l != 0) {
-                if let Some(side) = side(label) {
-                    let [low, high] = range[side];
-                    let height = row(z, i / nx) + (i % nx) as f64 * step[2];
-                    let depth = (high - height) / (high - low);
-                    // The tolerance gives a border to the upper zone in spite of rounding. For a
-                    // flat lung `depth` is NaN, which gives the upper zone.
-                    let third = if depth > 2.0 / 3.0 + 1e-9 {
-                        2
-                    } else {
-                        u8::from(depth > 1.0 / 3.0 + 1e-9)
-                    };
-                    out[i] = 1 + 3 * side as u8 + third;
-                }
+                out[i] = thirds.zone(label, [z, i / nx, i % nx]);
             }
         });
     out

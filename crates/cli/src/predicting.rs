@@ -5,8 +5,8 @@ use crate::failure::{Exit, Failure, Outcome};
 use crate::output;
 use indicatif::ProgressBar;
 use multirnet::{
-    Finding, LesionKind, Model, Pipeline, PredictOptions, Prediction, Progress, Scan, Stage,
-    StopToken, Tile, overlay_toml,
+    Finding, HeatmapGrid, LesionKind, Model, Pipeline, PredictOptions, Prediction, Progress, Scan,
+    Stage, StopToken, Tile, overlay_toml,
 };
 use multirnet_anatomy::Intensity;
 use multirnet_base::files;
@@ -53,6 +53,18 @@ pub struct PredictArguments {
     /// Refuse to start if the planned memory is over this limit, in MiB
     #[arg(long, value_name = "MIB")]
     pub memory_limit: Option<u64>,
+}
+
+/// How the heat map is written.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct HeatmapArguments {
+    /// Grid of heatmap.nii.gz: own (that of the network's view, much coarser than the scan) or scan
+    #[arg(long, value_name = "GRID", default_value = "own", value_parser = heatmap_grid)]
+    pub heatmap_grid: HeatmapGrid,
+}
+
+fn heatmap_grid(text: &str) -> Result<HeatmapGrid, String> {
+    text.parse().map_err(|e: multirnet::Error| e.to_string())
 }
 
 fn pipeline(text: &str) -> Result<Pipeline, String> {

@@ -92,27 +92,24 @@ fn a_prediction_lies_on_the_scans_own_grid_whatever_its_axes() {
         let lesions = io::read_labels(&out.join("lesions.nii.gz")).unwrap();
         let lung = io::read_labels(&out.join("lungs.nii.gz")).unwrap();
         let heat = io::read(&out.join("heatmap.nii.gz")).unwrap();
-        for grid in [
-            probability.geometry(),
-            lesions.geometry(),
-            lung.geometry(),
-            heat.geometry(),
-        ] {
+        for grid in [probability.geometry(), lesions.geometry(), lung.geometry()] {
             assert!(
                 grid.matches(ct.geometry(), 1e-2),
                 "{grid:?} is not {:?}",
                 ct.geometry()
             );
         }
-        for ((&p, &l), &h) in probability
-            .data()
-            .iter()
-            .zip(lesions.data())
-            .zip(heat.data())
-        {
-            assert!((0.0..=1.0).contains(&p) && (0.0..=1.0).contains(&h));
+        for (&p, &l) in probability.data().iter().zip(lesions.data()) {
+            assert!((0.0..=1.0).contains(&p));
             assert_eq!(l != 0, p >= threshold);
         }
+        // The heat map has the grid of the view of the whole chest, which covers the lungs.
+        let most = heat.data().iter().copied().fold(0.0, f32::max);
+        assert!(heat.data().iter().all(|h| (0.0..=1.0).contains(h)) && most > 0.99);
+        assert_eq!(heat.to_canonical().shape(), [32, 96, 96]);
+        let covered = heat.map(|_| 1.0f32).resample_linear(lung.geometry(), 0.0);
+        let outside = lung.data().iter().zip(covered.data());
+        assert_eq!(outside.filter(|(l, c)| **l != 0 && **c == 0.0).count(), 0);
         lungs.push(lung.to_canonical());
     }
     let pairs = || lungs[0].data().iter().zip(lungs[1].data());
@@ -190,13 +187,15 @@ fn explain_writes_the_heat_of_the_chosen_class() {
     let dir = tempfile::tempdir().unwrap();
     let scan = save(dir.path(), "scan.nii.gz", &phantom(Diagnosis::Cap, 14).ct);
     let mut maps = vec![];
-    for class in ["cap", "normal"] {
-        let out = dir.path().join(class);
+    for (class, grid) in [("cap", "own"), ("normal", "own"), ("cap", "scan")] {
+        let out = dir.path().join(format!("{class}-{grid}"));
         let output = run([
             Path::new("explain"),
             &scan,
             Path::new("--class"),
             Path::new(class),
+            Path::new("--heatmap-grid"),
+            Path::new(grid),
             Path::new("-o"),
             &out,
             Path::new("--json"),
@@ -207,6 +206,16 @@ fn explain_writes_the_heat_of_the_chosen_class() {
         maps.push(io::read(&out.join("heatmap.nii.gz")).unwrap());
     }
     assert_ne!(maps[0].data(), maps[1].data());
+    // On the scan's grid it is the same map, interpolated, up to the steps of both files.
+    let wide = &maps[2];
+    assert!(
+        wide.geometry()
+            .matches(io::read(&scan).unwrap().geometry(), 1e-2)
+    );
+    let from_own = maps[0].resample_linear(wide.geometry(), 0.0);
+    for (a, b) in wide.data().iter().zip(from_own.data()) {
+        assert!((a - b).abs() < 1.5 / 255.0, "{a} {b}");
+    }
 }
 
 const TINY: &str = r#"

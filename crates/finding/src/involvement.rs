@@ -1,7 +1,7 @@
 //! Involvement: how much of the lungs the lesions fill.
 
 use crate::{Error, ErrorKind, Result};
-use multirnet_anatomy::{LEFT, RIGHT, ZONE_NAMES, zones};
+use multirnet_anatomy::{LEFT, RIGHT, Thirds, ZONE_NAMES};
 use multirnet_volume::Volume;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -60,22 +60,36 @@ pub(crate) fn check_masks(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<()
 /// `Mismatch` if the grids differ.
 pub fn involvement(lungs: &Volume<u8>, lesions: &Volume<u8>) -> Result<Involvement> {
     check_masks(lungs, lesions)?;
-    let zones = zones(lungs);
-    let part = |(zones, marks): (&[u8], &[u8])| {
+    let [_, ny, nx] = lungs.shape();
+    let thirds = Thirds::of(lungs);
+    // Voxels of lung, and of lesion in it, by zone.
+    let part = |(z, (labels, marks)): (usize, (&[u8], &[u8]))| {
         let mut tally = [[0u64; 7]; 2];
-        for (&zone, &mark) in zones.iter().zip(marks) {
-            tally[0][usize::from(zone)] += 1;
-            tally[1][usize::from(zone)] += u64::from(mark != 0);
+        if thirds.is_level() {
+            for label in [RIGHT, LEFT] {
+                let zone = usize::from(thirds.zone(label, [z, 0, 0]));
+                let of = |l: &u8| *l == label;
+                let pairs = labels.iter().zip(marks);
+                tally[0][zone] += labels.iter().filter(|l| of(l)).count() as u64;
+                tally[1][zone] += pairs.filter(|(l, m)| of(l) & (**m != 0)).count() as u64;
+            }
+            return tally;
+        }
+        let voxels = labels.iter().zip(marks).enumerate();
+        for (i, (&label, &mark)) in voxels.filter(|(_, (l, _))| **l != 0) {
+            let zone = usize::from(thirds.zone(label, [z, i / nx, i % nx]));
+            tally[0][zone] += 1;
+            tally[1][zone] += u64::from(mark != 0);
         }
         tally
     };
     let join = |a: [[u64; 7]; 2], b: [[u64; 7]; 2]| {
         [0, 1].map(|i: usize| std::array::from_fn(|z| a[i][z] + b[i][z]))
     };
-    const PART: usize = 1 << 18;
-    let parts = zones.data().par_chunks(PART);
-    let [lung, lesion] = parts
-        .zip(lesions.data().par_chunks(PART))
+    let planes = lungs.data().par_chunks(ny * nx);
+    let [lung, lesion] = planes
+        .zip(lesions.data().par_chunks(ny * nx))
+        .enumerate()
         .map(part)
         .reduce(|| [[0; 7]; 2], join);
     let ml = lungs.geometry().voxel_mm3() / 1000.0;

@@ -137,10 +137,18 @@ impl NativeMap {
         })))
     }
 
-    /// Divides a predicted map by its largest value if that is above 0. Also returns whether that
-    /// value is above 0. A map that was made from a [`Volume`] keeps its values.
+    /// Divides a predicted map by the largest value of its channels on the working grid, if that is
+    /// above 0. No interpolated value then is above 1. Also returns whether the value is above 0. A map
+    /// that was made from a [`Volume`] keeps its values.
     pub fn scaled_to_one(mut self) -> (Self, bool) {
-        let top = self.peak();
+        let peak = |values: &[f32]| values.iter().copied().fold(0.0, f32::max);
+        let top = match &self.0 {
+            Held::Whole(volume) => peak(volume.data()),
+            Held::Lazy(lazy) => {
+                let channels = lazy.channels.iter().map(|c| peak(c.source().data()));
+                channels.fold(0.0, f32::max)
+            }
+        };
         match &mut self.0 {
             Held::Lazy(lazy) if top > 0.0 => lazy.divisor = top,
             _ => {}
@@ -148,18 +156,18 @@ impl NativeMap {
         (self, top > 0.0)
     }
 
-    /// The largest value, at least 0.
-    fn peak(&self) -> f32 {
-        let [nz, ny, nx] = self.geometry().shape();
-        let plane = |buffer: &mut Vec<f32>, z: usize| {
-            buffer.resize(ny * nx, 0.0);
-            self.read_plane(z, buffer);
-            buffer.iter().copied().fold(0.0, f32::max)
-        };
-        (0..nz)
-            .into_par_iter()
-            .map_init(Vec::new, plane)
-            .reduce(|| 0.0, f32::max)
+    /// The map on the working grid, from which the values on the scan's grid are interpolated. `None`
+    /// if there is no such grid: the map was made from a [`Volume`], is restricted to a mask, or is
+    /// the largest of several channels.
+    #[must_use]
+    pub fn working(&self) -> Option<Volume<f32>> {
+        match &self.0 {
+            Held::Lazy(lazy) if lazy.allowed.is_none() => match lazy.channels.as_slice() {
+                [channel] => Some(channel.source().map(|v| v / lazy.divisor)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     /// The label map. A voxel's label is 1 + the index of its largest channel (the last of equal
@@ -366,7 +374,7 @@ mod tests {
             let map = NativeMap::new(channels.to_vec(), block, Some(block.cut(&allowed).unwrap()));
             let labels = map.labels(0.5);
             // The definition, applied step by step to whole volumes.
-            let whole = channels.map(|c| c.resample_linear(&scan, 0.0));
+            let whole = channels.each_ref().map(|c| c.resample_linear(&scan, 0.0));
             let (got, [nz, _, _]) = (map.to_volume(), scan.shape());
             for i in 0..scan.len() {
                 let inside = allowed.data()[i] != 0;
@@ -383,10 +391,21 @@ mod tests {
             let plane = scan.shape()[1] * scan.shape()[2];
             assert_eq!(slab.data(), &got.data()[plane..(nz - 1) * plane]);
             let (scaled, has_heat) = map.clone().scaled_to_one();
-            let top = got.data().iter().copied().fold(0.0, f32::max);
+            let values = channels.iter().flat_map(|c| c.data().iter().copied());
+            let top = values.fold(0.0, f32::max);
             let want: Vec<f32> = got.data().iter().map(|v| v / top).collect();
             assert!(has_heat && scaled.to_volume().data() == want);
             assert!(scaled != map && map == NativeMap::from(got));
+            assert!(map.working().is_none());
+            // The map on the working grid gives the same map on the scan's grid.
+            let [first, _] = &channels;
+            let (heat, _) = NativeMap::new(vec![first.clone()], block, None).scaled_to_one();
+            let working = heat.working().unwrap();
+            assert!(working.data().iter().all(|v| (0.0..=1.0).contains(v)));
+            let again = NativeMap::new(vec![working], block, None);
+            let (heat, again) = (heat.to_volume(), again.to_volume());
+            let pairs = heat.data().iter().zip(again.data());
+            assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6));
         }
     }
 }

@@ -136,9 +136,7 @@ impl MemoryPlan {
             part("lesion mask", voxels),
             part("lung mask of the box", boxed),
         ];
-        let mut restore = kept.clone();
-        // Measuring takes the lung box of both masks, and its zones.
-        restore.push(part("measuring", 3 * boxed));
+        let restore = kept.clone();
         let mut write = kept;
         let plane = scan.shape()[1..].iter().product::<usize>() as u64;
         let [maps, blocks] = WRITTEN;

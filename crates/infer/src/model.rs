@@ -205,16 +205,13 @@ impl Model {
             heatmap: found.heatmap,
         };
         let (involvement, lesion_kinds) = watch.time(Stage::Measure, |_| {
-            // The block holds both lungs. Measuring the block therefore gives the same result as
-            // measuring the scan.
-            let block = &found.block;
-            let (lungs, lesions) = (block.cut(&maps.lungs)?, block.cut(&maps.lesions)?);
+            let (lungs, lesions) = (&maps.lungs, &maps.lesions);
             let kinds = if network.lesion_channels() == LesionKind::ALL.len() {
-                kind_involvement(&lungs, &lesions)?
+                kind_involvement(lungs, lesions)?
             } else {
                 Vec::new()
             };
-            Ok((involvement(&lungs, &lesions)?, kinds))
+            Ok((involvement(lungs, lesions)?, kinds))
         })?;
         let timings = watch.timings;
         let (windows, voxels) = (found.windows, found.voxels);

@@ -209,13 +209,15 @@ impl Coarse {
         })
     }
 
+    /// Grad-CAM on the view's grid.
     fn heat(&self, class: Diagnosis) -> Result<Option<Volume<f32>>> {
         let Some(cams) = &self.cams else {
             return Ok(None);
         };
         let grid = self.geometry.with_shape(cams.shape)?;
-        let map = cams.maps[class.index()].clone();
-        Ok(Some(Volume::new(map, grid)?))
+        let map = Volume::new(cams.maps[class.index()].clone(), grid)?;
+        // On the grid of the view a program that shows it without interpolation does not show blocks.
+        Ok(Some(map.resample_linear(&self.geometry, 0.0)))
     }
 }
 

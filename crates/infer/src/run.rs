@@ -18,8 +18,6 @@ pub(crate) struct NativeResult {
     pub(crate) probability: NativeMap,
     /// Grad-CAM, if the options ask for it.
     pub(crate) heatmap: Option<NativeMap>,
-    /// The part of the scan that holds both lungs. Outside it the maps are 0.
-    pub(crate) block: NativeBox,
     /// Class probabilities.
     pub(crate) probabilities: Probabilities,
     /// Number of windows (or tiles) that went through the network.
@@ -52,7 +50,7 @@ pub(crate) fn run(
     })
 }
 
-/// Resamples the result to the scan's own grid. The maps are 0 outside the result's block.
+/// Resamples the result to the scan's own grid. The maps are 0 outside the block that holds both lungs.
 fn restore(
     scan: &Geometry,
     prepared: &Prepared,
@@ -98,7 +96,6 @@ fn restore(
         lesions: probability.labels(options.threshold),
         probability,
         heatmap,
-        block,
         probabilities: working.probabilities,
         windows: working.windows,
         voxels: working.voxels,

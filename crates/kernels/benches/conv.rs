@@ -63,6 +63,13 @@ fn main() {
         ("head 8", 4, [8, 1], l1, 1, 1, 0),
         ("skip 16", 4, [16, 32], l2, 1, 1, 0),
     ];
+    // Slices of 2D nets: name, batch, channels, input
+    let flat = [
+        ("slices 96, 32", 4, [32, 32], l1),
+        ("slices 48, 64", 4, [64, 64], [32, 48, 48]),
+        ("slices 24, 64", 4, [64, 64], [32, 24, 24]),
+        ("slices 12, 128", 4, [128, 128], [32, 12, 12]),
+    ];
     println!("{:?}, {} threads", isa(), rayon::current_num_threads());
     println!(
         "{:32} {:>20} {:>20} {:>20}",
@@ -72,23 +79,33 @@ fn main() {
         if !filter.is_empty() && !filter.iter().any(|f| name.contains(f.as_str())) {
             continue;
         }
-        let Ok(conv) = Conv::new(batch, channels, input, kernel, stride, padding) else {
-            continue;
-        };
-        let ways: &[Algorithm] = if (kernel, stride) == (3, 1) {
-            &[
-                Algorithm::Direct,
-                Algorithm::Winograd2,
-                Algorithm::Winograd4,
-                Algorithm::Auto,
-            ]
-        } else {
-            &[Algorithm::Auto]
-        };
-        for &way in ways {
-            let conv = conv.with_algorithm(way);
-            line(&format!("{name} {way:?}"), &conv);
+        if let Ok(conv) = Conv::new(batch, channels, input, kernel, stride, padding) {
+            all_ways(name, &conv);
         }
+    }
+    for (name, batch, channels, input) in flat {
+        if !filter.is_empty() && !filter.iter().any(|f| name.contains(f.as_str())) {
+            continue;
+        }
+        if let Ok(conv) = Conv::flat(batch, channels, input) {
+            all_ways(name, &conv);
+        }
+    }
+}
+
+fn all_ways(name: &str, conv: &Conv) {
+    let ways: &[Algorithm] = if (conv.kernel, conv.stride) == (3, 1) {
+        &[
+            Algorithm::Direct,
+            Algorithm::Winograd2,
+            Algorithm::Winograd4,
+            Algorithm::Auto,
+        ]
+    } else {
+        &[Algorithm::Auto]
+    };
+    for &way in ways {
+        line(&format!("{name} {way:?}"), &conv.with_algorithm(way));
     }
 }
 

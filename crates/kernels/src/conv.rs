@@ -11,10 +11,11 @@ const GROUP: usize = 4 << 20;
 /// Smallest height and width of a plane for which training uses large Winograd tiles.
 pub(crate) const LARGE_PLANE: usize = 24;
 
-/// A 3D convolution with a cubic kernel, the same stride and zero padding on every axis.
+/// A 3D convolution with a cubic kernel, the same stride and zero padding on every axis; or one of each
+/// slice by itself ([`Conv::flat`]).
 ///
 /// Arrays are dense: input `[batch, channels_in, depth, height, width]`, weights
-/// `[channels_out, channels_in, kernel, kernel, kernel]`, output
+/// `[channels_out, channels_in, kernel, kernel, kernel]` (`[…, 1, 3, 3]` if flat), output
 /// `[batch, channels_out, …output()]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conv {
@@ -32,6 +33,8 @@ pub struct Conv {
     pub stride: usize,
     /// Zeros before and after the input on every axis.
     pub padding: usize,
+    /// Whether the kernel has only its middle plane.
+    flat: bool,
     isa: Isa,
     algorithm: Algorithm,
 }
@@ -82,8 +85,22 @@ impl Conv {
             kernel,
             stride,
             padding,
+            flat: false,
             isa: isa(),
             algorithm: Algorithm::Auto,
+        })
+    }
+
+    /// A convolution of each slice by itself: a kernel of 1 × 3 × 3, stride 1, and a padding of 1 within
+    /// the slice.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn flat(batch: usize, channels: [usize; 2], input: [usize; 3]) -> Result<Self> {
+        // The kernel is that of 3³ without its first and its last plane.
+        Ok(Self {
+            flat: true,
+            ..Self::new(batch, channels, input, 3, 1, 1)?
         })
     }
 
@@ -116,26 +133,31 @@ impl Conv {
         if (self.kernel, self.stride, self.padding) != (3, 1, 1) {
             return None;
         }
+        let [small, large] = match self.flat {
+            false => [Tile::SMALL, Tile::LARGE],
+            true => [Tile::SMALL, Tile::LARGE].map(Tile::flat),
+        };
         let plan = |tile| Plan::new(tile, self.batch, self.input, lanes);
         match self.algorithm {
             Algorithm::Direct => None,
-            Algorithm::Winograd2 => Some(plan(Tile::Small)),
-            Algorithm::Winograd4 => Some(plan(Tile::Large)),
+            Algorithm::Winograd2 => Some(plan(small)),
+            Algorithm::Winograd4 => Some(plan(large)),
             Algorithm::Auto => {
                 let positions = self.batch * self.input.iter().product::<usize>();
                 let channels = [self.channels_in, self.channels_out];
-                let direct = direct_cycles(positions, self.input[2], channels, self.isa.lanes());
+                let direct = direct_cycles(
+                    positions * self.taps(),
+                    self.input[2],
+                    channels,
+                    self.isa.lanes(),
+                );
                 // In small planes large tiles save little time. The batch statistics that follow
                 // would be those of few values and would magnify the rounding of large tiles.
-                let large = self.input[1].min(self.input[2]) >= least_plane;
-                let tiles = if large {
-                    &[Tile::Small, Tile::Large][..]
-                } else {
-                    &[Tile::Small]
-                };
-                tiles
-                    .iter()
-                    .map(|tile| plan(*tile))
+                let is_large = self.input[1].min(self.input[2]) >= least_plane;
+                [Some(small), Some(large).filter(|_| is_large)]
+                    .into_iter()
+                    .flatten()
+                    .map(plan)
                     .map(|plan| (cycles(&plan), plan))
                     .filter(|(cycles, _)| *cycles < direct)
                     .min_by(|a, b| a.0.total_cmp(&b.0))
@@ -146,6 +168,12 @@ impl Conv {
 
     pub(crate) fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Depth, height and width of the kernel.
+    pub fn kernel_shape(&self) -> [usize; 3] {
+        let k = self.kernel;
+        [if self.flat { 1 } else { k }, k, k]
     }
 
     /// Depth, height and width of the output.
@@ -161,12 +189,23 @@ impl Conv {
 
     /// Elements of the weights.
     pub fn weight_len(&self) -> usize {
-        self.channels_out * self.channels_in * self.kernel.pow(3)
+        self.channels_out * self.channels_in * self.taps()
     }
 
     /// Elements of the output.
     pub fn output_len(&self) -> usize {
         self.batch * self.channels_out * self.output().iter().product::<usize>()
+    }
+
+    /// Number of the kernel's weights for a pair of channels.
+    pub(crate) fn taps(&self) -> usize {
+        self.positions().count()
+    }
+
+    /// Positions of the kernel's weights in its cube, in their order.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = [usize; 3]> {
+        let flat = self.flat;
+        cube(self.kernel).filter(move |t| !flat || t[0] == 1)
     }
 
     /// Positions of one channel of the input.
@@ -176,7 +215,7 @@ impl Conv {
 
     /// Floating-point operations: two for each multiply-add, those with padding included.
     pub fn flops(&self) -> usize {
-        2 * self.output_len() * self.channels_in * self.kernel.pow(3)
+        2 * self.output_len() * self.channels_in * self.taps()
     }
 
     /// Whether the kernel is 1³ with stride 1 and no padding. The input then needs no packing.
@@ -196,7 +235,7 @@ impl Conv {
     /// Offsets of the kernel's taps in the packed input.
     pub(crate) fn input_taps(&self) -> Vec<usize> {
         let grid = self.input_grid();
-        cube(self.kernel).map(|t| grid.tap(t)).collect()
+        self.positions().map(|t| grid.tap(t)).collect()
     }
 
     /// Number of images, of `per_image` packed floats each, that are computed together.

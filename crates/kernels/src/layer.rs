@@ -261,8 +261,8 @@ impl Layer {
         match conv.winograd(conv.isa().lanes(), 1, cycles) {
             Some(plan) => {
                 let cell = match plan.tile {
-                    Tile::Small => &self.small,
-                    Tile::Large => &self.large,
+                    Tile::SMALL => &self.small,
+                    _ => &self.large,
                 };
                 let filter = cell.get_or_init(|| {
                     let filter = Filter::new(conv.isa(), plan.tile, from, to, |o, c, t| {

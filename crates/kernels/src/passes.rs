@@ -18,11 +18,11 @@ impl Conv {
         if let Some(bias) = bias {
             Error::check_len("the bias", bias.len(), self.channels_out)?;
         }
-        let (k3, ci) = (self.kernel.pow(3), self.channels_in);
+        let (taps, ci) = (self.taps(), self.channels_in);
         let cycles = |plan: &Plan| plan.forward_cycles(ci, self.channels_out, false);
         if let Some(plan) = self.winograd(self.isa().lanes(), LARGE_PLANE, cycles) {
             let filter = Filter::new(self.isa(), plan.tile, ci, self.channels_out, |o, c, t| {
-                weights[(o * ci + c) * k3 + t]
+                weights[(o * ci + c) * taps + t]
             });
             let epilogue = Epilogue {
                 bias,
@@ -51,12 +51,12 @@ impl Conv {
     pub fn input_grad(&self, g: &[f32], weights: &[f32]) -> Result<Vec<f32>> {
         Error::check_len("the output's gradient", g.len(), self.output_len())?;
         Error::check_len("the weights", weights.len(), self.weight_len())?;
-        let (k3, ci, co) = (self.kernel.pow(3), self.channels_in, self.channels_out);
+        let (taps, ci, co) = (self.taps(), self.channels_in, self.channels_out);
         let cycles = |plan: &Plan| plan.forward_cycles(co, ci, false);
         if let Some(plan) = self.winograd(self.isa().lanes(), LARGE_PLANE, cycles) {
             // This is a convolution with flipped kernels, from output channels to input channels.
             let filter = Filter::new(self.isa(), plan.tile, co, ci, |o, c, t| {
-                weights[(c * ci + o) * k3 + k3 - 1 - t]
+                weights[(c * ci + o) * taps + taps - 1 - t]
             });
             return Ok(self.by_winograd(&plan, g, &filter, &Epilogue::default()));
         }

@@ -4,7 +4,7 @@ use crate::Conv;
 
 /// Calls `f(x index, weight index, y index)` for every product of the convolution.
 fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
-    let (k, s, p) = (conv.kernel, conv.stride, conv.padding);
+    let (taps, s, p) = (conv.taps(), conv.stride, conv.padding);
     let (i, o) = (conv.input, conv.output());
     let at =
         |out: usize, tap: usize, size: usize| (out * s + tap).checked_sub(p).filter(|&v| v < size);
@@ -13,8 +13,7 @@ fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
             for ci in 0..conv.channels_in {
                 for q in 0..o[0] * o[1] * o[2] {
                     let (z, y, x) = (q / (o[1] * o[2]), q / o[2] % o[1], q % o[2]);
-                    for t in 0..k * k * k {
-                        let (tz, ty, tx) = (t / (k * k), t / k % k, t % k);
+                    for (t, [tz, ty, tx]) in conv.positions().enumerate() {
                         let (Some(iz), Some(iy), Some(ix)) =
                             (at(z, tz, i[0]), at(y, ty, i[1]), at(x, tx, i[2]))
                         else {
@@ -22,7 +21,7 @@ fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
                         };
                         f(
                             (((n * conv.channels_in + ci) * i[0] + iz) * i[1] + iy) * i[2] + ix,
-                            (co * conv.channels_in + ci) * k * k * k + t,
+                            (co * conv.channels_in + ci) * taps + t,
                             (n * conv.channels_out + co) * o[0] * o[1] * o[2] + q,
                         );
                     }

@@ -67,14 +67,36 @@ fn is_quick(products: usize) -> bool {
     !cfg!(miri) || products <= 5_000
 }
 
+/// Kernels of one plane: batch, [in, out], input
+type FlatCase = (usize, [usize; 2], [usize; 3]);
+
+const FLAT: &[FlatCase] = &[
+    (1, [1, 1], [1, 1, 1]),
+    (2, [2, 8], [3, 5, 7]),
+    (1, [3, 13], [2, 9, 33]),
+    (2, [5, 9], [6, 10, 13]),
+    (1, [19, 35], [4, 12, 12]),
+    (2, [4, 3], [2, 5, 203]),
+    (3, [33, 17], [2, 6, 6]),
+    (1, [2, 3], [5, 9, 97]),
+];
+
 #[test]
 fn agrees_with_the_reference() {
-    for &(batch, channels, input, kernel, stride, padding) in CASES {
-        let conv = Conv::new(batch, channels, input, kernel, stride, padding).unwrap();
+    let cubic = CASES
+        .iter()
+        .map(|&(batch, channels, input, kernel, stride, padding)| {
+            Conv::new(batch, channels, input, kernel, stride, padding)
+        });
+    let flat = FLAT
+        .iter()
+        .map(|&(batch, channels, input)| Conv::flat(batch, channels, input));
+    for conv in cubic.chain(flat) {
+        let conv = conv.unwrap();
         if !is_quick(conv.flops() / 2) {
             continue;
         }
-        let ways: &[Algorithm] = if (kernel, stride, padding) == (3, 1, 1) {
+        let ways: &[Algorithm] = if (conv.kernel, conv.stride, conv.padding) == (3, 1, 1) {
             &[
                 Algorithm::Direct,
                 Algorithm::Winograd2,

@@ -40,9 +40,37 @@ pub fn analyse(
     found.map_err(|e| Error::from(e).at(Path::new(&scan.path)))
 }
 
+/// The grid of `heatmap.nii.gz`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HeatmapGrid {
+    /// The grid on which the network computed it, which is much coarser than the scan. The file says
+    /// where it lies.
+    #[default]
+    Own,
+    /// The scan's grid, by linear interpolation. This takes longer and a larger file, and tells no more.
+    Scan,
+}
+
+impl std::str::FromStr for HeatmapGrid {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "own" => Ok(Self::Own),
+            "scan" => Ok(Self::Scan),
+            _ => Err(Error::new(
+                ErrorKind::Options,
+                format!("{text:?} is not a grid of the heat map"),
+            )
+            .hint("write own or scan")),
+        }
+    }
+}
+
 /// Writes the results of `scan` into the folder `out`, all or none: `finding.json`, `lungs.nii.gz`,
 /// `lesions.nii.gz`, `probability.nii.gz`, `heatmap.nii.gz` (where there is a heat map),
-/// `overview.png` and `report.html`. `name` is the scan's name on the page.
+/// `overview.png` and `report.html`. `name` is the scan's name on the page. The other maps are on the
+/// scan's grid, and `heatmap` says which grid the heat map is on.
 ///
 /// # Errors
 /// `Write` if a file cannot be written, `Draw` if the picture cannot be drawn.
@@ -50,6 +78,7 @@ pub fn write_results(
     scan: &Volume<f32>,
     prediction: &Prediction,
     name: &str,
+    heatmap: HeatmapGrid,
     out: &Path,
 ) -> Result<()> {
     let staged = StagedFolder::new(out)?;
@@ -57,9 +86,15 @@ pub fn write_results(
     let shares = |name: &str, map: &NativeMap, threshold: Option<f32>| -> Result<()> {
         Ok(io::write_shares(&staged.path(name), map, threshold)?)
     };
-    let heatmap = || match &maps.heatmap {
-        Some(heatmap) => shares("heatmap.nii.gz", heatmap, None),
-        None => Ok(()),
+    let heatmap = || -> Result<()> {
+        let Some(map) = &maps.heatmap else {
+            return Ok(());
+        };
+        let name = "heatmap.nii.gz";
+        match map.working().filter(|_| heatmap == HeatmapGrid::Own) {
+            Some(own) => Ok(io::write_shares(&staged.path(name), &own, None)?),
+            None => shares(name, map, None),
+        }
     };
     let pages = || -> Result<()> {
         let overview = overview_png(&Overview {

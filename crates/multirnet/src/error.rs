@@ -79,6 +79,12 @@ impl From<multirnet_report::Error> for Error {
     }
 }
 
+impl From<multirnet_finding::Error> for Error {
+    fn from(cause: multirnet_finding::Error) -> Self {
+        Self::from_report(cause.into_report(|_| ErrorKind::Scan))
+    }
+}
+
 impl From<multirnet_volume::Error> for Error {
     fn from(cause: multirnet_volume::Error) -> Self {
         let kind = match cause.kind() {

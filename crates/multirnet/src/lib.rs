@@ -3,7 +3,7 @@
 //! For research use only. Not a medical device.
 //!
 //! ```no_run
-//! use multirnet::{ReadOptions, StopToken, analyse, load_model, open_scan, write_results};
+//! use multirnet::{HeatmapGrid, ReadOptions, StopToken, analyse, load_model, open_scan, write_results};
 //! use std::path::Path;
 //!
 //! let scan = open_scan(Path::new("study/"), &ReadOptions::default())?;
@@ -14,7 +14,7 @@
 //! })?;
 //! let share = prediction.finding.involvement.both.fraction;
 //! println!("{:.1} % of the lungs are involved", 100.0 * share);
-//! write_results(&scan.volume, &prediction, "study", Path::new("results"))?;
+//! write_results(&scan.volume, &prediction, "study", HeatmapGrid::Own, Path::new("results"))?;
 //! # Ok::<(), multirnet::Error>(())
 //! ```
 
@@ -26,7 +26,7 @@ pub mod evaluation;
 mod models;
 mod options;
 
-pub use analysis::{analyse, to_json, write_results};
+pub use analysis::{HeatmapGrid, analyse, to_json, write_results};
 pub use error::{Error, ErrorKind, Result};
 pub use models::{DEFAULT_MODEL, load_model, load_model_on, models};
 pub use multirnet_base::StopToken;

@@ -25,16 +25,17 @@ pub fn content_sha256_unless<T: Voxel>(
         // -0.0 and 0.0 are the same position; adding 0.0 gives both the same bytes.
         hash.update(&(v + 0.0).to_le_bytes());
     }
-    let mut buffer = Vec::with_capacity(1 << 16);
+    let mut buffer = vec![0; 1 << 16];
     for part in volume.data().chunks(1 << 14) {
         if stop() {
             return None;
         }
-        buffer.clear();
-        for v in part {
-            buffer.extend_from_slice(&(v.to_f64() as f32).to_le_bytes());
+        // Chunks of known size become plain stores.
+        let (bytes, _) = buffer.as_chunks_mut::<4>();
+        for (to, v) in bytes.iter_mut().zip(part) {
+            *to = v.to_f32().to_le_bytes();
         }
-        hash.update(&buffer);
+        hash.update(&buffer[..4 * part.len()]);
     }
     Some(hash.finish())
 }

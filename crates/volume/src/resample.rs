@@ -57,6 +57,25 @@ impl Tap {
     }
 }
 
+/// What lies beyond the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// Nothing: the caller says which value is there.
+    Outside,
+    /// The nearest voxel of the source.
+    Repeated,
+}
+
+impl Beyond {
+    /// The position of `len` voxels that is read for `position`.
+    fn position(self, position: f64, len: usize) -> f64 {
+        match self {
+            Self::Outside => position,
+            Self::Repeated => position.clamp(0.0, (len - 1) as f64),
+        }
+    }
+}
+
 /// Source index = `origin` + Σ `step[a]` · target index `a`.
 #[derive(Debug, Clone)]
 struct IndexMap {
@@ -88,13 +107,13 @@ impl IndexMap {
         })
     }
 
-    fn axis(&self, axis: usize, source: usize, target: usize) -> Axis {
+    fn axis(&self, axis: usize, source: usize, target: usize, beyond: Beyond) -> Axis {
         let position = |i: usize| self.origin[axis] + self.step[axis][axis] * i as f64;
-        Axis::new((0..target).map(|i| Tap::new(position(i), source)))
+        Axis::new((0..target).map(|i| Tap::new(beyond.position(position(i), source), source)))
     }
 
-    fn axes(&self, source: [usize; 3], target: [usize; 3]) -> [Axis; 3] {
-        std::array::from_fn(|a| self.axis(a, source[a], target[a]))
+    fn axes(&self, source: [usize; 3], target: [usize; 3], beyond: Beyond) -> [Axis; 3] {
+        std::array::from_fn(|a| self.axis(a, source[a], target[a], beyond))
     }
 }
 
@@ -154,6 +173,19 @@ impl Axis {
         self.needed = self.needed.start - first..self.needed.end - first;
     }
 
+    /// Interpolates between `values`, the needed positions of the source, at every position inside.
+    fn interpolate(&self, values: &[f32], out: &mut [f32]) {
+        let first = self.needed.start as u32;
+        let taps = self.low.iter().zip(&self.high).zip(&self.weight);
+        for (value, ((&low, &high), &weight)) in out.iter_mut().zip(taps) {
+            let (low, high) = (
+                values[(low - first) as usize],
+                values[(high - first) as usize],
+            );
+            *value = mix(low, high, weight);
+        }
+    }
+
     /// Position in the lists of target position `i`.
     fn entry(&self, i: usize) -> Option<usize> {
         self.inside.contains(&i).then(|| i - self.inside.start)
@@ -169,10 +201,14 @@ enum Way {
 
 /// The way to `target`, and either the source itself or the part of it that is read, in the
 /// target's axis order.
-fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, Volume<T>>, Way) {
+fn way<'a, T: Voxel>(
+    source: Cow<'a, Volume<T>>,
+    target: &Geometry,
+    beyond: Beyond,
+) -> (Cow<'a, Volume<T>>, Way) {
     let map = IndexMap::new(source.geometry(), target);
     if map.is_separable(target.shape()) {
-        let axes = map.axes(source.shape(), target.shape());
+        let axes = map.axes(source.shape(), target.shape(), beyond);
         return (source, Way::Axes(Box::new(axes)));
     }
     let orientation = target.orientation();
@@ -181,7 +217,7 @@ fn way<'a, T: Voxel>(source: Cow<'a, Volume<T>>, target: &Geometry) -> (Cow<'a, 
     if !moved.is_separable(target.shape()) {
         return (source, Way::General(map));
     }
-    let mut axes = moved.axes(geometry.shape(), target.shape());
+    let mut axes = moved.axes(geometry.shape(), target.shape(), beyond);
     let needed = [0, 1, 2].map(|a: usize| axes[a].needed.clone());
     let block = source.reorient_block(orientation, &needed);
     for (axis, needed) in axes.iter_mut().zip(needed) {
@@ -212,13 +248,19 @@ impl<'a, T: Voxel> LinearSampler<'a, T> {
     }
 
     fn of(source: Cow<'a, Volume<T>>, target: &Geometry, outside: f32) -> Self {
-        let (source, way) = way(source, target);
+        let (source, way) = way(source, target, Beyond::Outside);
         Self {
             source,
             way,
             target: *target,
             outside,
         }
+    }
+
+    /// The source, or the part of it that the target needs.
+    #[must_use]
+    pub fn source(&self) -> &Volume<T> {
+        &self.source
     }
 
     /// Fills `out` with the target's row `(z, y)`. `scratch` is reused from row to row.
@@ -230,18 +272,10 @@ impl<'a, T: Voxel> LinearSampler<'a, T> {
             Way::Axes(axes) => self.row_by_axes(axes, z, y, scratch, out),
             Way::General(map) => {
                 let at = |z: usize, y: usize, x: usize| self.source.at([z, y, x]).to_f32();
-                general_row(
-                    map,
-                    self.source.shape(),
-                    (z, y),
-                    self.outside,
-                    out,
-                    |[z, y, x]| {
-                        let edge = |zi, yi| mix(at(zi, yi, x.low), at(zi, yi, x.high), x.weight);
-                        let face = |zi| mix(edge(zi, y.low), edge(zi, y.high), y.weight);
-                        mix(face(z.low), face(z.high), z.weight)
-                    },
-                );
+                let place = (z, y, Beyond::Outside);
+                general_row(map, self.source.shape(), place, self.outside, out, |taps| {
+                    trilinear(taps, at)
+                });
             }
         }
     }
@@ -277,20 +311,12 @@ impl<'a, T: Voxel> LinearSampler<'a, T> {
         ];
         let weights = (az.weight[z], ay.weight[y]);
         if ax.is_copy {
-            blend_rows(out, rows, weights);
+            blend_rows(out, rows, weights, T::to_f32);
             return;
         }
         scratch.resize(needed.len(), 0.0);
-        blend_rows(scratch, rows, weights);
-        let first = needed.start as u32;
-        let taps = ax.low.iter().zip(&ax.high).zip(&ax.weight);
-        for (value, ((&low, &high), &weight)) in out.iter_mut().zip(taps) {
-            let (low, high) = (
-                scratch[(low - first) as usize],
-                scratch[(high - first) as usize],
-            );
-            *value = mix(low, high, weight);
-        }
+        blend_rows(scratch, rows, weights, T::to_f32);
+        ax.interpolate(scratch, out);
     }
 }
 
@@ -328,11 +354,48 @@ impl<T: Voxel> Volume<T> {
         })
     }
 
+    /// [`resample_linear`](Self::resample_linear) of the volume whose voxels are `value` of this one's,
+    /// and whose outermost voxels are repeated beyond it. That volume is not made.
+    #[must_use]
+    pub fn resample_repeated(
+        &self,
+        target: &Geometry,
+        value: impl Fn(T) -> f32 + Sync,
+    ) -> Volume<f32> {
+        let (source, way) = way(Cow::Borrowed(self), target, Beyond::Repeated);
+        let [_, sy, sx] = source.shape();
+        by_rows(target, |z, y, scratch: &mut Vec<f32>, out| match &way {
+            Way::Axes(axes) => {
+                let [az, ay, ax] = axes.as_ref();
+                let needed = ax.needed.clone();
+                let line = |z: u32, y: u32| {
+                    &source.data()[(z as usize * sy + y as usize) * sx..][needed.clone()]
+                };
+                let rows = [
+                    line(az.low[z], ay.low[y]),
+                    line(az.low[z], ay.high[y]),
+                    line(az.high[z], ay.low[y]),
+                    line(az.high[z], ay.high[y]),
+                ];
+                scratch.resize(needed.len(), 0.0);
+                blend_rows(scratch, rows, (az.weight[z], ay.weight[y]), &value);
+                ax.interpolate(scratch, out);
+            }
+            Way::General(map) => {
+                let at = |z: usize, y: usize, x: usize| value(source.at([z, y, x]));
+                let place = (z, y, Beyond::Repeated);
+                general_row(map, source.shape(), place, 0.0, out, |taps| {
+                    trilinear(taps, at)
+                });
+            }
+        })
+    }
+
     /// The nearest voxel's value at the voxel centres of `target`, or `outside` beyond the outer
     /// edge. Half way between two voxels the larger index wins.
     #[must_use]
     pub fn resample_nearest(&self, target: &Geometry, outside: T) -> Volume<T> {
-        let (source, way) = way(Cow::Borrowed(self), target);
+        let (source, way) = way(Cow::Borrowed(self), target, Beyond::Outside);
         let [_, sy, sx] = source.shape();
         by_rows(target, |z, y, _: &mut (), out| match &way {
             Way::Axes(axes) => {
@@ -348,7 +411,8 @@ impl<T: Voxel> Volume<T> {
                 }
             }
             Way::General(map) => {
-                general_row(map, source.shape(), (z, y), outside, out, |taps| {
+                let place = (z, y, Beyond::Outside);
+                general_row(map, source.shape(), place, outside, out, |taps| {
                     source.at(taps.map(|t| t.nearest))
                 });
             }
@@ -376,14 +440,17 @@ fn by_rows<U: Voxel, S: Default>(
 fn general_row<U: Voxel>(
     map: &IndexMap,
     source: [usize; 3],
-    (z, y): (usize, usize),
+    (z, y, beyond): (usize, usize, Beyond),
     outside: U,
     out: &mut [U],
     value: impl Fn([Tap; 3]) -> U,
 ) {
     let start = map.row(z, y);
     for (i, out) in out.iter_mut().enumerate() {
-        let tap = |s: usize| Tap::new(start[s] + map.step[2][s] * i as f64, source[s]);
+        let tap = |s: usize| {
+            let position = start[s] + map.step[2][s] * i as f64;
+            Tap::new(beyond.position(position, source[s]), source[s])
+        };
         *out = match (tap(0), tap(1), tap(2)) {
             (Some(z), Some(y), Some(x)) => value([z, y, x]),
             _ => outside,
@@ -402,9 +469,20 @@ fn mix(low: f32, high: f32, weight: f32) -> f32 {
     }
 }
 
-/// Bilinear mixture of the four rows `(z, y)`: low-low, low-high, high-low, high-high.
-fn blend_rows<T: Voxel>(out: &mut [f32], rows: [&[T]; 4], (wz, wy): (f32, f32)) {
-    let read = |v: T| v.to_f32();
+/// Trilinear interpolation between the values `at` the voxels of three taps.
+fn trilinear([z, y, x]: [Tap; 3], at: impl Fn(usize, usize, usize) -> f32) -> f32 {
+    let edge = |zi, yi| mix(at(zi, yi, x.low), at(zi, yi, x.high), x.weight);
+    let face = |zi| mix(edge(zi, y.low), edge(zi, y.high), y.weight);
+    mix(face(z.low), face(z.high), z.weight)
+}
+
+/// Bilinear mixture of the four rows `(z, y)`, read by `read`: low-low, low-high, high-low, high-high.
+fn blend_rows<T: Voxel>(
+    out: &mut [f32],
+    rows: [&[T]; 4],
+    (wz, wy): (f32, f32),
+    read: impl Fn(T) -> f32,
+) {
     let two = |out: &mut [f32], a: &[T], b: &[T], w: f32| {
         for ((out, &a), &b) in out.iter_mut().zip(a).zip(b) {
             let (a, b) = (read(a), read(b));

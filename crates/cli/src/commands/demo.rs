@@ -7,7 +7,7 @@ use crate::model::ModelArguments;
 use crate::output;
 use crate::phantoms::make;
 use crate::predicting::{Row, Run, analyse, spinner, table};
-use multirnet::{Scan, write_results};
+use multirnet::{HeatmapGrid, Scan, write_results};
 use multirnet_base::{StagedFolder, files};
 use multirnet_finding::NOTICE;
 use multirnet_metrics::Overlap;
@@ -82,7 +82,7 @@ impl Demo {
                 let scan = Scan::in_memory(format!("{name} (synthetic phantom)"), made.ct);
                 let prediction = analyse(&predictor, &scan, None, &options, &run, &bar)?;
                 bar.set_message("writing");
-                write_results(&scan.volume, &prediction, &name, &out)?;
+                write_results(&scan.volume, &prediction, &name, HeatmapGrid::Own, &out)?;
                 io::write_nifti(
                     &out.join("ct.nii.gz"),
                     &scan.volume.map(|hu| hu.round() as i16),

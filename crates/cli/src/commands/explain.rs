@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Outcome};
 use crate::model::ModelArguments;
 use crate::output;
-use crate::predicting::{PredictArguments, Run, analyse, spinner};
+use crate::predicting::{HeatmapArguments, PredictArguments, Run, analyse, spinner};
 use crate::scan::{self, ReadArguments};
 use multirnet::write_results;
 use multirnet_base::StagedFolder;
@@ -12,7 +12,7 @@ use multirnet_volume::{Diagnosis, Planes as _};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Show where a class comes from: the Grad-CAM of any class on the scan's grid, and how much of it
+/// Show where a class comes from: the Grad-CAM of any class, and how much of it
 /// lies on lesions and in the lungs
 #[derive(clap::Args)]
 #[command(
@@ -30,6 +30,9 @@ pub struct Explain {
     /// Class to explain: normal, cap or covid19 (default: the predicted one)
     #[arg(long, value_name = "CLASS", value_parser = class)]
     class: Option<Diagnosis>,
+
+    #[command(flatten)]
+    heatmap: HeatmapArguments,
 
     #[command(flatten)]
     predict: PredictArguments,
@@ -80,7 +83,13 @@ impl Explain {
         let lungs = self.predict.lungs_on(&scan.volume)?;
         let prediction = analyse(&predictor, &scan, lungs.as_ref(), &options, &run, &bar)?;
         bar.set_message("writing");
-        write_results(&scan.volume, &prediction, &name, &self.out)?;
+        write_results(
+            &scan.volume,
+            &prediction,
+            &name,
+            self.heatmap.heatmap_grid,
+            &self.out,
+        )?;
         bar.finish_and_clear();
 
         let maps = &prediction.maps;

@@ -6,9 +6,9 @@ use crate::dicom_results::DicomArguments;
 use crate::failure::{Exit, Failure, Outcome};
 use crate::model::ModelArguments;
 use crate::output;
-use crate::predicting::{PredictArguments, Row, Run, table};
+use crate::predicting::{HeatmapArguments, PredictArguments, Row, Run, table};
 use crate::scan::{self, ReadArguments};
-use crate::scan_work::Work;
+use crate::scan_work::{Stages, Work};
 use multirnet_base::StagedFolder;
 use multirnet_base::jobs::in_parallel;
 use multirnet_finding::NOTICE;
@@ -40,7 +40,8 @@ pub struct Predict {
     #[arg(short, long, value_name = "OUT")]
     out: PathBuf,
 
-    /// Scans analysed at the same time; memory grows with their number
+    /// Scans analysed at the same time; memory grows with their number. Of several scans, the next one
+    /// is read and the one before written meanwhile, unless --memory-limit is given
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     jobs: u8,
 
@@ -52,6 +53,9 @@ pub struct Predict {
     /// picture, PDF
     #[arg(long)]
     dicom: bool,
+
+    #[command(flatten)]
+    heatmap: HeatmapArguments,
 
     #[command(flatten)]
     as_dicom: DicomArguments,
@@ -89,16 +93,22 @@ impl Predict {
             context: &context,
             stop: crate::stop::ending()?,
         };
+        // A limit is for one scan, so scans do not overlap under one.
+        let overlap =
+            options.memory_limit_mib.is_none() && (self.scans.len() > 1 || list.is_some());
+        let stages = Stages::new(usize::from(self.jobs), overlap);
         let work = Work {
             model: &predictor,
             options: &options,
             arguments: &self.predict,
+            heatmap: self.heatmap.heatmap_grid,
             read: self.read.options(),
             dicom: self.dicom.then_some(&self.as_dicom),
             run: &run,
+            stages: &stages,
         };
         match list {
-            Some(list) => predict_list::run(&self.out, usize::from(self.jobs), &work, list),
+            Some(list) => predict_list::run(&self.out, &work, list),
             None => self.scans(&work),
         }
     }
@@ -123,7 +133,7 @@ impl Predict {
             (row, exit, memory)
         };
         let go_on = || !run.stop.is_raised();
-        let results = in_parallel(self.scans.len(), usize::from(self.jobs), go_on, one);
+        let results = in_parallel(self.scans.len(), work.stages.threads, go_on, one);
         if run.stop.is_raised() {
             return Err(Failure::stopped());
         }

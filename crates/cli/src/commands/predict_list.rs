@@ -75,8 +75,8 @@ struct Tally {
     failures: Vec<Record>,
 }
 
-/// Analyses one part of a list into the folder `out`, `jobs` scans at a time.
-pub fn run(out: &Path, jobs: usize, work: &Work<'_>, (list, shard): (ScanList, Shard)) -> Outcome {
+/// Analyses one part of a list into the folder `out`.
+pub fn run(out: &Path, work: &Work<'_>, (list, shard): (ScanList, Shard)) -> Outcome {
     let reading = format!("{:?} dicom={}", work.read, work.dicom.is_some());
     let identity = RunIdentity::new(work.model, work.options, &reading)?;
     let folder = BatchFolder::open(out, &identity)?;
@@ -95,7 +95,7 @@ pub fn run(out: &Path, jobs: usize, work: &Work<'_>, (list, shard): (ScanList, S
         // An error that concerns every scan ends the part.
         let broken = AtomicUsize::new(0);
         let go_on = || !stop.is_raised() && broken.load(Ordering::Relaxed) == 0;
-        in_parallel(scans.len(), jobs, go_on, |i| {
+        in_parallel(scans.len(), work.stages.threads, go_on, |i| {
             let scan = scans[i];
             let ended = folder.analyse(scan, wait, stop, |results| {
                 let number = begun.fetch_add(1, Ordering::Relaxed) + 1;

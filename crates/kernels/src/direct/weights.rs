@@ -13,9 +13,9 @@ pub(crate) struct Packed(pub(super) Vec<Vec<f32>>);
 impl Packed {
     /// Packs weights for [`forward`](super::forward).
     pub(crate) fn forward(conv: &Conv, weights: &[f32]) -> Self {
-        let (k3, ci) = (conv.kernel.pow(3), conv.channels_in);
-        let all: Vec<usize> = (0..k3).collect();
-        let get = |o: usize, c: usize, t: usize| weights[(o * ci + c) * k3 + t];
+        let (taps, ci) = (conv.taps(), conv.channels_in);
+        let all: Vec<usize> = (0..taps).collect();
+        let get = |o: usize, c: usize, t: usize| weights[(o * ci + c) * taps + t];
         Self(vec![pack_weights(
             conv.isa(),
             conv.channels_out,
@@ -27,8 +27,8 @@ impl Packed {
 
     /// Packs weights for [`transposed`](super::transposed).
     pub(crate) fn transposed(conv: &Conv, weights: &[f32]) -> Self {
-        let (k3, ci, co) = (conv.kernel.pow(3), conv.channels_in, conv.channels_out);
-        let get = |o: usize, c: usize, t: usize| weights[(c * ci + o) * k3 + t];
+        let (taps, ci, co) = (conv.taps(), conv.channels_in, conv.channels_out);
+        let get = |o: usize, c: usize, t: usize| weights[(c * ci + o) * taps + t];
         Self(
             cube(conv.stride)
                 .map(|f| {
@@ -44,7 +44,8 @@ impl Packed {
 /// because it reads the lowest address.
 pub(super) fn phase_taps(conv: &Conv, f: [usize; 3]) -> Vec<(usize, [usize; 3])> {
     let s = conv.stride;
-    let mut taps: Vec<_> = cube(conv.kernel)
+    let mut taps: Vec<_> = conv
+        .positions()
         .enumerate()
         .filter(|(_, t)| (0..3).all(|a| t[a] % s == f[a]))
         .collect();

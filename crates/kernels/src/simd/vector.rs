@@ -57,6 +57,21 @@ pub(crate) trait Simd: Copy {
         }
     }
 
+    /// Lane `i` of the result is lane `order[i]` of `v`. `order` has `LANES` numbers below `LANES`.
+    #[inline(always)]
+    unsafe fn permute(v: Self::V, order: *const u32) -> Self::V {
+        let mut from = [0f32; 16];
+        let mut to = [0f32; 16];
+        // SAFETY: the buffers hold the widest vector; the caller gives `LANES` numbers.
+        unsafe {
+            Self::store(from.as_mut_ptr(), v);
+            for i in 0..Self::LANES {
+                to[i] = from[*order.add(i) as usize & 15];
+            }
+            Self::load(to.as_ptr())
+        }
+    }
+
     /// `N` neighbouring vectors as `N` phases: lane `i` of result `k` is float `N·i + k`.
     #[inline(always)]
     unsafe fn deinterleave<const N: usize>(x: [Self::V; N]) -> [Self::V; N] {

@@ -84,6 +84,11 @@ impl Simd for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn permute(v: __m512, order: *const u32) -> __m512 {
+        // SAFETY: the caller has checked for AVX-512F and gives 16 numbers.
+        unsafe { _mm512_permutexvar_ps(_mm512_loadu_si512(order.cast()), v) }
+    }
+    #[inline(always)]
     unsafe fn deinterleave<const N: usize>(mut x: [__m512; N]) -> [__m512; N] {
         // SAFETY: the caller has checked for AVX-512F.
         unsafe {
@@ -259,6 +264,21 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn permute(v: __m256, order: *const u32) -> __m256 {
+        // SAFETY: the caller has checked for AVX2 and gives 8 numbers.
+        unsafe { _mm256_permutevar8x32_ps(v, _mm256_loadu_si256(order.cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load_part(p: *const f32, from: usize, to: usize) -> __m256 {
+        // SAFETY: the caller has checked for AVX2; lanes outside the mask are not read.
+        unsafe { _mm256_maskload_ps(p, lanes(from, to)) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f32, v: __m256, n: usize) {
+        // SAFETY: the caller has checked for AVX2; lanes outside the mask are not written.
+        unsafe { _mm256_maskstore_ps(p, lanes(0, n), v) }
+    }
+    #[inline(always)]
     unsafe fn deinterleave<const N: usize>(mut x: [__m256; N]) -> [__m256; N] {
         // SAFETY: the caller has checked for AVX2.
         unsafe {
@@ -300,6 +320,21 @@ impl Simd for Avx2 {
             }
         }
         x
+    }
+}
+
+/// A mask of the lanes `from..to`.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn lanes(from: usize, to: usize) -> __m256i {
+    // SAFETY: the caller has checked for AVX2.
+    unsafe {
+        let lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+        let after = _mm256_cmpgt_epi32(_mm256_set1_epi32(from as i32), lane);
+        let before = _mm256_cmpgt_epi32(_mm256_set1_epi32(to as i32), lane);
+        _mm256_andnot_si256(after, before)
     }
 }
 

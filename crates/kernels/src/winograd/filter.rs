@@ -1,12 +1,12 @@
 //! Transformed weights.
 
-use super::plan::Tile;
+use super::plan::{Tile, by_tile};
 use super::points::{g, gt};
 use crate::pointer::Pointer;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;
 
-/// Weights `[channels_out, channels_in, 3, 3, 3]`, transformed, in the order in which the products
+/// Weights `[channels_out, channels_in, 3, 3, 3]` (1 × 3 × 3 for a flat tile), transformed, in the order in which the products
 /// read them: `[point][block of output channels][input channel][channel of the block]`. Channels
 /// that fill up the last block are zero.
 #[derive(Debug, Clone)]
@@ -44,7 +44,7 @@ impl Filter {
                 taps.fill(0.0);
                 for i in 0..lines {
                     for o in 0..block.min(channels_out - b * block) {
-                        for t in 0..27 {
+                        for t in 0..tile.taps() {
                             taps[t * 16 + i * block + o] = get(b * block + o, c + i, t);
                         }
                     }
@@ -89,14 +89,20 @@ impl Filter {
 const LINES: usize = 2;
 
 #[inline(always)]
-unsafe fn cube<S: Simd, const M: usize>(taps: *const f32, n: usize, to: *mut f32, point: usize) {
+unsafe fn cube<S: Simd, const M: usize, const FLAT: bool>(
+    taps: *const f32,
+    n: usize,
+    to: *mut f32,
+    point: usize,
+) {
     let alpha = M + 2;
     let mut j = 0;
-    // SAFETY: `taps` holds 27 rows of 16 floats, `to` has `n` at every point.
+    let (planes, levels) = if FLAT { (1, 1) } else { (3, 4) };
+    // SAFETY: `taps` holds a row of 16 floats for each weight, `to` has `n` at every point.
     unsafe {
         while j < n {
             let mut a = [[[S::zero(); 6]; 3]; 3];
-            for (z, a) in a.iter_mut().enumerate() {
+            for (z, a) in a.iter_mut().enumerate().take(planes) {
                 for (y, a) in a.iter_mut().enumerate() {
                     let row = taps.add((z * 3 + y) * 3 * 16 + j);
                     *a = g::<S, M>([S::load(row), S::load(row.add(16)), S::load(row.add(32))]);
@@ -104,12 +110,16 @@ unsafe fn cube<S: Simd, const M: usize>(taps: *const f32, n: usize, to: *mut f32
             }
             for x in 0..alpha {
                 let mut b = [[S::zero(); 6]; 3];
-                for z in 0..3 {
+                for z in 0..planes {
                     b[z] = g::<S, M>([a[z][0][x], a[z][1][x], a[z][2][x]]);
                 }
                 for y in 0..alpha {
-                    let c = g::<S, 2>([b[0][y], b[1][y], b[2][y]]);
-                    for (z, c) in c.into_iter().enumerate().take(4) {
+                    let c = if FLAT {
+                        [b[0][y]; 6]
+                    } else {
+                        g::<S, 2>([b[0][y], b[1][y], b[2][y]])
+                    };
+                    for (z, c) in c.into_iter().enumerate().take(levels) {
                         let to = to.add(((z * alpha + y) * alpha + x) * point + j);
                         S::store_part(to, c, S::LANES.min(n - j));
                     }
@@ -130,18 +140,15 @@ unsafe fn transform_generic<S: Simd>(
 ) {
     // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
-        match tile {
-            Tile::Small => cube::<S, 2>(taps, n, to, point),
-            Tile::Large => cube::<S, 4>(taps, n, to, point),
-        }
+        by_tile!(tile, cube::<S>(taps, n, to, point));
     }
 }
 
 dispatch! {
-    /// Applies `G` along three axes of `n` (at most 16) kernels.
+    /// Applies `G` along the axes of `n` (at most 16) kernels.
     ///
     /// # Safety
-    /// The processor has `isa`; `taps` holds `[27][16]` floats; `to` has `n` floats at each point,
+    /// The processor has `isa`; `taps` holds 16 floats for each weight; `to` has `n` floats at each point,
     /// `point` apart.
     unsafe fn transform = transform_generic(
         tile: Tile,
@@ -153,15 +160,16 @@ dispatch! {
 }
 
 #[inline(always)]
-unsafe fn cube_back<S: Simd, const M: usize>(
+unsafe fn cube_back<S: Simd, const M: usize, const FLAT: bool>(
     from: *const f32,
     point: usize,
     n: usize,
     taps: *mut f32,
 ) {
     let alpha = M + 2;
+    let (planes, levels) = if FLAT { (1, 1) } else { (3, 4) };
     let mut j = 0;
-    // SAFETY: `from` has `n` floats at every point, `taps` 27 rows of `n`.
+    // SAFETY: `from` has `n` floats at every point, `taps` a row of `n` for each weight.
     unsafe {
         while j < n {
             let lanes = S::LANES.min(n - j);
@@ -170,17 +178,17 @@ unsafe fn cube_back<S: Simd, const M: usize>(
                 let mut c = [[S::zero(); 3]; 6];
                 for (y, c) in c.iter_mut().enumerate().take(alpha) {
                     let mut d = [S::zero(); 6];
-                    for (z, d) in d.iter_mut().enumerate().take(4) {
+                    for (z, d) in d.iter_mut().enumerate().take(levels) {
                         let at = ((z * alpha + y) * alpha + x) * point + j;
                         *d = S::load_part(from.add(at), 0, lanes);
                     }
-                    *c = gt::<S, 2>(d);
+                    *c = if FLAT { [d[0]; 3] } else { gt::<S, 2>(d) };
                 }
-                for (z, b) in b.iter_mut().enumerate() {
+                for (z, b) in b.iter_mut().enumerate().take(planes) {
                     *b = gt::<S, M>(c.map(|c| c[z]));
                 }
             }
-            for z in 0..3 {
+            for z in 0..planes {
                 for y in 0..3 {
                     let row = gt::<S, M>(b.map(|b| b[z][y]));
                     for (x, v) in row.into_iter().enumerate() {
@@ -203,19 +211,16 @@ unsafe fn transform_back_generic<S: Simd>(
 ) {
     // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
-        match tile {
-            Tile::Small => cube_back::<S, 2>(from, point, n, taps),
-            Tile::Large => cube_back::<S, 4>(from, point, n, taps),
-        }
+        by_tile!(tile, cube_back::<S>(from, point, n, taps));
     }
 }
 
 dispatch! {
-    /// Applies `Gᵀ` along three axes, which gives the gradients of `n` kernels, `[27][n]`.
+    /// Applies `Gᵀ` along the axes, which gives the gradients of `n` kernels, `[weight][n]`.
     ///
     /// # Safety
     /// The processor has `isa`; `from` has `n` floats at each point, `point` apart; `taps` has
-    /// `27 · n` writable ones.
+    /// `n` writable ones for each weight.
     pub(super) unsafe fn transform_back = transform_back_generic(
         tile: Tile,
         from: *const f32,

@@ -61,6 +61,7 @@ impl Plan {
             .next_multiple_of(filter.block)
             .min(co.next_multiple_of(filter.block));
         let parts = self.parts_of_a_chunk();
+        let gathers = self.gathers(isa.lanes());
         (0..self.chunks()).into_par_iter().for_each(|i| {
             let chunk = self.chunk(i);
             let columns = chunk.vectors * self.lanes;
@@ -87,6 +88,7 @@ impl Plan {
                                 from,
                                 self.size,
                                 s,
+                                gathers.of(s),
                                 rows,
                                 to,
                                 columns,

@@ -1,13 +1,13 @@
 //! The transform of products back to outputs, and the epilogue of the convolution.
 
-use super::plan::{Segment, Tile};
+use super::plan::{Segment, Tile, by_tile};
 use super::points::at;
 use crate::epilogue::{Epilogue, Target};
 use crate::simd::{Simd, dispatch};
 
 #[inline(always)]
 #[allow(clippy::too_many_arguments)]
-unsafe fn tiles<S: Simd, const M: usize>(
+unsafe fn tiles<S: Simd, const M: usize, const FLAT: bool>(
     m: *const f32,
     columns: usize,
     segments: &[Segment],
@@ -18,6 +18,7 @@ unsafe fn tiles<S: Simd, const M: usize>(
     epilogue: &Epilogue,
 ) {
     let alpha = M + 2;
+    let depth = if FLAT { 1 } else { 2 };
     // `waiting` holds rows before the transform along x; `lines` holds the chunk's rows of outputs.
     let waiting = buffer;
     let row = M * columns;
@@ -31,21 +32,21 @@ unsafe fn tiles<S: Simd, const M: usize>(
                 let mut t = [[S::zero(); 6]; 2];
                 for p in 0..alpha {
                     let mut x = [S::zero(); 6];
-                    for z in 0..4 {
+                    for z in 0..if FLAT { 1 } else { 4 } {
                         x[z] = S::load(m.add(((z * alpha + p) * alpha + k) * columns + j));
                     }
-                    let x = at::<S, 2>(x);
+                    let x = if FLAT { x } else { at::<S, 2>(x) };
                     t[0][p] = x[0];
                     t[1][p] = x[1];
                 }
-                for z in 0..2 {
+                for z in 0..depth {
                     let y = at::<S, M>(t[z]);
                     for r in 0..M {
                         S::store(waiting.add(((z * M + r) * alpha + k) * S::LANES), y[r]);
                     }
                 }
             }
-            for r in 0..2 * M {
+            for r in 0..depth * M {
                 let mut x = [S::zero(); 6];
                 for k in 0..alpha {
                     x[k] = S::load(waiting.add((r * alpha + k) * S::LANES));
@@ -69,10 +70,10 @@ unsafe fn tiles<S: Simd, const M: usize>(
         for s in segments {
             let x = s.x * M;
             let n = (s.width * M).min(w - x);
-            for z in 0..2.min(d - 2 * s.z) {
+            for z in 0..depth.min(d - depth * s.z) {
                 for y in 0..(s.rows * M).min(h - M * s.y) {
                     let from = lines.add((z * M + y % M) * row + (s.column + y / M * s.width) * M);
-                    let at = ((2 * s.z + z) * h + M * s.y + y) * w + x;
+                    let at = ((depth * s.z + z) * h + M * s.y + y) * w + x;
                     let to = target
                         .y
                         .0
@@ -100,14 +101,12 @@ unsafe fn output_generic<S: Simd>(
 ) {
     // SAFETY: the caller promises the instruction set and that all positions lie in their arrays.
     unsafe {
-        match tile {
-            Tile::Small => tiles::<S, 2>(
-                m, columns, segments, size, buffer, channel, target, epilogue,
-            ),
-            Tile::Large => tiles::<S, 4>(
-                m, columns, segments, size, buffer, channel, target, epilogue,
-            ),
-        }
+        by_tile!(
+            tile,
+            tiles::<S>(
+                m, columns, segments, size, buffer, channel, target, epilogue
+            )
+        );
     }
 }
 

@@ -1,28 +1,75 @@
 //! Tiles, and the chunks of tiles that a task computes together.
 
-/// Sides of a tile's output; the first axis is always 2.
+use super::input::Gather;
+
+/// The size of a tile's output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tile {
-    /// 2 × 2 × 2.
-    Small,
-    /// 2 × 4 × 4.
-    Large,
+pub(crate) struct Tile {
+    /// Whether the kernel has one plane.
+    pub(super) is_flat: bool,
+    /// Whether the sides along y and x are 4 and not 2.
+    pub(super) is_large: bool,
 }
 
 impl Tile {
-    /// Number of outputs along y and along x.
-    pub(crate) fn side(self) -> usize {
-        match self {
-            Self::Small => 2,
-            Self::Large => 4,
+    /// 2 × 2 × 2.
+    pub(crate) const SMALL: Self = Self {
+        is_flat: false,
+        is_large: false,
+    };
+    /// 2 × 4 × 4.
+    pub(crate) const LARGE: Self = Self {
+        is_flat: false,
+        is_large: true,
+    };
+
+    /// The tile of one plane, for kernels of one plane.
+    pub(crate) fn flat(self) -> Self {
+        Self {
+            is_flat: true,
+            ..self
         }
     }
 
-    /// Number of transformed points: 64 or 144.
+    /// Number of outputs along y and along x.
+    pub(crate) fn side(self) -> usize {
+        if self.is_large { 4 } else { 2 }
+    }
+
+    /// Number of outputs along z.
+    pub(crate) fn depth(self) -> usize {
+        if self.is_flat { 1 } else { 2 }
+    }
+
+    /// Number of transformed points along z.
+    pub(super) fn levels(self) -> usize {
+        if self.is_flat { 1 } else { 4 }
+    }
+
+    /// Number of transformed points: 64 or 144; 16 or 36 if flat.
     pub(crate) fn points(self) -> usize {
-        4 * (self.side() + 2).pow(2)
+        self.levels() * (self.side() + 2).pow(2)
+    }
+
+    /// Number of the kernel's weights.
+    pub(super) fn taps(self) -> usize {
+        if self.is_flat { 9 } else { 27 }
     }
 }
+
+/// Calls `$call::<…>($arguments)` with the instruction set, the tile's side and whether it is flat, and
+/// then more types.
+macro_rules! by_tile {
+    ($tile:expr, $call:ident::<$simd:ident $(, $more:tt)*>($($argument:expr),* $(,)?)) => {
+        match ($tile.is_large, $tile.is_flat) {
+            (false, false) => $call::<$simd, 2, false $(, $more)*>($($argument),*),
+            (true, false) => $call::<$simd, 4, false $(, $more)*>($($argument),*),
+            (false, true) => $call::<$simd, 2, true $(, $more)*>($($argument),*),
+            (true, true) => $call::<$simd, 4, true $(, $more)*>($($argument),*),
+        }
+    };
+}
+pub(super) use by_tile;
 
 /// Most vectors of tiles in a chunk. This is the register tile's width.
 const VECTORS: usize = 3;
@@ -34,16 +81,16 @@ const RATE: f64 = 0.85;
 /// Cycles per weight and point of the filter's transform, measured in the same way.
 const FILTER: f64 = 5.0;
 
-/// Expected processor cycles of a direct 3³ convolution, or of one of its gradients, with
-/// `positions` outputs in rows of `width`.
+/// Expected processor cycles of a direct convolution, or of one of its gradients, with `products` of
+/// weights and positions for each pair of channels, in rows of `width`.
 pub(crate) fn direct_cycles(
-    positions: usize,
+    products: usize,
     width: usize,
     channels: [usize; 2],
     lanes: usize,
 ) -> f64 {
     let waste = (width + 2) as f64 / width as f64;
-    (27 * positions * channels[0] * channels[1]) as f64 * waste / lanes as f64 / RATE
+    (products * channels[0] * channels[1]) as f64 * waste / lanes as f64 / RATE
 }
 
 /// How the tiles of a convolution are split into chunks.
@@ -77,6 +124,20 @@ pub(crate) struct Segment {
     pub(crate) column: usize,
 }
 
+/// The [`Gather`] of each width that a plan's segments have.
+pub(super) struct Gathers([Gather; 2]);
+
+impl Gathers {
+    pub(super) fn of(&self, segment: &Segment) -> &Gather {
+        let [usual, last] = &self.0;
+        if segment.width == usual.width {
+            usual
+        } else {
+            last
+        }
+    }
+}
+
 /// Tiles whose products fill up to [`VECTORS`] vectors.
 pub(crate) struct Chunk {
     pub(crate) segments: Vec<Segment>,
@@ -87,7 +148,7 @@ impl Plan {
     pub(crate) fn new(tile: Tile, batch: usize, size: [usize; 3], lanes: usize) -> Self {
         let m = tile.side();
         let tiles = [
-            size[0].div_ceil(2),
+            size[0].div_ceil(tile.depth()),
             size[1].div_ceil(m),
             size[2].div_ceil(m),
         ];
@@ -163,9 +224,11 @@ impl Plan {
         let (ci, co) = (channels_in as f64, channels_out.next_multiple_of(4) as f64);
         let vectors = (self.columns() / self.lanes) as f64;
         let points = self.tile.points() as f64;
-        let transform = match self.tile {
-            Tile::Small => 850.0,
-            Tile::Large => 2000.0,
+        let transform = match (self.tile.is_large, self.tile.is_flat) {
+            (false, false) => 850.0,
+            (true, false) => 2000.0,
+            (false, true) => 300.0,
+            (true, true) => 600.0,
         };
         vectors * (points * ci * co / RATE + transform * (ci + co)) + filter * points * ci * co
     }
@@ -173,10 +236,16 @@ impl Plan {
     /// Number of floats of a chunk's row buffers.
     pub(crate) fn row_floats(&self) -> usize {
         let m = self.tile.side();
-        let line = (self.rows + 1) * self.width + self.lanes;
-        let input = 4 * (m + 2) * m * line;
+        let input = Gather::floats(self.tile, self.rows, self.width, self.lanes);
         let output = 2 * m * (m + 2) * self.lanes + 2 * m * m * VECTORS * self.lanes;
         input.max(output)
+    }
+
+    /// How the rows of segments are packed, in vectors of `lanes`.
+    pub(super) fn gathers(&self, lanes: usize) -> Gathers {
+        let rows = self.rows * self.tile.side() + 2;
+        let last = self.tiles[2] - (self.parts() - 1) * self.width;
+        Gathers([self.width, last].map(|width| Gather::new(width, rows, lanes)))
     }
 
     /// Number of columns of the largest chunk.
@@ -233,7 +302,8 @@ mod tests {
             (1, [3, 9, 500]),
             (4, [1, 1, 1]),
         ] {
-            for tile in [Tile::Small, Tile::Large] {
+            let tiles = [Tile::SMALL, Tile::LARGE];
+            for tile in tiles.into_iter().chain(tiles.map(Tile::flat)) {
                 for lanes in [4, 8, 16] {
                     let plan = Plan::new(tile, batch, size, lanes);
                     let [nz, ny, nx] = plan.tiles;

@@ -5,6 +5,7 @@
 
 use super::filter::transform_back;
 use super::input::{Of, transform};
+use super::plan::Gathers;
 use super::{Plan, channel_floats, split};
 use crate::epilogue::EpilogueSource;
 use crate::pointer::Pointer;
@@ -20,7 +21,7 @@ const PARTS: usize = 16;
 const SUMS: usize = 8 << 20;
 
 impl Plan {
-    /// The gradient of weights `[co, ci, 3, 3, 3]`, given the input and the output's gradient.
+    /// The gradient of weights `[co, ci, 3, 3, 3]` (1 × 3 × 3 for a flat tile), given the input and the output's gradient.
     ///
     /// # Panics
     /// If a slice is shorter than the plan's shape, or if the plan's lanes are not a multiple of
@@ -47,46 +48,50 @@ impl Plan {
         let parts = (SUMS / (points * point))
             .clamp(1, PARTS)
             .min(chunks.div_ceil(4));
+        let gathers = self.gathers(isa.lanes());
         let mut sums = Scratch::take(parts * points * point);
         sums.par_chunks_mut(points * point)
             .enumerate()
             .for_each(|(part, sums)| {
                 sums.fill(0.0);
                 for i in part * chunks / parts..(part + 1) * chunks / parts {
-                    self.add_chunk(isa, i, x, ci, g, co, parts, sums);
+                    self.add_chunk(isa, i, x, ci, g, co, parts, &gathers, sums);
                 }
             });
         let (first, rest) = sums.split_at_mut(points * point);
         let first = Pointer(first.as_mut_ptr());
         let rest = &*rest;
-        let mut dw = vec![0.0; co * ci * 27];
-        dw.par_chunks_mut(ci * 27).enumerate().for_each(|(o, dw)| {
-            // SAFETY: only this task uses row `o` of every point.
-            let row = |p: usize| unsafe {
-                std::slice::from_raw_parts_mut({ first }.0.add(p * point + o * wide), wide)
-            };
-            for p in 0..points {
-                for part in rest.chunks_exact(points * point) {
-                    let part = &part[p * point + o * wide..][..wide];
-                    row(p).iter_mut().zip(part).for_each(|(a, b)| *a += b);
-                }
-            }
-            let mut taps = [0f32; 27 * LINE];
-            for (i, dw) in dw.chunks_mut(27 * LINE).enumerate() {
-                let n = dw.len() / 27;
-                // SAFETY: the processor has `isa`; row `o` of every point has `n` floats from
-                // `i · LINE` on.
-                unsafe {
-                    let from = row(0).as_ptr().add(i * LINE);
-                    transform_back(isa, self.tile, from, point, n, taps.as_mut_ptr());
-                }
-                for (c, dw) in dw.chunks_exact_mut(27).enumerate() {
-                    for (t, v) in dw.iter_mut().enumerate() {
-                        *v = taps[t * n + c];
+        let weights = self.tile.taps();
+        let mut dw = vec![0.0; co * ci * weights];
+        dw.par_chunks_mut(ci * weights)
+            .enumerate()
+            .for_each(|(o, dw)| {
+                // SAFETY: only this task uses row `o` of every point.
+                let row = |p: usize| unsafe {
+                    std::slice::from_raw_parts_mut({ first }.0.add(p * point + o * wide), wide)
+                };
+                for p in 0..points {
+                    for part in rest.chunks_exact(points * point) {
+                        let part = &part[p * point + o * wide..][..wide];
+                        row(p).iter_mut().zip(part).for_each(|(a, b)| *a += b);
                     }
                 }
-            }
-        });
+                let mut taps = [0f32; 27 * LINE];
+                for (i, dw) in dw.chunks_mut(weights * LINE).enumerate() {
+                    let n = dw.len() / weights;
+                    // SAFETY: the processor has `isa`; row `o` of every point has `n` floats from
+                    // `i · LINE` on.
+                    unsafe {
+                        let from = row(0).as_ptr().add(i * LINE);
+                        transform_back(isa, self.tile, from, point, n, taps.as_mut_ptr());
+                    }
+                    for (c, dw) in dw.chunks_exact_mut(weights).enumerate() {
+                        for (t, v) in dw.iter_mut().enumerate() {
+                            *v = taps[t * n + c];
+                        }
+                    }
+                }
+            });
         dw
     }
 
@@ -100,6 +105,7 @@ impl Plan {
         g: EpilogueSource,
         co: usize,
         parts: usize,
+        gathers: &Gathers,
         sums: &mut [f32],
     ) {
         let volume: usize = self.size.iter().product();
@@ -151,7 +157,10 @@ impl Plan {
                         // `row_floats` floats.
                         unsafe {
                             let to = { to }.0.add(c * channel + s.column);
-                            transform(isa, self.tile, of, from, self.size, s, rows, to, columns);
+                            let gather = gathers.of(s);
+                            transform(
+                                isa, self.tile, of, from, self.size, s, gather, rows, to, columns,
+                            );
                         }
                     }
                 }

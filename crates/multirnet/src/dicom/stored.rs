@@ -1,7 +1,7 @@
 //! A folder of results, read again.
 
 use crate::{Error, ErrorKind, Result};
-use multirnet_finding::{Finding, Maps, NativeMap, Prediction, SCHEMA};
+use multirnet_finding::{Finding, Maps, NativeBox, NativeMap, Prediction, SCHEMA};
 use multirnet_volume::{Volume, content_sha256, io};
 use std::path::Path;
 
@@ -37,9 +37,27 @@ pub fn read_results(folder: &Path, volume: &Volume<f32>) -> Result<Prediction> {
         lungs: labels("lungs.nii.gz")?,
         lesions: labels("lesions.nii.gz")?,
         probability: map(&folder.join("probability.nii.gz"))?,
-        heatmap: heatmap.exists().then(|| map(&heatmap)).transpose()?,
+        heatmap: match heatmap.exists() {
+            true => Some(heat(&heatmap, volume)?),
+            false => None,
+        },
     };
     Ok(Prediction { finding, maps })
+}
+
+/// Reads a heat map, which lies on the scan's grid or on a grid of its own.
+fn heat(path: &Path, scan: &Volume<f32>) -> Result<NativeMap> {
+    let map = io::read(path)?;
+    if map.check_same_grid(scan).is_ok() {
+        return Ok(NativeMap::from(map.with_geometry(*scan.geometry())?));
+    }
+    let block = NativeBox::around(scan.geometry(), map.geometry())?.ok_or_else(|| {
+        let reason = "the heat map lies outside the scan";
+        Error::new(ErrorKind::Scan, reason)
+            .hint("analyse the scan again")
+            .at(path)
+    })?;
+    Ok(NativeMap::new(vec![map], block, None))
 }
 
 /// Reads a map that must lie on the scan's grid.

@@ -9,14 +9,21 @@ use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Shape, Tensor};
 use burn_flex::FlexTensor;
 use multirnet_kernels::Conv;
 
 use super::flex::{dense, tensor};
 
-pub(super) fn options(stride: usize, padding: usize) -> ConvOptions<3> {
-    ConvOptions::new([stride; 3], [padding; 3], [1; 3], 1)
+/// Whether a kernel of this shape, `[out, in, d, h, w]`, is 1 × 3 × 3. It then convolves each slice by
+/// itself, with stride 1, and its padding is that within the slice.
+pub(super) fn is_flat(kernel: &Shape) -> bool {
+    [kernel[2], kernel[3], kernel[4]] == [1, 3, 3]
+}
+
+pub(super) fn options(kernel: &Shape, stride: usize, padding: usize) -> ConvOptions<3> {
+    let between_slices = if is_flat(kernel) { 0 } else { padding };
+    ConvOptions::new([stride; 3], [between_slices, padding, padding], [1; 3], 1)
 }
 
 pub(super) fn up_options() -> ConvTransposeOptions<3> {
@@ -33,7 +40,8 @@ pub trait ConvOps: Backend {
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self> {
-        Self::conv3d(x, w, None, options(stride, padding))
+        let options = options(&w.shape(), stride, padding);
+        Self::conv3d(x, w, None, options)
     }
 
     /// The gradient of `x`, given the gradient `g` of the output.
@@ -44,7 +52,8 @@ pub trait ConvOps: Backend {
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self> {
-        Self::conv3d_x_backward(x, w, g, options(stride, padding))
+        let options = options(&w.shape(), stride, padding);
+        Self::conv3d_x_backward(x, w, g, options)
     }
 
     /// The gradient of `w`, given the gradient `g` of the output.
@@ -55,7 +64,8 @@ pub trait ConvOps: Backend {
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self> {
-        Self::conv3d_weight_backward(x, w, g, options(stride, padding))
+        let options = options(&w.shape(), stride, padding);
+        Self::conv3d_weight_backward(x, w, g, options)
     }
 
     /// The transposed 2³ convolution with stride 2.
@@ -79,18 +89,21 @@ pub trait ConvOps: Backend {
 }
 
 /// The convolution of `x` with `w`; `None` if this project's kernels do not support it. They need
-/// `f32` and a cubic kernel.
+/// `f32` and a cubic kernel, or one of 1 × 3 × 3 with stride 1 and a padding of 1.
 fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option<Conv> {
     let (s, k) = (x.shape(), w.shape());
-    let fits = x.dtype() == DType::F32
-        && w.dtype() == DType::F32
-        && s.num_dims() == 5
-        && k[1] == s[1]
-        && k[2] == k[3]
-        && k[3] == k[4];
-    let shape = [s[2], s[3], s[4]];
-    let conv = || Conv::new(s[0], [s[1], k[0]], shape, k[2], stride, padding);
-    fits.then(conv)?.ok()
+    let fits =
+        x.dtype() == DType::F32 && w.dtype() == DType::F32 && s.num_dims() == 5 && k[1] == s[1];
+    if !fits {
+        return None;
+    }
+    let (channels, shape) = ([s[1], k[0]], [s[2], s[3], s[4]]);
+    if is_flat(&k) && (stride, padding) == (1, 1) {
+        return Conv::flat(s[0], channels, shape).ok();
+    }
+    let is_cubic = k[2] == k[3] && k[3] == k[4];
+    let conv = || Conv::new(s[0], channels, shape, k[2], stride, padding);
+    is_cubic.then(conv)?.ok()
 }
 
 /// The convolution whose input gradient is the transposed convolution of `x` with `w`.
@@ -117,8 +130,8 @@ fn output_shape(c: &Conv) -> [usize; 5] {
 }
 
 fn weight_shape(c: &Conv) -> [usize; 5] {
-    let k = c.kernel;
-    [c.channels_out, c.channels_in, k, k, k]
+    let [d, h, w] = c.kernel_shape();
+    [c.channels_out, c.channels_in, d, h, w]
 }
 
 fn forward(conv: Option<Conv>, x: &FlexTensor, w: &FlexTensor) -> Option<FlexTensor> {
@@ -144,8 +157,10 @@ fn weight_grad(conv: Option<Conv>, x: &FlexTensor, g: &FlexTensor) -> Option<Fle
 
 impl ConvOps for Flex {
     fn conv(x: FlexTensor, w: FlexTensor, stride: usize, padding: usize) -> FlexTensor {
-        forward(plan(&x, &w, stride, padding), &x, &w)
-            .unwrap_or_else(|| Self::conv3d(x, w, None, options(stride, padding)))
+        forward(plan(&x, &w, stride, padding), &x, &w).unwrap_or_else(|| {
+            let options = options(&w.shape(), stride, padding);
+            Self::conv3d(x, w, None, options)
+        })
     }
 
     fn conv_input_grad(
@@ -155,8 +170,10 @@ impl ConvOps for Flex {
         stride: usize,
         padding: usize,
     ) -> FlexTensor {
-        input_grad(plan(&x, &w, stride, padding), &w, &g)
-            .unwrap_or_else(|| Self::conv3d_x_backward(x, w, g, options(stride, padding)))
+        input_grad(plan(&x, &w, stride, padding), &w, &g).unwrap_or_else(|| {
+            let options = options(&w.shape(), stride, padding);
+            Self::conv3d_x_backward(x, w, g, options)
+        })
     }
 
     fn conv_weight_grad(
@@ -166,8 +183,10 @@ impl ConvOps for Flex {
         stride: usize,
         padding: usize,
     ) -> FlexTensor {
-        weight_grad(plan(&x, &w, stride, padding), &x, &g)
-            .unwrap_or_else(|| Self::conv3d_weight_backward(x, w, g, options(stride, padding)))
+        weight_grad(plan(&x, &w, stride, padding), &x, &g).unwrap_or_else(|| {
+            let options = options(&w.shape(), stride, padding);
+            Self::conv3d_weight_backward(x, w, g, options)
+        })
     }
 
     fn up(x: FlexTensor, w: FlexTensor) -> FlexTensor {
@@ -276,7 +295,8 @@ impl<B: ConvOps, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
 /// # Shapes
 ///
 /// - `x`: `[batch, channels_in, d, h, w]`
-/// - `weight`: `[channels_out, channels_in, k, k, k]`
+/// - `weight`: `[channels_out, channels_in, k, k, k]`, or `[…, 1, 3, 3]` with stride 1 and padding 1 to
+///   convolve each slice by itself
 /// - `bias`: `[channels_out]`
 /// - output: `[batch, channels_out, d', h', w']`, each side `(side + 2·padding − k) / stride + 1`
 pub fn conv3d(
@@ -365,9 +385,21 @@ mod tests {
                 &format!("{channels:?} {size:?} {kernel} {stride}"),
                 [[2, i, d, h, w], [o, i, k, k, k]],
                 |x, w| conv3d(x, w, None, stride, padding),
-                |x, w| module::conv3d(x, w, None, options(stride, padding)),
+                |x, w| {
+                    let options = options(&w.shape(), stride, padding);
+                    module::conv3d(x, w, None, options)
+                },
             );
         }
+        compare(
+            "flat",
+            [[2, 5, 3, 6, 9], [7, 5, 1, 3, 3]],
+            |x, w| conv3d(x, w, None, 1, 1),
+            |x, w| {
+                let options = ConvOptions::new([1; 3], [0, 1, 1], [1; 3], 1);
+                module::conv3d(x, w, None, options)
+            },
+        );
         compare(
             "up",
             [[2, 6, 2, 3, 5], [6, 3, 2, 2, 2]],
@@ -382,7 +414,8 @@ mod tests {
         let x = random([2, 4, 5, 3, 6], &device).permute([0, 2, 1, 4, 3]);
         let w = random([3, 3, 5, 3, 3], &device).swap_dims(1, 2);
         let b = Tensor::<1>::from_floats([1.0, -2.0, 3.0], &device);
+        let plain = options(&w.shape(), 1, 1);
         let y = conv3d(x.clone(), w.clone(), Some(b.clone()), 1, 1);
-        close("bias", &y, &module::conv3d(x, w, Some(b), options(1, 1)));
+        close("bias", &y, &module::conv3d(x, w, Some(b), plain));
     }
 }

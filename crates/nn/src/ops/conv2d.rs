@@ -1,8 +1,8 @@
 //! 2D convolutions of slices, mostly with the 3D kernels.
 //!
-//! The 3D kernels support only cubic kernels. A 3 × 3 convolution becomes a 3³ one whose first and
-//! last plane are zero. With Winograd's algorithm this takes 4.5 multiplications per output, half
-//! as many as a direct 2D convolution. With a stride each slice becomes a volume of one plane. For
+//! A 3 × 3 convolution is one of 1 × 3 × 3 in three dimensions. With Winograd's algorithm this takes
+//! 2.25 multiplications per output, a quarter of those of a direct convolution. With a stride each
+//! slice becomes a volume of one plane, and the kernel a cube whose first and last plane are zero. For
 //! a dilation r, every r-th row and column become an image of their own. All other shapes use
 //! burn's `conv2d`. `cargo run --release -p multirnet-nn --example conv2d` times both ways.
 
@@ -126,7 +126,7 @@ pub fn conv2d(
         return y.reshape([b, o, d, h, w]);
     }
     if cubic && same && stride == 1 && r == 1 {
-        return conv3d(x, embedded(weight), bias, 1, kh / 2);
+        return conv3d(x, weight.unsqueeze_dim(2), bias, 1, 1);
     }
     if cubic && same && stride == 1 && h % r == 0 && w % r == 0 {
         // Taps at distance r see every r-th row and column, so a slice splits into r² separate
@@ -136,7 +136,7 @@ pub fn conv2d(
             .reshape([b * c * d, p, r, q, r])
             .permute([0, 2, 4, 1, 3])
             .reshape([b, c, d * r * r, p, q]);
-        let y = conv3d(x, embedded(weight), bias, 1, 1);
+        let y = conv3d(x, weight.unsqueeze_dim(2), bias, 1, 1);
         let o = y.dims()[1];
         return y
             .reshape([b * o * d, r, r, p, q])

@@ -5,7 +5,7 @@
 //! and large maps. Most of the device would be idle there, and the sums would round badly. burn's
 //! own gradient of the input is wrong if the stride is larger than the kernel.
 
-use super::conv::{ConvOps, options, up_options};
+use super::conv::{ConvOps, is_flat, options, up_options};
 use burn::backend::ops::ModuleOps;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, Cube, TensorMetadata};
@@ -23,14 +23,16 @@ impl ConvOps for Cube {
         padding: usize,
     ) -> FloatTensor<Self> {
         let [_, _, k, ..] = w.shape().dims::<5>();
-        if stride == 1 && k > padding {
+        let is_flat = is_flat(&w.shape());
+        if stride == 1 && k > padding && !is_flat {
             return correlate::<Self>(w, g, k - 1 - padding);
         }
-        if k == 1 && padding == 0 {
+        if k == 1 && padding == 0 && !is_flat {
             let at_taps = correlate::<Self>(w, g, 0);
             return spread::<Self>(&x, at_taps, stride);
         }
-        Self::conv3d_x_backward(x, w, g, options(stride, padding))
+        let options = options(&w.shape(), stride, padding);
+        Self::conv3d_x_backward(x, w, g, options)
     }
 
     fn conv_weight_grad(
@@ -40,8 +42,9 @@ impl ConvOps for Cube {
         stride: usize,
         padding: usize,
     ) -> FloatTensor<Self> {
-        if w.shape().num_elements() >= MANY_WEIGHTS {
-            return Self::conv3d_weight_backward(x, w, g, options(stride, padding));
+        if w.shape().num_elements() >= MANY_WEIGHTS || is_flat(&w.shape()) {
+            let options = options(&w.shape(), stride, padding);
+            return Self::conv3d_weight_backward(x, w, g, options);
         }
         weight_grad::<Self>(x, g, w.shape().dims::<5>()[2], stride, padding)
     }
@@ -63,7 +66,8 @@ impl ConvOps for Cube {
 /// weights.
 fn correlate<B: Backend>(w: FloatTensor<B>, g: FloatTensor<B>, padding: usize) -> FloatTensor<B> {
     let w = B::float_swap_dims(B::float_flip(w, &[2, 3, 4]), 0, 1);
-    B::conv3d(g, w, None, options(1, padding))
+    let options = options(&w.shape(), 1, padding);
+    B::conv3d(g, w, None, options)
 }
 
 /// A map of the shape of `x` whose every `stride`-th voxel comes from `values`. The others are 0.

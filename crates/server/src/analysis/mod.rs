@@ -12,7 +12,9 @@ use crate::job::{JobInput, JobSummary, ScanFacts, ScanPlace};
 use crate::queue::{Admission, Queue, is_plain};
 use crate::{Error, ErrorKind, Result};
 use multirnet::dicom::{DicomOptions, dicom_refusal, dicom_results, refuse_study, write_dicom};
-use multirnet::{Prediction, ReadOptions, Scan, Stage, open_scan, to_json, write_results};
+use multirnet::{
+    HeatmapGrid, Prediction, ReadOptions, Scan, Stage, open_scan, to_json, write_results,
+};
 use multirnet_base::files;
 use multirnet_finding::{Timing, lesions};
 use multirnet_report::{Overview, PdfFacts, finding_pdf, planes_png, thumbnail_png};
@@ -169,7 +171,7 @@ impl Queue {
         let begin = Instant::now();
         let place = (shown.as_str(), out);
         let (maps, extras) = rayon::join(
-            || write_results(&scan.volume, &prediction, &shown, out),
+            || write_results(&scan.volume, &prediction, &shown, HeatmapGrid::Own, out),
             || write_extras(&scan, &prediction, place, &dicom),
         );
         maps?;

@@ -89,7 +89,9 @@ impl<'a, P> Shares<'a, P> {
     }
 
     fn number(&self, value: f32) -> u8 {
-        let rounded = (value.clamp(0.0, 1.0) * Self::ONE).round() as u8;
+        // The cast cuts the fraction off and turns what is not a number into 0. `round` would be a call
+        // for each voxel.
+        let rounded = (value.clamp(0.0, 1.0) * Self::ONE + 0.5) as u8;
         if value >= self.threshold {
             rounded.max(self.above)
         } else {
