@@ -11,6 +11,7 @@ use multirnet_benches::rounds::{self, Rounds};
 use multirnet_benches::{
     Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
 };
+use multirnet_nn::ops::with_precision;
 use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, Truth, weights};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -70,8 +71,8 @@ struct Arguments {
     #[command(flatten)]
     peers: PeerArguments,
 
-    /// Serve as our contestant: weights, input, batch (this program starts itself with it)
-    #[arg(long, hide = true, num_args = 3)]
+    /// Serve as our contestant: weights, input, batch, precision (this program starts itself with it)
+    #[arg(long, hide = true, num_args = 4)]
     serve: Option<Vec<String>>,
 }
 
@@ -85,11 +86,12 @@ struct Ours {
     loss: LossConfig,
     x: Tensor<5>,
     truth: Truth,
+    precision: multirnet_kernels::Precision,
 }
 
 impl serving::Serve for Ours {
     fn run(&mut self) -> Result<Value> {
-        let output = self.net.forward(self.x.clone());
+        let output = with_precision(self.precision, || self.net.forward(self.x.clone()));
         let losses = self.loss.forward(&output, &self.truth);
         let loss = losses.total.clone().into_data().iter::<f64>().next();
         let grads = GradientsParams::from_grads(losses.total.backward(), &self.net);
@@ -104,8 +106,8 @@ impl serving::Serve for Ours {
 
 fn serve(arguments: &[String]) -> Result<()> {
     multirnet_kernels::allocator::keep_freed_pages();
-    let [weights, input, batch] = arguments else {
-        return Err("--serve takes three values".into());
+    let [weights, input, batch, precision] = arguments else {
+        return Err("--serve takes four values".into());
     };
     let batch: usize = batch.parse().map_err(|e| format!("{batch}: {e}"))?;
     let device = Device::flex().autodiff();
@@ -127,24 +129,31 @@ fn serve(arguments: &[String]) -> Result<()> {
             Tensor::from_data(TensorData::new(classes, [batch]), &device),
         ),
         net,
+        precision: match precision.as_str() {
+            "bf16" => multirnet_kernels::Precision::Bf16,
+            _ => multirnet_kernels::Precision::F32,
+        },
     };
     serving::serve(json!({ "version": env!("CARGO_PKG_VERSION") }), &mut ours)
 }
 
 fn entries(o: &Arguments, weights: &Path, input: &Path) -> Result<Vec<Entry>> {
     let this = std::env::current_exe().map_err(|e| e.to_string())?;
-    let mut command = Command::new(this);
-    command
-        .arg("--serve")
-        .args([weights, input])
-        .arg(o.batch.to_string())
-        .env("RAYON_NUM_THREADS", o.peers.threads().to_string());
-    let mut entries = vec![Entry {
-        name: "multirnet f32".into(),
-        precision: Precision::F32,
-        ours: true,
-        command,
-    }];
+    let mut entries = Vec::new();
+    for (name, precision) in [("f32", Precision::F32), ("bf16", Precision::Bf16)] {
+        let mut command = Command::new(&this);
+        command
+            .arg("--serve")
+            .args([weights, input])
+            .args([&o.batch.to_string(), name])
+            .env("RAYON_NUM_THREADS", o.peers.threads().to_string());
+        entries.push(Entry {
+            name: format!("multirnet {name}"),
+            precision,
+            ours: true,
+            command,
+        });
+    }
     if o.peers.no_peers {
         return Ok(entries);
     }

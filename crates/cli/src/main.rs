@@ -165,6 +165,10 @@ fn main() -> ExitCode {
         output::be_quiet();
     }
     start_logging(arguments.verbose, arguments.quiet);
+    if let Err(error) = multirnet_kernels::check_isa() {
+        output::complain(&format!("multirnet: {error}"));
+        return ExitCode::from(Exit::Usage as u8);
+    }
     if let Some(threads) = arguments.threads {
         // This fails only if a pool exists already. Nothing before this line makes one.
         let _ = rayon::ThreadPoolBuilder::new()

@@ -25,7 +25,7 @@ pub struct ModelArguments {
     pub model: Option<PathBuf>,
 
     /// Precision of the network's products on the CPU: f32, or bf16 (faster, a little less exact;
-    /// needs AVX512-BF16)
+    /// needs AMX or AVX512-BF16)
     #[arg(long, value_name = "NAME", default_value = "f32", value_parser = precision)]
     pub precision: Option<Precision>,
 

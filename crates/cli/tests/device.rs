@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{both, expect, phantom, run, save};
+use common::{both, expect, multirnet, phantom, run, save};
 use multirnet_volume::Diagnosis;
 
 #[test]
@@ -10,6 +10,20 @@ fn an_unknown_device_is_a_wrong_argument() {
     let output = run(["info", "--device", "tpu"]);
     expect(&output, 2);
     assert!(both(&output).contains("cpu or gpu"), "{}", both(&output));
+}
+
+#[test]
+fn an_unknown_instruction_set_is_a_wrong_setting() {
+    for (value, code) in [("avx1024", 2), ("", 0), ("portable", 0), ("AVX2", 0)] {
+        let output = multirnet()
+            .args(["info", "--json"])
+            .env("MULTIRNET_ISA", value)
+            .output()
+            .unwrap();
+        expect(&output, code);
+        let told = both(&output).contains("MULTIRNET_ISA is \"avx1024\"");
+        assert_eq!(told, code == 2, "{}", both(&output));
+    }
 }
 
 #[test]

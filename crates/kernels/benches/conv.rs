@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use multirnet_kernels::{Algorithm, Conv, isa};
+use multirnet_kernels::{Algorithm, Conv, Values, bf16_unit, isa};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -104,31 +104,46 @@ fn all_ways(name: &str, conv: &Conv) {
     } else {
         &[Algorithm::Auto]
     };
+    let x = vec![0.5; conv.input_len()];
+    let w = vec![0.1; conv.weight_len()];
+    let g = vec![0.2; conv.output_len()];
     for &way in ways {
-        line(&format!("{name} {way:?}"), &conv.with_algorithm(way));
-    }
-}
-
-fn line(name: &str, conv: &Conv) {
-    {
-        let x = vec![0.5; conv.input_len()];
-        let w = vec![0.1; conv.weight_len()];
-        let g = vec![0.2; conv.output_len()];
+        let conv = conv.with_algorithm(way);
         let times = [
             measure(|| drop(conv.forward(&x, &w, None))),
             measure(|| drop(conv.input_grad(&g, &w))),
             measure(|| drop(conv.weight_grad(&x, &g))),
         ];
-        print!("{name:32}");
-        let rate = conv.flops() as f64 / 1e9;
-        for [wall, busy] in times {
-            print!(
-                " {:7.2} ms {:4.0} {:4.0}",
-                wall * 1e3,
-                rate / wall,
-                rate / busy
-            );
-        }
-        println!();
+        line(&format!("{name} {way:?}"), &conv, times);
     }
+    let Some(unit) = bf16_unit() else {
+        return;
+    };
+    // The unit's own products, and what the cost model chooses for the unit.
+    for (way, label) in [
+        (Algorithm::Direct, format!("{unit:?}")),
+        (Algorithm::Auto, "bf16".into()),
+    ] {
+        let conv = conv.with_algorithm(way);
+        let times = [
+            measure(|| drop(conv.forward_bf16(Values::F32(&x), &w))),
+            measure(|| drop(conv.input_grad_bf16(Values::F32(&g), &w))),
+            measure(|| drop(conv.weight_grad_bf16(Values::F32(&x), Values::F32(&g)))),
+        ];
+        line(&format!("{name} {label}"), &conv, times);
+    }
+}
+
+fn line(name: &str, conv: &Conv, times: [[f64; 2]; 3]) {
+    print!("{name:32}");
+    let rate = conv.flops() as f64 / 1e9;
+    for [wall, busy] in times {
+        print!(
+            " {:7.2} ms {:4.0} {:4.0}",
+            wall * 1e3,
+            rate / wall,
+            rate / busy
+        );
+    }
+    println!();
 }

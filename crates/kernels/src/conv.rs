@@ -1,5 +1,6 @@
 //! The convolution: its shapes, and the algorithm of each pass.
 
+use crate::bf16::{Bf16Unit, available_bf16_units, bf16_unit};
 use crate::error::{Error, Result};
 use crate::pack::{Grid, cube};
 use crate::simd::{Isa, available, isa};
@@ -36,6 +37,8 @@ pub struct Conv {
     /// Whether the kernel has only its middle plane.
     flat: bool,
     isa: Isa,
+    /// What multiplies bf16; `None` to multiply in `f32`.
+    pub(crate) unit: Option<Bf16Unit>,
     algorithm: Algorithm,
 }
 
@@ -87,6 +90,7 @@ impl Conv {
             padding,
             flat: false,
             isa: isa(),
+            unit: bf16_unit(),
             algorithm: Algorithm::Auto,
         })
     }
@@ -109,6 +113,15 @@ impl Conv {
     pub fn with_isa(mut self, isa: Isa) -> Self {
         if available().contains(&isa) {
             self.isa = isa;
+        }
+        self
+    }
+
+    /// The same convolution with products in bf16 on `unit`; unchanged if the processor lacks it.
+    #[must_use]
+    pub fn with_bf16_unit(mut self, unit: Bf16Unit) -> Self {
+        if available_bf16_units().contains(&unit) {
+            self.unit = Some(unit);
         }
         self
     }
@@ -168,6 +181,17 @@ impl Conv {
 
     pub(crate) fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// Whether the cost model chooses the algorithm.
+    pub(crate) fn is_auto(&self) -> bool {
+        self.algorithm == Algorithm::Auto
+    }
+
+    /// Zeros before and after the input on each axis.
+    pub(crate) fn borders(&self) -> [usize; 3] {
+        let between_slices = if self.flat { 0 } else { self.padding };
+        [between_slices, self.padding, self.padding]
     }
 
     /// Depth, height and width of the kernel.

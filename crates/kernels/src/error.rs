@@ -8,6 +8,8 @@ pub enum ErrorKind {
     Shape,
     /// An array has another length than the shape needs.
     Mismatch,
+    /// A setting of the environment has no meaning.
+    Setting,
 }
 
 multirnet_base::error_type!(ErrorKind);
@@ -16,6 +18,10 @@ impl Error {
     pub(crate) fn shape(reason: String) -> Self {
         Self::new(ErrorKind::Shape, reason)
             .hint("give sizes of at least 1 and a kernel that fits into the padded input")
+    }
+
+    pub(crate) fn setting(reason: String) -> Self {
+        Self::new(ErrorKind::Setting, reason).hint("correct or remove the environment variable")
     }
 
     /// Checks that `name` has `wanted` elements.

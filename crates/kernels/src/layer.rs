@@ -3,12 +3,13 @@
 
 use std::sync::OnceLock;
 
+use crate::bf16::{self, Values, Weights, bf16_available};
 use crate::conv::{Algorithm, Conv};
 use crate::direct::{self, Packed};
 use crate::epilogue::{Epilogue, EpilogueSource, Residual, Target};
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
-use crate::winograd::{Filter, Plan, Tile, bf16_available};
+use crate::winograd::{Filter, Plan, Tile};
 
 /// A batch of feature maps in a slice: channel `c` of image `n` begins at `n · image + c · volume`,
 /// where `volume` is the number of positions of a channel.
@@ -37,8 +38,8 @@ pub enum Precision {
     /// Products in `f32`.
     #[default]
     F32,
-    /// Winograd products with inputs and weights rounded to bf16 (8 bits of precision). The
-    /// processor must have instructions for them ([`bf16_available`](crate::bf16_available)).
+    /// Inputs and weights are rounded to bf16 (8 bits of precision) before they are multiplied. The
+    /// processor must have instructions for it ([`bf16_available`](crate::bf16_available)).
     Bf16,
 }
 
@@ -60,6 +61,8 @@ pub struct Layer {
     direct: OnceLock<Packed>,
     small: OnceLock<Filter>,
     large: OnceLock<Filter>,
+    /// Weights in bf16 for products of blocks; a set for each phase if transposed.
+    blocks: OnceLock<Vec<Weights>>,
 }
 
 impl Layer {
@@ -92,6 +95,7 @@ impl Layer {
             direct: OnceLock::new(),
             small: OnceLock::new(),
             large: OnceLock::new(),
+            blocks: OnceLock::new(),
         })
     }
 
@@ -143,6 +147,7 @@ impl Layer {
         };
         // The next run packs the weights again.
         (self.small, self.large) = (OnceLock::new(), OnceLock::new());
+        self.blocks = OnceLock::new();
     }
 
     /// Channels of the input.
@@ -248,6 +253,25 @@ impl Layer {
             len: y.values.len(),
             image: y.image,
         };
+        let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
+        let unit = match self.precision {
+            Precision::F32 => None,
+            Precision::Bf16 => conv.blocks_unit(1, cycles),
+        };
+        if let Some(unit) = unit {
+            let weights = self.blocks.get_or_init(|| match self.transposed {
+                true => bf16::packed_transposed(&conv, &self.weights),
+                false => vec![bf16::packed(&conv, &self.weights)],
+            });
+            let values = Values::F32(x.values);
+            match self.transposed {
+                true => bf16::transposed(unit, &conv, values, x.image, weights, target, &epilogue),
+                false => {
+                    bf16::forward(unit, &conv, values, x.image, &weights[0], target, &epilogue)
+                }
+            }
+            return Ok(());
+        }
         if self.transposed {
             let packed = self
                 .direct
@@ -255,7 +279,6 @@ impl Layer {
             direct::transposed(&conv, source, packed, target, &epilogue);
             return Ok(());
         }
-        let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
         // A trained net uses running statistics, which do not magnify rounding. Large tiles are
         // therefore fine for planes of any size.
         match conv.winograd(conv.isa().lanes(), 1, cycles) {
@@ -268,10 +291,7 @@ impl Layer {
                     let filter = Filter::new(conv.isa(), plan.tile, from, to, |o, c, t| {
                         self.weights[(o * from + c) * 27 + t]
                     });
-                    match self.precision {
-                        Precision::F32 => filter,
-                        Precision::Bf16 => filter.into_bf16(),
-                    }
+                    filter.in_precision(self.precision == Precision::Bf16)
                 });
                 plan.forward(conv.isa(), source, filter, target, &epilogue);
             }
@@ -294,6 +314,9 @@ impl Layer {
         let conv = self.shape(1, input)?;
         let (from, to) = (self.channels_in(), self.channels_out());
         let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
+        if self.precision == Precision::Bf16 && conv.blocks_unit(1, cycles).is_some() {
+            return Ok(bf16::working_floats(&conv, self.transposed, threads));
+        }
         if !self.transposed
             && let Some(plan) = conv.winograd(conv.isa().lanes(), 1, cycles)
         {

@@ -33,6 +33,7 @@
 
 #[cfg(feature = "mimalloc")]
 pub mod allocator;
+mod bf16;
 mod conv;
 mod direct;
 mod epilogue;
@@ -50,11 +51,13 @@ mod simd;
 mod weight;
 mod winograd;
 
+pub use bf16::{
+    Bf16Unit, Values, available_bf16_units, bf16_available, bf16_unit, narrow, round, widen,
+};
 pub use conv::{Algorithm, Conv};
 pub use error::{Error, ErrorKind, Result};
 pub use layer::{Layer, Maps, MapsMut, Precision};
 pub use norm::{NormAct, NormGrads, Statistics, statistics};
 pub use scratch::release_scratch;
-pub use simd::{Isa, available, isa};
+pub use simd::{Isa, available, check_isa, isa};
 pub use weight::bias_grad;
-pub use winograd::bf16_available;

@@ -13,6 +13,17 @@ impl Conv {
     /// # Errors
     /// `Mismatch` if an array has another length than the shape.
     pub fn forward(&self, x: &[f32], weights: &[f32], bias: Option<&[f32]>) -> Result<Vec<f32>> {
+        self.forward_as(x, weights, bias, false)
+    }
+
+    /// [`forward`](Self::forward); the products of tiles are in bf16 if `in_bf16` and there is a unit for it.
+    pub(crate) fn forward_as(
+        &self,
+        x: &[f32],
+        weights: &[f32],
+        bias: Option<&[f32]>,
+        in_bf16: bool,
+    ) -> Result<Vec<f32>> {
         Error::check_len("the input", x.len(), self.input_len())?;
         Error::check_len("the weights", weights.len(), self.weight_len())?;
         if let Some(bias) = bias {
@@ -24,6 +35,7 @@ impl Conv {
             let filter = Filter::new(self.isa(), plan.tile, ci, self.channels_out, |o, c, t| {
                 weights[(o * ci + c) * taps + t]
             });
+            let filter = filter.in_precision(in_bf16 && self.unit.is_some());
             let epilogue = Epilogue {
                 bias,
                 ..Epilogue::default()
@@ -49,6 +61,16 @@ impl Conv {
     /// # Errors
     /// `Mismatch` if an array has another length than the shape.
     pub fn input_grad(&self, g: &[f32], weights: &[f32]) -> Result<Vec<f32>> {
+        self.input_grad_as(g, weights, false)
+    }
+
+    /// [`input_grad`](Self::input_grad); the products of tiles are in bf16 as in [`forward_as`](Self::forward_as).
+    pub(crate) fn input_grad_as(
+        &self,
+        g: &[f32],
+        weights: &[f32],
+        in_bf16: bool,
+    ) -> Result<Vec<f32>> {
         Error::check_len("the output's gradient", g.len(), self.output_len())?;
         Error::check_len("the weights", weights.len(), self.weight_len())?;
         let (taps, ci, co) = (self.taps(), self.channels_in, self.channels_out);
@@ -58,6 +80,7 @@ impl Conv {
             let filter = Filter::new(self.isa(), plan.tile, co, ci, |o, c, t| {
                 weights[(c * ci + o) * taps + taps - 1 - t]
             });
+            let filter = filter.in_precision(in_bf16 && self.unit.is_some());
             return Ok(self.by_winograd(&plan, g, &filter, &Epilogue::default()));
         }
         let packed = direct::Packed::transposed(self, weights);

@@ -6,6 +6,9 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+#[cfg(target_arch = "x86_64")]
+use crate::bf16::{Bf16Unit, available_bf16_units};
+
 /// Independent sums in flight. This is more than latency times units of any processor known to us.
 const CHAINS: usize = 16;
 /// Iterations of the inner loop between two readings of the clock.
@@ -17,8 +20,8 @@ const TURNS: usize = 200_000;
 pub struct Peak {
     /// Rate of multiply-adds in f32.
     pub f32_gflops: f64,
-    /// Rate of products of bf16 pairs summed in f32; `None` if the processor has no instruction
-    /// for them.
+    /// Rate of products of bf16 summed in f32, on the fastest unit for them; `None` if the processor has
+    /// none.
     pub bf16_gflops: Option<f64>,
 }
 
@@ -68,9 +71,11 @@ fn choose() -> (Work, Option<Work>) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::is_x86_feature_detected;
-        let bf16: Option<Work> = (is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bf16"))
-        .then_some(x86::bf16_512 as Work);
+        let bf16 = match available_bf16_units()[0] {
+            Bf16Unit::Amx => Some(tiles as Work),
+            Bf16Unit::Avx512 => Some(x86::bf16_512 as Work),
+            Bf16Unit::Portable => None,
+        };
         if is_x86_feature_detected!("avx512f") {
             return (x86::f32_512, bf16);
         }
@@ -79,6 +84,12 @@ fn choose() -> (Work, Option<Work>) {
         }
     }
     (portable, None)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn tiles() -> f64 {
+    // SAFETY: `choose` has found AMX.
+    unsafe { crate::bf16::multiply_tiles(TURNS) }
 }
 
 /// Arrays of floats, which the compiler vectorises.

@@ -1,6 +1,8 @@
 //! Fused normalisation against plain loops, and its gradients against finite differences.
 
-use multirnet_kernels::{ErrorKind, NormAct, Statistics, statistics};
+use multirnet_kernels::{
+    ErrorKind, NormAct, NormGrads, Statistics, Values, narrow, statistics, widen,
+};
 
 fn values(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -93,7 +95,7 @@ impl Case {
     }
 }
 
-fn narrow(v: &[f64]) -> Vec<f32> {
+fn single(v: &[f64]) -> Vec<f32> {
     v.iter().map(|&v| v as f32).collect()
 }
 
@@ -110,9 +112,9 @@ fn agrees_with_plain_arithmetic_and_finite_differences() {
             continue;
         }
         let mut case = Case::new(batch, channels, size, residual);
-        let (x, gamma, beta) = (narrow(&case.x), narrow(&case.gamma), narrow(&case.beta));
-        let slope = narrow(&case.slope);
-        let r = case.residual.as_deref().map(narrow);
+        let (x, gamma, beta) = (single(&case.x), single(&case.gamma), single(&case.beta));
+        let slope = single(&case.slope);
+        let r = case.residual.as_deref().map(single);
         let norm = NormAct {
             batch,
             channels,
@@ -130,8 +132,16 @@ fn agrees_with_plain_arithmetic_and_finite_differences() {
             .map(|(y, w)| f64::from(*y) * w)
             .sum();
         assert!((loss - case.loss()).abs() < 1e-3, "{loss} {}", case.loss());
-        let g = narrow(&case.weights);
-        let grads = norm.backward(&x, &g, &stats, r.as_deref(), true).unwrap();
+        let g = single(&case.weights);
+        let grads = norm
+            .backward(
+                Values::F32(&x),
+                &g,
+                &stats,
+                r.as_deref().map(Values::F32),
+                true,
+            )
+            .unwrap();
         let check = |what: &str, found: f32, wanted: f64| {
             let limit = 2e-4 * wanted.abs().max(1.0);
             assert!(
@@ -155,9 +165,73 @@ fn agrees_with_plain_arithmetic_and_finite_differences() {
                 check("residual", dr[i], wanted);
             }
         }
-        let without = norm.backward(&x, &g, &stats, r.as_deref(), false).unwrap();
+        let without = norm
+            .backward(
+                Values::F32(&x),
+                &g,
+                &stats,
+                r.as_deref().map(Values::F32),
+                false,
+            )
+            .unwrap();
         assert_eq!(without.residual, None);
         assert_eq!(without.x, grads.x);
+    }
+}
+
+#[test]
+fn a_backward_pass_of_rounded_values_is_that_of_their_f32() {
+    let (batch, channels, size) = (2, 3, 5000);
+    let x = narrow(&values(batch * channels * size, 1));
+    let r = narrow(&values(batch * channels * size, 2));
+    let one = narrow(&values(batch * size, 3));
+    let g = values(batch * channels * size, 4);
+    let wide = |values: &[u16]| values.iter().map(|v| widen(*v)).collect::<Vec<f32>>();
+    let stats = statistics(&wide(&x), batch, channels, size).unwrap();
+    let norm = NormAct {
+        batch,
+        channels,
+        size,
+        gamma: &[1.0, -0.5, 2.0],
+        beta: &[0.1, 0.0, -0.3],
+        slope: &[0.25, 0.1, -0.2],
+        epsilon: 1e-5,
+    };
+    for r in [None, Some(&r), Some(&one)] {
+        let in_f32 = r.map(|r| wide(r));
+        let wanted = norm
+            .backward(
+                Values::F32(&wide(&x)),
+                &g,
+                &stats,
+                in_f32.as_deref().map(Values::F32),
+                true,
+            )
+            .unwrap();
+        let r = r.map(|r| Values::Bf16(r));
+        let found = norm
+            .backward(Values::Bf16(&x), &g, &stats, r, true)
+            .unwrap();
+        assert_eq!(found, wanted);
+        // The same, and the input's gradient in bf16.
+        let (dx, found) = norm
+            .backward_rounded(Values::Bf16(&x), &g, &stats, r, true)
+            .unwrap();
+        assert_eq!(dx, narrow(&wanted.x));
+        let others = NormGrads {
+            x: Vec::new(),
+            ..wanted
+        };
+        assert_eq!(found, others);
+        let (dx, found) = norm
+            .backward_rounded(Values::Bf16(&x), &g, &stats, r, false)
+            .unwrap();
+        assert_eq!((dx.len(), found.residual), (g.len(), None));
+        // The output, and the output in bf16.
+        let plain = norm.forward(&wide(&x), &stats, in_f32.as_deref()).unwrap();
+        let (y, rounded) = norm.forward_rounded(Values::Bf16(&x), &stats, r).unwrap();
+        assert_eq!(rounded, narrow(&plain));
+        assert_eq!(y, plain);
     }
 }
 
@@ -208,7 +282,8 @@ fn refuses_wrong_lengths() {
         norm.forward(&x[1..], &stats, None).unwrap_err(),
         norm.forward(&x, &short, None).unwrap_err(),
         norm.forward(&x, &stats, Some(&x[..4])).unwrap_err(),
-        norm.backward(&x, &x[1..], &stats, None, false).unwrap_err(),
+        norm.backward(Values::F32(&x), &x[1..], &stats, None, false)
+            .unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Mismatch);
     }

@@ -6,8 +6,8 @@
 //! record.
 
 use crate::layers::{
-    Conv, FusionUp, NormLayer, UpConv, avg_pool3d, global_avg_pool, max_pool3d, nearest_up2,
-    trilinear_up2,
+    Conv, FusionUp, NormLayer, UpConv, avg_pool3d, conv_norm_act, global_avg_pool, max_pool3d,
+    nearest_up2, trilinear_up2,
 };
 use burn::nn::{Dropout, Linear, PRelu};
 use burn::tensor::{Tensor, activation::sigmoid};
@@ -149,6 +149,9 @@ impl Compute for Eager {
         act: Activation<'_>,
         residual: Option<Tensor<5>>,
     ) -> Tensor<5> {
+        if let Some(y) = conv_norm_act(&x, conv, norm, act, residual.as_ref()) {
+            return y;
+        }
         let x = conv.forward(x);
         match act {
             Activation::PRelu(act) => norm.forward_act(x, residual, act),

@@ -67,7 +67,7 @@ mod schedule;
 mod trainer;
 pub mod window;
 
-pub use config::TrainConfig;
+pub use config::{TrainConfig, TrainingPrecision};
 pub use error::{Error, ErrorKind, Result};
 pub use log::{EpochRecord, MeanLosses, StepRecord, ValidationRecord};
 pub use observer::{Event, Observer, StopReason, Summary};

@@ -338,7 +338,7 @@ impl Network for Engine {
         if precision == Precision::Bf16 && !multirnet_kernels::bf16_available() {
             return Err(Error::new(
                 ErrorKind::Model,
-                "this processor has no instructions for bf16 (AVX512-BF16)",
+                "this processor does not multiply bf16 faster than f32 (AMX or AVX512-BF16)",
             )
             .hint("use the precision f32"));
         }

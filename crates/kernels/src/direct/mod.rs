@@ -4,13 +4,14 @@ mod weights;
 mod work;
 
 pub(crate) use weights::Packed;
+pub(crate) use work::{Out, merge};
 
 use crate::conv::Conv;
 use crate::epilogue::{Epilogue, EpilogueSource, Target};
 use crate::pack::{Grid, SLACK, cube, pack};
 use crate::scratch::Scratch;
 use weights::phase_taps;
-use work::{Out, View, Work};
+use work::{View, Work};
 
 /// Number of images that are packed and computed together. It is 1 if the images are further apart
 /// than their channels need, because packing reads a group of images as one dense array.

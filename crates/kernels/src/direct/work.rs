@@ -14,7 +14,7 @@ const STRIP: usize = 6144;
 /// Where results go: strides of channel, plane, row and column, from position `origin` of image
 /// `first` on.
 #[derive(Clone, Copy)]
-pub(super) struct Out {
+pub(crate) struct Out {
     pub target: Target,
     pub first: usize,
     pub origin: usize,
@@ -207,5 +207,5 @@ dispatch! {
     ///
     /// # Safety
     /// The processor has `isa`; `a` and `b` have `n` floats, `to` `2n`.
-    unsafe fn merge = merge_generic(a: *const f32, b: *const f32, to: *mut f32, n: usize)
+    pub(crate) unsafe fn merge = merge_generic(a: *const f32, b: *const f32, to: *mut f32, n: usize)
 }

@@ -36,21 +36,55 @@ impl Isa {
 
 /// The instruction set in use: the widest one that the processor has.
 ///
-/// The environment variable `MULTIRNET_ISA` (`avx512`, `avx2`, `neon`, `portable`) can select a
-/// narrower one for tests and comparisons. It never selects one that the processor lacks.
+/// The environment variable `MULTIRNET_ISA` ([`check_isa`]) can select a narrower one for tests and comparisons. It never
+/// selects one that the processor lacks.
 pub fn isa() -> Isa {
     static ISA: OnceLock<Isa> = OnceLock::new();
     *ISA.get_or_init(|| {
-        let wish = std::env::var("MULTIRNET_ISA").unwrap_or_default();
+        let widest = match wish().as_deref() {
+            Some("avx2") => Isa::Avx2,
+            Some("neon") => Isa::Neon,
+            Some("portable") => Isa::Portable,
+            _ => Isa::Avx512,
+        };
         available()
             .into_iter()
-            .find(|isa| match wish.as_str() {
-                "avx2" => *isa != Isa::Avx512,
-                "portable" => *isa == Isa::Portable,
-                _ => true,
-            })
+            .find(|isa| isa.lanes() <= widest.lanes())
+            .filter(|_| widest != Isa::Portable)
             .unwrap_or(Isa::Portable)
     })
+}
+
+/// The environment variable that limits the instruction set: one of [`NAMES`].
+const VARIABLE: &str = "MULTIRNET_ISA";
+/// Its values. `amx` is `avx512` with tiles of bf16, and the default.
+const NAMES: [&str; 5] = ["amx", "avx512", "avx2", "neon", "portable"];
+
+/// What the environment variable asks for; `None` if it is not set, or empty.
+fn wish() -> Option<String> {
+    let wish = std::env::var_os(VARIABLE)?;
+    Some(wish.to_string_lossy().to_ascii_lowercase()).filter(|wish| !wish.is_empty())
+}
+
+/// Whether the environment allows instruction sets beyond AVX-512.
+pub(crate) fn widest_wanted() -> bool {
+    wish().is_none_or(|wish| wish == NAMES[0])
+}
+
+/// Checks the environment variable `MULTIRNET_ISA`: `amx`, `avx512`, `avx2`, `neon` or `portable`, the widest
+/// instruction set that may be used.
+///
+/// # Errors
+/// `Setting` if it has another value.
+pub fn check_isa() -> crate::Result<()> {
+    match wish() {
+        Some(wish) if !NAMES.contains(&wish.as_str()) => Err(crate::Error::setting(format!(
+            "{VARIABLE} is \"{}\"; it must be one of {}, or unset",
+            wish.escape_debug(),
+            NAMES.join(", ")
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Every instruction set that this processor can run, widest first.

@@ -150,42 +150,55 @@ impl Simd for Avx512 {
     unsafe fn transpose16(src: *const f32, src_row: usize, dst: *mut f32, dst_row: usize) {
         // SAFETY: the caller has checked for AVX-512F and gives 16 rows of 16 floats.
         unsafe {
-            let mut a = [_mm512_setzero_ps(); 16];
-            for (i, a) in a.iter_mut().enumerate() {
-                *a = _mm512_loadu_ps(src.add(i * src_row));
+            let mut rows = [_mm512_setzero_ps(); 16];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(src.add(i * src_row));
             }
-            // Transposes pairs of floats, then pairs of pairs, then 128-bit lanes in two steps.
-            let mut b = a;
-            for i in 0..8 {
-                b[2 * i] = _mm512_unpacklo_ps(a[2 * i], a[2 * i + 1]);
-                b[2 * i + 1] = _mm512_unpackhi_ps(a[2 * i], a[2 * i + 1]);
-            }
-            for i in 0..4 {
-                for k in 0..2 {
-                    let x = _mm512_castps_pd(b[4 * i + k]);
-                    let y = _mm512_castps_pd(b[4 * i + 2 + k]);
-                    a[4 * i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
-                    a[4 * i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
-                }
-            }
-            // a[4i + c]: lane l holds column 4l + c of rows 4i..4i+4.
-            for c in 0..4 {
-                let low = [
-                    _mm512_shuffle_f32x4::<0b01_00_01_00>(a[c], a[4 + c]),
-                    _mm512_shuffle_f32x4::<0b01_00_01_00>(a[8 + c], a[12 + c]),
-                ];
-                let high = [
-                    _mm512_shuffle_f32x4::<0b11_10_11_10>(a[c], a[4 + c]),
-                    _mm512_shuffle_f32x4::<0b11_10_11_10>(a[8 + c], a[12 + c]),
-                ];
-                for (l, half) in [low, high].into_iter().enumerate() {
-                    let first = _mm512_shuffle_f32x4::<0b10_00_10_00>(half[0], half[1]);
-                    let second = _mm512_shuffle_f32x4::<0b11_01_11_01>(half[0], half[1]);
-                    _mm512_storeu_ps(dst.add((8 * l + c) * dst_row), first);
-                    _mm512_storeu_ps(dst.add((8 * l + 4 + c) * dst_row), second);
-                }
+            for (i, column) in transpose(rows).into_iter().enumerate() {
+                _mm512_storeu_ps(dst.add(i * dst_row), column);
             }
         }
+    }
+}
+
+/// Transposes 16 rows of 16 floats.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[inline(always)]
+pub(crate) unsafe fn transpose(mut a: [__m512; 16]) -> [__m512; 16] {
+    // SAFETY: the caller has checked for AVX-512F.
+    unsafe {
+        // Transposes pairs of floats, then pairs of pairs, then 128-bit lanes in two steps.
+        let mut b = a;
+        for i in 0..8 {
+            b[2 * i] = _mm512_unpacklo_ps(a[2 * i], a[2 * i + 1]);
+            b[2 * i + 1] = _mm512_unpackhi_ps(a[2 * i], a[2 * i + 1]);
+        }
+        for i in 0..4 {
+            for k in 0..2 {
+                let x = _mm512_castps_pd(b[4 * i + k]);
+                let y = _mm512_castps_pd(b[4 * i + 2 + k]);
+                a[4 * i + 2 * k] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y));
+                a[4 * i + 2 * k + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
+            }
+        }
+        // a[4i + c]: lane l holds column 4l + c of rows 4i..4i+4.
+        for c in 0..4 {
+            let low = [
+                _mm512_shuffle_f32x4::<0b01_00_01_00>(a[c], a[4 + c]),
+                _mm512_shuffle_f32x4::<0b01_00_01_00>(a[8 + c], a[12 + c]),
+            ];
+            let high = [
+                _mm512_shuffle_f32x4::<0b11_10_11_10>(a[c], a[4 + c]),
+                _mm512_shuffle_f32x4::<0b11_10_11_10>(a[8 + c], a[12 + c]),
+            ];
+            for (l, half) in [low, high].into_iter().enumerate() {
+                b[8 * l + c] = _mm512_shuffle_f32x4::<0b10_00_10_00>(half[0], half[1]);
+                b[8 * l + 4 + c] = _mm512_shuffle_f32x4::<0b11_01_11_01>(half[0], half[1]);
+            }
+        }
+        b
     }
 }
 

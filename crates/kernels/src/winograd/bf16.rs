@@ -4,29 +4,7 @@
 //! pairs of channels. `vdpbf16ps` multiplies and adds such pairs at twice the rate of `f32`.
 
 use super::filter::Filter;
-use crate::simd::Isa;
-
-/// Whether this processor can multiply bf16 (AVX512-BF16) and the instruction set in use is
-/// AVX-512.
-pub fn bf16_available() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    {
-        crate::simd::isa() == Isa::Avx512
-            && std::arch::is_x86_feature_detected!("avx512bw")
-            && std::arch::is_x86_feature_detected!("avx512bf16")
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = Isa::Portable;
-        false
-    }
-}
-
-/// Rounds to the nearest bf16; ties go to the even one.
-fn round(v: f32) -> u32 {
-    let bits = v.to_bits();
-    (bits + 0x7fff + (bits >> 16 & 1)) >> 16
-}
+use crate::bf16::round;
 
 impl Filter {
     /// Weights as pairs of input channels in bf16, with the first channel in the low half:
@@ -39,7 +17,7 @@ impl Filter {
                 let row = |c: usize| block.get(c * self.block..(c + 1) * self.block);
                 let (low, high) = (row(2 * i), row(2 * i + 1));
                 for o in 0..self.block {
-                    let half = |r: Option<&[f32]>| r.map_or(0, |r| round(r[o]));
+                    let half = |r: Option<&[f32]>| r.map_or(0, |r| u32::from(round(r[o])));
                     packed.push(half(low) | half(high) << 16);
                 }
             }
@@ -51,7 +29,7 @@ impl Filter {
 /// [`super::product::products`] in bf16, for blocks of 8 output channels.
 ///
 /// # Safety
-/// [`bf16_available`] is true; `v` and `m` satisfy the conditions of [`super::product::products`];
+/// [`bf16_available`](crate::bf16_available) is true; `v` and `m` satisfy the conditions of [`super::product::products`];
 /// `u` holds `[blocks][⌈ci/2⌉][8]` pairs for each point (`u_point` apart), and `panel`
 /// `⌈ci/2⌉ · vectors · 16` floats of working memory.
 #[cfg(target_arch = "x86_64")]
@@ -145,25 +123,6 @@ unsafe fn block<const NV: usize>(
             for j in 0..NV {
                 _mm512_storeu_ps(m.add(o * channel + j * 16), acc[o][j]);
             }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::round;
-
-    #[test]
-    fn rounds_to_the_nearest_and_ties_to_even() {
-        for (v, wanted) in [
-            (1.0f32, 0x3f80),
-            (f32::from_bits(0x3f80_8000), 0x3f80),
-            (f32::from_bits(0x3f81_8000), 0x3f82),
-            (f32::from_bits(0x3f80_8001), 0x3f81),
-            (-2.5, 0xc020),
-            (0.0, 0),
-        ] {
-            assert_eq!(round(v), wanted, "{v}");
         }
     }
 }

@@ -67,10 +67,12 @@ impl Filter {
         }
     }
 
-    /// The same filter for products in bf16.
-    pub(crate) fn into_bf16(mut self) -> Self {
-        self.pairs = self.in_pairs();
-        self.weights = Vec::new();
+    /// The same filter, for products in bf16 if `in_bf16`.
+    pub(crate) fn in_precision(mut self, in_bf16: bool) -> Self {
+        if in_bf16 {
+            self.pairs = self.in_pairs();
+            self.weights = Vec::new();
+        }
         self
     }
 

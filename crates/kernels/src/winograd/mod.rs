@@ -22,7 +22,6 @@ mod points;
 mod product;
 mod weight;
 
-pub use bf16::bf16_available;
 pub(crate) use filter::Filter;
 pub(crate) use plan::{Plan, Tile, direct_cycles};
 

@@ -20,6 +20,7 @@ pub use conv2d::{Conv2d, Conv2dConfig, Conv2dUnit, Conv2dUnitConfig};
 pub use fusion_up::{FusionUp, FusionUpConfig};
 pub use group_norm2d::{GroupNorm2d, GroupNorm2dConfig};
 pub use nearest::nearest_up2;
+pub(crate) use norm::conv_norm_act;
 pub use norm::{NormConfig, NormLayer};
 pub use pool2d::{avg_pool2d, max_pool2d};
 pub use pool3d::{avg_pool3d, global_avg_pool, max_pool3d};

@@ -1,7 +1,10 @@
 //! Batch, instance and group normalisation.
 
+use super::Conv;
+use crate::compute::Activation;
 use crate::config::Norm;
-use crate::ops::norm_act::{Parameters, batch_norm_act, norm_act};
+use crate::ops::conv_norm_act as ops;
+use crate::ops::norm_act::{BatchNormAct, Parameters, batch_norm_act, norm_act};
 use burn::module::Module;
 use burn::nn::{
     BatchNorm, BatchNormConfig, GroupNorm, GroupNormConfig, InstanceNorm, InstanceNormConfig, PRelu,
@@ -126,6 +129,39 @@ impl NormLayer {
     }
 }
 
+/// A convolution, the norm, an optional residual and an activation as one operation of mixed precision;
+/// `None` where they are separate operations.
+pub(crate) fn conv_norm_act(
+    x: &Tensor<5>,
+    conv: &Conv,
+    norm: &NormLayer,
+    act: Activation<'_>,
+    residual: Option<&Tensor<5>>,
+) -> Option<Tensor<5>> {
+    let NormLayer::Batch(norm) = norm else {
+        return None;
+    };
+    let slope = match act {
+        Activation::PRelu(act) => act.alpha.val(),
+        Activation::Relu => Tensor::zeros(norm.gamma.dims(), &x.device()),
+    };
+    if conv.bias.is_some() || !norm.training.is_enabled() || slope.dims() != norm.gamma.dims() {
+        return None;
+    }
+    let (w, parameters) = (conv.weight.val(), parameters(norm, slope));
+    let result = ops::conv_norm_act(x, w, conv.stride, conv.padding, &parameters, residual)?;
+    Some(updated(norm, result))
+}
+
+fn parameters(norm: &BatchNorm, slope: Tensor<1>) -> Parameters {
+    Parameters {
+        gamma: norm.gamma.val(),
+        beta: norm.beta.val(),
+        slope,
+        epsilon: norm.epsilon,
+    }
+}
+
 /// Burn's [`BatchNorm`] with residual and slope. It follows burn's rule for the use of the batch's
 /// statistics.
 fn batch_act(
@@ -135,18 +171,18 @@ fn batch_act(
     slope: Tensor<1>,
 ) -> Tensor<5> {
     let device = x.device();
-    let parameters = Parameters {
-        gamma: norm.gamma.val(),
-        beta: norm.beta.val(),
-        slope,
-        epsilon: norm.epsilon,
-    };
+    let parameters = parameters(norm, slope);
     if !(device.is_autodiff() && norm.training.is_enabled()) {
         let running = [&norm.running_mean, &norm.running_var];
         let statistics = running.map(|state| state.value().to_device(&device));
         return norm_act(x, parameters, statistics, residual);
     }
-    let result = batch_norm_act(x, parameters, residual);
+    updated(norm, batch_norm_act(x, parameters, residual))
+}
+
+/// The output, after the running statistics have taken the batch's in.
+fn updated(norm: &BatchNorm, result: BatchNormAct) -> Tensor<5> {
+    let device = result.output.device();
     for (state, batch) in [
         (&norm.running_mean, result.mean),
         (&norm.running_var, result.variance),

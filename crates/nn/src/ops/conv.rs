@@ -5,15 +5,17 @@ use burn::backend::autodiff::{
     grads::Gradients,
     ops::{Backward, Ops, OpsKind},
 };
-use burn::backend::ops::ModuleOps;
+use burn::backend::ops::{FloatTensorOps, ModuleOps};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::ops::{ConvOptions, ConvTransposeOptions};
-use burn::tensor::{DType, Shape, Tensor};
+use burn::tensor::{DType, FloatDType, Shape, Tensor};
 use burn_flex::FlexTensor;
-use multirnet_kernels::Conv;
+use multirnet_kernels::{Conv, Values};
 
-use super::flex::{dense, tensor};
+use super::flex::{dense, tensor, values};
+use super::precision::in_bf16;
+use super::rounded::{rounded, rounded_map};
 
 /// Whether a kernel of this shape, `[out, in, d, h, w]`, is 1 × 3 × 3. It then convolves each slice by
 /// itself, with stride 1, and its padding is that within the slice.
@@ -31,8 +33,20 @@ pub(super) fn up_options() -> ConvTransposeOptions<3> {
 }
 
 /// Convolutions without bias, and their gradients. The default methods are the backend's own.
+///
+/// Products are in bf16 where an input or a gradient is ([`rounded_map`](Self::rounded_map)). Results are in `f32`.
 #[backend_extension(Flex, Cube: cfg(feature = "wgpu"), Autodiff)]
 pub trait ConvOps: Backend {
+    /// A map in bf16, if this backend multiplies such tensors; else unchanged.
+    fn rounded_map(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        x
+    }
+
+    /// A gradient in bf16, if this backend multiplies such tensors; else unchanged.
+    fn rounded_grad(g: FloatTensor<Self>) -> FloatTensor<Self> {
+        g
+    }
+
     /// The convolution of `x` with `w`.
     fn conv(
         x: FloatTensor<Self>,
@@ -88,12 +102,24 @@ pub trait ConvOps: Backend {
     }
 }
 
+/// Whether the kernels read tensors of this type.
+fn is_supported(x: &FlexTensor) -> bool {
+    matches!(x.dtype(), DType::F32 | DType::BF16)
+}
+
+/// The tensor in `f32`, for burn's own operations.
+fn widened(x: FlexTensor) -> FlexTensor {
+    match x.dtype() {
+        DType::BF16 => Flex::float_cast(x, FloatDType::F32),
+        _ => x,
+    }
+}
+
 /// The convolution of `x` with `w`; `None` if this project's kernels do not support it. They need
 /// `f32` and a cubic kernel, or one of 1 × 3 × 3 with stride 1 and a padding of 1.
-fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option<Conv> {
+pub(super) fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option<Conv> {
     let (s, k) = (x.shape(), w.shape());
-    let fits =
-        x.dtype() == DType::F32 && w.dtype() == DType::F32 && s.num_dims() == 5 && k[1] == s[1];
+    let fits = is_supported(x) && w.dtype() == DType::F32 && s.num_dims() == 5 && k[1] == s[1];
     if !fits {
         return None;
     }
@@ -109,7 +135,7 @@ fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option
 /// The convolution whose input gradient is the transposed convolution of `x` with `w`.
 fn plan_up(x: &FlexTensor, w: &FlexTensor) -> Option<Conv> {
     let (s, k) = (x.shape(), w.shape());
-    let fits = x.dtype() == DType::F32
+    let fits = is_supported(x)
         && w.dtype() == DType::F32
         && s.num_dims() == 5
         && k[0] == s[1]
@@ -124,7 +150,7 @@ fn input_shape(c: &Conv) -> [usize; 5] {
     [c.batch, c.channels_in, d, h, w]
 }
 
-fn output_shape(c: &Conv) -> [usize; 5] {
+pub(super) fn output_shape(c: &Conv) -> [usize; 5] {
     let [d, h, w] = c.output();
     [c.batch, c.channels_out, d, h, w]
 }
@@ -137,29 +163,48 @@ fn weight_shape(c: &Conv) -> [usize; 5] {
 fn forward(conv: Option<Conv>, x: &FlexTensor, w: &FlexTensor) -> Option<FlexTensor> {
     let conv = conv?;
     let (x, w) = (dense(x), dense(w));
-    let y = conv.forward(x.as_slice()?, w.as_slice()?, None).ok()?;
-    Some(tensor(y, output_shape(&conv)))
+    let weights = w.as_slice()?;
+    let y = match values(&x)? {
+        Values::F32(x) => conv.forward(x, weights, None),
+        x => conv.forward_bf16(x, weights),
+    };
+    Some(tensor(y.ok()?, output_shape(&conv)))
 }
 
 fn input_grad(conv: Option<Conv>, w: &FlexTensor, g: &FlexTensor) -> Option<FlexTensor> {
     let conv = conv?;
     let (w, g) = (dense(w), dense(g));
-    let y = conv.input_grad(g.as_slice()?, w.as_slice()?).ok()?;
-    Some(tensor(y, input_shape(&conv)))
+    let weights = w.as_slice()?;
+    let y = match values(&g)? {
+        Values::F32(g) => conv.input_grad(g, weights),
+        g => conv.input_grad_bf16(g, weights),
+    };
+    Some(tensor(y.ok()?, input_shape(&conv)))
 }
 
 fn weight_grad(conv: Option<Conv>, x: &FlexTensor, g: &FlexTensor) -> Option<FlexTensor> {
     let conv = conv?;
     let (x, g) = (dense(x), dense(g));
-    let y = conv.weight_grad(x.as_slice()?, g.as_slice()?).ok()?;
-    Some(tensor(y, weight_shape(&conv)))
+    let y = match (values(&x)?, values(&g)?) {
+        (Values::F32(x), Values::F32(g)) => conv.weight_grad(x, g),
+        (x, g) => conv.weight_grad_bf16(x, g),
+    };
+    Some(tensor(y.ok()?, weight_shape(&conv)))
 }
 
 impl ConvOps for Flex {
+    fn rounded_map(x: FlexTensor) -> FlexTensor {
+        rounded_map(x)
+    }
+
+    fn rounded_grad(g: FlexTensor) -> FlexTensor {
+        rounded(&dense(&g))
+    }
+
     fn conv(x: FlexTensor, w: FlexTensor, stride: usize, padding: usize) -> FlexTensor {
         forward(plan(&x, &w, stride, padding), &x, &w).unwrap_or_else(|| {
             let options = options(&w.shape(), stride, padding);
-            Self::conv3d(x, w, None, options)
+            Self::conv3d(widened(x), w, None, options)
         })
     }
 
@@ -172,7 +217,7 @@ impl ConvOps for Flex {
     ) -> FlexTensor {
         input_grad(plan(&x, &w, stride, padding), &w, &g).unwrap_or_else(|| {
             let options = options(&w.shape(), stride, padding);
-            Self::conv3d_x_backward(x, w, g, options)
+            Self::conv3d_x_backward(widened(x), w, widened(g), options)
         })
     }
 
@@ -185,33 +230,37 @@ impl ConvOps for Flex {
     ) -> FlexTensor {
         weight_grad(plan(&x, &w, stride, padding), &x, &g).unwrap_or_else(|| {
             let options = options(&w.shape(), stride, padding);
-            Self::conv3d_weight_backward(x, w, g, options)
+            Self::conv3d_weight_backward(widened(x), w, widened(g), options)
         })
     }
 
     fn up(x: FlexTensor, w: FlexTensor) -> FlexTensor {
         input_grad(plan_up(&x, &w), &w, &x)
-            .unwrap_or_else(|| Self::conv_transpose3d(x, w, None, up_options()))
+            .unwrap_or_else(|| Self::conv_transpose3d(widened(x), w, None, up_options()))
     }
 
     fn up_input_grad(w: FlexTensor, g: FlexTensor) -> FlexTensor {
         // This is a convolution of `g` to the input's channels, with the weights
         // `[C_in, C_out, 2, 2, 2]`.
         forward(plan(&g, &w, 2, 0), &g, &w)
-            .unwrap_or_else(|| Self::conv_transpose3d_x_backward(w, g, up_options()))
+            .unwrap_or_else(|| Self::conv_transpose3d_x_backward(w, widened(g), up_options()))
     }
 
     fn up_weight_grad(x: FlexTensor, w: FlexTensor, g: FlexTensor) -> FlexTensor {
-        weight_grad(plan_up(&x, &w), &g, &x)
-            .unwrap_or_else(|| Self::conv_transpose3d_weight_backward(x, w, g, up_options()))
+        weight_grad(plan_up(&x, &w), &g, &x).unwrap_or_else(|| {
+            Self::conv_transpose3d_weight_backward(widened(x), w, widened(g), up_options())
+        })
     }
 }
 
 #[derive(Debug)]
 struct ConvBackward;
 
+/// Input, weights, stride, padding, and whether products are in bf16.
+type ConvState<B> = (FloatTensor<B>, FloatTensor<B>, usize, usize, bool);
+
 impl<B: ConvOps> Backward<B, 2> for ConvBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>, usize, usize);
+    type State = ConvState<B>;
 
     fn backward(
         self,
@@ -221,7 +270,9 @@ impl<B: ConvOps> Backward<B, 2> for ConvBackward {
     ) {
         let [of_x, of_w] = ops.parents;
         let g = grads.consume::<B>(&ops.node);
-        let (x, w, stride, padding) = ops.state;
+        let (x, w, stride, padding, in_bf16) = ops.state;
+        // Both gradients read the rounded one.
+        let g = if in_bf16 { B::rounded_grad(g) } else { g };
         if let Some(node) = of_x {
             let grad = B::conv_input_grad(x.clone(), w.clone(), g.clone(), stride, padding);
             grads.register::<B>(node.id, grad);
@@ -236,7 +287,8 @@ impl<B: ConvOps> Backward<B, 2> for ConvBackward {
 struct UpBackward;
 
 impl<B: ConvOps> Backward<B, 2> for UpBackward {
-    type State = (FloatTensor<B>, FloatTensor<B>);
+    /// Input, weights, and whether products are in bf16.
+    type State = (FloatTensor<B>, FloatTensor<B>, bool);
 
     fn backward(
         self,
@@ -246,7 +298,8 @@ impl<B: ConvOps> Backward<B, 2> for UpBackward {
     ) {
         let [of_x, of_w] = ops.parents;
         let g = grads.consume::<B>(&ops.node);
-        let (x, w) = ops.state;
+        let (x, w, in_bf16) = ops.state;
+        let g = if in_bf16 { B::rounded_grad(g) } else { g };
         if let Some(node) = of_x {
             grads.register::<B>(node.id, B::up_input_grad(w.clone(), g.clone()));
         }
@@ -254,6 +307,16 @@ impl<B: ConvOps> Backward<B, 2> for UpBackward {
             grads.register::<B>(node.id, B::up_weight_grad(x, w, g));
         }
     }
+}
+
+/// What the backward pass keeps: the input, in bf16 if passes are recorded so, the weights, and whether
+/// products are in bf16.
+fn kept<B: ConvOps>(
+    x: FloatTensor<B>,
+    w: FloatTensor<B>,
+) -> (FloatTensor<B>, FloatTensor<B>, bool) {
+    let in_bf16 = in_bf16();
+    (if in_bf16 { B::rounded_map(x) } else { x }, w, in_bf16)
 }
 
 impl<B: ConvOps, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
@@ -266,9 +329,9 @@ impl<B: ConvOps, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
         let nodes = [x.node(), w.node()];
         match ConvBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (x, w) = (x.into_primitive(), w.into_primitive());
+                let (x, w, in_bf16) = kept::<B>(x.into_primitive(), w.into_primitive());
                 let y = B::conv(x.clone(), w.clone(), stride, padding);
-                prep.finish((x, w, stride, padding), y)
+                prep.finish((x, w, stride, padding, in_bf16), y)
             }
             OpsKind::UnTracked(prep) => {
                 let y = B::conv(x.into_primitive(), w.into_primitive(), stride, padding);
@@ -281,9 +344,9 @@ impl<B: ConvOps, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
         let nodes = [x.node(), w.node()];
         match UpBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (x, w) = (x.into_primitive(), w.into_primitive());
+                let (x, w, in_bf16) = kept::<B>(x.into_primitive(), w.into_primitive());
                 let y = B::up(x.clone(), w.clone());
-                prep.finish((x, w), y)
+                prep.finish((x, w, in_bf16), y)
             }
             OpsKind::UnTracked(prep) => prep.finish(B::up(x.into_primitive(), w.into_primitive())),
         }
@@ -336,6 +399,7 @@ fn with_bias(y: Tensor<5>, bias: Option<Tensor<1>>) -> Tensor<5> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::{Precision, with_precision};
     use burn::tensor::{Device, Distribution, module};
 
     fn close(what: &str, a: &Tensor<5>, b: &Tensor<5>) {
@@ -417,5 +481,42 @@ mod tests {
         let plain = options(&w.shape(), 1, 1);
         let y = conv3d(x.clone(), w.clone(), Some(b.clone()), 1, 1);
         close("bias", &y, &module::conv3d(x, w, Some(b), plain));
+    }
+
+    #[test]
+    fn gradients_of_passes_in_bf16_are_near_those_in_f32() {
+        let device = Device::flex().autodiff();
+        // A flat kernel, a stride, a transposed kernel, and one that the kernels do not support.
+        let x = random([2, 5, 4, 8, 20], &device);
+        let weights = [
+            random([6, 5, 3, 3, 3], &device),
+            random([7, 6, 1, 3, 3], &device),
+            random([8, 7, 2, 2, 2], &device),
+            random([8, 4, 2, 2, 2], &device),
+            random([3, 4, 1, 3, 5], &device),
+        ];
+        let run = |precision| {
+            let y = with_precision(precision, || {
+                let w = |i: usize| weights[i].clone();
+                let y = conv3d(x.clone(), w(0), None, 1, 1);
+                let y = conv3d(y, w(1), None, 1, 1);
+                let y = conv3d(y, w(2), None, 2, 0);
+                conv3d(up2(y, w(3), None), w(4), None, 1, 0)
+            });
+            let grads = y.clone().powi_scalar(2).mean().backward();
+            let mut all = vec![y.detach(), x.grad(&grads).unwrap()];
+            all.extend(weights.iter().map(|w| w.grad(&grads).unwrap()));
+            all
+        };
+        for (i, (a, b)) in run(Precision::F32)
+            .iter()
+            .zip(run(Precision::Bf16))
+            .enumerate()
+        {
+            assert_eq!(b.dtype(), DType::F32);
+            let far: f32 = (a.clone() - b).powi_scalar(2).mean().sqrt().into_scalar();
+            let scale: f32 = a.clone().powi_scalar(2).mean().sqrt().into_scalar();
+            assert!(far > 0.0 && far < 0.02 * scale, "{i}: {far} of {scale}");
+        }
     }
 }

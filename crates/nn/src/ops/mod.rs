@@ -2,8 +2,14 @@
 
 pub mod conv;
 pub mod conv2d;
+pub mod conv_norm_act;
 mod flex;
 #[cfg(feature = "wgpu")]
 mod gpu;
 pub mod norm_act;
 pub mod pool;
+mod precision;
+mod rounded;
+
+pub use multirnet_kernels::Precision;
+pub use precision::with_precision;

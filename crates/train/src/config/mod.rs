@@ -12,7 +12,9 @@ mod tables;
 mod tests;
 
 pub use stage::StageConfig;
-pub use tables::{OptimiserConfig, RunConfig, SamplingConfig, Schedule, ValidationConfig};
+pub use tables::{
+    OptimiserConfig, RunConfig, SamplingConfig, Schedule, TrainingPrecision, ValidationConfig,
+};
 
 use crate::augment::AugmentConfig;
 use crate::{Error, ErrorKind, Result};
@@ -251,6 +253,7 @@ impl TrainConfig {
                     free.epochs
                 },
                 max_minutes: c.run.max_minutes.filter(|_| keep == Schedule::CosineTime),
+                precision: c.run.precision,
                 ..free
             };
             toml::Table::try_from(&c).unwrap_or_default()

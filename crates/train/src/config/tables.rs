@@ -1,5 +1,6 @@
 //! The tables of a training configuration.
 
+use multirnet_nn::ops::Precision;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -167,6 +168,30 @@ pub struct RunConfig {
     pub prefetch: usize,
     /// Memory for prepared scans, MiB.
     pub cache_mib: usize,
+    /// Precision of products, and of the maps that the backward pass keeps.
+    pub precision: TrainingPrecision,
+}
+
+/// Precision of a training. Weights, sums, statistics and gradients of weights are always in `f32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TrainingPrecision {
+    /// Everything in `f32`.
+    #[default]
+    F32,
+    /// Mixed precision: convolutions multiply in bf16 where the processor can, and what the backward pass
+    /// keeps of maps is in bf16. Memory falls, and a processor with instructions for bf16 is faster. Only on
+    /// the CPU; other devices train in `f32`.
+    Bf16,
+}
+
+impl From<TrainingPrecision> for Precision {
+    fn from(precision: TrainingPrecision) -> Self {
+        match precision {
+            TrainingPrecision::F32 => Self::F32,
+            TrainingPrecision::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 impl Default for RunConfig {
@@ -181,6 +206,7 @@ impl Default for RunConfig {
             workers: 0,
             prefetch: 4,
             cache_mib: 4096,
+            precision: TrainingPrecision::F32,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{Error, ErrorKind, Result, schedule};
 use burn::optim::GradientsParams;
 use burn::tensor::Device;
 use multirnet_base::random::Random;
+use multirnet_nn::ops::with_precision;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -192,7 +193,9 @@ impl<'a> Run<'a> {
         let seed = Random::keyed(&[config.run.seed, DROPOUT, self.position.step]).bits();
         self.device.seed(seed);
         let mut trained = self.trained.take().ok_or_else(no_net)?;
-        let answer = trained.net.answer(batch.image);
+        let answer = with_precision(config.run.precision.into(), || {
+            trained.net.answer(batch.image)
+        });
         let losses = config.loss.score(&answer, &batch.truth);
         let values = numbers(&losses)?;
         if !values.total.is_finite() {

@@ -15,9 +15,11 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Tensor, activation::prelu, module};
 use burn_flex::FlexTensor;
-use multirnet_kernels::{NormAct, Statistics, statistics};
+use multirnet_kernels::{NormAct, Statistics, Values, statistics};
 
-use super::flex::{dense, tensor};
+use super::flex::{self, dense, tensor};
+use super::precision::in_bf16;
+use super::rounded::rounded_map;
 use crate::device::has_kernels;
 
 #[cfg(test)]
@@ -30,6 +32,12 @@ mod tests;
 #[backend_extension(Flex, Autodiff)]
 #[allow(clippy::type_complexity)] // The macro reads the signatures, so they cannot be aliases.
 pub trait BatchNormActOps: Backend {
+    /// The tensor as the backward pass keeps it: in bf16 if `in_bf16` and the gradients can read it.
+    fn rounded(x: FloatTensor<Self>, in_bf16: bool) -> FloatTensor<Self> {
+        let _ = in_bf16;
+        x
+    }
+
     /// Output, mean and biased variance of each channel.
     fn batch_norm_act(
         x: FloatTensor<Self>,
@@ -84,8 +92,13 @@ fn values(x: &FlexTensor) -> &[f32] {
     x.as_slice().unwrap_or_default()
 }
 
+/// The dense values, which may have been rounded to bf16.
+fn rounded(x: &FlexTensor) -> Values<'_> {
+    flex::values(x).unwrap_or(Values::F32(&[]))
+}
+
 /// The residual in dense order; `None` if it stands for no residual (see [`BatchNormActOps`]).
-fn given(residual: &FlexTensor) -> Option<FlexTensor> {
+pub(super) fn given(residual: &FlexTensor) -> Option<FlexTensor> {
     (residual.shape().num_dims() > 1).then(|| dense(residual))
 }
 
@@ -107,12 +120,21 @@ fn plan<'a>(
     }
 }
 
-fn fail(error: multirnet_kernels::Error) -> ! {
+pub(super) fn fail(error: multirnet_kernels::Error) -> ! {
     // burn panics on wrong shapes as well. The layers make these shapes, so no input can cause it.
     panic!("norm_act: {error}")
 }
 
 impl BatchNormActOps for Flex {
+    fn rounded(x: FlexTensor, in_bf16: bool) -> FlexTensor {
+        // One value stands for no residual.
+        if in_bf16 && x.shape().num_dims() > 1 {
+            rounded_map(x)
+        } else {
+            x
+        }
+    }
+
     fn batch_norm_act(
         x: FlexTensor,
         gamma: FlexTensor,
@@ -163,9 +185,9 @@ impl BatchNormActOps for Flex {
             mean: values(&mean).to_vec(),
             variance: values(&variance).to_vec(),
         };
-        let r = residual.as_ref().map(values);
+        let r = residual.as_ref().map(rounded);
         let grads = norm
-            .backward(values(&x), values(&g), &stats, r, want_residual)
+            .backward(rounded(&x), values(&g), &stats, r, want_residual)
             .unwrap_or_else(|e| fail(e));
         let channels = [norm.channels];
         let of_residual = grads.residual.zip(residual.as_ref());
@@ -273,22 +295,25 @@ impl<B: BatchNormActOps, C: CheckpointStrategy> BatchNormActOps for Autodiff<B, 
             residual.clone(),
             epsilon,
         );
-        let kept = Kept {
-            x,
-            gamma,
-            beta,
-            slope,
-            residual,
-            mean: mean.clone(),
-            variance: variance.clone(),
-            epsilon,
-        };
         let y = match NormActBackward
             .prepare::<C>(nodes)
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prep) => prep.finish(kept, y),
+            OpsKind::Tracked(prep) => {
+                let in_bf16 = in_bf16();
+                let kept = Kept {
+                    x: B::rounded(x, in_bf16),
+                    gamma,
+                    beta,
+                    slope,
+                    residual: B::rounded(residual, in_bf16),
+                    mean: mean.clone(),
+                    variance: variance.clone(),
+                    epsilon,
+                };
+                prep.finish(kept, y)
+            }
             OpsKind::UnTracked(prep) => prep.finish(y),
         };
         let [mean, variance] = [mean, variance].map(<Self as AutodiffBackend>::from_inner);
@@ -361,7 +386,7 @@ pub struct Parameters {
     pub epsilon: f64,
 }
 
-fn or_none(residual: Option<Tensor<5>>, x: &Tensor<5>) -> burn::backend::DispatchTensor {
+pub(super) fn or_none(residual: Option<Tensor<5>>, x: &Tensor<5>) -> burn::backend::DispatchTensor {
     match residual {
         Some(residual) => residual.into_dispatch(),
         None => Tensor::<1>::zeros([1], &x.device()).into_dispatch(),

@@ -5,14 +5,22 @@
 //! differentiates through them. The backward pass needs `x`, the residual and the statistics, and
 //! no other activation.
 
+mod planes;
+mod rounded;
+
 use rayon::prelude::*;
 
+use crate::bf16::Values;
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
-use crate::simd::{Simd, dispatch, isa};
+use crate::simd::isa;
+use planes::{plane_backward, plane_forward, plane_statistics, plane_through_statistics};
 
 /// Number of values that are summed in `f32` before the sum is added to an `f64` total.
 const BLOCK: usize = 2048;
+/// Values that are widened from bf16 at a time, a multiple of [`BLOCK`].
+const PIECE: usize = 2 * BLOCK;
+type Piece = [f32; PIECE];
 /// Number of partial sums that vector instructions compute at once.
 const LANES: usize = 16;
 
@@ -59,39 +67,6 @@ pub struct NormAct<'a> {
     pub epsilon: f64,
 }
 
-/// # Safety
-/// The function has no condition of its own; `dispatch!` needs an unsafe function.
-#[inline(always)]
-unsafe fn statistics_generic<S: Simd>(x: &[f32], pivot: f32, sums: &mut [f64; 2]) {
-    for block in x.chunks(BLOCK) {
-        let mut acc = [[0f32; LANES]; 2];
-        let (whole, rest) = block.as_chunks::<LANES>();
-        for v in whole {
-            for i in 0..LANES {
-                let d = v[i] - pivot;
-                acc[0][i] += d;
-                acc[1][i] += d * d;
-            }
-        }
-        for (i, v) in rest.iter().enumerate() {
-            let d = v - pivot;
-            acc[0][i] += d;
-            acc[1][i] += d * d;
-        }
-        for (sum, acc) in sums.iter_mut().zip(acc) {
-            *sum += acc.iter().map(|&v| f64::from(v)).sum::<f64>();
-        }
-    }
-}
-
-dispatch! {
-    /// Adds the sum and the sum of squares of `x - pivot` to `sums`.
-    ///
-    /// # Safety
-    /// The processor has `isa`.
-    unsafe fn plane_statistics = statistics_generic(x: &[f32], pivot: f32, sums: &mut [f64; 2])
-}
-
 /// Mean and biased variance of each channel of a `[batch, channels, size]` array.
 ///
 /// # Errors
@@ -130,143 +105,8 @@ pub fn statistics(x: &[f32], batch: usize, channels: usize, size: usize) -> Resu
     Ok(Statistics { mean, variance })
 }
 
-#[inline(always)]
-fn act(z: f32, slope: f32) -> f32 {
-    if z > 0.0 { z } else { slope * z }
-}
-
-/// # Safety
-/// `y` is writable for as many floats as `x` has.
-#[inline(always)]
-unsafe fn forward_generic<S: Simd>(
-    x: &[f32],
-    residual: Option<&[f32]>,
-    [scale, shift, slope]: [f32; 3],
-    y: *mut f32,
-) {
-    match residual {
-        Some(residual) => {
-            for (i, (x, r)) in x.iter().zip(residual).enumerate() {
-                // SAFETY: `i` is below the length of `x`.
-                unsafe { *y.add(i) = act(x * scale + shift + r, slope) };
-            }
-        }
-        None => {
-            for (i, x) in x.iter().enumerate() {
-                // SAFETY: `i` is below the length of `x`.
-                unsafe { *y.add(i) = act(x * scale + shift, slope) };
-            }
-        }
-    }
-}
-
-dispatch! {
-    /// The output of one channel of one image.
-    ///
-    /// # Safety
-    /// The processor has `isa`; `y` is writable for as many floats as `x` has.
-    unsafe fn plane_forward = forward_generic(
-        x: &[f32],
-        residual: Option<&[f32]>,
-        parameters: [f32; 3],
-        y: *mut f32,
-    )
-}
-
-/// Writes the gradient before the activation to `dz`. Adds its sum, the sum of its products with
-/// `x - mean`, and the slope's gradient to `sums`.
-///
-/// # Safety
-/// `dz` is writable for as many floats as `x` has.
-#[inline(always)]
-unsafe fn backward_generic<S: Simd>(
-    x: &[f32],
-    g: &[f32],
-    residual: Option<&[f32]>,
-    [scale, shift, slope, mean]: [f32; 4],
-    dz: *mut f32,
-    sums: &mut [f64; 3],
-) {
-    let zeros = [0f32; BLOCK];
-    for (b, (x, g)) in x.chunks(BLOCK).zip(g.chunks(BLOCK)).enumerate() {
-        let start = b * BLOCK;
-        let n = x.len().min(g.len());
-        let r = residual.map_or(&zeros[..n], |r| &r[start..start + n]);
-        let mut acc = [[0f32; LANES]; 3];
-        let mut one = |i: usize, lane: usize, x: f32, g: f32, r: f32| {
-            let z = x * scale + shift + r;
-            let d = if z > 0.0 { g } else { slope * g };
-            acc[0][lane] += d;
-            acc[1][lane] += d * (x - mean);
-            acc[2][lane] += if z > 0.0 { 0.0 } else { g * z };
-            // SAFETY: `start + i` is below the length of `x`.
-            unsafe { *dz.add(start + i) = d };
-        };
-        let whole = n / LANES * LANES;
-        let (xs, gs, rs) = (
-            x[..whole].as_chunks::<LANES>().0,
-            g[..whole].as_chunks::<LANES>().0,
-            r[..whole].as_chunks::<LANES>().0,
-        );
-        for (k, ((x, g), r)) in xs.iter().zip(gs).zip(rs).enumerate() {
-            for i in 0..LANES {
-                one(k * LANES + i, i, x[i], g[i], r[i]);
-            }
-        }
-        for i in whole..n {
-            one(i, i - whole, x[i], g[i], r[i]);
-        }
-        for (sum, acc) in sums.iter_mut().zip(acc) {
-            *sum += acc.iter().map(|&v| f64::from(v)).sum::<f64>();
-        }
-    }
-}
-
-dispatch! {
-    /// The gradient of one channel of one image, back through the activation.
-    ///
-    /// # Safety
-    /// The processor has `isa`; `dz` is writable for as many floats as `x` has.
-    unsafe fn plane_backward = backward_generic(
-        x: &[f32],
-        g: &[f32],
-        residual: Option<&[f32]>,
-        parameters: [f32; 4],
-        dz: *mut f32,
-        sums: &mut [f64; 3],
-    )
-}
-
-/// # Safety
-/// `dz` is readable and `dx` writable for as many floats as `x` has; they may be the same.
-#[inline(always)]
-unsafe fn through_statistics_generic<S: Simd>(
-    x: &[f32],
-    [a, b, c]: [f32; 3],
-    dz: *const f32,
-    dx: *mut f32,
-) {
-    for (i, x) in x.iter().enumerate() {
-        // SAFETY: `i` is below the length of `x`.
-        unsafe { *dx.add(i) = a * *dz.add(i) + b * x + c };
-    }
-}
-
-dispatch! {
-    /// `dx = a·dz + b·x + c`.
-    ///
-    /// # Safety
-    /// The processor has `isa`; `dz` is readable and `dx` writable for as many floats as `x` has.
-    unsafe fn plane_through_statistics = through_statistics_generic(
-        x: &[f32],
-        coefficients: [f32; 3],
-        dz: *const f32,
-        dx: *mut f32,
-    )
-}
-
 impl NormAct<'_> {
-    fn check(&self, x: &[f32], statistics: &Statistics, residual: Option<&[f32]>) -> Result<()> {
+    fn check(&self, x: Values, statistics: &Statistics, residual: Option<Values>) -> Result<()> {
         let len = self.batch * self.channels * self.size;
         Error::check_len("the input", x.len(), len)?;
         for (name, values) in [
@@ -286,13 +126,13 @@ impl NormAct<'_> {
         }
     }
 
-    /// The residual's values for plane `i`: its own channel, or the only channel of its image.
-    fn of_plane<'r>(&self, residual: Option<&'r [f32]>, i: usize) -> Option<&'r [f32]> {
-        residual.map(|r| {
-            let own = r.len() == self.batch * self.channels * self.size;
-            let i = if own { i } else { i / self.channels };
-            &r[i * self.size..][..self.size]
-        })
+    /// The residual's plane for plane `i`: its own channel, or the only channel of its image.
+    fn residual_plane(&self, residual: Values, i: usize) -> usize {
+        if residual.len() == self.batch * self.channels * self.size {
+            i
+        } else {
+            i / self.channels
+        }
     }
 
     fn inverse(&self, statistics: &Statistics, c: usize) -> f64 {
@@ -303,6 +143,29 @@ impl NormAct<'_> {
         let scale = f64::from(self.gamma[c]) * self.inverse(statistics, c);
         let shift = f64::from(self.beta[c]) - scale * f64::from(statistics.mean[c]);
         [scale as f32, shift as f32]
+    }
+
+    /// Calls `work` with each piece of plane `i`: its start, its values and those of the residual.
+    fn pieces(
+        &self,
+        i: usize,
+        x: Values,
+        residual: Option<Values>,
+        mut work: impl FnMut(usize, &[f32], Option<&[f32]>),
+    ) {
+        let [mut own, mut other] = [[0f32; PIECE]; 2];
+        for from in (0..self.size).step_by(PIECE) {
+            let n = PIECE.min(self.size - from);
+            let at = i * self.size + from;
+            let x = x.piece(at, &mut own[..n]);
+            match residual {
+                Some(r) => {
+                    let from = self.residual_plane(r, i) * self.size + from;
+                    work(at, x, Some(r.piece(from, &mut other[..n])));
+                }
+                None => work(at, x, None),
+            }
+        }
     }
 
     fn min_planes(&self) -> usize {
@@ -323,17 +186,18 @@ impl NormAct<'_> {
         statistics: &Statistics,
         residual: Option<&[f32]>,
     ) -> Result<Vec<f32>> {
-        self.check(x, statistics, residual)?;
+        self.check(Values::F32(x), statistics, residual.map(Values::F32))?;
         let isa = isa();
         let mut y = Vec::with_capacity(x.len());
-        let out = Pointer(y.as_mut_ptr());
+        let out = Pointer::<f32>(y.as_mut_ptr());
         x.par_chunks(self.size.max(1))
             .enumerate()
             .with_min_len(self.min_planes())
             .for_each(|(i, values)| {
                 let c = i % self.channels;
                 let [scale, shift] = self.scale_shift(statistics, c);
-                let residual = self.of_plane(residual, i);
+                let residual = residual
+                    .map(|r| &r[self.residual_plane(Values::F32(r), i) * self.size..][..self.size]);
                 // SAFETY: the processor has `isa`; only this task writes plane `i` of `y`.
                 unsafe {
                     let y = { out }.0.add(i * self.size);
@@ -347,75 +211,60 @@ impl NormAct<'_> {
 
     /// The gradients, given the gradient `g` of the output. `statistics` must be the batch's, since
     /// the gradient of the input includes the derivative of the statistics. `want_residual` asks
-    /// for the residual's gradient.
+    /// for the residual's gradient. The input and the residual may have been rounded to bf16 since the
+    /// forward pass.
     ///
     /// # Errors
     /// `Mismatch` if an array has another length than the shape.
     pub fn backward(
         &self,
-        x: &[f32],
+        x: Values,
         g: &[f32],
         statistics: &Statistics,
-        residual: Option<&[f32]>,
+        residual: Option<Values>,
         want_residual: bool,
     ) -> Result<NormGrads> {
         self.check(x, statistics, residual)?;
         Error::check_len("the output's gradient", g.len(), x.len())?;
         let isa = isa();
         let mut dz = Vec::with_capacity(x.len());
-        let dz_at = Pointer(dz.as_mut_ptr());
-        let sums: Vec<[f64; 3]> = x
-            .par_chunks(self.size.max(1))
-            .zip(g.par_chunks(self.size.max(1)))
-            .enumerate()
+        let dz_at = Pointer::<f32>(dz.as_mut_ptr());
+        let sums: Vec<[f64; 3]> = (0..self.batch * self.channels)
+            .into_par_iter()
             .with_min_len(self.min_planes())
-            .map(|(i, (x, g))| {
+            .map(|i| {
                 let c = i % self.channels;
                 let [scale, shift] = self.scale_shift(statistics, c);
                 let parameters = [scale, shift, self.slope[c], statistics.mean[c]];
                 let mut sums = [0.0; 3];
-                let residual = self.of_plane(residual, i);
-                // SAFETY: the processor has `isa`; only this task writes plane `i` of `dz`.
-                unsafe {
-                    let dz = { dz_at }.0.add(i * self.size);
-                    plane_backward(isa, x, g, residual, parameters, dz, &mut sums);
-                }
+                self.pieces(i, x, residual, |at, x, residual| {
+                    // SAFETY: the processor has `isa`; only this task writes plane `i` of `dz`.
+                    unsafe {
+                        let dz = { dz_at }.0.add(at);
+                        let g = &g[at..][..x.len()];
+                        plane_backward(isa, x, g, residual, parameters, dz, &mut sums);
+                    }
+                });
                 sums
             })
             .collect();
         // SAFETY: every plane has been written.
         unsafe { dz.set_len(x.len()) };
-        let totals: Vec<[f64; 3]> = (0..self.channels)
-            .map(|c| {
-                let of_channel = sums.iter().skip(c).step_by(self.channels);
-                of_channel.fold([0.0; 3], |t, s| [t[0] + s[0], t[1] + s[1], t[2] + s[2]])
-            })
-            .collect();
-        let count = (self.batch * self.size).max(1) as f64;
-        // dx = γ/σ · (dz − mean(dz) − (x − μ)/σ² · mean(dz·(x − μ)))
-        let coefficients: Vec<[f32; 3]> = (0..self.channels)
-            .map(|c| {
-                let inverse = self.inverse(statistics, c);
-                let a = f64::from(self.gamma[c]) * inverse;
-                let b = -a * inverse * inverse * totals[c][1] / count;
-                let shift = -a * totals[c][0] / count - b * f64::from(statistics.mean[c]);
-                [a as f32, b as f32, shift as f32]
-            })
-            .collect();
+        let totals = self.totals(&sums);
+        let coefficients = self.coefficients(statistics, &totals);
         let shared = residual.is_some_and(|r| r.len() != x.len());
         let through = |dx: Pointer| {
-            x.par_chunks(self.size.max(1))
-                .enumerate()
-                .with_min_len(self.min_planes())
-                .for_each(|(i, x)| {
-                    // SAFETY: the processor has `isa`; only this task writes plane `i`, and `dz`
-                    // was written above.
+            self.by_planes(|i| {
+                self.pieces(i, x, None, |at, x, _| {
+                    let coefficients = coefficients[i % self.channels];
+                    // SAFETY: the processor has `isa`; only this task writes plane `i`, and `dz` was
+                    // written above.
                     unsafe {
-                        let dz = { dz_at }.0.add(i * self.size).cast_const();
-                        let dx = { dx }.0.add(i * self.size);
-                        plane_through_statistics(isa, x, coefficients[i % self.channels], dz, dx);
+                        let dz = { dz_at }.0.add(at).cast_const();
+                        plane_through_statistics(isa, x, coefficients, dz, { dx }.0.add(at));
                     }
                 });
+            });
         };
         let (dx, residual) = if want_residual && residual.is_some() && !shared {
             let mut dx = Vec::with_capacity(x.len());
@@ -428,16 +277,58 @@ impl NormAct<'_> {
             through(dz_at);
             (dz, residual)
         };
+        Ok(self.grads(dx, statistics, &totals, residual))
+    }
+
+    fn by_planes(&self, work: impl Fn(usize) + Sync + Send) {
+        (0..self.batch * self.channels)
+            .into_par_iter()
+            .with_min_len(self.min_planes())
+            .for_each(work);
+    }
+
+    /// The sums of each channel.
+    fn totals(&self, sums: &[[f64; 3]]) -> Vec<[f64; 3]> {
+        (0..self.channels)
+            .map(|c| {
+                let of_channel = sums.iter().skip(c).step_by(self.channels);
+                of_channel.fold([0.0; 3], |t, s| [t[0] + s[0], t[1] + s[1], t[2] + s[2]])
+            })
+            .collect()
+    }
+
+    /// Coefficients of `dz`, `x` and 1 in the input's gradient:
+    /// `dx = γ/σ · (dz − mean(dz) − (x − μ)/σ² · mean(dz·(x − μ)))`.
+    fn coefficients(&self, statistics: &Statistics, totals: &[[f64; 3]]) -> Vec<[f32; 3]> {
+        let count = (self.batch * self.size).max(1) as f64;
+        (0..self.channels)
+            .map(|c| {
+                let inverse = self.inverse(statistics, c);
+                let a = f64::from(self.gamma[c]) * inverse;
+                let b = -a * inverse * inverse * totals[c][1] / count;
+                let shift = -a * totals[c][0] / count - b * f64::from(statistics.mean[c]);
+                [a as f32, b as f32, shift as f32]
+            })
+            .collect()
+    }
+
+    fn grads(
+        &self,
+        x: Vec<f32>,
+        statistics: &Statistics,
+        totals: &[[f64; 3]],
+        residual: Option<Vec<f32>>,
+    ) -> NormGrads {
         let of = |i: usize| totals.iter().map(move |t| t[i] as f32).collect();
-        Ok(NormGrads {
-            x: dx,
+        NormGrads {
+            x,
             gamma: (0..self.channels)
                 .map(|c| (totals[c][1] * self.inverse(statistics, c)) as f32)
                 .collect(),
             beta: of(0),
             slope: of(2),
             residual,
-        })
+        }
     }
 
     fn sum_channels(&self, values: &[f32]) -> Vec<f32> {

@@ -1,0 +1,307 @@
+//! Convolutions and transposed convolutions.
+
+use super::channels_last::{Lines, Source, buffer, even, pack};
+use super::unit::Bf16Unit;
+use super::weights::Weights;
+use super::work::{Rounded, Set, Work};
+use super::{Values, as_bf16};
+use crate::conv::Conv;
+use crate::direct::Out;
+use crate::epilogue::{Epilogue, Target};
+use crate::norm::Statistics;
+use crate::pack::cube;
+use crate::pointer::Pointer;
+
+/// Weights for [`forward`].
+pub(crate) fn packed(conv: &Conv, weights: &[f32]) -> Weights {
+    let (taps, ci) = (conv.taps(), conv.channels_in);
+    let [_, rows, columns] = conv.kernel_shape();
+    Weights::new(
+        conv.kernel_shape(),
+        ci,
+        conv.channels_out,
+        |o, c, [z, y, x]| weights[(o * ci + c) * taps + (z * rows + y) * columns + x],
+    )
+}
+
+/// Weights for [`transposed`], a set for each phase.
+///
+/// Padded input position `s·q + f` receives output `q − m` through tap `s·m + f`. The taps of a phase come in
+/// the opposite order, because later taps read earlier outputs.
+pub(crate) fn packed_transposed(conv: &Conv, weights: &[f32]) -> Vec<Weights> {
+    let (taps, ci, co) = (conv.taps(), conv.channels_in, conv.channels_out);
+    let (s, kernel) = (conv.stride, conv.kernel_shape());
+    phases(conv)
+        .map(|f| {
+            let own = own_taps(conv, f);
+            Weights::new(own, co, ci, |o, c, j| {
+                let t = [0, 1, 2].map(|a| f[a] + s * (own[a] - 1 - j[a]));
+                weights[(c * ci + o) * taps + (t[0] * kernel[1] + t[1]) * kernel[2] + t[2]]
+            })
+        })
+        .collect()
+}
+
+/// The phases of the input: positions with the same remainder by the stride.
+fn phases(conv: &Conv) -> impl Iterator<Item = [usize; 3]> {
+    cube(conv.stride)
+}
+
+/// Number of taps of a phase on each axis.
+fn own_taps(conv: &Conv, f: [usize; 3]) -> [usize; 3] {
+    let kernel = conv.kernel_shape();
+    [0, 1, 2].map(|a| kernel[a].saturating_sub(f[a]).div_ceil(conv.stride))
+}
+
+fn lines(conv: &Conv) -> Lines {
+    let front = conv.borders();
+    Lines {
+        size: [0, 1, 2].map(|a| conv.input[a] + 2 * front[a]),
+        width: even(conv.channels_in),
+        front,
+    }
+}
+
+/// Images that are packed and computed together.
+fn group(conv: &Conv, lines: &Lines) -> usize {
+    conv.group(lines.image().div_ceil(2))
+}
+
+/// The convolution of the images in `values`, `image` values apart.
+///
+/// # Panics
+/// If an array is too short for the convolution's sizes.
+pub(crate) fn forward(
+    unit: Bf16Unit,
+    conv: &Conv,
+    values: Values,
+    image: usize,
+    weights: &Weights,
+    target: Target,
+    epilogue: &Epilogue,
+) {
+    run(unit, conv, values, image, weights, target, epilogue, None);
+}
+
+/// The convolution of dense images, rounded to bf16, and the statistics of its channels before that.
+///
+/// # Panics
+/// If there are fewer values than the convolution's input has.
+pub(super) fn forward_rounded(
+    unit: Bf16Unit,
+    conv: &Conv,
+    values: Values,
+    weights: &Weights,
+) -> (Vec<u16>, Statistics) {
+    let (len, channels) = (conv.output_len(), conv.channels_out);
+    let [depth, ..] = conv.output();
+    let mut y = Vec::with_capacity(len);
+    let mut sums = vec![[0f64; 2]; conv.batch * depth * channels];
+    let rounded = Rounded {
+        y: Pointer(y.as_mut_ptr()),
+        sums: Pointer(sums.as_mut_ptr()),
+    };
+    // Nothing is written there. Its size gives the positions.
+    let target = Target {
+        y: Pointer(std::ptr::NonNull::dangling().as_ptr()),
+        len,
+        image: len / conv.batch,
+    };
+    let image = conv.input_len() / conv.batch;
+    let epilogue = Epilogue::default();
+    run(
+        unit,
+        conv,
+        values,
+        image,
+        weights,
+        target,
+        &epilogue,
+        Some(rounded),
+    );
+    // SAFETY: the call has written every position of every channel and image.
+    unsafe { y.set_len(len) };
+    let count = (len / channels) as f64;
+    let (mean, variance) = (0..channels)
+        .map(|c| {
+            let of_channel = sums.iter().skip(c).step_by(channels);
+            let [sum, squares] = of_channel.fold([0.0; 2], |[a, b], [c, d]| [a + c, b + d]);
+            let mean = sum / count;
+            (mean as f32, (squares / count - mean * mean).max(0.0) as f32)
+        })
+        .unzip();
+    (y, Statistics { mean, variance })
+}
+
+#[allow(clippy::too_many_arguments)]
+fn run(
+    unit: Bf16Unit,
+    conv: &Conv,
+    values: Values,
+    image: usize,
+    weights: &Weights,
+    target: Target,
+    epilogue: &Epilogue,
+    rounded: Option<Rounded>,
+) {
+    let co = conv.channels_out;
+    let [d, h, w] = conv.output();
+    target.check(conv.batch, co, d * h * w);
+    epilogue.check(conv.batch, co, d * h * w);
+    assert_eq!(
+        [weights.channels_in, weights.channels_out],
+        [conv.channels_in, co]
+    );
+    let source = Source {
+        values,
+        image,
+        channels: conv.channels_in,
+        size: conv.input,
+    };
+    let lines = lines(conv);
+    let set = Set {
+        weights,
+        first: [0; 3],
+    };
+    let work = Work {
+        unit,
+        isa: conv.isa(),
+        lines,
+        stride: conv.stride,
+        count: [d, h, w],
+        sets: &[set],
+        epilogue,
+        rounded,
+    };
+    let out = Out {
+        target,
+        first: 0,
+        origin: 0,
+        channel: d * h * w,
+        plane: h * w,
+        row: w,
+        column: 1,
+    };
+    let slack = lines.slack(conv.stride) + reach(conv, &lines);
+    work.run_packing(&source, conv.batch, slack, out);
+}
+
+/// Numbers that reads of whole lines and steps may reach past the end.
+fn reach(conv: &Conv, lines: &Lines) -> usize {
+    conv.stride * lines.row() + lines.width * conv.kernel
+}
+
+/// The transposed convolution: from the output's shape to the input's.
+///
+/// # Panics
+/// If an array is too short for the convolution's sizes, or if the epilogue has a residual and the stride is
+/// not 1.
+pub(crate) fn transposed(
+    unit: Bf16Unit,
+    conv: &Conv,
+    values: Values,
+    image: usize,
+    weights: &[Weights],
+    target: Target,
+    epilogue: &Epilogue,
+) {
+    let (s, pad) = (conv.stride, conv.borders());
+    let (ci, co) = (conv.channels_in, conv.channels_out);
+    let [d, h, w] = conv.input;
+    target.check(conv.batch, ci, conv.volume());
+    epilogue.check(conv.batch, ci, conv.volume());
+    assert!(s == 1 || epilogue.residual.is_none());
+    let source = Source {
+        values,
+        image,
+        channels: co,
+        size: conv.output(),
+    };
+    // `first` and `count` give the first q and the number of q of phase f along an axis; `front` gives the
+    // zeros that the source needs in front.
+    let first = |f: usize, a: usize| pad[a].saturating_sub(f).div_ceil(s);
+    let last = |f: usize, a: usize| (conv.input[a] + pad[a] - 1).checked_sub(f);
+    let count =
+        |f: usize, a: usize| last(f, a).map_or(0, |l| (l / s + 1).saturating_sub(first(f, a)));
+    let kernel = conv.kernel_shape();
+    let front = [0, 1, 2].map(|a| ((kernel[a] - 1) / s).saturating_sub(first(s - 1, a)));
+    let lines = Lines {
+        size: [0, 1, 2].map(|a| {
+            let end = (0..s).map(|f| first(f, a) + count(f, a)).max().unwrap_or(0);
+            end + front[a]
+        }),
+        width: even(co),
+        front,
+    };
+    let slack = lines.slack(1) + reach(conv, &lines);
+    // A transposed convolution of stride 1 is a convolution of the same planes.
+    let group = if s == 1 {
+        conv.batch
+    } else {
+        group(conv, &lines)
+    };
+    // If the sides are doubled, phases 0 and 1 along x are computed together. Each row is then written once.
+    let pair = s == 2 && conv.kernel == 2 && conv.padding == 0 && w % 2 == 0;
+    for start in (0..conv.batch).step_by(group) {
+        let images = group.min(conv.batch - start);
+        let mut x = match s {
+            1 => buffer(0, 0),
+            _ => pack(unit, &source, start..start + images, &lines, slack),
+        };
+        for (i, f) in phases(conv).enumerate() {
+            let counts = [0, 1, 2].map(|a| count(f[a], a));
+            if counts.contains(&0) || (pair && f[2] == 1) {
+                continue;
+            }
+            let set = |i: usize, f: [usize; 3]| {
+                let own = own_taps(conv, f);
+                Set {
+                    weights: &weights[i],
+                    first: [0, 1, 2]
+                        .map(|a| (first(f[a], a) + front[a] + 1).saturating_sub(own[a].max(1))),
+                }
+            };
+            let sets = [set(i, f), set(i + usize::from(pair), [f[0], f[1], s - 1])];
+            let work = Work {
+                unit,
+                isa: conv.isa(),
+                lines,
+                stride: 1,
+                count: counts,
+                sets: &sets[..1 + usize::from(pair)],
+                epilogue,
+                rounded: None,
+            };
+            let origin = [0, 1, 2].map(|a| first(f[a], a) * s + f[a] - pad[a]);
+            let out = Out {
+                target,
+                first: start,
+                origin: (origin[0] * h + origin[1]) * w + origin[2],
+                channel: d * h * w,
+                plane: s * h * w,
+                row: s * w,
+                column: s,
+            };
+            match s {
+                1 => work.run_packing(&source, images, slack, out),
+                _ => work.run(as_bf16(&mut x), images, out),
+            }
+        }
+    }
+}
+
+/// Floats of working memory for one image on `threads` threads: its packed copy, and a strip of results of
+/// each thread.
+pub(crate) fn working_floats(conv: &Conv, transposed: bool, threads: usize) -> usize {
+    let channels = if transposed {
+        conv.channels_out
+    } else {
+        conv.channels_in
+    };
+    let lines = Lines {
+        width: even(channels),
+        ..lines(conv)
+    };
+    let strip = 2 * 32 * (1024 + lines.size[2] + 32);
+    (lines.image() + lines.slack(conv.stride) + reach(conv, &lines)).div_ceil(2) + threads * strip
+}

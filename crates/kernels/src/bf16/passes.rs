@@ -1,0 +1,130 @@
+//! The output of a convolution and its gradients, with products in bf16.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::unit::Bf16Unit;
+use super::{Values, forward, narrow, widen};
+use crate::conv::{Conv, LARGE_PLANE};
+use crate::epilogue::{Epilogue, Target};
+use crate::error::{Error, Result};
+use crate::norm::{Statistics, statistics};
+use crate::pointer::Pointer;
+use crate::winograd::Plan;
+
+impl Conv {
+    /// As [`forward`](Self::forward), but inputs and weights are rounded to bf16 before they are multiplied.
+    /// Sums are in `f32`. A processor without [`bf16_available`](crate::bf16_available) multiplies in `f32`,
+    /// and so may one whose large tiles in `f32` need fewer products.
+    ///
+    /// # Errors
+    /// `Mismatch` if an array has another length than the shape.
+    pub fn forward_bf16(&self, x: Values, weights: &[f32]) -> Result<Vec<f32>> {
+        Error::check_len("the input", x.len(), self.input_len())?;
+        Error::check_len("the weights", weights.len(), self.weight_len())?;
+        let cycles = |plan: &Plan| plan.forward_cycles(self.channels_in, self.channels_out, false);
+        let Some(unit) = self.blocks_unit(LARGE_PLANE, cycles) else {
+            return self.forward_as(&widened(x), weights, None, true);
+        };
+        let packed = super::packed(self, weights);
+        Ok(
+            self.output_of(self.output_len(), self.channels_out, |target| {
+                let image = self.input_len() / self.batch;
+                forward::forward(unit, self, x, image, &packed, target, &Epilogue::default());
+            }),
+        )
+    }
+
+    /// [`forward_bf16`](Self::forward_bf16), rounded to bf16, and the statistics of its channels before that.
+    ///
+    /// # Errors
+    /// `Mismatch` if an array has another length than the shape.
+    pub fn forward_rounded(&self, x: Values, weights: &[f32]) -> Result<(Vec<u16>, Statistics)> {
+        Error::check_len("the input", x.len(), self.input_len())?;
+        Error::check_len("the weights", weights.len(), self.weight_len())?;
+        let cycles = |plan: &Plan| plan.forward_cycles(self.channels_in, self.channels_out, false);
+        if let Some(unit) = self.blocks_unit(LARGE_PLANE, cycles) {
+            let packed = super::packed(self, weights);
+            return Ok(forward::forward_rounded(unit, self, x, &packed));
+        }
+        let y = self.forward_bf16(x, weights)?;
+        let size = self.output().iter().product();
+        let statistics = statistics(&y, self.batch, self.channels_out, size)?;
+        Ok((narrow(&y), statistics))
+    }
+
+    /// As [`input_grad`](Self::input_grad), with products in bf16 as in [`forward_bf16`](Self::forward_bf16).
+    ///
+    /// # Errors
+    /// `Mismatch` if an array has another length than the shape.
+    pub fn input_grad_bf16(&self, g: Values, weights: &[f32]) -> Result<Vec<f32>> {
+        Error::check_len("the output's gradient", g.len(), self.output_len())?;
+        Error::check_len("the weights", weights.len(), self.weight_len())?;
+        let cycles = |plan: &Plan| plan.forward_cycles(self.channels_out, self.channels_in, false);
+        let Some(unit) = self.blocks_unit(LARGE_PLANE, cycles) else {
+            return self.input_grad_as(&widened(g), weights, true);
+        };
+        let packed = super::packed_transposed(self, weights);
+        Ok(
+            self.output_of(self.input_len(), self.channels_in, |target| {
+                let image = self.output_len() / self.batch;
+                forward::transposed(unit, self, g, image, &packed, target, &Epilogue::default());
+            }),
+        )
+    }
+
+    /// As [`weight_grad`](Self::weight_grad), with products in bf16 as in [`forward_bf16`](Self::forward_bf16).
+    ///
+    /// # Errors
+    /// `Mismatch` if an array has another length than the shape.
+    pub fn weight_grad_bf16(&self, x: Values, g: Values) -> Result<Vec<f32>> {
+        Error::check_len("the input", x.len(), self.input_len())?;
+        Error::check_len("the output's gradient", g.len(), self.output_len())?;
+        let cycles = |plan: &Plan| plan.weight_grad_cycles(self.channels_in, self.channels_out);
+        match self.blocks_unit(LARGE_PLANE, cycles) {
+            Some(unit) => Ok(super::weight_grad(unit, self, x, g)),
+            None => self.weight_grad(&widened(x), &widened(g)),
+        }
+    }
+
+    /// The unit for products of blocks; `None` if another way is faster.
+    ///
+    /// `least_plane` is that of [`winograd`](Self::winograd).
+    pub(crate) fn blocks_unit(
+        &self,
+        least_plane: usize,
+        cycles: impl Fn(&Plan) -> f64,
+    ) -> Option<Bf16Unit> {
+        match self.unit? {
+            // Vectors of pairs multiply at most twice as fast as `f32`, and Winograd's tiles save more.
+            Bf16Unit::Avx512 if self.is_auto() => {
+                let plan = self.winograd(16, least_plane, cycles);
+                plan.is_none().then_some(Bf16Unit::Avx512)
+            }
+            unit => Some(unit),
+        }
+    }
+
+    /// `len` floats of `channels` channels that `write` writes.
+    fn output_of(&self, len: usize, channels: usize, write: impl FnOnce(Target)) -> Vec<f32> {
+        debug_assert!(len.is_multiple_of(self.batch * channels));
+        let mut y = Vec::with_capacity(len);
+        write(Target {
+            y: Pointer(y.as_mut_ptr()),
+            len,
+            image: len / self.batch,
+        });
+        // SAFETY: the call has written every position of every channel and image.
+        unsafe { y.set_len(len) };
+        y
+    }
+}
+
+/// The values in `f32`.
+fn widened(values: Values) -> Cow<[f32]> {
+    match values {
+        Values::F32(values) => Cow::Borrowed(values),
+        Values::Bf16(values) => Cow::Owned(values.par_iter().map(|v| widen(*v)).collect()),
+    }
+}
