@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use crate::bf16::{self, Values, Weights, bf16_available};
+use crate::bf16::{self, Values, ValuesMut, Weights, bf16_available};
 use crate::conv::{Algorithm, Conv};
 use crate::direct::{self, Packed};
 use crate::epilogue::{Epilogue, EpilogueSource, Residual, Target};
@@ -18,8 +18,8 @@ use crate::winograd::{Filter, Plan, Tile};
 #[derive(Debug, Clone, Copy)]
 pub struct Maps<'a> {
     /// The values, beginning with the first value of the first map.
-    pub values: &'a [f32],
-    /// Floats from one image to the next.
+    pub values: Values<'a>,
+    /// Values from one image to the next.
     pub image: usize,
 }
 
@@ -27,8 +27,8 @@ pub struct Maps<'a> {
 #[derive(Debug)]
 pub struct MapsMut<'a> {
     /// The values, beginning with the first value of the first map.
-    pub values: &'a mut [f32],
-    /// Floats from one image to the next.
+    pub values: ValuesMut<'a>,
+    /// Values from one image to the next.
     pub image: usize,
 }
 
@@ -192,11 +192,13 @@ impl Layer {
     }
 
     /// Computes `batch` images of size `input`. The residual has one map per output channel, or, if
-    /// its flag `broadcast` is set, one map per image that is added to all channels.
+    /// its flag `broadcast` is set, one map per image that is added to all channels. Maps may be in bf16
+    /// where [`reads_bf16_maps`](crate::reads_bf16_maps) is true and the precision is [`Precision::Bf16`].
     ///
     /// # Errors
     /// `Mismatch` if a slice is too short. `Shape` if the kernel does not fit into the padded
-    /// input, if the output's images overlap, or if a transposed layer gets a residual.
+    /// input, if the output's images overlap, if a transposed layer gets a residual, or if maps are in bf16
+    /// where they may not be.
     pub fn run(
         &self,
         batch: usize,
@@ -235,24 +237,12 @@ impl Layer {
                 ));
             }
         }
-        let epilogue = Epilogue {
+        let mut epilogue = Epilogue {
             bias: self.bias.as_deref(),
             slope: self.slope.as_deref(),
-            residual: residual.map(|(r, broadcast)| Residual {
-                x: r.values,
-                image: r.image,
-                channel: if broadcast { 0 } else { out },
-            }),
+            residual: None,
         };
-        let source = EpilogueSource {
-            x: x.values,
-            image: x.image,
-        };
-        let target = Target {
-            y: Pointer(y.values.as_mut_ptr()),
-            len: y.values.len(),
-            image: y.image,
-        };
+        let channel_of = |broadcast: bool| if broadcast { 0 } else { out };
         let cycles = |plan: &Plan| plan.forward_cycles(from, to, true);
         let unit = match self.precision {
             Precision::F32 => None,
@@ -263,15 +253,48 @@ impl Layer {
                 true => bf16::packed_transposed(&conv, &self.weights),
                 false => vec![bf16::packed(&conv, &self.weights)],
             });
-            let values = Values::F32(x.values);
+            let residual = residual.map(|(r, broadcast)| bf16::Added {
+                values: r.values,
+                image: r.image,
+                channel: channel_of(broadcast),
+            });
+            let call = bf16::Call {
+                unit,
+                values: x.values,
+                image: x.image,
+                results: bf16::Results::new(y.values, y.image),
+                epilogue: &epilogue,
+                residual,
+            };
             match self.transposed {
-                true => bf16::transposed(unit, &conv, values, x.image, weights, target, &epilogue),
-                false => {
-                    bf16::forward(unit, &conv, values, x.image, &weights[0], target, &epilogue)
-                }
+                true => bf16::transposed(&conv, weights, call),
+                false => bf16::forward(&conv, &weights[0], call),
             }
             return Ok(());
         }
+        let wrong = || Error::shape("this layer reads and writes maps in f32 only".into());
+        if let Some((r, broadcast)) = residual {
+            let Values::F32(x) = r.values else {
+                return Err(wrong());
+            };
+            epilogue.residual = Some(Residual {
+                x,
+                image: r.image,
+                channel: channel_of(broadcast),
+            });
+        }
+        let (Values::F32(from_maps), ValuesMut::F32(to_maps)) = (x.values, y.values) else {
+            return Err(wrong());
+        };
+        let source = EpilogueSource {
+            x: from_maps,
+            image: x.image,
+        };
+        let target = Target {
+            y: Pointer(to_maps.as_mut_ptr()),
+            len: to_maps.len(),
+            image: y.image,
+        };
         if self.transposed {
             let packed = self
                 .direct

@@ -52,7 +52,8 @@ mod weight;
 mod winograd;
 
 pub use bf16::{
-    Bf16Unit, Values, available_bf16_units, bf16_available, bf16_unit, narrow, round, widen,
+    Bf16Unit, Values, ValuesMut, available_bf16_units, bf16_available, bf16_unit, narrow,
+    narrow_into, reads_bf16_maps, round, widen, widen_into,
 };
 pub use conv::{Algorithm, Conv};
 pub use error::{Error, ErrorKind, Result};

@@ -55,6 +55,7 @@ fn check(layer: Layer, batch: usize, input: [usize; 3], x: &[f32], plain: &[f32]
             } else {
                 (&full[..], co * out)
             };
+            let values = values.into();
             (Maps { values, image }, broadcast)
         });
         let mut y = vec![5.0; batch * y_image];
@@ -63,12 +64,12 @@ fn check(layer: Layer, batch: usize, input: [usize; 3], x: &[f32], plain: &[f32]
                 batch,
                 input,
                 Maps {
-                    values: &wide[volume..],
+                    values: (&wide[volume..]).into(),
                     image: x_image,
                 },
                 residual,
                 MapsMut {
-                    values: &mut y[out..],
+                    values: (&mut y[out..]).into(),
                     image: y_image,
                 },
             )
@@ -157,8 +158,11 @@ fn refuses_what_does_not_fit() {
     let layer = || Layer::conv([1, 1], 3, 1, 1, vec![0.0; 27]).unwrap();
     assert!(layer().with_bias(vec![0.0; 2]).is_err());
     assert!(layer().with_slope(vec![]).is_err());
-    let x = [0.0; 64];
-    let maps = |values| Maps { values, image: 64 };
+    let x: &'static [f32] = &[0.0; 64];
+    let maps = |values: &'static [f32]| Maps {
+        values: values.into(),
+        image: 64,
+    };
     for (x, r, y) in [
         (&x[1..], None, 64),
         (&x[..], None, 63),
@@ -166,19 +170,19 @@ fn refuses_what_does_not_fit() {
     ] {
         let mut y = vec![0.0; y];
         let y = MapsMut {
-            values: &mut y,
+            values: y.as_mut_slice().into(),
             image: 64,
         };
         assert!(layer().run(1, [4; 3], maps(x), r, y).is_err());
     }
     let mut y = vec![0.0; 512];
     let y = MapsMut {
-        values: &mut y,
+        values: y.as_mut_slice().into(),
         image: 512,
     };
     let up = Layer::up([1, 1], vec![0.0; 8]).unwrap();
     assert!(
-        up.run(1, [4; 3], maps(&x), Some((maps(&x), true)), y)
+        up.run(1, [4; 3], maps(x), Some((maps(x), true)), y)
             .is_err()
     );
 }
@@ -208,11 +212,11 @@ fn bf16_is_as_close_as_its_rounding_allows() {
             let mut y = vec![0.0; plain.len()];
             let image = y.len();
             let maps = Maps {
-                values: &x,
+                values: x.as_slice().into(),
                 image: x.len(),
             };
             let to = MapsMut {
-                values: &mut y,
+                values: y.as_mut_slice().into(),
                 image,
             };
             layer.run(1, input, maps, None, to).unwrap();

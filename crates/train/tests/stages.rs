@@ -4,7 +4,7 @@ mod common;
 
 use common::{cohort, config, model, options, run, split, turn};
 use multirnet_nn::{MultiRNetConfig, System, weights};
-use multirnet_train::config::{Schedule, StageConfig};
+use multirnet_train::config::{Schedule, StageConfig, TrainingPrecision};
 use multirnet_train::{ErrorKind, Event, StopReason, TrainConfig, train};
 use std::fs;
 use std::path::Path;
@@ -163,6 +163,33 @@ fn patience_ends_a_stage_and_its_best_weights_go_on() {
     );
     let [best, last] = files(dir, "run");
     assert!(best == last);
+}
+
+#[test]
+fn mixed_precision_resumes_bit_for_bit_and_stays_near_f32() {
+    let _turn = turn();
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    let cohort = cohort(dir, 2);
+    let mut config = staged();
+    run(&config, &cohort, dir, "f32", false, None).unwrap();
+    config.run.precision = TrainingPrecision::Bf16;
+    run(&config, &cohort, dir, "whole", false, None).unwrap();
+    run(&config, &cohort, dir, "parts", false, Some(4)).unwrap();
+    let mut other = config.clone();
+    other.run.precision = TrainingPrecision::F32;
+    let error = run(&other, &cohort, dir, "parts", true, None).unwrap_err();
+    assert!(error.to_string().contains("run.precision"), "{error}");
+    run(&config, &cohort, dir, "parts", true, None).unwrap();
+    assert_eq!(files(dir, "parts"), files(dir, "whole"));
+    assert_ne!(files(dir, "whole"), files(dir, "f32"));
+    let losses = |run: &str| -> Vec<f64> {
+        let losses = column(dir, run, "steps.csv", "loss");
+        losses.iter().map(|l| l.parse().unwrap()).collect()
+    };
+    for (a, b) in losses("f32").iter().zip(losses("whole")) {
+        assert!((a - b).abs() < 0.05 * a, "{a} {b}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The layout: which buffer holds each map, planned before the net runs.
 
-use super::record::{Kind, Operation, Recording, Value};
+use super::record::{Kind, Operation, Recording, Step, Value};
 use std::collections::BTreeMap;
 
 /// Place of a map: channels from `channel` on in a buffer whose images have `channels` channels.
@@ -9,6 +9,8 @@ pub(super) struct Place {
     pub(super) buffer: usize,
     pub(super) channel: usize,
     pub(super) channels: usize,
+    /// Whether the map is in bf16.
+    pub(super) short: bool,
 }
 
 /// The assignment of maps to buffers, which holds for windows of any shape.
@@ -17,14 +19,15 @@ pub(super) struct Layout {
     places: Vec<Place>,
     /// For each step, whether it is a concatenation whose parts are computed in place.
     joined: Vec<bool>,
-    /// For each buffer, the kinds of the maps that it holds.
-    contents: Vec<Vec<Kind>>,
+    /// For each buffer, the kinds of the maps that it holds, and whether they are in bf16.
+    contents: Vec<Vec<(Kind, bool)>>,
 }
 
 impl Layout {
     /// Plans the layout of `recording`, largest maps first. Sizes are those for a window of 16
-    /// voxels a side. Other windows scale all sizes by the same factor.
-    pub(super) fn new(recording: &Recording) -> Self {
+    /// voxels a side. Other windows scale all sizes by the same factor. With `short_maps` the maps that only
+    /// layers and attention touch are in bf16.
+    pub(super) fn new(recording: &Recording, short_maps: bool) -> Self {
         let n = recording.kinds.len();
         // For each map, the map that contains it and its first channel there.
         let mut inside: Vec<Option<(Value, usize)>> = vec![None; n];
@@ -78,9 +81,19 @@ impl Layout {
         for v in recording.results() {
             touch(v, end);
         }
+        let mut long = vec![!short_maps; n];
+        for v in recording.inputs.into_iter().chain(recording.results()) {
+            long[root(&inside, v).0.0] = true;
+        }
+        for (i, step) in recording.steps.iter().enumerate() {
+            for v in touched_in_f32(step, joined[i]) {
+                long[root(&inside, v).0.0] = true;
+            }
+        }
+        // In values of 16 bits.
         let size = |v: Value| {
             let kind = recording.kinds[v.0];
-            (kind.channels << 12) >> (3 * kind.halvings)
+            ((kind.channels << 13) >> (3 * kind.halvings)) >> usize::from(!long[v.0])
         };
         let mut roots: Vec<(Value, (usize, usize))> = alive.into_iter().collect();
         roots.sort_by_key(|(v, _)| std::cmp::Reverse(size(*v)));
@@ -88,7 +101,7 @@ impl Layout {
         // maps come first, no buffer has to grow.
         let mut buffers: Vec<Vec<(usize, usize)>> = Vec::new();
         let mut of_root = BTreeMap::new();
-        let mut contents: Vec<Vec<Kind>> = Vec::new();
+        let mut contents: Vec<Vec<(Kind, bool)>> = Vec::new();
         for (v, (from, to)) in roots {
             let free = |times: &Vec<(usize, usize)>| times.iter().all(|t| to < t.0 || t.1 < from);
             let buffer = buffers.iter().position(free).unwrap_or_else(|| {
@@ -97,7 +110,7 @@ impl Layout {
                 buffers.len() - 1
             });
             buffers[buffer].push((from, to));
-            contents[buffer].push(recording.kinds[v.0]);
+            contents[buffer].push((recording.kinds[v.0], !long[v.0]));
             of_root.insert(v, buffer);
         }
         let places = (0..n)
@@ -107,6 +120,7 @@ impl Layout {
                     buffer: of_root.get(&root).copied().unwrap_or(0),
                     channel,
                     channels: recording.kinds[root.0].channels,
+                    short: !long[root.0],
                 }
             })
             .collect();
@@ -128,14 +142,23 @@ impl Layout {
 
     /// Number of floats of each buffer for `batch` windows of `shape`.
     pub(super) fn sizes(&self, shape: [usize; 3], batch: usize) -> Vec<usize> {
-        let largest = |contents: &Vec<Kind>| {
-            contents
-                .iter()
-                .map(|kind| kind.channels * kind.size(shape).iter().product::<usize>())
-                .max()
-                .unwrap_or(0)
+        let floats = |(kind, short): &(Kind, bool)| {
+            let values = batch * kind.channels * kind.size(shape).iter().product::<usize>();
+            if *short { values.div_ceil(2) } else { values }
         };
-        self.contents.iter().map(|c| batch * largest(c)).collect()
+        let largest = |contents: &Vec<(Kind, bool)>| contents.iter().map(floats).max();
+        let sizes = self.contents.iter().map(|c| largest(c).unwrap_or(0));
+        sizes.collect()
+    }
+}
+
+/// Maps that a step can read or write in `f32` only.
+fn touched_in_f32(step: &Step, is_joined: bool) -> Vec<Value> {
+    match &step.operation {
+        Operation::Layer { .. } => Vec::new(),
+        Operation::Cat(_) if is_joined => Vec::new(),
+        Operation::Attend([_, logit]) => vec![*logit],
+        other => other.inputs().into_iter().chain([step.output]).collect(),
     }
 }
 

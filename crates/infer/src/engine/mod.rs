@@ -69,7 +69,7 @@ impl Engine {
             .passes()
             .ok_or_else(|| refused("its net has no passes".to_owned()))?;
         Ok(Self {
-            layout: Layout::new(&recording),
+            layout: Layout::new(&recording, false),
             recording,
             config: system.config().clone(),
             passes,
@@ -343,6 +343,8 @@ impl Network for Engine {
             .hint("use the precision f32"));
         }
         self.precision = precision;
+        let short_maps = precision == Precision::Bf16 && multirnet_kernels::reads_bf16_maps();
+        self.layout = Layout::new(&self.recording, short_maps);
         for step in &mut self.recording.steps {
             if let Operation::Layer { layer, .. } = &mut step.operation {
                 layer.set_precision(precision);

@@ -3,7 +3,7 @@
 use super::layout::{Layout, Place};
 use super::pooling::{average, max_pool, trilinear};
 use super::record::{Operation, Part, Recording, Step, Value};
-use multirnet_kernels::{Maps, MapsMut};
+use multirnet_kernels::{Maps, MapsMut, Values, ValuesMut, narrow_into, widen_into};
 use rayon::prelude::*;
 
 /// Buffers of one run.
@@ -43,14 +43,14 @@ impl Run<'_> {
         (channel * volume, channels * volume)
     }
 
-    /// All channels of image `n` of a map.
+    /// All channels of image `n` of a map in `f32`.
     pub(super) fn image<'b>(&self, workspace: &'b Workspace, value: Value, n: usize) -> &'b [f32] {
         let (start, image) = self.strides(value);
         let buffer = &workspace.buffers[self.layout.place(value).buffer];
         &buffer[start + n * image..][..self.channels(value) * self.volume(value)]
     }
 
-    /// All channels of image `n` of a map, to write.
+    /// All channels of image `n` of a map in `f32`, to write.
     pub(super) fn image_mut<'b>(
         &self,
         workspace: &'b mut Workspace,
@@ -64,9 +64,24 @@ impl Run<'_> {
 
     fn maps<'b>(&self, workspace: &'b Workspace, value: Value) -> Maps<'b> {
         let (start, image) = self.strides(value);
+        let place = self.layout.place(value);
+        let buffer = &workspace.buffers[place.buffer][..];
         Maps {
-            values: &workspace.buffers[self.layout.place(value).buffer][start..],
+            values: match place.short {
+                true => Values::Bf16(&bytemuck::cast_slice(buffer)[start..]),
+                false => Values::F32(&buffer[start..]),
+            },
             image,
+        }
+    }
+
+    /// All channels of image `n` of a map.
+    fn values<'b>(&self, workspace: &'b Workspace, value: Value, n: usize) -> Values<'b> {
+        let Maps { values, image } = self.maps(workspace, value);
+        let part = n * image..n * image + self.channels(value) * self.volume(value);
+        match values {
+            Values::F32(values) => Values::F32(&values[part]),
+            Values::Bf16(values) => Values::Bf16(&values[part]),
         }
     }
 
@@ -83,7 +98,8 @@ impl Run<'_> {
         let y = step.output;
         // The layout ensures that no step reads the buffer that it writes. The buffer can
         // therefore be taken out of the workspace during the step.
-        let buffer = self.layout.place(y).buffer;
+        let place = self.layout.place(y);
+        let buffer = place.buffer;
         let mut out = std::mem::take(&mut workspace.buffers[buffer]);
         let (start, image) = self.strides(y);
         let result = match &step.operation {
@@ -92,10 +108,31 @@ impl Run<'_> {
                     let broadcast = self.channels(r) == 1 && self.channels(y) != 1;
                     (self.maps(workspace, r), broadcast)
                 });
-                let values = &mut out[start..];
+                let values = match place.short {
+                    true => ValuesMut::Bf16(&mut bytemuck::cast_slice_mut(&mut out)[start..]),
+                    false => ValuesMut::F32(&mut out[start..]),
+                };
                 let maps = self.maps(workspace, *x);
                 let y = MapsMut { values, image };
                 layer.run(self.batch, self.size(*x), maps, residual, y)
+            }
+            Operation::Attend([skip, logit]) => {
+                let length = self.channels(y) * self.volume(y);
+                for n in 0..self.batch {
+                    let part = start + n * image..start + n * image + length;
+                    let out = match place.short {
+                        true => ValuesMut::Bf16(&mut bytemuck::cast_slice_mut(&mut out)[part]),
+                        false => ValuesMut::F32(&mut out[part]),
+                    };
+                    let logit = self.image(workspace, *logit, n);
+                    attend(
+                        self.values(workspace, *skip, n),
+                        logit,
+                        self.size(*skip),
+                        out,
+                    );
+                }
+                Ok(())
             }
             other => {
                 let length = self.channels(y) * self.volume(y);
@@ -122,7 +159,7 @@ impl Run<'_> {
         let image = |v: &Value| self.image(workspace, *v, n);
         let volume = self.volume(y);
         match operation {
-            Operation::Layer { .. } => {}
+            Operation::Layer { .. } | Operation::Attend(_) => {}
             Operation::Cat(parts) => {
                 let mut rest = out;
                 for part in parts.iter().map(image) {
@@ -154,9 +191,6 @@ impl Run<'_> {
                     .with_min_len(GRAIN)
                     .zip(x)
                     .for_each(|(o, v)| *o = sigmoid(*v));
-            }
-            Operation::Attend([skip, logit]) => {
-                attend(image(skip), image(logit), self.size(*skip), out);
             }
             Operation::Fuse(parts) => {
                 let maps: Vec<(&Part, &[f32])> = parts.iter().map(|p| (p, image(&p.map))).collect();
@@ -197,7 +231,7 @@ fn sigmoid(x: f32) -> f32 {
 }
 
 /// `skip ⊙ sigmoid(−up2(logit))`.
-fn attend(skip: &[f32], logit: &[f32], [d, h, w]: [usize; 3], out: &mut [f32]) {
+fn attend(skip: Values, logit: &[f32], [d, h, w]: [usize; 3], out: ValuesMut) {
     let reverse: Vec<f32> = logit.par_iter().map(|s| sigmoid(-s)).collect();
     let mut wide = vec![0.0; d * h * w];
     wide.par_chunks_mut(h * w)
@@ -210,13 +244,32 @@ fn attend(skip: &[f32], logit: &[f32], [d, h, w]: [usize; 3], out: &mut [f32]) {
                 }
             }
         });
-    out.par_chunks_mut(d * h * w)
-        .zip(skip.par_chunks(d * h * w))
-        .for_each(|(out, skip)| {
-            for ((o, s), a) in out.iter_mut().zip(skip).zip(&wide) {
-                *o = s * a;
-            }
-        });
+    // A plane at a time, in `f32`.
+    let plane = h * w;
+    let attended = |i: usize, to: &mut [f32]| {
+        match skip {
+            Values::F32(skip) => to.copy_from_slice(&skip[i * plane..][..plane]),
+            Values::Bf16(skip) => widen_into(&skip[i * plane..][..plane], to),
+        }
+        let factors = &wide[i % d * plane..][..plane];
+        to.iter_mut().zip(factors).for_each(|(o, a)| *o *= a);
+    };
+    match out {
+        ValuesMut::F32(out) => {
+            let planes = out.par_chunks_mut(plane).enumerate();
+            planes.for_each(|(i, out)| attended(i, out));
+        }
+        ValuesMut::Bf16(out) => {
+            let planes = out.par_chunks_mut(plane).enumerate();
+            planes.for_each_init(
+                || vec![0.0; plane],
+                |line, (i, out)| {
+                    attended(i, line);
+                    narrow_into(line, out);
+                },
+            );
+        }
+    }
 }
 
 /// `sigmoid(Σ UP(map))` over the parts.

@@ -33,8 +33,11 @@ pub fn narrow(values: &[f32]) -> Vec<u16> {
     to
 }
 
-/// [`narrow`] into a slice of the same length.
-pub(crate) fn narrow_into(from: &[f32], to: &mut [u16]) {
+/// [`narrow`] into a slice of the same length, on this thread.
+///
+/// # Panics
+/// If the slices have different lengths.
+pub fn narrow_into(from: &[f32], to: &mut [u16]) {
     narrow_on(bf16_unit().unwrap_or(Bf16Unit::Portable), from, to);
 }
 
@@ -74,8 +77,8 @@ unsafe fn narrow_avx512(from: &[f32], to: &mut [u16]) {
     }
 }
 
-/// The numbers that bf16 values stand for.
-pub(super) fn widen_into(from: &[u16], to: &mut [f32]) {
+/// The numbers that bf16 values stand for, as many as both slices have.
+pub fn widen_into(from: &[u16], to: &mut [f32]) {
     // SAFETY: the processor has this instruction set, and slices know their lengths.
     unsafe { widen_slice(isa(), from, to) };
 }

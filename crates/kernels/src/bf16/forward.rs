@@ -3,8 +3,8 @@
 use super::channels_last::{Lines, Source, buffer, even, pack};
 use super::unit::Bf16Unit;
 use super::weights::Weights;
-use super::work::{Rounded, Set, Work};
-use super::{Values, as_bf16};
+use super::work::{Added, Set, Work};
+use super::{Values, ValuesMut, as_bf16};
 use crate::conv::Conv;
 use crate::direct::Out;
 use crate::epilogue::{Epilogue, Target};
@@ -67,20 +67,87 @@ fn group(conv: &Conv, lines: &Lines) -> usize {
     conv.group(lines.image().div_ceil(2))
 }
 
-/// The convolution of the images in `values`, `image` values apart.
+/// Where results go.
+#[derive(Clone, Copy)]
+pub(crate) enum Results {
+    F32(Target),
+    Bf16 {
+        y: Pointer<u16>,
+        len: usize,
+        image: usize,
+    },
+}
+
+impl Results {
+    /// Maps whose images lie `image` values apart.
+    pub(crate) fn new(values: ValuesMut, image: usize) -> Self {
+        let len = values.len();
+        match values {
+            ValuesMut::F32(values) => Self::F32(Target {
+                y: Pointer(values.as_mut_ptr()),
+                len,
+                image,
+            }),
+            ValuesMut::Bf16(values) => Self::Bf16 {
+                y: Pointer(values.as_mut_ptr()),
+                len,
+                image,
+            },
+        }
+    }
+
+    /// The places of results. Those in bf16 are not written through its pointer.
+    fn target(&self) -> Target {
+        match *self {
+            Self::F32(target) => target,
+            Self::Bf16 { len, image, .. } => Target {
+                y: Pointer(std::ptr::NonNull::dangling().as_ptr()),
+                len,
+                image,
+            },
+        }
+    }
+
+    fn rounded(&self) -> Option<Pointer<u16>> {
+        match *self {
+            Self::F32(_) => None,
+            Self::Bf16 { y, .. } => Some(y),
+        }
+    }
+}
+
+/// What a convolution reads and writes, and what follows it.
+pub(crate) struct Call<'a> {
+    pub unit: Bf16Unit,
+    pub values: Values<'a>,
+    /// Values from one image to the next.
+    pub image: usize,
+    pub results: Results,
+    /// What follows, but for the residual.
+    pub epilogue: &'a Epilogue<'a>,
+    pub residual: Option<Added<'a>>,
+}
+
+impl Call<'_> {
+    /// # Panics
+    /// If an array is too short for `channels` channels of `volume` results.
+    fn check(&self, batch: usize, channels: usize, volume: usize) {
+        self.results.target().check(batch, channels, volume);
+        self.epilogue.check(batch, channels, volume);
+        assert!(self.epilogue.residual.is_none());
+        if let Some(r) = &self.residual {
+            let end = (batch - 1) * r.image + (channels - 1) * r.channel + volume;
+            assert!(end <= r.values.len());
+        }
+    }
+}
+
+/// The convolution.
 ///
 /// # Panics
 /// If an array is too short for the convolution's sizes.
-pub(crate) fn forward(
-    unit: Bf16Unit,
-    conv: &Conv,
-    values: Values,
-    image: usize,
-    weights: &Weights,
-    target: Target,
-    epilogue: &Epilogue,
-) {
-    run(unit, conv, values, image, weights, target, epilogue, None);
+pub(crate) fn forward(conv: &Conv, weights: &Weights, call: Call) {
+    run(conv, weights, &call, None);
 }
 
 /// The convolution of dense images, rounded to bf16, and the statistics of its channels before that.
@@ -97,28 +164,19 @@ pub(super) fn forward_rounded(
     let [depth, ..] = conv.output();
     let mut y = Vec::with_capacity(len);
     let mut sums = vec![[0f64; 2]; conv.batch * depth * channels];
-    let rounded = Rounded {
-        y: Pointer(y.as_mut_ptr()),
-        sums: Pointer(sums.as_mut_ptr()),
-    };
-    // Nothing is written there. Its size gives the positions.
-    let target = Target {
-        y: Pointer(std::ptr::NonNull::dangling().as_ptr()),
-        len,
-        image: len / conv.batch,
-    };
-    let image = conv.input_len() / conv.batch;
-    let epilogue = Epilogue::default();
-    run(
+    let call = Call {
         unit,
-        conv,
         values,
-        image,
-        weights,
-        target,
-        &epilogue,
-        Some(rounded),
-    );
+        image: conv.input_len() / conv.batch,
+        results: Results::Bf16 {
+            y: Pointer(y.as_mut_ptr()),
+            len,
+            image: len / conv.batch,
+        },
+        epilogue: &Epilogue::default(),
+        residual: None,
+    };
+    run(conv, weights, &call, Some(Pointer(sums.as_mut_ptr())));
     // SAFETY: the call has written every position of every channel and image.
     unsafe { y.set_len(len) };
     let count = (len / channels) as f64;
@@ -133,28 +191,17 @@ pub(super) fn forward_rounded(
     (y, Statistics { mean, variance })
 }
 
-#[allow(clippy::too_many_arguments)]
-fn run(
-    unit: Bf16Unit,
-    conv: &Conv,
-    values: Values,
-    image: usize,
-    weights: &Weights,
-    target: Target,
-    epilogue: &Epilogue,
-    rounded: Option<Rounded>,
-) {
+fn run(conv: &Conv, weights: &Weights, call: &Call, sums: Option<Pointer<[f64; 2]>>) {
     let co = conv.channels_out;
     let [d, h, w] = conv.output();
-    target.check(conv.batch, co, d * h * w);
-    epilogue.check(conv.batch, co, d * h * w);
+    call.check(conv.batch, co, d * h * w);
     assert_eq!(
         [weights.channels_in, weights.channels_out],
         [conv.channels_in, co]
     );
     let source = Source {
-        values,
-        image,
+        values: call.values,
+        image: call.image,
         channels: conv.channels_in,
         size: conv.input,
     };
@@ -164,17 +211,19 @@ fn run(
         first: [0; 3],
     };
     let work = Work {
-        unit,
+        unit: call.unit,
         isa: conv.isa(),
         lines,
         stride: conv.stride,
         count: [d, h, w],
         sets: &[set],
-        epilogue,
-        rounded,
+        epilogue: call.epilogue,
+        residual: call.residual,
+        rounded: call.results.rounded(),
+        sums,
     };
     let out = Out {
-        target,
+        target: call.results.target(),
         first: 0,
         origin: 0,
         channel: d * h * w,
@@ -194,26 +243,17 @@ fn reach(conv: &Conv, lines: &Lines) -> usize {
 /// The transposed convolution: from the output's shape to the input's.
 ///
 /// # Panics
-/// If an array is too short for the convolution's sizes, or if the epilogue has a residual and the stride is
-/// not 1.
-pub(crate) fn transposed(
-    unit: Bf16Unit,
-    conv: &Conv,
-    values: Values,
-    image: usize,
-    weights: &[Weights],
-    target: Target,
-    epilogue: &Epilogue,
-) {
+/// If an array is too short for the convolution's sizes, or if there is a residual and the stride is not 1.
+pub(crate) fn transposed(conv: &Conv, weights: &[Weights], call: Call) {
     let (s, pad) = (conv.stride, conv.borders());
     let (ci, co) = (conv.channels_in, conv.channels_out);
     let [d, h, w] = conv.input;
-    target.check(conv.batch, ci, conv.volume());
-    epilogue.check(conv.batch, ci, conv.volume());
-    assert!(s == 1 || epilogue.residual.is_none());
+    call.check(conv.batch, ci, conv.volume());
+    assert!(s == 1 || call.residual.is_none());
+    let (unit, target) = (call.unit, call.results.target());
     let source = Source {
-        values,
-        image,
+        values: call.values,
+        image: call.image,
         channels: co,
         size: conv.output(),
     };
@@ -269,8 +309,10 @@ pub(crate) fn transposed(
                 stride: 1,
                 count: counts,
                 sets: &sets[..1 + usize::from(pair)],
-                epilogue,
-                rounded: None,
+                epilogue: call.epilogue,
+                residual: call.residual,
+                rounded: call.results.rounded(),
+                sums: None,
             };
             let origin = [0, 1, 2].map(|a| first(f[a], a) * s + f[a] - pad[a]);
             let out = Out {

@@ -18,13 +18,15 @@ mod work;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use block::amx::multiply as multiply_tiles;
-pub(crate) use convert::narrow_into;
-use convert::widen_into;
 pub use convert::{narrow, round, widen};
-pub(crate) use forward::{forward, packed, packed_transposed, transposed, working_floats};
-pub use unit::{Bf16Unit, available_bf16_units, bf16_available, bf16_unit};
+pub use convert::{narrow_into, widen_into};
+pub(crate) use forward::{
+    Call, Results, forward, packed, packed_transposed, transposed, working_floats,
+};
+pub use unit::{Bf16Unit, available_bf16_units, bf16_available, bf16_unit, reads_bf16_maps};
 pub(crate) use weight::weight_grad;
 pub(crate) use weights::Weights;
+pub(crate) use work::Added;
 
 /// Numbers in `f32`, or in bf16.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,54 @@ impl<'a> Values<'a> {
     /// Whether there is no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl<'a> From<&'a [f32]> for Values<'a> {
+    fn from(values: &'a [f32]) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl<'a> From<&'a [u16]> for Values<'a> {
+    fn from(values: &'a [u16]) -> Self {
+        Self::Bf16(values)
+    }
+}
+
+/// [`Values`] that are written.
+#[derive(Debug)]
+pub enum ValuesMut<'a> {
+    /// 32 bits each.
+    F32(&'a mut [f32]),
+    /// The upper halves of `f32`, rounded to the nearest.
+    Bf16(&'a mut [u16]),
+}
+
+impl ValuesMut<'_> {
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::F32(values) => values.len(),
+            Self::Bf16(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no value.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<'a> From<&'a mut [f32]> for ValuesMut<'a> {
+    fn from(values: &'a mut [f32]) -> Self {
+        Self::F32(values)
+    }
+}
+
+impl<'a> From<&'a mut [u16]> for ValuesMut<'a> {
+    fn from(values: &'a mut [u16]) -> Self {
+        Self::Bf16(values)
     }
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use rayon::prelude::*;
 
 use super::unit::Bf16Unit;
-use super::{Values, forward, narrow, widen};
+use super::{Call, Results, Values, forward, narrow, widen};
 use crate::conv::{Conv, LARGE_PLANE};
 use crate::epilogue::{Epilogue, Target};
 use crate::error::{Error, Result};
@@ -30,8 +30,8 @@ impl Conv {
         let packed = super::packed(self, weights);
         Ok(
             self.output_of(self.output_len(), self.channels_out, |target| {
-                let image = self.input_len() / self.batch;
-                forward::forward(unit, self, x, image, &packed, target, &Epilogue::default());
+                let call = call(unit, x, self.input_len() / self.batch, target);
+                forward::forward(self, &packed, call);
             }),
         )
     }
@@ -68,8 +68,8 @@ impl Conv {
         let packed = super::packed_transposed(self, weights);
         Ok(
             self.output_of(self.input_len(), self.channels_in, |target| {
-                let image = self.output_len() / self.batch;
-                forward::transposed(unit, self, g, image, &packed, target, &Epilogue::default());
+                let call = call(unit, g, self.output_len() / self.batch, target);
+                forward::transposed(self, &packed, call);
             }),
         )
     }
@@ -118,6 +118,23 @@ impl Conv {
         // SAFETY: the call has written every position of every channel and image.
         unsafe { y.set_len(len) };
         y
+    }
+}
+
+/// A call of dense images, without epilogue.
+fn call<'a>(unit: Bf16Unit, values: Values<'a>, image: usize, target: Target) -> Call<'a> {
+    const NOTHING: &Epilogue = &Epilogue {
+        bias: None,
+        residual: None,
+        slope: None,
+    };
+    Call {
+        unit,
+        values,
+        image,
+        results: Results::F32(target),
+        epilogue: NOTHING,
+        residual: None,
     }
 }
 

@@ -33,6 +33,11 @@ pub fn bf16_available() -> bool {
     bf16_unit().is_some()
 }
 
+/// Whether layers of [`Precision::Bf16`](crate::Precision) read and write maps in bf16 here.
+pub fn reads_bf16_maps() -> bool {
+    bf16_unit() == Some(Bf16Unit::Amx)
+}
+
 /// Whether the processor multiplies pairs of bf16 faster than single `f32`. Intel's processors need two cycles
 /// for what others do in one, so pairs have half the rate of `f32` there (`peak::peak` measures both).
 #[cfg(target_arch = "x86_64")]

@@ -2,14 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::as_bf16;
 use super::block::{Ready, SIDE, SUMS, sums};
 use super::channels_last::{Lines, Source, buffer, pack_plane};
-use super::convert::round;
+use super::convert::{narrow_on, round};
 use super::unit::Bf16Unit;
 use super::weights::Weights;
+use super::{Values, as_bf16};
 use crate::direct::{Out, merge};
-use crate::epilogue::{Epilogue, finish};
+use crate::epilogue::{Epilogue, Residual, finish};
 use crate::pointer::Pointer;
 use crate::scratch::Scratch;
 use crate::simd::{Isa, transpose16};
@@ -26,12 +26,13 @@ pub(super) struct Set<'a> {
     pub first: [usize; 3],
 }
 
-/// Where results go in bf16, at the positions that [`Out`] gives, and the sums for their statistics.
+/// The maps that are added to the results: channel `c` of image `n` at `n · image + c · channel`.
 #[derive(Clone, Copy)]
-pub(super) struct Rounded {
-    pub y: Pointer<u16>,
-    /// The sum and the sum of squares of each `[image][plane][channel]`, before the rounding.
-    pub sums: Pointer<[f64; 2]>,
+pub(crate) struct Added<'a> {
+    pub values: Values<'a>,
+    pub image: usize,
+    /// Values from one channel to the next; 0 if one channel is added to all.
+    pub channel: usize,
 }
 
 pub(super) struct Work<'a> {
@@ -44,9 +45,14 @@ pub(super) struct Work<'a> {
     pub count: [usize; 3],
     /// One set, or two if two phases along x are computed together.
     pub sets: &'a [Set<'a>],
+    /// What follows, but for the residual.
     pub epilogue: &'a Epilogue<'a>,
-    /// Results in bf16 in place of `f32`, without epilogue.
-    pub rounded: Option<Rounded>,
+    pub residual: Option<Added<'a>>,
+    /// Results in bf16 in place of `f32`, at the positions that [`Out`] gives.
+    pub rounded: Option<Pointer<u16>>,
+    /// The sum and the sum of squares of the results of each `[image][plane][channel]`, if wanted. Nothing
+    /// else follows then.
+    pub sums: Option<Pointer<[f64; 2]>>,
 }
 
 impl Work<'_> {
@@ -129,6 +135,8 @@ impl Work<'_> {
         // SAFETY: the processor has the unit.
         let ready = unsafe { Ready::new(self.unit) };
         let mut buffer = Scratch::take(self.sets.len() * SUMS * room);
+        // A widened row of the residual, and a merged row of two phases.
+        let mut spare = Scratch::take(3 * columns);
         for top in (0..rows).step_by(strip) {
             let rows = strip.min(rows - top);
             let len = (rows - 1) * pitch + columns;
@@ -145,49 +153,69 @@ impl Work<'_> {
                 for r in 0..rows {
                     let line = o * room + r * pitch;
                     let at = (top + r) * out.row;
-                    let residual = self.epilogue.at(image, first + o, position + at);
-                    let finish = |from: *const f32, to: *mut f32| {
-                        // SAFETY: both have `columns` floats; the epilogue's bounds are asserted by the
-                        // callers.
-                        unsafe {
-                            let channel = first + o;
-                            finish(
-                                self.isa,
-                                self.epilogue,
-                                from,
-                                to,
-                                columns,
-                                channel,
-                                residual,
-                            );
-                        }
-                    };
+                    let row = from + o * out.channel + at;
                     let line_at = ours[line..].as_mut_ptr();
-                    if let Some(rounded) = self.rounded {
-                        let row = from + o * out.channel + at;
+                    if let (Some(_), Some(y)) = (self.sums, self.rounded) {
                         // SAFETY: as below; the row has `columns` floats.
-                        let sums = unsafe {
-                            let to = rounded.y.0.add(row);
-                            round_row(self.unit, line_at, to, columns)
-                        };
+                        let sums = unsafe { round_row(self.unit, line_at, y.0.add(row), columns) };
                         totals[o][0] += sums[0];
                         totals[o][1] += sums[1];
                         continue;
                     }
-                    // SAFETY: this is a row of channel `first + o` of this call's plane.
+                    let (added, merged) = spare.split_at_mut(columns);
+                    let (residual, residual_at) =
+                        self.residual_row(image, first + o, position + at, added);
+                    let epilogue = Epilogue {
+                        residual,
+                        ..*self.epilogue
+                    };
+                    let finish = |from: *const f32, to: *mut f32| {
+                        // SAFETY: both have `columns` floats; the callers have asserted the epilogue's bounds.
+                        unsafe {
+                            finish(
+                                self.isa,
+                                &epilogue,
+                                from,
+                                to,
+                                columns,
+                                first + o,
+                                residual_at,
+                            );
+                        }
+                    };
+                    // SAFETY: this is a row of channel `first + o` of this call's plane. `merged` has two rows.
                     unsafe {
-                        let row = target.add(o * out.channel + at);
-                        if pair {
-                            let other = other[line..].as_mut_ptr();
-                            finish(line_at, line_at);
-                            finish(other, other);
-                            merge(self.isa, line_at, other, row, columns);
-                        } else if out.column == 1 {
-                            finish(line_at, row);
-                        } else {
-                            finish(line_at, line_at);
-                            for c in 0..columns {
-                                *row.add(c * out.column) = *line_at.add(c);
+                        let other = other.as_mut_ptr().wrapping_add(line);
+                        let target = target.wrapping_add(row - from);
+                        match self.rounded {
+                            None if pair => {
+                                finish(line_at, line_at);
+                                finish(other, other);
+                                merge(self.isa, line_at, other, target, columns);
+                            }
+                            None if out.column == 1 => finish(line_at, target),
+                            None => {
+                                finish(line_at, line_at);
+                                for c in 0..columns {
+                                    *target.add(c * out.column) = *line_at.add(c);
+                                }
+                            }
+                            Some(y) => {
+                                let y = y.0.add(row);
+                                finish(line_at, line_at);
+                                if pair {
+                                    finish(other, other);
+                                    merge(self.isa, line_at, other, merged.as_mut_ptr(), columns);
+                                    let y = std::slice::from_raw_parts_mut(y, 2 * columns);
+                                    narrow_on(self.unit, &merged[..2 * columns], y);
+                                } else if out.column == 1 {
+                                    let y = std::slice::from_raw_parts_mut(y, columns);
+                                    narrow_on(self.unit, &ours[line..][..columns], y);
+                                } else {
+                                    for c in 0..columns {
+                                        *y.add(c * out.column) = round(*line_at.add(c));
+                                    }
+                                }
                             }
                         }
                     }
@@ -195,13 +223,37 @@ impl Work<'_> {
             }
         }
         drop(ready);
-        if let Some(rounded) = self.rounded {
+        if let Some(sums) = self.sums {
             let [planes, ..] = self.count;
             let at = (image * planes + z) * channels + first;
             for (o, total) in totals.iter().enumerate().take(count) {
                 // SAFETY: these are the sums of this call's plane and channels.
-                unsafe { *rounded.sums.0.add(at + o) = *total };
+                unsafe { *sums.0.add(at + o) = *total };
             }
+        }
+    }
+
+    /// The residual of a row from a position of a channel on, and its place there. `buffer` holds it if it is
+    /// widened.
+    fn residual_row<'b>(
+        &'b self,
+        image: usize,
+        channel: usize,
+        position: usize,
+        buffer: &'b mut [f32],
+    ) -> (Option<Residual<'b>>, usize) {
+        let Some(added) = &self.residual else {
+            return (None, 0);
+        };
+        let at = image * added.image + channel * added.channel + position;
+        let row = |x| Residual {
+            x,
+            image: 0,
+            channel: 0,
+        };
+        match added.values {
+            Values::F32(values) => (Some(row(values)), at),
+            Values::Bf16(_) => (Some(row(added.values.piece(at, buffer))), 0),
         }
     }
 
