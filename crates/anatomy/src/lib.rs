@@ -30,6 +30,7 @@
 mod error;
 mod gate;
 mod lungs;
+mod part;
 mod prepare;
 mod step;
 mod zones;

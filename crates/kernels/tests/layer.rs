@@ -165,8 +165,8 @@ fn refuses_what_does_not_fit() {
     };
     for (x, r, y) in [
         (&x[1..], None, 64),
-        (&x[..], None, 63),
-        (&x[..], Some((maps(&x[2..]), true)), 64),
+        (x, None, 63),
+        (x, Some((maps(&x[2..]), true)), 64),
     ] {
         let mut y = vec![0.0; y];
         let y = MapsMut {

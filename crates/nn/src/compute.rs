@@ -149,7 +149,11 @@ impl Compute for Eager {
         act: Activation<'_>,
         residual: Option<Tensor<5>>,
     ) -> Tensor<5> {
-        if let Some(y) = conv_norm_act(&x, conv, norm, act, residual.as_ref()) {
+        let slopes = match act {
+            Activation::PRelu(act) => Some(act),
+            Activation::Relu => None,
+        };
+        if let Some(y) = conv_norm_act(&x, conv, norm, slopes, residual.as_ref()) {
             return y;
         }
         let x = conv.forward(x);

@@ -37,6 +37,7 @@ pub mod morphology;
 mod orientation;
 mod resample;
 mod scalar;
+mod taps;
 mod volume;
 
 pub use diagnosis::Diagnosis;

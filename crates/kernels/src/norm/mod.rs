@@ -14,15 +14,11 @@ use crate::bf16::Values;
 use crate::error::{Error, Result};
 use crate::pointer::Pointer;
 use crate::simd::isa;
-use planes::{plane_backward, plane_forward, plane_statistics, plane_through_statistics};
+use planes::{BLOCK, plane_backward, plane_forward, plane_statistics, plane_through_statistics};
 
-/// Number of values that are summed in `f32` before the sum is added to an `f64` total.
-const BLOCK: usize = 2048;
 /// Values that are widened from bf16 at a time, a multiple of [`BLOCK`].
 const PIECE: usize = 2 * BLOCK;
 type Piece = [f32; PIECE];
-/// Number of partial sums that vector instructions compute at once.
-const LANES: usize = 16;
 
 /// Mean and biased variance of each channel.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,11 @@
 //! The loops over a plane, or a piece of one, on each instruction set.
 
-use super::{BLOCK, LANES};
 use crate::simd::{Simd, dispatch};
+
+/// Number of values that are summed in `f32` before the sum is added to an `f64` total.
+pub(super) const BLOCK: usize = 2048;
+/// Number of partial sums that vector instructions compute at once.
+const LANES: usize = 16;
 
 /// # Safety
 /// The function has no condition of its own; `dispatch!` needs an unsafe function.

@@ -1,7 +1,7 @@
 //! Transformed weights.
 
-use super::plan::{Tile, by_tile};
 use super::points::{g, gt};
+use super::tile::{Tile, by_tile};
 use crate::pointer::Pointer;
 use crate::simd::{Isa, Simd, dispatch};
 use rayon::prelude::*;

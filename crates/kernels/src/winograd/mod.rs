@@ -15,15 +15,18 @@
 
 mod bf16;
 mod filter;
+mod gather;
 mod input;
 mod output;
 mod plan;
 mod points;
 mod product;
+mod tile;
 mod weight;
 
 pub(crate) use filter::Filter;
-pub(crate) use plan::{Plan, Tile, direct_cycles};
+pub(crate) use plan::{Plan, direct_cycles};
+pub(crate) use tile::Tile;
 
 use input::{Of, transform};
 

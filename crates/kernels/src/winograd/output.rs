@@ -1,7 +1,8 @@
 //! The transform of products back to outputs, and the epilogue of the convolution.
 
-use super::plan::{Segment, Tile, by_tile};
+use super::plan::Segment;
 use super::points::at;
+use super::tile::{Tile, by_tile};
 use crate::epilogue::{Epilogue, Target};
 use crate::simd::{Simd, dispatch};
 

@@ -1,7 +1,6 @@
 //! Batch, instance and group normalisation.
 
 use super::Conv;
-use crate::compute::Activation;
 use crate::config::Norm;
 use crate::ops::conv_norm_act as ops;
 use crate::ops::norm_act::{BatchNormAct, Parameters, batch_norm_act, norm_act};
@@ -129,21 +128,21 @@ impl NormLayer {
     }
 }
 
-/// A convolution, the norm, an optional residual and an activation as one operation of mixed precision;
-/// `None` where they are separate operations.
+/// A convolution, the norm, an optional residual and a PReLU, or a ReLU without `act`, as one operation of mixed
+/// precision; `None` where they are separate operations.
 pub(crate) fn conv_norm_act(
     x: &Tensor<5>,
     conv: &Conv,
     norm: &NormLayer,
-    act: Activation<'_>,
+    act: Option<&PRelu>,
     residual: Option<&Tensor<5>>,
 ) -> Option<Tensor<5>> {
     let NormLayer::Batch(norm) = norm else {
         return None;
     };
     let slope = match act {
-        Activation::PRelu(act) => act.alpha.val(),
-        Activation::Relu => Tensor::zeros(norm.gamma.dims(), &x.device()),
+        Some(act) => act.alpha.val(),
+        None => Tensor::zeros(norm.gamma.dims(), &x.device()),
     };
     if conv.bias.is_some() || !norm.training.is_enabled() || slope.dims() != norm.gamma.dims() {
         return None;
