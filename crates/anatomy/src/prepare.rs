@@ -6,10 +6,9 @@ use crate::step::{Step, Watch, tell};
 use crate::{Error, ErrorKind, LungConfig, Result, segment_lungs_watched};
 use multirnet_base::Ranges;
 use multirnet_volume::morphology::bounds;
-use multirnet_volume::{Geometry, Orientation, Volume, Voxel};
+use multirnet_volume::{Geometry, Orientation, Volume};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// What a scan's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
