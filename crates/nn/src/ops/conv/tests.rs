@@ -118,6 +118,7 @@ fn gradients_of_passes_in_bf16_are_near_those_in_f32() {
         assert_eq!(b.dtype(), DType::F32);
         let far: f32 = (a.clone() - b).powi_scalar(2).mean().sqrt().into_scalar();
         let scale: f32 = a.clone().powi_scalar(2).mean().sqrt().into_scalar();
-        assert!(far > 0.0 && far < 0.02 * scale, "{i}: {far} of {scale}");
+        // Five layers, whose products in bf16 are up to 0.008 apart each where they are Winograd's.
+        assert!(far > 0.0 && far < 0.04 * scale, "{i}: {far} of {scale}");
     }
 }
