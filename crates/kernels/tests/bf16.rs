@@ -1,23 +1,13 @@
 //! Convolutions in bf16 against the reference on rounded inputs, over odd sizes, channel tails, strides and
 //! paddings, on every unit that the processor has.
 
+mod common;
+
+use common::values;
 use multirnet_kernels::{
     Conv, Layer, Maps, MapsMut, Precision, Values, available_bf16_units, bf16_available, narrow,
     reads_bf16_maps, reference, round, statistics, widen,
 };
-
-/// Pseudo-random values in [-1, 1) that depend on the seed alone.
-fn values(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
 
 fn rounded(values: &[f32]) -> Vec<f32> {
     values.iter().map(|v| widen(round(*v))).collect()

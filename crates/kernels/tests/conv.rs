@@ -1,20 +1,10 @@
 //! The kernels against the naive reference, over odd sizes, channel tails, strides and paddings,
 //! on every instruction set that the processor has.
 
-use multirnet_kernels::{Algorithm, Conv, ErrorKind, available, bias_grad, reference};
+mod common;
 
-/// Pseudo-random values in [-1, 1) that depend on the seed alone.
-fn values(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
+use common::values;
+use multirnet_kernels::{Algorithm, Conv, ErrorKind, available, bias_grad, reference};
 
 fn assert_close(what: &str, found: &[f32], wanted: &[f32]) {
     assert_eq!(found.len(), wanted.len(), "{what}");

@@ -1,22 +1,12 @@
 //! Layers with bias, residual and PReLU against the reference and plain arithmetic. The maps are
 //! channels of larger maps.
 
+mod common;
+
+use common::values;
 use multirnet_kernels::{
     Algorithm, Conv, ErrorKind, Layer, Maps, MapsMut, Precision, bf16_available, reference,
 };
-
-/// Pseudo-random values in [-1, 1) that depend on the seed alone.
-fn values(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
 
 fn prelu(v: f32, slope: f32) -> f32 {
     if v > 0.0 { v } else { slope * v }

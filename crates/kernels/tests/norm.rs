@@ -1,20 +1,11 @@
 //! Fused normalisation against plain loops, and its gradients against finite differences.
 
+mod common;
+
+use common::values;
 use multirnet_kernels::{
     ErrorKind, NormAct, NormGrads, Statistics, Values, narrow, statistics, widen,
 };
-
-fn values(n: usize, seed: u64) -> Vec<f32> {
-    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-    (0..n)
-        .map(|_| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        })
-        .collect()
-}
 
 const EPSILON: f64 = 1e-5;
 
