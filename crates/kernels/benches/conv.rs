@@ -87,7 +87,7 @@ fn main() {
         if !filter.is_empty() && !filter.iter().any(|f| name.contains(f.as_str())) {
             continue;
         }
-        if let Ok(conv) = Conv::flat(batch, channels, input) {
+        if let Ok(conv) = Conv::flat(batch, channels, input, 1) {
             all_ways(name, &conv);
         }
     }

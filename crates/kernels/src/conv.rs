@@ -2,7 +2,7 @@
 
 use crate::bf16::{Bf16Unit, available_bf16_units, bf16_unit};
 use crate::error::{Error, Result};
-use crate::pack::{Grid, cube};
+use crate::pack::{Grid, positions};
 use crate::simd::{Isa, available, isa};
 use crate::winograd::{Plan, Tile, direct_cycles};
 
@@ -30,7 +30,7 @@ pub struct Conv {
     pub input: [usize; 3],
     /// Kernel size on every axis.
     pub kernel: usize,
-    /// Stride on every axis.
+    /// Stride on every axis, or within a slice.
     pub stride: usize,
     /// Zeros before and after the input on every axis.
     pub padding: usize,
@@ -95,16 +95,20 @@ impl Conv {
         })
     }
 
-    /// A convolution of each slice by itself: a kernel of 1 × 3 × 3, stride 1, and a padding of 1 within
+    /// A convolution of each slice by itself: a kernel of 1 × 3 × 3, and a stride and a padding of 1 within
     /// the slice.
     ///
     /// # Errors
     /// As [`new`](Self::new).
-    pub fn flat(batch: usize, channels: [usize; 2], input: [usize; 3]) -> Result<Self> {
-        // The kernel is that of 3³ without its first and its last plane.
+    pub fn flat(
+        batch: usize,
+        channels: [usize; 2],
+        input: [usize; 3],
+        stride: usize,
+    ) -> Result<Self> {
         Ok(Self {
             flat: true,
-            ..Self::new(batch, channels, input, 3, 1, 1)?
+            ..Self::new(batch, channels, input, 3, stride, 1)?
         })
     }
 
@@ -200,10 +204,16 @@ impl Conv {
         [if self.flat { 1 } else { k }, k, k]
     }
 
+    /// Stride on each axis.
+    pub(crate) fn strides(&self) -> [usize; 3] {
+        let s = self.stride;
+        [if self.flat { 1 } else { s }, s, s]
+    }
+
     /// Depth, height and width of the output.
     pub fn output(&self) -> [usize; 3] {
-        self.input
-            .map(|v| (v + 2 * self.padding - self.kernel) / self.stride + 1)
+        let (kernel, front, stride) = (self.kernel_shape(), self.borders(), self.strides());
+        [0, 1, 2].map(|a| (self.input[a] + 2 * front[a] - kernel[a]) / stride[a] + 1)
     }
 
     /// Elements of the input.
@@ -223,13 +233,12 @@ impl Conv {
 
     /// Number of the kernel's weights for a pair of channels.
     pub(crate) fn taps(&self) -> usize {
-        self.positions().count()
+        self.kernel_shape().iter().product()
     }
 
-    /// Positions of the kernel's weights in its cube, in their order.
+    /// Positions of the kernel's weights, in their order.
     pub(crate) fn positions(&self) -> impl Iterator<Item = [usize; 3]> {
-        let flat = self.flat;
-        cube(self.kernel).filter(move |t| !flat || t[0] == 1)
+        positions(self.kernel_shape())
     }
 
     /// Positions of one channel of the input.
@@ -249,10 +258,10 @@ impl Conv {
 
     /// The packed grid of the input, for the forward pass and the weight gradient.
     pub(crate) fn input_grid(&self) -> Grid {
-        let extra = (self.kernel - 1) / self.stride;
+        let (kernel, stride, output) = (self.kernel_shape(), self.strides(), self.output());
         Grid {
-            size: self.output().map(|v| v + extra),
-            stride: self.stride,
+            size: [0, 1, 2].map(|a| output[a] + (kernel[a] - 1) / stride[a]),
+            stride,
         }
     }
 

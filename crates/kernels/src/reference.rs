@@ -4,10 +4,12 @@ use crate::Conv;
 
 /// Calls `f(x index, weight index, y index)` for every product of the convolution.
 fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
-    let (taps, s, p) = (conv.taps(), conv.stride, conv.padding);
+    let (taps, s, p) = (conv.taps(), conv.strides(), conv.borders());
     let (i, o) = (conv.input, conv.output());
-    let at =
-        |out: usize, tap: usize, size: usize| (out * s + tap).checked_sub(p).filter(|&v| v < size);
+    let at = |a: usize, out: usize, tap: usize| {
+        let at = (out * s[a] + tap).checked_sub(p[a]);
+        at.filter(|&v| v < i[a])
+    };
     for n in 0..conv.batch {
         for co in 0..conv.channels_out {
             for ci in 0..conv.channels_in {
@@ -15,7 +17,7 @@ fn products(conv: &Conv, mut f: impl FnMut(usize, usize, usize)) {
                     let (z, y, x) = (q / (o[1] * o[2]), q / o[2] % o[1], q % o[2]);
                     for (t, [tz, ty, tx]) in conv.positions().enumerate() {
                         let (Some(iz), Some(iy), Some(ix)) =
-                            (at(z, tz, i[0]), at(y, ty, i[1]), at(x, tx, i[2]))
+                            (at(0, z, tz), at(1, y, ty), at(2, x, tx))
                         else {
                             continue;
                         };

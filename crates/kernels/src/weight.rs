@@ -47,7 +47,8 @@ impl Conv {
         let direct = self.is_pointwise() && (h * w).is_multiple_of(16);
         let (grid, taps) = if direct {
             let size = [d, 1, h * w];
-            (Grid { size, stride: 1 }, vec![0])
+            let stride = [1; 3];
+            (Grid { size, stride }, vec![0])
         } else {
             (self.input_grid(), self.input_taps())
         };
@@ -78,7 +79,7 @@ impl Conv {
                 (x, g)
             } else {
                 let to = &mut x_buffer[..packed(n, ci * grid.channel())];
-                let (padding, kernel) = (self.padding, self.kernel);
+                let (padding, kernel) = (self.borders(), self.kernel_shape());
                 pack(self.isa(), x, self.input, padding, kernel, grid, to);
                 pack_rows(g, [d, h, w], pitch, line, &mut g_buffer);
                 (&*to, &g_buffer[..n * co * d * line])

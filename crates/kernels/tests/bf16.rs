@@ -71,9 +71,9 @@ fn convolutions() -> Vec<Conv> {
         .map(|&(batch, channels, input, kernel, stride, padding)| {
             Conv::new(batch, channels, input, kernel, stride, padding)
         });
-    let flat = FLAT
-        .iter()
-        .map(|&(batch, channels, input)| Conv::flat(batch, channels, input));
+    let flat = FLAT.iter().flat_map(|&(batch, channels, input)| {
+        [1, 2, 3].map(|stride| Conv::flat(batch, channels, input, stride))
+    });
     let all: Vec<Conv> = cubic.chain(flat).map(|conv| conv.unwrap()).collect();
     // Miri takes thousands of times longer.
     all.into_iter()

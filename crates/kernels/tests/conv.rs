@@ -78,9 +78,9 @@ fn agrees_with_the_reference() {
         .map(|&(batch, channels, input, kernel, stride, padding)| {
             Conv::new(batch, channels, input, kernel, stride, padding)
         });
-    let flat = FLAT
-        .iter()
-        .map(|&(batch, channels, input)| Conv::flat(batch, channels, input));
+    let flat = FLAT.iter().flat_map(|&(batch, channels, input)| {
+        [1, 2, 3].map(|stride| Conv::flat(batch, channels, input, stride))
+    });
     for conv in cubic.chain(flat) {
         let conv = conv.unwrap();
         if !is_quick(conv.flops() / 2) {

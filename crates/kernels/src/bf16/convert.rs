@@ -2,13 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::unit::{Bf16Unit, bf16_unit};
+use super::unit::{Bf16Unit, converting_unit};
 use crate::simd::{Simd, dispatch, isa};
 
 /// Numbers of a task.
 const CHUNK: usize = 1 << 16;
 
 /// Rounds to the nearest bf16; ties go to the even one. NaN stays NaN.
+#[inline(always)]
 pub fn round(v: f32) -> u16 {
     let bits = v.to_bits();
     if v.is_nan() {
@@ -38,7 +39,7 @@ pub fn narrow(values: &[f32]) -> Vec<u16> {
 /// # Panics
 /// If the slices have different lengths.
 pub fn narrow_into(from: &[f32], to: &mut [u16]) {
-    narrow_on(bf16_unit().unwrap_or(Bf16Unit::Portable), from, to);
+    narrow_on(converting_unit(), from, to);
 }
 
 /// [`narrow_into`] with the instructions of `unit`.
@@ -48,11 +49,26 @@ pub(super) fn narrow_on(unit: Bf16Unit, from: &[f32], to: &mut [u16]) {
         // SAFETY: the processor has the unit.
         #[cfg(target_arch = "x86_64")]
         Bf16Unit::Amx | Bf16Unit::Avx512 => unsafe { narrow_avx512(from, to) },
-        _ => to
-            .iter_mut()
-            .zip(from)
-            .for_each(|(to, from)| *to = round(*from)),
+        // SAFETY: the processor has this instruction set, and slices know their lengths.
+        _ => unsafe { narrow_slice(isa(), from, to) },
     }
+}
+
+/// # Safety
+/// The function has no condition of its own; `dispatch!` needs an unsafe function.
+#[inline(always)]
+unsafe fn narrow_slice_generic<S: Simd>(from: &[f32], to: &mut [u16]) {
+    for (to, v) in to.iter_mut().zip(from) {
+        *to = round(*v);
+    }
+}
+
+dispatch! {
+    /// Rounds as many values as both slices have.
+    ///
+    /// # Safety
+    /// The processor has `isa`.
+    unsafe fn narrow_slice = narrow_slice_generic(from: &[f32], to: &mut [u16])
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -9,7 +9,7 @@ use crate::conv::Conv;
 use crate::direct::Out;
 use crate::epilogue::{Epilogue, Target};
 use crate::norm::Statistics;
-use crate::pack::cube;
+use crate::pack::positions;
 use crate::pointer::Pointer;
 
 /// Weights for [`forward`].
@@ -30,12 +30,12 @@ pub(crate) fn packed(conv: &Conv, weights: &[f32]) -> Weights {
 /// the opposite order, because later taps read earlier outputs.
 pub(crate) fn packed_transposed(conv: &Conv, weights: &[f32]) -> Vec<Weights> {
     let (taps, ci, co) = (conv.taps(), conv.channels_in, conv.channels_out);
-    let (s, kernel) = (conv.stride, conv.kernel_shape());
+    let (s, kernel) = (conv.strides(), conv.kernel_shape());
     phases(conv)
         .map(|f| {
             let own = own_taps(conv, f);
             Weights::new(own, co, ci, |o, c, j| {
-                let t = [0, 1, 2].map(|a| f[a] + s * (own[a] - 1 - j[a]));
+                let t = [0, 1, 2].map(|a| f[a] + s[a] * (own[a] - 1 - j[a]));
                 weights[(c * ci + o) * taps + (t[0] * kernel[1] + t[1]) * kernel[2] + t[2]]
             })
         })
@@ -44,13 +44,13 @@ pub(crate) fn packed_transposed(conv: &Conv, weights: &[f32]) -> Vec<Weights> {
 
 /// The phases of the input: positions with the same remainder by the stride.
 fn phases(conv: &Conv) -> impl Iterator<Item = [usize; 3]> {
-    cube(conv.stride)
+    positions(conv.strides())
 }
 
 /// Number of taps of a phase on each axis.
 fn own_taps(conv: &Conv, f: [usize; 3]) -> [usize; 3] {
-    let kernel = conv.kernel_shape();
-    [0, 1, 2].map(|a| kernel[a].saturating_sub(f[a]).div_ceil(conv.stride))
+    let (kernel, s) = (conv.kernel_shape(), conv.strides());
+    [0, 1, 2].map(|a| kernel[a].saturating_sub(f[a]).div_ceil(s[a]))
 }
 
 fn lines(conv: &Conv) -> Lines {
@@ -214,7 +214,7 @@ fn run(conv: &Conv, weights: &Weights, call: &Call, sums: Option<Pointer<[f64; 2
         unit: call.unit,
         isa: conv.isa(),
         lines,
-        stride: conv.stride,
+        strides: [conv.strides()[0], conv.stride],
         count: [d, h, w],
         sets: &[set],
         epilogue: call.epilogue,
@@ -245,11 +245,11 @@ fn reach(conv: &Conv, lines: &Lines) -> usize {
 /// # Panics
 /// If an array is too short for the convolution's sizes, or if there is a residual and the stride is not 1.
 pub(crate) fn transposed(conv: &Conv, weights: &[Weights], call: Call) {
-    let (s, pad) = (conv.stride, conv.borders());
+    let (s, pad) = (conv.strides(), conv.borders());
     let (ci, co) = (conv.channels_in, conv.channels_out);
     let [d, h, w] = conv.input;
     call.check(conv.batch, ci, conv.volume());
-    assert!(s == 1 || call.residual.is_none());
+    assert!(s == [1; 3] || call.residual.is_none());
     let (unit, target) = (call.unit, call.results.target());
     let source = Source {
         values: call.values,
@@ -259,33 +259,33 @@ pub(crate) fn transposed(conv: &Conv, weights: &[Weights], call: Call) {
     };
     // `first` and `count` give the first q and the number of q of phase f along an axis; `front` gives the
     // zeros that the source needs in front.
-    let first = |f: usize, a: usize| pad[a].saturating_sub(f).div_ceil(s);
+    let first = |f: usize, a: usize| pad[a].saturating_sub(f).div_ceil(s[a]);
     let last = |f: usize, a: usize| (conv.input[a] + pad[a] - 1).checked_sub(f);
     let count =
-        |f: usize, a: usize| last(f, a).map_or(0, |l| (l / s + 1).saturating_sub(first(f, a)));
+        |f: usize, a: usize| last(f, a).map_or(0, |l| (l / s[a] + 1).saturating_sub(first(f, a)));
     let kernel = conv.kernel_shape();
-    let front = [0, 1, 2].map(|a| ((kernel[a] - 1) / s).saturating_sub(first(s - 1, a)));
+    let front = [0, 1, 2].map(|a| ((kernel[a] - 1) / s[a]).saturating_sub(first(s[a] - 1, a)));
     let lines = Lines {
         size: [0, 1, 2].map(|a| {
-            let end = (0..s).map(|f| first(f, a) + count(f, a)).max().unwrap_or(0);
-            end + front[a]
+            let ends = (0..s[a]).map(|f| first(f, a) + count(f, a));
+            ends.max().unwrap_or(0) + front[a]
         }),
         width: even(co),
         front,
     };
     let slack = lines.slack(1) + reach(conv, &lines);
     // A transposed convolution of stride 1 is a convolution of the same planes.
-    let group = if s == 1 {
+    let group = if s == [1; 3] {
         conv.batch
     } else {
         group(conv, &lines)
     };
     // If the sides are doubled, phases 0 and 1 along x are computed together. Each row is then written once.
-    let pair = s == 2 && conv.kernel == 2 && conv.padding == 0 && w % 2 == 0;
+    let pair = s[2] == 2 && kernel[2] == 2 && pad[2] == 0 && w % 2 == 0;
     for start in (0..conv.batch).step_by(group) {
         let images = group.min(conv.batch - start);
         let mut x = match s {
-            1 => buffer(0, 0),
+            [1, 1, 1] => buffer(0, 0),
             _ => pack(unit, &source, start..start + images, &lines, slack),
         };
         for (i, f) in phases(conv).enumerate() {
@@ -301,12 +301,15 @@ pub(crate) fn transposed(conv: &Conv, weights: &[Weights], call: Call) {
                         .map(|a| (first(f[a], a) + front[a] + 1).saturating_sub(own[a].max(1))),
                 }
             };
-            let sets = [set(i, f), set(i + usize::from(pair), [f[0], f[1], s - 1])];
+            let sets = [
+                set(i, f),
+                set(i + usize::from(pair), [f[0], f[1], s[2] - 1]),
+            ];
             let work = Work {
                 unit,
                 isa: conv.isa(),
                 lines,
-                stride: 1,
+                strides: [1; 2],
                 count: counts,
                 sets: &sets[..1 + usize::from(pair)],
                 epilogue: call.epilogue,
@@ -314,18 +317,18 @@ pub(crate) fn transposed(conv: &Conv, weights: &[Weights], call: Call) {
                 rounded: call.results.rounded(),
                 sums: None,
             };
-            let origin = [0, 1, 2].map(|a| first(f[a], a) * s + f[a] - pad[a]);
+            let origin = [0, 1, 2].map(|a| first(f[a], a) * s[a] + f[a] - pad[a]);
             let out = Out {
                 target,
                 first: start,
                 origin: (origin[0] * h + origin[1]) * w + origin[2],
                 channel: d * h * w,
-                plane: s * h * w,
-                row: s * w,
-                column: s,
+                plane: s[0] * h * w,
+                row: s[1] * w,
+                column: s[2],
             };
             match s {
-                1 => work.run_packing(&source, images, slack, out),
+                [1, 1, 1] => work.run_packing(&source, images, slack, out),
                 _ => work.run(as_bf16(&mut x), images, out),
             }
         }

@@ -28,6 +28,19 @@ pub fn bf16_unit() -> Option<Bf16Unit> {
     })
 }
 
+/// The unit whose instructions round to bf16. They are fast also where its products are not.
+pub(super) fn converting_unit() -> Bf16Unit {
+    static UNIT: OnceLock<Bf16Unit> = OnceLock::new();
+    *UNIT.get_or_init(|| {
+        let has_pairs = available_bf16_units().contains(&Bf16Unit::Avx512);
+        if has_pairs && isa() == Isa::Avx512 {
+            Bf16Unit::Avx512
+        } else {
+            Bf16Unit::Portable
+        }
+    })
+}
+
 /// Whether this processor can multiply bf16 faster than `f32`, and the instruction set in use is AVX-512.
 pub fn bf16_available() -> bool {
     bf16_unit().is_some()

@@ -84,7 +84,7 @@ pub(crate) fn weight_grad(unit: Bf16Unit, conv: &Conv, x: Values, g: Values) -> 
     let shapes = Shapes::new(conv);
     let (ci, taps) = (conv.channels_in, conv.taps());
     let [depth, ..] = conv.output();
-    let s = conv.stride;
+    let [sz, s, _] = conv.strides();
     let (x_image, g_image) = (shapes.planes * shapes.x_plane(s), depth * shapes.g_plane());
     let tile = SIDE * DEPTH;
     let group = conv.group((x_image + g_image * tile).div_ceil(2));
@@ -108,7 +108,7 @@ pub(crate) fn weight_grad(unit: Bf16Unit, conv: &Conv, x: Values, g: Values) -> 
             .map(|i| {
                 let (n, z) = (i / depth, i % depth);
                 [
-                    n * x_image + s * z * shapes.x_plane(s),
+                    n * x_image + sz * z * shapes.x_plane(s),
                     i * shapes.g_plane(),
                 ]
             })

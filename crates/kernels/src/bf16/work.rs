@@ -39,8 +39,8 @@ pub(super) struct Work<'a> {
     pub unit: Bf16Unit,
     pub isa: Isa,
     pub lines: Lines,
-    /// Positions from the input of one output to that of the next.
-    pub stride: usize,
+    /// Positions from the input of one output to that of the next: between planes, and within a plane.
+    pub strides: [usize; 2],
     /// Number of outputs per axis.
     pub count: [usize; 3],
     /// One set, or two if two phases along x are computed together.
@@ -56,7 +56,7 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Computes every plane of `images` images of the packed input `x`.
+    /// Computes every plane of `images` images of the packed input `x`. Strides are 1.
     pub(super) fn run(&self, x: &[u16], images: usize, out: Out) {
         let prepared = self.prepare();
         let [planes, ..] = self.count;
@@ -70,7 +70,7 @@ impl Work<'_> {
                 (i % blocks, i / blocks)
             };
             let (image, z) = (at / planes, at % planes);
-            let x = &x[image * self.lines.image() + self.stride * z * self.lines.plane()..];
+            let x = &x[image * self.lines.image() + z * self.lines.plane()..];
             self.plane(&prepared, x, block, out.first + image, z, out);
         });
     }
@@ -92,29 +92,29 @@ impl Work<'_> {
         z: usize,
         out: Out,
     ) {
-        let lines = self.lines;
+        let (lines, [_, stride]) = (self.lines, self.strides);
         let [_, rows, columns] = self.count;
         let pair = self.sets.len() == 2;
         let channels = self.sets[0].weights.channels_out;
         // With stride 1 the rows of a plane are one line, border included. The results between rows are
         // discarded. With a larger stride each row is a line.
-        let (pitch, strip) = match self.stride {
+        let (pitch, strip) = match stride {
             1 => (lines.size[2], (STRIP / lines.size[2]).clamp(1, rows)),
             _ => (columns, 1),
         };
         let room = (strip * pitch).next_multiple_of(2 * SIDE);
         let start = |set: &Set, y: usize| {
             let [a, b, c] = set.first;
-            (a * lines.size[1] + b + self.stride * y) * lines.row() + c * lines.width
+            (a * lines.size[1] + b + stride * y) * lines.row() + c * lines.width
         };
         // The products' raw pointers rely on these bounds.
         for (set, offsets) in self.sets.iter().zip(prepared) {
-            let (last, line) = match self.stride {
+            let (last, line) = match stride {
                 1 => (start(set, 0), (rows - 1) * pitch + columns),
                 _ => (start(set, rows - 1), columns),
             };
             let reach = offsets.iter().max().copied().unwrap_or(0);
-            let end = last + reach + line * self.stride * lines.width + lines.slack(self.stride);
+            let end = last + reach + line * stride * lines.width + lines.slack(stride);
             assert!(end <= x.len());
         }
         let first = block * SUMS;
@@ -265,7 +265,7 @@ impl Work<'_> {
         let [planes, ..] = self.count;
         let blocks = self.sets[0].weights.blocks();
         let depth = self.sets[0].weights.kernel[0];
-        let (s, first) = (self.stride, self.sets[0].first[0]);
+        let ([s, _], first) = (self.strides, self.sets[0].first[0]);
         let plane_len = self.lines.plane();
         // A slab packs the planes between it and the next twice. More slabs than threads share the work.
         let slab = (batch * planes / (4 * rayon::current_num_threads())).clamp(1, SLAB);
@@ -307,7 +307,7 @@ impl Work<'_> {
         room: usize,
     ) {
         let (tiles, wide) = set.weights.block(block, offsets.len());
-        let row = self.stride * self.lines.width;
+        let row = self.strides[1] * self.lines.width;
         let mut c = Sums([0.0; SUMS * SUMS]);
         for p in (0..len).step_by(2 * SIDE) {
             let high = (len - p).div_ceil(SIDE).min(2);

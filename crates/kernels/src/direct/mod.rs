@@ -8,7 +8,7 @@ pub(crate) use work::{Out, merge};
 
 use crate::conv::Conv;
 use crate::epilogue::{Epilogue, EpilogueSource, Target};
-use crate::pack::{Grid, SLACK, cube, pack};
+use crate::pack::{Grid, SLACK, pack, positions};
 use crate::scratch::Scratch;
 use weights::phase_taps;
 use work::{View, Work};
@@ -70,7 +70,7 @@ pub(crate) fn forward(
         let view = View {
             grid: Grid {
                 size: [d, 1, h * w],
-                stride: 1,
+                stride: [1; 3],
             },
             exact: true,
             count: [d, 1, h * w],
@@ -89,8 +89,8 @@ pub(crate) fn forward(
             conv.isa(),
             images,
             conv.input,
-            conv.padding,
-            conv.kernel,
+            conv.borders(),
+            conv.kernel_shape(),
             grid,
             &mut buffer[..used],
         );
@@ -116,45 +116,44 @@ pub(crate) fn transposed(
     target: Target,
     epilogue: &Epilogue,
 ) {
-    let (s, pad) = (conv.stride, conv.padding);
+    let (s, pad, kernel) = (conv.strides(), conv.borders(), conv.kernel_shape());
     let (ci, co) = (conv.channels_in, conv.channels_out);
     let [d, h, w] = conv.input;
     let volume: usize = conv.output().iter().product();
     source.check(conv.batch, co, volume);
     target.check(conv.batch, ci, conv.volume());
     epilogue.check(conv.batch, ci, conv.volume());
-    assert!(s == 1 || epilogue.residual.is_none());
+    assert!(s == [1; 3] || epilogue.residual.is_none());
     let out = Out {
         target,
         first: 0,
         origin: 0,
         channel: d * h * w,
-        plane: s * h * w,
-        row: s * w,
-        column: s,
+        plane: s[0] * h * w,
+        row: s[1] * w,
+        column: s[2],
     };
     // Padded input position i = s·q + f receives output q − m through tap s·m + f.
-    // `first` and `count` give the first q and the number of q of phase f along an axis. `reach`
-    // and `front` give how far the taps reach, and the zeros that the source needs in front.
-    let first = |f: usize| pad.saturating_sub(f).div_ceil(s);
-    let last = |f: usize, axis: usize| (conv.input[axis] + pad - 1).checked_sub(f);
+    // `first` and `count` give the first q and the number of q of phase f along an axis. `front`
+    // gives the zeros that the source needs in front.
+    let first = |f: usize, a: usize| pad[a].saturating_sub(f).div_ceil(s[a]);
+    let last = |f: usize, a: usize| (conv.input[a] + pad[a] - 1).checked_sub(f);
     let count =
-        |f: usize, axis: usize| last(f, axis).map_or(0, |l| (l / s + 1).saturating_sub(first(f)));
-    let reach = (conv.kernel - 1) / s;
-    let front = reach.saturating_sub(first(s - 1));
+        |f: usize, a: usize| last(f, a).map_or(0, |l| (l / s[a] + 1).saturating_sub(first(f, a)));
+    let front = [0, 1, 2].map(|a| ((kernel[a] - 1) / s[a]).saturating_sub(first(s[a] - 1, a)));
     let direct = conv.is_pointwise();
     let grid = if direct {
         Grid {
             size: [d, 1, h * w],
-            stride: 1,
+            stride: [1; 3],
         }
     } else {
         Grid {
             size: [0, 1, 2].map(|a| {
-                let end = (0..s).map(|f| first(f) + count(f, a)).max().unwrap_or(0);
-                end + front
+                let ends = (0..s[a]).map(|f| first(f, a) + count(f, a));
+                ends.max().unwrap_or(0) + front[a]
             }),
-            stride: 1,
+            stride: [1; 3],
         }
     };
     let group = if direct {
@@ -173,22 +172,23 @@ pub(crate) fn transposed(
         if !direct {
             let images = &source.x[start * source.image..][..n * co * volume];
             let packed = &mut buffer[..used];
-            pack(conv.isa(), images, conv.output(), front, 1, grid, packed);
+            let size = conv.output();
+            pack(conv.isa(), images, size, front, [1; 3], grid, packed);
         }
         // If the sides are doubled, phases 0 and 1 along x are computed together. Each row is
         // therefore written once.
-        let pair = s == 2 && conv.kernel == 2 && pad == 0 && w % 2 == 0;
-        for (i, f) in cube(s).enumerate() {
+        let pair = s[2] == 2 && kernel[2] == 2 && pad[2] == 0 && w % 2 == 0;
+        for (i, f) in positions(s).enumerate() {
             let counts = [0, 1, 2].map(|a| count(f[a], a));
             if counts.contains(&0) || (pair && f[2] == 1) {
                 continue;
             }
             let offsets = |f: [usize; 3]| -> Vec<usize> {
                 let taps = phase_taps(conv, f);
-                let at = |t: [usize; 3]| [0, 1, 2].map(|a| first(f[a]) + front - t[a] / s);
+                let at = |t: [usize; 3]| [0, 1, 2].map(|a| first(f[a], a) + front[a] - t[a] / s[a]);
                 taps.iter().map(|(_, t)| grid.tap(at(*t))).collect()
             };
-            let taps = [offsets(f), offsets([f[0], f[1], s - 1])];
+            let taps = [offsets(f), offsets([f[0], f[1], s[2] - 1])];
             let sets = [
                 (&packed.0[i][..], &taps[0][..]),
                 (&packed.0[i + usize::from(pair)][..], &taps[1][..]),
@@ -200,7 +200,7 @@ pub(crate) fn transposed(
                 sets: &sets[..1 + usize::from(pair)],
                 epilogue,
             };
-            let origin = [0, 1, 2].map(|a| first(f[a]) * s + f[a] - pad);
+            let origin = [0, 1, 2].map(|a| first(f[a], a) * s[a] + f[a] - pad[a]);
             let out = Out {
                 first: start,
                 origin: (origin[0] * h + origin[1]) * w + origin[2],

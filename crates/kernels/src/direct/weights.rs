@@ -1,7 +1,7 @@
 //! Weights in the order in which direct convolutions read them.
 
 use crate::conv::Conv;
-use crate::pack::cube;
+use crate::pack::positions;
 use crate::simd::Isa;
 use rayon::prelude::*;
 
@@ -30,7 +30,7 @@ impl Packed {
         let (taps, ci, co) = (conv.taps(), conv.channels_in, conv.channels_out);
         let get = |o: usize, c: usize, t: usize| weights[(c * ci + o) * taps + t];
         Self(
-            cube(conv.stride)
+            positions(conv.strides())
                 .map(|f| {
                     let names: Vec<usize> = phase_taps(conv, f).iter().map(|t| t.0).collect();
                     pack_weights(conv.isa(), ci, co, &names, get)
@@ -43,11 +43,11 @@ impl Packed {
 /// Taps (number and position) that reach the phase `f` of the stride. The last tap comes first,
 /// because it reads the lowest address.
 pub(super) fn phase_taps(conv: &Conv, f: [usize; 3]) -> Vec<(usize, [usize; 3])> {
-    let s = conv.stride;
+    let s = conv.strides();
     let mut taps: Vec<_> = conv
         .positions()
         .enumerate()
-        .filter(|(_, t)| (0..3).all(|a| t[a] % s == f[a]))
+        .filter(|(_, t)| (0..3).all(|a| t[a] % s[a] == f[a]))
         .collect();
     taps.reverse();
     taps

@@ -1,10 +1,9 @@
 //! 2D convolutions of slices, mostly with the 3D kernels.
 //!
 //! A 3 × 3 convolution is one of 1 × 3 × 3 in three dimensions. With Winograd's algorithm this takes
-//! 2.25 multiplications per output, a quarter of those of a direct convolution. With a stride each
-//! slice becomes a volume of one plane, and the kernel a cube whose first and last plane are zero. For
-//! a dilation r, every r-th row and column become an image of their own. All other shapes use
-//! burn's `conv2d`. `cargo run --release -p multirnet-nn --example conv2d` times both ways.
+//! 2.25 multiplications per output, a quarter of those of a direct convolution. For a dilation r, every
+//! r-th row and column become an image of their own. All other shapes use burn's `conv2d`.
+//! `cargo run --release -p multirnet-nn --example conv2d` times both ways.
 
 use super::conv::conv3d;
 use crate::device::has_kernels;
@@ -70,17 +69,6 @@ pub fn from_slices(x: Tensor<4>, depth: usize) -> Tensor<5> {
     x.reshape([n / depth, depth, c, h, w]).swap_dims(1, 2)
 }
 
-/// A square 2D kernel of odd side as a cubic kernel whose other planes are zero.
-fn embedded(weight: Tensor<4>) -> Tensor<5> {
-    let [o, i, k, _] = weight.dims();
-    let plane: Tensor<5> = weight.unsqueeze_dim(2);
-    if k == 1 {
-        return plane;
-    }
-    let zeros = Tensor::zeros([o, i, k / 2, k, k], &plane.device());
-    Tensor::cat(vec![zeros.clone(), plane, zeros], 2)
-}
-
 /// Number of slices, of `depth` slices of `plane` pixels, that a 1 × 1 convolution merges into one
 /// line. The kernels are fastest on long lines, but need enough lines for all threads.
 fn folded(depth: usize, plane: usize) -> usize {
@@ -117,7 +105,7 @@ pub fn conv2d(
         let n = folded(d, h * w);
         let y = conv3d(
             x.reshape([b, c, d / n, n, h * w]),
-            embedded(weight),
+            weight.unsqueeze_dim(2),
             bias,
             1,
             0,
@@ -125,8 +113,8 @@ pub fn conv2d(
         let o = y.dims()[1];
         return y.reshape([b, o, d, h, w]);
     }
-    if cubic && same && stride == 1 && r == 1 {
-        return conv3d(x, weight.unsqueeze_dim(2), bias, 1, 1);
+    if cubic && same && kh == 3 && r == 1 {
+        return conv3d(x, weight.unsqueeze_dim(2), bias, stride, 1);
     }
     if cubic && same && stride == 1 && h % r == 0 && w % r == 0 {
         // Taps at distance r see every r-th row and column, so a slice splits into r² separate
@@ -143,10 +131,10 @@ pub fn conv2d(
             .permute([0, 3, 1, 4, 2])
             .reshape([b, o, d, h, w]);
     }
-    if cubic && same && r == 1 {
+    if cubic && same && kh == 1 {
         // A 3D stride would skip slices. Each slice is therefore a volume of its own.
         let slices = to_slices(x).reshape([b * d, c, 1, h, w]);
-        let y = conv3d(slices, embedded(weight), bias, stride, kh / 2);
+        let y = conv3d(slices, weight.unsqueeze_dim(2), bias, stride, 0);
         let [n, o, _, p, q] = y.dims();
         return from_slices(y.reshape([n, o, p, q]), d);
     }

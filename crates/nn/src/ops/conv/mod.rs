@@ -18,14 +18,19 @@ use super::precision::in_bf16;
 use super::rounded::{rounded, rounded_map};
 
 /// Whether a kernel of this shape, `[out, in, d, h, w]`, is 1 × 3 × 3. It then convolves each slice by
-/// itself, with stride 1, and its padding is that within the slice.
+/// itself, and its stride and padding are those within the slice.
 pub(super) fn is_flat(kernel: &Shape) -> bool {
     [kernel[2], kernel[3], kernel[4]] == [1, 3, 3]
 }
 
 pub(super) fn options(kernel: &Shape, stride: usize, padding: usize) -> ConvOptions<3> {
-    let between_slices = if is_flat(kernel) { 0 } else { padding };
-    ConvOptions::new([stride; 3], [between_slices, padding, padding], [1; 3], 1)
+    // Stride and padding between slices.
+    let (s, p) = if is_flat(kernel) {
+        (1, 0)
+    } else {
+        (stride, padding)
+    };
+    ConvOptions::new([s, stride, stride], [p, padding, padding], [1; 3], 1)
 }
 
 pub(super) fn up_options() -> ConvTransposeOptions<3> {
@@ -116,7 +121,7 @@ fn widened(x: FlexTensor) -> FlexTensor {
 }
 
 /// The convolution of `x` with `w`; `None` if this project's kernels do not support it. They need
-/// `f32` and a cubic kernel, or one of 1 × 3 × 3 with stride 1 and a padding of 1.
+/// `f32` and a cubic kernel, or one of 1 × 3 × 3 with a padding of 1.
 pub(super) fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize) -> Option<Conv> {
     let (s, k) = (x.shape(), w.shape());
     let fits = is_supported(x) && w.dtype() == DType::F32 && s.num_dims() == 5 && k[1] == s[1];
@@ -124,8 +129,8 @@ pub(super) fn plan(x: &FlexTensor, w: &FlexTensor, stride: usize, padding: usize
         return None;
     }
     let (channels, shape) = ([s[1], k[0]], [s[2], s[3], s[4]]);
-    if is_flat(&k) && (stride, padding) == (1, 1) {
-        return Conv::flat(s[0], channels, shape).ok();
+    if is_flat(&k) && padding == 1 {
+        return Conv::flat(s[0], channels, shape, stride).ok();
     }
     let is_cubic = k[2] == k[3] && k[3] == k[4];
     let conv = || Conv::new(s[0], channels, shape, k[2], stride, padding);
@@ -358,8 +363,8 @@ impl<B: ConvOps, C: CheckpointStrategy> ConvOps for Autodiff<B, C> {
 /// # Shapes
 ///
 /// - `x`: `[batch, channels_in, d, h, w]`
-/// - `weight`: `[channels_out, channels_in, k, k, k]`, or `[…, 1, 3, 3]` with stride 1 and padding 1 to
-///   convolve each slice by itself
+/// - `weight`: `[channels_out, channels_in, k, k, k]`, or `[…, 1, 3, 3]` to convolve each slice by itself, with
+///   stride and padding within the slice
 /// - `bias`: `[channels_out]`
 /// - output: `[batch, channels_out, d', h', w']`, each side `(side + 2·padding − k) / stride + 1`
 pub fn conv3d(
