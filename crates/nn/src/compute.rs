@@ -9,6 +9,8 @@ use crate::layers::{
     Conv, FusionUp, NormLayer, UpConv, avg_pool3d, conv_norm_act, global_avg_pool, max_pool3d,
     nearest_up2, trilinear_up2,
 };
+use crate::ops::gate::gate;
+use crate::ops::join::join;
 use burn::nn::{Dropout, Linear, PRelu};
 use burn::tensor::{Tensor, activation::sigmoid};
 
@@ -80,6 +82,15 @@ pub trait Compute {
     ///
     /// If `maps` is empty.
     fn cat(&self, maps: Vec<Self::Map>) -> Self::Map;
+
+    /// [`cat`](Self::cat) for a map that only convolutions read. It may be in the precision that they read.
+    ///
+    /// # Panics
+    ///
+    /// If `maps` is empty.
+    fn cat_for_conv(&self, maps: Vec<Self::Map>) -> Self::Map {
+        self.cat(maps)
+    }
 
     /// The largest value of each window.
     fn max_pool(&self, x: Self::Map, window: PoolWindow) -> Self::Map;
@@ -183,6 +194,14 @@ impl Compute for Eager {
         Tensor::cat(maps, 1)
     }
 
+    fn cat_for_conv(&self, maps: Vec<Tensor<5>>) -> Tensor<5> {
+        let joined = match &maps[..] {
+            [a, b] => join(a, b),
+            _ => None,
+        };
+        joined.unwrap_or_else(|| self.cat(maps))
+    }
+
     fn max_pool(&self, x: Tensor<5>, window: PoolWindow) -> Tensor<5> {
         max_pool3d(x, window.side, window.stride, window.padding)
     }
@@ -197,7 +216,8 @@ impl Compute for Eager {
 
     fn reverse_attention(&self, skip: Tensor<5>, logit: Tensor<5>) -> Tensor<5> {
         // 1 − sigmoid(s) = sigmoid(−s), and upsampling by repetition commutes with it.
-        skip * nearest_up2(sigmoid(logit.neg()))
+        let weights = sigmoid(logit.neg());
+        gate(&skip, &weights).unwrap_or_else(|| skip * nearest_up2(weights))
     }
 
     fn fuse(&self, parts: Vec<(Tensor<5>, &FusionUp, f64)>) -> Tensor<5> {

@@ -140,6 +140,6 @@ impl Segmentation {
             (None, Some(skip)) => skip,
             (_, None) => up.clone(),
         };
-        self.decoders[i].forward(on, on.cat(vec![up.clone(), skip]), up)
+        self.decoders[i].forward(on, on.cat_for_conv(vec![up.clone(), skip]), up)
     }
 }

@@ -173,7 +173,7 @@ impl UNet3d {
         let steps = self.ups.iter().zip(&self.decoders).zip(skips).rev();
         for ((up, decoder), skip) in steps {
             let up = on.up_conv(feature, up);
-            feature = decoder.forward(on, on.cat(vec![up, skip]));
+            feature = decoder.forward(on, on.cat_for_conv(vec![up, skip]));
         }
         on.sigmoid(on.conv(feature, &self.head))
     }

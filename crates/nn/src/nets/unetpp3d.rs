@@ -229,7 +229,7 @@ impl UNetPp3d {
                     None => on.trilinear_up2(deeper),
                 };
                 let inputs = known[i].iter().cloned().chain([up]).collect();
-                let node = self.nodes[i][j].forward(on, on.cat(inputs));
+                let node = self.nodes[i][j].forward(on, on.cat_for_conv(inputs));
                 known[i].push(node);
             }
         }

@@ -233,7 +233,7 @@ impl Zhou {
         let steps = self.ups.iter().zip(&self.decoders).zip(stages).rev();
         for ((up, decoder), skip) in steps {
             let up = up.forward(on, feature);
-            let input = on.cat(vec![up.clone(), skip]);
+            let input = on.cat_for_conv(vec![up.clone(), skip]);
             feature = decoder.forward(on, input, up);
         }
         let lesion = on.sigmoid(on.conv(feature, &self.head));

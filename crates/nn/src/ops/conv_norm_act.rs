@@ -306,7 +306,8 @@ pub fn conv_norm_act(
     parameters: &Parameters,
     residual: Option<&Tensor<5>>,
 ) -> Option<BatchNormAct> {
-    if !in_bf16() || x.dtype() != DType::F32 || !x.device().is_autodiff() || !has_kernels(x) {
+    let reads = matches!(x.dtype(), DType::F32 | DType::BF16);
+    if !in_bf16() || !reads || !x.device().is_autodiff() || !has_kernels(x) {
         return None;
     }
     let p = parameters.clone();

@@ -4,8 +4,10 @@ pub mod conv;
 pub mod conv2d;
 pub mod conv_norm_act;
 mod flex;
+pub mod gate;
 #[cfg(feature = "wgpu")]
 mod gpu;
+pub mod join;
 pub mod norm_act;
 pub mod pool;
 mod precision;
