@@ -2,7 +2,7 @@
 
 use crate::{Result, serving};
 use burn::tensor::{Device, Distribution, Tensor};
-use multirnet_nn::{MultiRNetConfig, weights};
+use multirnet_nn::{SystemConfig, weights};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use safetensors::SafeTensors;
@@ -14,14 +14,18 @@ use std::path::Path;
 ///
 /// # Errors
 /// A sentence that says what failed.
-pub fn write_weights(path: &Path, config: &MultiRNetConfig, seed: u64) -> Result<()> {
+pub fn write_weights(path: &Path, config: &SystemConfig, seed: u64) -> Result<()> {
     let device = Device::flex().autodiff();
     device.seed(seed);
     let net = config.init(&device);
     // Each pass moves running statistics by a tenth towards those of its batch.
     for _ in 0..30 {
         let x = Tensor::<5>::random([4, 1, 16, 32, 32], Distribution::Uniform(0.0, 1.0), &device);
-        let _ = net.forward_with(x, 0).lesion().into_data();
+        let answer = net.answer(x);
+        let outputs = answer.lesion.into_iter().map(Tensor::into_data);
+        outputs
+            .chain(answer.class_logits.into_iter().map(Tensor::into_data))
+            .for_each(drop);
     }
     let mut bytes = weights::to_bytes(&net, weights::Dtype::F32).map_err(|e| e.to_string())?;
     let (header, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| e.to_string())?;

@@ -12,8 +12,8 @@ use multirnet_benches::{
     Result, fixture, machine::Machine, machine::interference, serving, table, write_json,
 };
 use multirnet_nn::ops::with_precision;
-use multirnet_nn::{LossConfig, MultiRNet, MultiRNetConfig, Truth, weights};
-use serde_json::{Value, json};
+use multirnet_nn::{LossConfig, System, SystemConfig, Truth, weights};
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -44,11 +44,15 @@ fn bound(precision: Precision) -> f64 {
 /// Time of a training step (forward, backward, Adam): ours and PyTorch, in turns
 #[derive(Parser)]
 struct Arguments {
-    /// base, small or vnet5
+    /// Net to train; PyTorch's twin is that of multirnet, so other nets are measured without it
+    #[arg(long, default_value = "multirnet")]
+    system: String,
+
+    /// The net's preset, such as base or small
     #[arg(long, default_value = "base")]
     preset: String,
 
-    /// Passes after the first (the paper's n)
+    /// Passes of multirnet after the first (the paper's n)
     #[arg(long, default_value_t = 0)]
     iterations: usize,
 
@@ -81,7 +85,7 @@ const LEARNING_RATE: f64 = 3e-4;
 
 /// Our training step, the same as that of `multirnet_train`.
 struct Ours {
-    net: MultiRNet,
+    net: System,
     adam: ModuleOptimizer,
     loss: LossConfig,
     x: Tensor<5>,
@@ -91,8 +95,9 @@ struct Ours {
 
 impl serving::Serve for Ours {
     fn run(&mut self) -> Result<Value> {
-        let output = with_precision(self.precision, || self.net.forward(self.x.clone()));
-        let losses = self.loss.forward(&output, &self.truth);
+        let output = with_precision(self.precision, || self.net.answer(self.x.clone()));
+        let losses = self.loss.score(&output, &self.truth);
+        drop(output);
         let loss = losses.total.clone().into_data().iter::<f64>().next();
         let grads = GradientsParams::from_grads(losses.total.backward(), &self.net);
         self.net = self.adam.step(LEARNING_RATE, self.net.clone(), grads);
@@ -111,7 +116,7 @@ fn serve(arguments: &[String]) -> Result<()> {
     };
     let batch: usize = batch.parse().map_err(|e| format!("{batch}: {e}"))?;
     let device = Device::flex().autodiff();
-    let net = weights::load::<MultiRNet>(Path::new(weights), &device).map_err(|e| e.to_string())?;
+    let net = weights::load::<System>(Path::new(weights), &device).map_err(|e| e.to_string())?;
     let mut images = serving::load(Path::new(input))?;
     let masks = images.split_off(images.len() / 2);
     let [d, h, w] = WINDOW;
@@ -154,7 +159,7 @@ fn entries(o: &Arguments, weights: &Path, input: &Path) -> Result<Vec<Entry>> {
             command,
         });
     }
-    if o.peers.no_peers {
+    if o.peers.no_peers || o.system != "multirnet" {
         return Ok(entries);
     }
     let [d, h, w] = WINDOW;
@@ -186,11 +191,18 @@ fn entries(o: &Arguments, weights: &Path, input: &Path) -> Result<Vec<Entry>> {
 }
 
 fn measure(o: &Arguments) -> Result<()> {
-    let mut config = MultiRNetConfig::preset(&o.preset)
-        .ok_or_else(|| format!("unknown preset {}: base, small or vnet5", o.preset))?;
+    let config = SystemConfig::read(&o.system, Some(&o.preset), Map::new());
+    let mut config = config.map_err(|e| e.to_string())?;
     // Dropout is random. Without it every contestant computes the same.
-    (config.iterations, config.dropout) = (o.iterations, 0.0);
-    config.detach_mask = false;
+    match &mut config {
+        SystemConfig::MultiRNet(config) => {
+            (config.iterations, config.dropout) = (o.iterations, 0.0);
+            config.detach_mask = false;
+        }
+        SystemConfig::TransUNet(config) => config.dropout = 0.0,
+        SystemConfig::Zhou(config) => config.dropout = 0.0,
+        _ => {}
+    }
     let machine = Machine::measure();
     let folder = tempfile::tempdir().map_err(|e| format!("no temporary folder: {e}"))?;
     let (weights, input) = (
@@ -228,8 +240,9 @@ fn measure(o: &Arguments) -> Result<()> {
     println!("{machine}");
     print!("{}", interference(others));
     println!(
-        "preset {}, n = {}, batch {} of {WINDOW:?}, Adam, {} threads, {} rounds; one step: {} \
+        "{} {}, n = {}, batch {} of {WINDOW:?}, Adam, {} threads, {} rounds; one step: {} \
          (three times the forward pass)",
+        o.system,
         o.preset,
         o.iterations,
         o.batch,
@@ -244,7 +257,7 @@ fn measure(o: &Arguments) -> Result<()> {
     table::print(&rows, "first loss");
     if let Some(path) = &o.json {
         let result = json!({
-            "bench": "train-step", "preset": o.preset, "iterations": o.iterations,
+            "bench": "train-step", "system": o.system, "preset": o.preset, "iterations": o.iterations,
             "batch": o.batch, "threads": o.peers.threads(), "machine": machine.json(), "others_cores": others,
             "rows": table::json(&rows),
         });

@@ -255,7 +255,7 @@ fn measure(o: &Arguments) -> Result<()> {
         input: folder.path().join("input.f32"),
         onnx: folder.path().join("net.onnx"),
     };
-    fixture::write_weights(&files.weights, &config, 1)?;
+    fixture::write_weights(&files.weights, &config.into(), 1)?;
     fixture::write_input(&files.input, &fixture::images(o.batch, WINDOW, 2), false)?;
     let rounds = Rounds {
         count: o.rounds,
