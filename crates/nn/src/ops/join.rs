@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(numbers(y.clone()), wanted);
 
         // The next operation gives an f32 gradient, which goes to the maps as it is.
-        let kernel = random(5).detach().slice([0..1, 0..5, 0..3, 0..3, 0..3]);
+        let kernel = Tensor::<5>::random([1, 5, 3, 3, 3], Distribution::Default, &device);
         let of = |y: Tensor<5>| {
             let y = crate::ops::conv::conv3d(y, kernel.clone(), None, 1, 1);
             y.sum().backward()
