@@ -184,7 +184,12 @@ fn measure(o: &Arguments) -> Result<()> {
     };
     let mut ways: Vec<Way> = WAYS
         .into_iter()
-        .filter(|(_, kind)| !(o.peers.no_peers && matches!(kind, Kind::Peer(..))))
+        .filter(|(_, kind)| match kind {
+            Kind::Peer(..) => !o.peers.no_peers,
+            // The program refuses bf16 where it is not faster.
+            Kind::Ours(more) => !more.contains(&"bf16") || multirnet_kernels::bf16_available(),
+            Kind::OursEqual(_) => true,
+        })
         .map(|(name, kind)| Way {
             name,
             kind,

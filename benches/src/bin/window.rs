@@ -178,6 +178,10 @@ fn entries(o: &Arguments, files: &Files) -> Result<Vec<Entry>> {
     let this = std::env::current_exe().map_err(|e| e.to_string())?;
     let mut entries = Vec::new();
     for (i, (name, precision, _)) in OURS.iter().enumerate() {
+        // The engine refuses bf16 where it is not faster.
+        if *precision == Precision::Bf16 && !multirnet_kernels::bf16_available() {
+            continue;
+        }
         let mut command = Command::new(&this);
         command
             .args(["--serve", &i.to_string()])
