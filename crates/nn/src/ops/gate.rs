@@ -243,12 +243,13 @@ mod tests {
         t.into_data().convert::<f32>().iter::<f32>().collect()
     }
 
-    fn close(what: &str, a: &[f32], b: &[f32], bound: f32) {
+    /// Compares root mean squares.
+    fn close(what: &str, a: &[f32], b: &[f32], bound: f64) {
         assert_eq!(a.len(), b.len(), "{what}");
-        let scale = b.iter().fold(1f32, |m, v| m.max(v.abs()));
-        for (a, b) in a.iter().zip(b) {
-            assert!((a - b).abs() <= bound * scale, "{what}: {a} and {b}");
-        }
+        let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|v| f64::from(v).powi(2)).sum::<f64>();
+        let apart = norm(&mut a.iter().zip(b).map(|(a, b)| a - b)).sqrt();
+        let scale = norm(&mut b.iter().copied()).sqrt();
+        assert!(apart <= bound * scale, "{what}: {apart} of {scale}");
     }
 
     #[test]
@@ -257,7 +258,8 @@ mod tests {
         let random = |shape: [usize; 5]| {
             Tensor::<5>::random(shape, Distribution::Uniform(-1.0, 1.0), &device).require_grad()
         };
-        for (precision, bound) in [(Precision::F32, 1e-5), (Precision::Bf16, 2e-2)] {
+        // Two convolutions follow, whose products in bf16 are up to 0.008 apart each where they are Winograd's.
+        for (precision, bound) in [(Precision::F32, 1e-6), (Precision::Bf16, 0.04)] {
             let (x, weights) = (random([2, 3, 4, 6, 10]), random([2, 1, 2, 3, 5]));
             let ours = with_precision(precision, || gate(&x, &weights)).unwrap();
             assert_eq!(ours.dtype() == DType::BF16, precision == Precision::Bf16);
