@@ -143,7 +143,7 @@ def main():
         lesion = sliding_window_inference(
             x, WINDOW, o.batch, run, overlap=o.overlap, mode="gaussian")
     mark("network")
-    # A net may tell kinds of lesion apart; lesion is what is of any kind.
+    # A net may tell kinds of lesion apart. The mask is the union of all kinds.
     fine = sitk.GetImageFromArray(lesion[0].amax(0).numpy())
     fine.CopyInformation(working)
     native = sitk.Resample(fine, scan, sitk.Transform(), sitk.sitkLinear, 0.0, sitk.sitkFloat32)

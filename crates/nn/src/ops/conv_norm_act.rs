@@ -16,10 +16,10 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
-use multirnet_kernels::{NormAct, Statistics, Values};
+use multirnet_kernels::{NormAct, Statistics};
 
 use super::conv::{self, ConvOps};
-use super::flex::{dense, tensor, values};
+use super::flex::{dense, floats, numbers, tensor};
 use super::norm_act::{BatchNormAct, Parameters, fail, given, or_none};
 use super::precision::in_bf16;
 use super::rounded;
@@ -80,15 +80,6 @@ pub trait ConvNormActGrads: ConvOps {
 
     /// A map as the operation keeps it.
     fn kept_map(x: FloatTensor<Self>) -> FloatTensor<Self>;
-}
-
-/// The dense values. [`conv_norm_act`] has checked the types.
-fn numbers(x: &FlexTensor) -> Values<'_> {
-    values(x).unwrap_or(Values::F32(&[]))
-}
-
-fn floats(x: &FlexTensor) -> &[f32] {
-    x.as_slice().unwrap_or_default()
 }
 
 fn norm<'a>(

@@ -24,3 +24,13 @@ pub(super) fn values(x: &FlexTensor) -> Option<Values<'_>> {
         _ => None,
     }
 }
+
+/// The dense values in either precision, of a tensor whose type an operation has checked.
+pub(super) fn numbers(x: &FlexTensor) -> Values<'_> {
+    values(x).unwrap_or(Values::F32(&[]))
+}
+
+/// The dense `f32` values of a tensor whose type an operation has checked.
+pub(super) fn floats(x: &FlexTensor) -> &[f32] {
+    x.as_slice().unwrap_or_default()
+}

@@ -13,7 +13,7 @@ use multirnet_kernels::{Values, narrow_into, widen_into};
 use rayon::prelude::*;
 
 use super::conv::ConvOps;
-use super::flex::{dense, tensor, values};
+use super::flex::{dense, floats, numbers, tensor};
 use super::precision::in_bf16;
 use super::rounded;
 use crate::device::has_kernels;
@@ -67,15 +67,6 @@ impl Sizes {
     }
 }
 
-/// The dense values. [`gate`] has checked the types.
-fn numbers(x: &FlexTensor) -> Values<'_> {
-    values(x).unwrap_or(Values::F32(&[]))
-}
-
-fn floats(x: &FlexTensor) -> &[f32] {
-    x.as_slice().unwrap_or_default()
-}
-
 /// Sets `to` to the products of a row's values and the weights of its cells.
 fn product(to: &mut [f32], row: &[f32], weights: &[f32]) {
     let pairs = to.as_chunks_mut::<2>().0.iter_mut();
@@ -85,6 +76,28 @@ fn product(to: &mut [f32], row: &[f32], weights: &[f32]) {
     }
 }
 
+/// A map that `work` makes row by row of the rows of `from` and the weights above them. It also gets room for two
+/// rows of floats.
+fn by_rows<T: Copy + Default + Send + Sync>(
+    from: &[T],
+    weights: &[f32],
+    sizes: Sizes,
+    work: impl Fn(&mut [T], &[T], &[f32], &mut [f32]) + Sync,
+) -> Vec<T> {
+    let mut to = vec![T::default(); from.len()];
+    to.par_chunks_mut(sizes.plane())
+        .zip(from.par_chunks(sizes.plane()))
+        .enumerate()
+        .for_each(|(plane, (to, from))| {
+            let mut room = vec![0f32; 2 * sizes.width];
+            let rows = to.chunks_exact_mut(sizes.width);
+            for (y, (to, from)) in rows.zip(from.chunks_exact(sizes.width)).enumerate() {
+                work(to, from, sizes.weights(weights, plane, y), &mut room);
+            }
+        });
+    to
+}
+
 impl GateOps for Flex {
     fn gate(x: FlexTensor, weights: FlexTensor) -> FlexTensor {
         let [x, weights] = [x, weights].map(|t| dense(&t));
@@ -92,37 +105,18 @@ impl GateOps for Flex {
         let weights = floats(&weights);
         match numbers(&x) {
             Values::F32(values) => {
-                let mut y = vec![0f32; values.len()];
-                let planes = y.par_chunks_mut(sizes.plane());
-                planes
-                    .zip(values.par_chunks(sizes.plane()))
-                    .enumerate()
-                    .for_each(|(plane, (to, from))| {
-                        let rows = to.chunks_exact_mut(sizes.width);
-                        let rows = rows.zip(from.chunks_exact(sizes.width));
-                        for (y, (to, from)) in rows.enumerate() {
-                            product(to, from, sizes.weights(weights, plane, y));
-                        }
-                    });
+                let y = by_rows(values, weights, sizes, |to, from, weights, _| {
+                    product(to, from, weights);
+                });
                 tensor(y, x.shape())
             }
             Values::Bf16(values) => {
-                let mut y = vec![0u16; values.len()];
-                let planes = y.par_chunks_mut(sizes.plane());
-                planes
-                    .zip(values.par_chunks(sizes.plane()))
-                    .enumerate()
-                    .for_each(|(plane, (to, from))| {
-                        let mut row = vec![0f32; 2 * sizes.width];
-                        let (row, products) = row.split_at_mut(sizes.width);
-                        let rows = to.chunks_exact_mut(sizes.width);
-                        let rows = rows.zip(from.chunks_exact(sizes.width));
-                        for (y, (to, from)) in rows.enumerate() {
-                            widen_into(from, row);
-                            product(products, row, sizes.weights(weights, plane, y));
-                            narrow_into(products, to);
-                        }
-                    });
+                let y = by_rows(values, weights, sizes, |to, from, weights, room| {
+                    let (row, products) = room.split_at_mut(from.len());
+                    widen_into(from, row);
+                    product(products, row, weights);
+                    narrow_into(products, to);
+                });
                 rounded::tensor(y, x.shape())
             }
         }
@@ -218,11 +212,8 @@ impl<B: GateOps + GateGrads, C: CheckpointStrategy> GateOps for Autodiff<B, C> {
 /// - `weights`: `[batch, 1, d, h, w]`
 /// - output: as `x`
 pub fn gate(x: &Tensor<5>, weights: &Tensor<5>) -> Option<Tensor<5>> {
-    let [b, _, d, h, w] = x.dims();
-    let fits = [b, 1, d, h, w] == {
-        let [b, c, d, h, w] = weights.dims();
-        [b, c, 2 * d, 2 * h, 2 * w]
-    };
+    let [b, c, d, h, w] = weights.dims();
+    let fits = c == 1 && x.dims() == [b, x.dims()[1], 2 * d, 2 * h, 2 * w];
     if !fits || x.dtype() != DType::F32 || weights.dtype() != DType::F32 || !has_kernels(x) {
         return None;
     }

@@ -13,7 +13,7 @@ use multirnet_kernels::Values;
 use rayon::prelude::*;
 
 use super::conv::ConvOps;
-use super::flex::{dense, tensor, values};
+use super::flex::{dense, floats, tensor, values};
 use super::precision::in_bf16;
 use super::rounded;
 use crate::device::has_kernels;
@@ -56,7 +56,7 @@ impl JoinGrads for Flex {
     fn join_grads(g: FlexTensor, channels: usize) -> [FlexTensor; 2] {
         let g = dense(&g);
         let [batch, all, d, h, w] = g.shape().dims::<5>();
-        let g: &[f32] = g.as_slice().unwrap_or_default();
+        let g = floats(&g);
         let [x_image, image] = [channels, all].map(|c| c * d * h * w);
         let part = |from: usize, to: usize| {
             let mut part = vec![0f32; batch * (to - from)];

@@ -16,7 +16,7 @@ use burn_flex::FlexTensor;
 use rayon::prelude::*;
 use std::ops::Range;
 
-use super::flex::{dense, tensor};
+use super::flex::{dense, floats, tensor};
 use crate::device::has_kernels;
 
 /// Max pooling and its gradient.
@@ -111,11 +111,6 @@ fn volume(shape: [usize; 3]) -> usize {
     shape.iter().product()
 }
 
-/// The dense `f32` values. [`max_pool3d`] has checked the type.
-fn values(x: &FlexTensor) -> &[f32] {
-    x.as_slice().unwrap_or_default()
-}
-
 impl MaxPoolOps for Flex {
     fn max_pool(x: FlexTensor, kernel: usize, stride: usize, padding: usize) -> FlexTensor {
         let x = dense(&x);
@@ -123,7 +118,7 @@ impl MaxPoolOps for Flex {
         let [d, h, w] = windows.output();
         let mut y = vec![0f32; b * c * d * h * w];
         y.par_chunks_mut(volume(windows.output()))
-            .zip(values(&x).par_chunks(volume(windows.input)))
+            .zip(floats(&x).par_chunks(volume(windows.input)))
             .for_each(|(y, x)| {
                 let mut next = y.iter_mut();
                 windows.visit(x, |i| {
@@ -144,10 +139,10 @@ impl MaxPoolOps for Flex {
     ) -> FlexTensor {
         let (x, g) = (dense(&x), dense(&g));
         let (_, windows) = plan(&x, kernel, stride, padding);
-        let mut of_x = vec![0f32; values(&x).len()];
+        let mut of_x = vec![0f32; floats(&x).len()];
         of_x.par_chunks_mut(volume(windows.input))
-            .zip(values(&x).par_chunks(volume(windows.input)))
-            .zip(values(&g).par_chunks(volume(windows.output())))
+            .zip(floats(&x).par_chunks(volume(windows.input)))
+            .zip(floats(&g).par_chunks(volume(windows.output())))
             .for_each(|((of_x, x), g)| {
                 let mut next = g.iter();
                 windows.visit(x, |i| of_x[i] += next.next().copied().unwrap_or_default());

@@ -15,9 +15,9 @@ use burn::backend::{
 };
 use burn::tensor::{DType, Tensor, activation::prelu, module};
 use burn_flex::FlexTensor;
-use multirnet_kernels::{NormAct, Statistics, Values, statistics};
+use multirnet_kernels::{NormAct, Statistics, statistics};
 
-use super::flex::{self, dense, tensor};
+use super::flex::{dense, floats, numbers, tensor};
 use super::precision::in_bf16;
 use super::rounded::rounded_map;
 use crate::device::has_kernels;
@@ -87,16 +87,6 @@ pub trait NormActOps: Backend {
     ) -> FloatTensor<Self>;
 }
 
-/// The dense `f32` values. [`batch_norm_act`] and [`norm_act`] have checked the type.
-fn values(x: &FlexTensor) -> &[f32] {
-    x.as_slice().unwrap_or_default()
-}
-
-/// The dense values, which may have been rounded to bf16.
-fn rounded(x: &FlexTensor) -> Values<'_> {
-    flex::values(x).unwrap_or(Values::F32(&[]))
-}
-
 /// The residual in dense order; `None` if it stands for no residual (see [`BatchNormActOps`]).
 pub(super) fn given(residual: &FlexTensor) -> Option<FlexTensor> {
     (residual.shape().num_dims() > 1).then(|| dense(residual))
@@ -113,9 +103,9 @@ fn plan<'a>(
         batch: shape[0],
         channels: shape[1],
         size: shape.iter().skip(2).product(),
-        gamma: values(gamma),
-        beta: values(beta),
-        slope: values(slope),
+        gamma: floats(gamma),
+        beta: floats(beta),
+        slope: floats(slope),
         epsilon,
     }
 }
@@ -147,8 +137,8 @@ impl BatchNormActOps for Flex {
         let residual = given(&residual);
         let norm = plan(&x, [&gamma, &beta, &slope], epsilon);
         let run = || {
-            let stats = statistics(values(&x), norm.batch, norm.channels, norm.size)?;
-            let y = norm.forward(values(&x), &stats, residual.as_ref().map(values))?;
+            let stats = statistics(floats(&x), norm.batch, norm.channels, norm.size)?;
+            let y = norm.forward(floats(&x), &stats, residual.as_ref().map(floats))?;
             Ok((y, stats))
         };
         let (y, stats) = run().unwrap_or_else(|e| fail(e));
@@ -182,12 +172,12 @@ impl BatchNormActOps for Flex {
         let residual = given(&residual);
         let norm = plan(&x, [&gamma, &beta, &slope], epsilon);
         let stats = Statistics {
-            mean: values(&mean).to_vec(),
-            variance: values(&variance).to_vec(),
+            mean: floats(&mean).to_vec(),
+            variance: floats(&variance).to_vec(),
         };
-        let r = residual.as_ref().map(rounded);
+        let r = residual.as_ref().map(numbers);
         let grads = norm
-            .backward(rounded(&x), values(&g), &stats, r, want_residual)
+            .backward(numbers(&x), floats(&g), &stats, r, want_residual)
             .unwrap_or_else(|e| fail(e));
         let channels = [norm.channels];
         let of_residual = grads.residual.zip(residual.as_ref());
@@ -215,11 +205,11 @@ impl NormActOps for Flex {
         let [x, gamma, beta, slope] = [x, gamma, beta, slope].map(|t| dense(&t));
         let residual = given(&residual);
         let stats = Statistics {
-            mean: values(&dense(&mean)).to_vec(),
-            variance: values(&dense(&variance)).to_vec(),
+            mean: floats(&dense(&mean)).to_vec(),
+            variance: floats(&dense(&variance)).to_vec(),
         };
         let y = plan(&x, [&gamma, &beta, &slope], epsilon)
-            .forward(values(&x), &stats, residual.as_ref().map(values))
+            .forward(floats(&x), &stats, residual.as_ref().map(floats))
             .unwrap_or_else(|e| fail(e));
         tensor(y, x.shape())
     }
