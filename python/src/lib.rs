@@ -24,7 +24,7 @@ use pyo3::prelude::*;
 
 // As in the command line: page faults would otherwise slow training and whole scans.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: multirnet_kernels::allocator::Allocator = multirnet_kernels::allocator::Allocator;
 
 /// The module's classes and functions.
 #[pymodule]

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: multirnet_kernels::allocator::Allocator = multirnet_kernels::allocator::Allocator;
 
 /// The nets that the engine runs.
 const NETS: [&str; 5] = ["multirnet", "unet3d", "unetpp3d", "zhou", "densenet"];

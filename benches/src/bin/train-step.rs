@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: multirnet_kernels::allocator::Allocator = multirnet_kernels::allocator::Allocator;
 
 /// The best variant of each peer (found by `--all-variants`).
 const PEERS: &[(&str, Precision)] = &[("f32+nhwc", Precision::F32), ("autocast", Precision::Bf16)];

@@ -24,7 +24,7 @@ use multirnet_base::text::{one_line, printable};
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: multirnet_kernels::allocator::Allocator = multirnet_kernels::allocator::Allocator;
 
 /// Reads chest CT scans, segments pneumonia lesions, tells COVID-19, community-acquired pneumonia
 /// (CAP) and normal lungs apart, shows where a class comes from, and measures how much of each lung

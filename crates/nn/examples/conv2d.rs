@@ -8,7 +8,7 @@ use multirnet_nn::ops::conv2d::{Conv2dOptions, conv2d};
 use std::time::Instant;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: multirnet_kernels::allocator::Allocator = multirnet_kernels::allocator::Allocator;
 
 const RUNS: usize = 5;
 

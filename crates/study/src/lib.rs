@@ -63,7 +63,7 @@ pub use results::{Comparison, Results};
 pub use run::{results, run};
 pub use run_model::{describe_cohort, draw_curves, package_run};
 pub use scoring::{TestOutput, TestScan, load_system, read_scores};
-pub use seeds::{SeedGroup, SeedSpread};
+pub use seeds::{EpochLosses, SeedGroup, SeedSpread};
 pub use system_result::{Compared, SystemResult};
 pub use tables::{tables, tables_text, write_tables};
 pub use training::Trained;

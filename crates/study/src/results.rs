@@ -104,8 +104,10 @@ impl Results {
             synthetic,
             kind,
             scans: [study.class_counts(), tested],
+            seeds: seed_groups(&systems, config.score.empty, |s| {
+                folder.run(&s.id, &divisions[0].name).join("log.csv")
+            })?,
             divisions: divisions.into_iter().map(|d| d.name).collect(),
-            seeds: seed_groups(&systems, config.score.empty),
             systems,
             reference,
             comparisons,

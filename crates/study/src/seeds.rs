@@ -1,9 +1,13 @@
 //! The spread over trainings that differ only in their seed.
 
 use crate::system_result::{Compared, SystemResult};
+use crate::{Error, ErrorKind, Result};
 use multirnet::evaluation::intervals::value_under_policy;
 use multirnet_metrics::{EmptyPolicy, Metric};
+use multirnet_report::read_log;
 use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Trainings of one system with different seeds.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +21,20 @@ pub struct SeedGroup {
     pub systems: Vec<String>,
     /// The spread of each score.
     pub scores: Vec<SeedSpread>,
+    /// The losses of each epoch that a training has reached, in order.
+    pub losses: Vec<EpochLosses>,
+}
+
+/// The losses of one epoch in the trainings of a group, in the order of its systems. They are `None` where a training
+/// stopped before, or did not compute the loss in this epoch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EpochLosses {
+    /// The epoch, from 1 on.
+    pub epoch: u64,
+    /// Mean loss of the epoch's windows.
+    pub training: Vec<Option<f64>>,
+    /// Loss on validation windows.
+    pub validation: Vec<Option<f64>>,
 }
 
 /// One score over trainings. Shares are in 0..=1, distances in mm.
@@ -56,8 +74,44 @@ impl SeedSpread {
     }
 }
 
-/// The groups of `systems`, in the order in which they appear.
-pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<SeedGroup> {
+/// The losses of trainings, read from their logs. Epochs that no training has are left out.
+///
+/// # Errors
+/// `Malformed` if a log is damaged.
+fn epoch_losses(logs: &[PathBuf]) -> Result<Vec<EpochLosses>> {
+    let mut epochs: BTreeMap<u64, EpochLosses> = BTreeMap::new();
+    // A system whose weights were trained elsewhere does not have a log.
+    for (i, log) in logs.iter().enumerate().filter(|(_, log)| log.exists()) {
+        let curves = read_log(log, |c| c == "train_loss" || c == "val_loss")
+            .map_err(|e| Error::caused(ErrorKind::Malformed, e))?;
+        for curve in curves {
+            for [epoch, loss] in curve.points {
+                let empty = || vec![None; logs.len()];
+                let losses = epochs.entry(epoch as u64).or_insert_with(|| EpochLosses {
+                    epoch: epoch as u64,
+                    training: empty(),
+                    validation: empty(),
+                });
+                let of = match curve.name.as_str() {
+                    "train_loss" => &mut losses.training,
+                    _ => &mut losses.validation,
+                };
+                of[i] = Some(loss);
+            }
+        }
+    }
+    Ok(epochs.into_values().collect())
+}
+
+/// The groups of `systems`, in the order in which they appear. `log` is the path of a training's log.
+///
+/// # Errors
+/// `Malformed` if a log is damaged.
+pub(crate) fn seed_groups(
+    systems: &[SystemResult],
+    policy: EmptyPolicy,
+    log: impl Fn(&SystemResult) -> PathBuf,
+) -> Result<Vec<SeedGroup>> {
     let mut names: Vec<&String> = Vec::new();
     for name in systems.iter().filter_map(|s| s.group.as_ref()) {
         if !names.contains(&name) {
@@ -73,7 +127,8 @@ pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<
         };
         let metrics = Metric::PAPER.map(Compared::Segmentation).into_iter();
         let labels: Vec<&str> = members().map(|s| s.label.as_str()).collect();
-        SeedGroup {
+        let logs: Vec<PathBuf> = members().map(&log).collect();
+        Ok(SeedGroup {
             group: name.clone(),
             label: common_label(&labels).unwrap_or_else(|| name.clone()),
             systems: members().map(|s| s.id.clone()).collect(),
@@ -81,7 +136,8 @@ pub(crate) fn seed_groups(systems: &[SystemResult], policy: EmptyPolicy) -> Vec<
                 .chain([Compared::CorrectClass])
                 .filter_map(spread)
                 .collect(),
-        }
+            losses: epoch_losses(&logs)?,
+        })
     };
     names.into_iter().map(group).collect()
 }
@@ -146,5 +202,28 @@ mod tests {
         assert_eq!((spread.min, spread.max), (Some(0.5), Some(0.7)));
         let one = SeedSpread::from_values(Compared::CorrectClass, vec![Some(0.5), None]);
         assert_eq!((one.mean, one.sd, one.max), (Some(0.5), None, Some(0.5)));
+    }
+
+    #[test]
+    fn losses_are_those_of_the_logs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let header = "epoch,stage,train_loss,val_loss,val_dice\n";
+        std::fs::write(
+            path("a"),
+            format!("{header}1,1,0.5,,0.1\n2,1,0.25,0.75,0.2\n"),
+        )
+        .unwrap();
+        std::fs::write(path("b"), format!("{header}1,1,1.5,0.5,0.1\n")).unwrap();
+        let logs = ["a", "none", "b"].map(path);
+        let losses = epoch_losses(&logs).unwrap();
+        assert_eq!(losses.len(), 2);
+        assert_eq!(losses[0].training, [Some(0.5), None, Some(1.5)]);
+        assert_eq!(losses[0].validation, [None, None, Some(0.5)]);
+        assert_eq!(losses[1].training, [Some(0.25), None, None]);
+        assert_eq!((losses[1].epoch, losses[1].validation[0]), (2, Some(0.75)));
+        std::fs::write(path("b"), "epoch,train_loss\n1,much\n").unwrap();
+        let error = epoch_losses(&logs).unwrap_err().to_string();
+        assert!(error.contains("\"much\""), "{error}");
     }
 }

@@ -60,6 +60,14 @@ impl<'a> Values<'a> {
         }
     }
 
+    /// `len` values from `at` on.
+    pub(crate) fn part(self, at: usize, len: usize) -> Self {
+        match self {
+            Self::F32(values) => Self::F32(&values[at..][..len]),
+            Self::Bf16(values) => Self::Bf16(&values[at..][..len]),
+        }
+    }
+
     /// Whether there is no value.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

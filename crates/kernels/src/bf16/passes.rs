@@ -84,8 +84,31 @@ impl Conv {
         let cycles = |plan: &Plan| plan.weight_grad_cycles(self.channels_in, self.channels_out);
         match self.blocks_unit(LARGE_PLANE, cycles) {
             Some(unit) => Ok(super::weight_grad(unit, self, x, g)),
-            None => self.weight_grad(&widened(x), &widened(g)),
+            None => self.weight_grad_widened(x, g, WIDENED),
         }
+    }
+
+    /// The gradient of the weights with products in `f32`. Few images at a time are widened, since a whole
+    /// batch of widened maps is the largest block of a training step.
+    ///
+    /// Images that are widened together have at most `most` floats, unless one image has more.
+    fn weight_grad_widened(&self, x: Values, g: Values, most: usize) -> Result<Vec<f32>> {
+        if let (Values::F32(x), Values::F32(g)) = (x, g) {
+            return self.weight_grad(x, g);
+        }
+        let (x_image, g_image) = (x.len() / self.batch, g.len() / self.batch);
+        let group = (most / (x_image + g_image)).max(1);
+        let mut total = vec![0.0; self.weight_len()];
+        for first in (0..self.batch).step_by(group) {
+            let batch = group.min(self.batch - first);
+            let mut images = *self;
+            images.batch = batch;
+            let x = widened(x.part(first * x_image, batch * x_image));
+            let g = widened(g.part(first * g_image, batch * g_image));
+            let dw = images.weight_grad(&x, &g)?;
+            total.iter_mut().zip(dw).for_each(|(t, v)| *t += v);
+        }
+        Ok(total)
     }
 
     /// The unit for products of blocks; `None` if another way is faster.
@@ -138,10 +161,41 @@ fn call<'a>(unit: Bf16Unit, values: Values<'a>, image: usize, target: Target) ->
     }
 }
 
+/// Most floats of images that are widened together (32 MiB).
+const WIDENED: usize = 8 << 20;
+
 /// The values in `f32`.
 fn widened(values: Values) -> Cow<[f32]> {
     match values {
         Values::F32(values) => Cow::Borrowed(values),
         Values::Bf16(values) => Cow::Owned(values.par_iter().map(|v| widen(*v)).collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bf16::narrow;
+
+    /// Groups of images give the sums of the whole batch, with either of the two in bf16.
+    #[test]
+    fn weight_gradients_of_groups_add_up() {
+        let conv = Conv::new(5, [3, 2], [4, 6, 16], 3, 1, 1).unwrap();
+        let wave = |n: usize| -> Vec<f32> { (0..n).map(|i| (i as f32 * 0.37).sin()).collect() };
+        let x = narrow(&wave(conv.input_len()));
+        let g = narrow(&wave(conv.output_len()));
+        let (wide_x, wide_g) = (widened((&x[..]).into()), widened((&g[..]).into()));
+        let whole = conv.weight_grad(&wide_x, &wide_g).unwrap();
+        let image = (x.len() + g.len()) / conv.batch;
+        for (x, g) in [
+            (Values::from(&x[..]), Values::from(&g[..])),
+            (Values::from(&*wide_x), Values::from(&g[..])),
+        ] {
+            for most in [0, image, 2 * image, 5 * image] {
+                let dw = conv.weight_grad_widened(x, g, most).unwrap();
+                let far = dw.iter().zip(&whole).map(|(a, b)| (a - b).abs());
+                assert!(far.fold(0.0, f32::max) < 1e-3, "{most}");
+            }
+        }
     }
 }

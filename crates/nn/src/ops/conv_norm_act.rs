@@ -172,9 +172,10 @@ impl ConvNormActGrads for Flex {
         drop((z, g));
         let of_residual = grads.residual.zip(residual.as_ref());
         let channels = [norm.channels];
-        let dx = wanted[0]
-            .then(|| Self::conv_input_grad(x.clone(), w.clone(), dz.clone(), stride, padding));
-        let dw = wanted[1].then(|| Self::conv_weight_grad(x, w, dz, stride, padding));
+        // The weights come first: working memory of theirs is gone before there is a gradient of the map.
+        let dw = wanted[1]
+            .then(|| Self::conv_weight_grad(x.clone(), w.clone(), dz.clone(), stride, padding));
+        let dx = wanted[0].then(|| Self::conv_input_grad(x, w, dz, stride, padding));
         [
             dx,
             dw,

@@ -1,8 +1,10 @@
 //! The tables of a study, for pages, Markdown, CSV and the terminal.
 
 mod form;
+mod seeds;
 
 pub use form::{tables_text, write_tables};
+pub use seeds::{losses_table, seeds_table};
 
 use crate::paper;
 use crate::results::Results;
@@ -382,54 +384,6 @@ pub fn sources_table(results: &Results) -> Option<Table> {
     })
 }
 
-/// The table of the spread over trainings that differ only in their seed; `None` without such
-/// trainings.
-pub fn seeds_table(results: &Results) -> Option<Table> {
-    let mut rows = Vec::new();
-    for group in &results.seeds {
-        for spread in &group.scores {
-            let (scale, unit) = match spread.score {
-                Compared::Segmentation(metric) => (metric.table_scale(), metric.unit()),
-                Compared::CorrectClass => (100.0, "%"),
-            };
-            let shown = |v: Option<f64>| number::text(v.map(|v| v * scale), 2);
-            let each: Vec<String> = spread.values.iter().map(|v| shown(*v)).collect();
-            rows.push(vec![
-                group.label.clone(),
-                format!("{}, {unit}", spread.score.label()),
-                group.systems.len().to_string(),
-                shown(spread.mean),
-                shown(spread.sd),
-                shown(spread.min),
-                shown(spread.max),
-                each.join(", "),
-            ]);
-        }
-    }
-    let names = [
-        "trainings",
-        "mean",
-        "standard deviation",
-        "smallest",
-        "largest",
-    ];
-    let mut columns = vec![Column::new("System", false), Column::new("Score", false)];
-    columns.extend(names.map(|n| Column::new(n, true)));
-    columns.push(Column::new("each", false));
-    (!rows.is_empty()).then(|| Table {
-        caption: "The same system, trained several times with different seeds: spread of the mean \
-                  over the same test scans."
-            .to_owned(),
-        columns,
-        rows,
-        note:
-            "This is the spread over trainings. Intervals in other tables are over patients, for \
-               one training each; neither holds the other. Marks and tests are for the first \
-               training of a group."
-                .into(),
-    })
-}
-
 /// The table that describes each system.
 pub fn cards_table(results: &Results) -> Table {
     let row = |s: &SystemResult| {
@@ -465,6 +419,9 @@ pub fn tables(results: &Results) -> Vec<(&'static str, Table)> {
     }
     if let Some(table) = seeds_table(results) {
         all.push(("seeds", table));
+    }
+    if let Some(table) = losses_table(results) {
+        all.push(("losses", table));
     }
     all.push(("tests", tests_table(results)));
     all.push(("systems", cards_table(results)));

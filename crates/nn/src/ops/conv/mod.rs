@@ -278,12 +278,13 @@ impl<B: ConvOps> Backward<B, 2> for ConvBackward {
         let (x, w, stride, padding, in_bf16) = ops.state;
         // Both gradients read the rounded one.
         let g = if in_bf16 { B::rounded_grad(g) } else { g };
-        if let Some(node) = of_x {
-            let grad = B::conv_input_grad(x.clone(), w.clone(), g.clone(), stride, padding);
+        // The weights come first: working memory of theirs is gone before there is a gradient of the map.
+        if let Some(node) = of_w {
+            let grad = B::conv_weight_grad(x.clone(), w.clone(), g.clone(), stride, padding);
             grads.register::<B>(node.id, grad);
         }
-        if let Some(node) = of_w {
-            grads.register::<B>(node.id, B::conv_weight_grad(x, w, g, stride, padding));
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, B::conv_input_grad(x, w, g, stride, padding));
         }
     }
 }
@@ -305,11 +306,12 @@ impl<B: ConvOps> Backward<B, 2> for UpBackward {
         let g = grads.consume::<B>(&ops.node);
         let (x, w, in_bf16) = ops.state;
         let g = if in_bf16 { B::rounded_grad(g) } else { g };
-        if let Some(node) = of_x {
-            grads.register::<B>(node.id, B::up_input_grad(w.clone(), g.clone()));
-        }
         if let Some(node) = of_w {
-            grads.register::<B>(node.id, B::up_weight_grad(x, w, g));
+            let grad = B::up_weight_grad(x, w.clone(), g.clone());
+            grads.register::<B>(node.id, grad);
+        }
+        if let Some(node) = of_x {
+            grads.register::<B>(node.id, B::up_input_grad(w, g));
         }
     }
 }
