@@ -60,8 +60,8 @@ const BLOCK_BYTES: u64 = 1 << 19;
 /// The allocator keeps freed memory for the next stages, which cannot use all of it. The unused
 /// part is one in this many of the memory that is held. The value was measured and rounded up.
 const KEPT_PART: u64 = 6;
-/// Bytes that tiles may take even if no other phase takes as much.
-const TILE_BYTES: u64 = 384 << 20;
+/// Bytes that tiles may take even if no other phase takes as much. With half as much again a scan took as long.
+const TILE_BYTES: u64 = 256 << 20;
 
 impl MemoryPlan {
     /// The plan for a scan on the grid `scan`, analysed by `network` with `options`. `lungs_given`

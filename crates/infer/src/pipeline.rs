@@ -194,6 +194,7 @@ impl Coarse {
     ) -> Result<Self> {
         let view = &prepared.global;
         let mut outputs = network.run(&WindowBatch::of_view(view, stop), options.explain)?;
+        network.release();
         let output = outputs.remove(0);
         check_output(&output)?;
         let geometry = *view.geometry();
@@ -348,6 +349,9 @@ fn run_fine(
             check(watch.stop())?;
             watch.tell(Stage::Windows { done, total });
         }
+        // Maps of the whole box, and later of the scan's own grid, take the place of the network's buffers. The next
+        // scan makes them anew, which takes some milliseconds.
+        network.release();
         let (lesion, covered) = stitcher.finish()?;
         Ok(Fine {
             lesion,

@@ -10,16 +10,20 @@ use std::sync::OnceLock;
 /// Position of `mi_option_purge_delay` in `mimalloc.h` (the same in its versions 2 and 3).
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Bytes of the smallest block that the pool holds. Maps of a network are larger, and smaller blocks together are
-/// a few percent of a training step's memory.
-const LARGE: usize = 1 << 20;
+/// Milliseconds after which `mimalloc` gives a freed page back. Large blocks, whose page faults cost time, are in the
+/// pool, which gives nothing back on its own. A training step takes as long with this delay as with none at all.
+const PURGE_MS: std::ffi::c_long = 50;
+
+/// Bytes of the smallest block that the pool holds. Maps of a network and slices of a scan are larger. Smaller blocks
+/// together are a few percent of the memory of a training step or a scan.
+const LARGE: usize = 256 << 10;
 
 /// Address space of the pool, 64 GiB. Blocks that do not fit into it are `mimalloc`'s. Only pages in use cost memory.
 const ROOM: u64 = 64 << 30;
 
 static POOL: OnceLock<Option<Pool>> = OnceLock::new();
 
-/// `mimalloc`, and a pool for blocks of 1 MiB and more once [`keep_freed_pages`] was called.
+/// `mimalloc`, and a pool for blocks of 256 KiB and more once [`keep_freed_pages`] was called.
 ///
 /// A training step frees and allocates the same gigabytes again and again, in blocks of many sizes.
 /// `mimalloc` cuts its arenas into chunks of 32 MiB, and maps of other sizes leave gaps that nothing fills. The
@@ -38,16 +42,16 @@ static POOL: OnceLock<Option<Pool>> = OnceLock::new();
 #[derive(Debug, Clone, Copy)]
 pub struct Allocator;
 
-/// Tells the allocator to keep freed pages instead of giving them back to the system, and opens the pool of
-/// [`Allocator`].
+/// Opens the pool of [`Allocator`], which keeps the freed pages of large blocks. Pages of small blocks go back to the
+/// system after 50 ms.
 ///
-/// If the allocator returns pages, page faults take up to half of a training step. Where the system refuses the
-/// pool's address space (`ulimit -v`, strict overcommit), large blocks stay with `mimalloc`. The call has no effect on a
-/// program with another allocator.
+/// If the pages of large blocks go back too, page faults take up to half of a training step. Where the system refuses
+/// the pool's address space (`ulimit -v`, strict overcommit), large blocks stay with `mimalloc`. The call has no effect
+/// on a program with another allocator.
 pub fn keep_freed_pages() {
     // SAFETY: the call writes one number into mimalloc's table of options and checks the position
     // against its length; any thread may call it at any time.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) }
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, PURGE_MS) }
     POOL.get_or_init(|| Pool::new(usize::try_from(ROOM).ok()?));
 }
 
@@ -141,7 +145,7 @@ mod tests {
         keep_freed_pages();
         // SAFETY: the call reads one number from the allocator's table of options.
         let delay = unsafe { libmimalloc_sys::mi_option_get(PURGE_DELAY) };
-        assert_eq!(delay, -1);
+        assert_eq!(delay, PURGE_MS);
     }
 
     /// Blocks of both kinds keep their contents while they grow and shrink over the border between them.
