@@ -303,14 +303,36 @@ fn a_cohort_becomes_a_model_that_predicts() {
         &scores,
         Path::new("--pipeline"),
         Path::new("global"),
+        Path::new("--explain"),
+        Path::new("--fit"),
+        &at("fitted.toml"),
     ]);
     expect(&output, 0);
     assert_eq!(
         names(&scores),
         ["cases.csv", "scores.json", "sources.csv", "summary.txt"]
     );
+    let summary = fs::read_to_string(scores.join("summary.txt")).unwrap();
+    for table in [
+        "calibration of probabilities",
+        "share of the lungs involved",
+    ] {
+        assert!(summary.contains(table), "{summary}");
+    }
     let scores = json(&scores.join("scores.json"));
     assert_eq!(scores["classification"]["n"], 9);
+    assert_eq!(scores["calibration"]["classes"]["scans"], 9);
+    // A net that has hardly been trained may have no heat, but its map is measured.
+    let cases = scores["cases"].as_array().unwrap();
+    assert!(
+        cases.iter().all(|c| c["heat"]["class"].is_string()),
+        "{cases:?}"
+    );
+    assert!(cases.iter().all(|c| c.get("reliability").is_none()));
+    let fitted = fs::read_to_string(at("fitted.toml")).unwrap();
+    let fitted: toml::Table = fitted.parse().unwrap();
+    let temperature = fitted["class_temperature"].as_float().unwrap();
+    assert!((0.05..=20.0).contains(&temperature));
     let counts: u64 = scores["classification"]["confusion"]["counts"]
         .as_array()
         .unwrap()

@@ -1,5 +1,6 @@
 //! Packaged models: a weights file with a model card.
 
+use crate::options::TEMPERATURES;
 use crate::{Error, ErrorKind, Result};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_finding::{ScoredOn, ValidatedOn};
@@ -32,7 +33,14 @@ pub struct ModelCard {
     /// validation data. If it is absent, the program's default applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
-    /// The scans on which weights and threshold were chosen, in a sentence.
+    /// Temperature of the lesion probability, 0.05 to 20, fitted to validation data. If it is absent, the probability
+    /// is the network's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lesion_temperature: Option<f64>,
+    /// Temperature of the class probabilities, as for lesions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_temperature: Option<f64>,
+    /// The scans on which weights, threshold and temperatures were chosen, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validation: Option<String>,
     /// Kinds of held-out scans on which the model was scored.
@@ -124,6 +132,8 @@ impl ModelCard {
             version: String::new(),
             input: None,
             threshold: None,
+            lesion_temperature: None,
+            class_temperature: None,
             validation: None,
             validated_on: ValidatedOn::default(),
             licence: None,
@@ -145,6 +155,15 @@ impl ModelCard {
                 format!("its model card has threshold = {t}"),
                 "between 0 and 1, both excluded",
             );
+        }
+        let temperatures = [
+            ("lesion_temperature", self.lesion_temperature),
+            ("class_temperature", self.class_temperature),
+        ];
+        for (name, value) in temperatures {
+            if let Some(t) = value.filter(|t| !TEMPERATURES.contains(t)) {
+                return bad(format!("its model card has {name} = {t}"), "0.05 to 20");
+            }
         }
         let tasks = [
             ("lesions", &self.validated_on.lesions),

@@ -1,7 +1,7 @@
 //! A loaded model, which turns a scan into a finding.
 
 use crate::card::read_file;
-use crate::network_choice::network_for;
+use crate::network_choice::{network_for, untrained_network};
 use crate::run::run;
 use crate::stage::{Progress, Stage, Watch};
 use crate::{
@@ -15,7 +15,7 @@ use multirnet_finding::{
     Finding, LesionKind, Maps, NOTICE, Prediction, Provenance, SCHEMA, ScanSource, involvement,
     kind_involvement,
 };
-use multirnet_nn::System;
+use multirnet_nn::{System, SystemConfig};
 use multirnet_volume::{Geometry, Volume, content_sha256_unless};
 use std::path::Path;
 use std::time::Instant;
@@ -28,6 +28,8 @@ pub struct Model {
     network: Box<dyn Network>,
     card: ModelCard,
     digest: String,
+    /// The net's configuration; `None` for a network that was handed in.
+    system: Option<SystemConfig>,
 }
 
 impl std::fmt::Debug for Model {
@@ -66,6 +68,7 @@ impl Model {
             .map_err(|e| Error::caused(ErrorKind::Model, e))?;
         let card = ModelCard::read(name, bytes)?.unwrap_or_else(|| ModelCard::unknown(name));
         let at = |e: Error| e.at(Path::new(name));
+        let config = system.config().clone();
         let network = network_for(system, device, on_cpu).map_err(at)?;
         if !(network.segments() && network.classifies()) {
             return Err(Error::new(
@@ -75,7 +78,27 @@ impl Model {
             .hint("use a model that does both; `multirnet compare` scores the others")
             .at(Path::new(name)));
         }
-        Ok(Self::with_network(network, card, digest))
+        let mut model = Self::with_network(network, card, digest);
+        model.system = Some(config);
+        Ok(model)
+    }
+
+    /// The same net before any training, with random weights drawn with `seed`, on the CPU. What both show alike was not
+    /// learned.
+    ///
+    /// # Errors
+    /// `Model` for a model of [`Model::with_network`], whose net is not known.
+    pub fn untrained(&self, seed: u64) -> Result<Self> {
+        let config = self.system.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Model, "the model's net is not known")
+                .hint("load the model from a file")
+        })?;
+        let network = untrained_network(config, seed, DeviceChoice::Cpu)?;
+        let card = ModelCard {
+            trained_on: "Nothing: the weights are random.".to_owned(),
+            ..self.card.clone()
+        };
+        Ok(Self::with_network(network, card, String::new()))
     }
 
     /// Makes a model of any network, for tests and other engines. `digest` identifies its weights.
@@ -84,6 +107,7 @@ impl Model {
             network,
             card,
             digest,
+            system: None,
         }
     }
 
@@ -122,11 +146,17 @@ impl Model {
         self.network.lesion_channels()
     }
 
-    /// The default options, with the preparation and the threshold from the model card.
+    /// The default options, with the preparation, the threshold and the temperatures from the model card.
     pub fn options(&self) -> PredictOptions {
         let mut options = PredictOptions::default();
         if let Some(threshold) = self.card.threshold {
             options.threshold = threshold;
+        }
+        if let Some(temperature) = self.card.lesion_temperature {
+            options.lesion_temperature = temperature;
+        }
+        if let Some(temperature) = self.card.class_temperature {
+            options.class_temperature = temperature;
         }
         if let Some(input) = &self.card.input {
             options.prepare = input.apply(options.prepare);

@@ -3,8 +3,14 @@
 use crate::{Error, ErrorKind, Result, Tile};
 use multirnet_anatomy::PrepareConfig;
 use multirnet_base::Ranges;
+use multirnet_metrics::calibration::{self, tempered};
 use multirnet_volume::Diagnosis;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
+
+/// Temperatures that are allowed.
+pub(crate) const TEMPERATURES: RangeInclusive<f64> =
+    calibration::TEMPERATURES[0]..=calibration::TEMPERATURES[1];
 
 /// Which views of a scan the network sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -66,6 +72,11 @@ pub struct PredictOptions {
     pub thorough: bool,
     /// Lowest probability of a lesion voxel, in `(0, 1)`.
     pub threshold: f32,
+    /// Temperature of the lesion probability: the network's logits are divided by it. It does not move the lesions if the
+    /// threshold is moved with it, but for the interpolation at their border. 1 leaves the probability as it is.
+    pub lesion_temperature: f64,
+    /// Temperature of the class probabilities. It changes how sure the most probable class is, never which one it is.
+    pub class_temperature: f64,
     /// `cascade` only: lowest coarse probability of a voxel that gets fine windows, in `(0, 1)`.
     /// A lower `threshold` replaces it, so that no lesion depends on the coarse view alone.
     pub coarse_threshold: f32,
@@ -113,6 +124,8 @@ impl Default for PredictOptions {
             pipeline: Pipeline::Cascade,
             thorough: false,
             threshold: 0.5,
+            lesion_temperature: 1.0,
+            class_temperature: 1.0,
             coarse_threshold: 0.25,
             dilation_mm: 10.0,
             overlap: 0.25,
@@ -139,6 +152,14 @@ impl PredictOptions {
         self.tile != Tile::Off && !(self.explain && self.pipeline == Pipeline::Windows)
     }
 
+    /// The threshold of the network's own probability, before [`lesion_temperature`](Self::lesion_temperature).
+    pub(crate) fn network_threshold(&self) -> f32 {
+        if self.lesion_temperature == 1.0 {
+            return self.threshold;
+        }
+        tempered(f64::from(self.threshold), 1.0 / self.lesion_temperature) as f32
+    }
+
     /// Checks every field's range.
     ///
     /// # Errors
@@ -161,6 +182,8 @@ impl PredictOptions {
                 self.coarse_threshold,
                 INNER,
             )
+            .within("lesion_temperature", self.lesion_temperature, TEMPERATURES)
+            .within("class_temperature", self.class_temperature, TEMPERATURES)
             .within("dilation_mm", self.dilation_mm, 0.0..=100.0)
             .within("overlap", self.overlap, 0.0..=0.9)
             .require(shape(window), "window_shape", window, SHAPE)
@@ -198,7 +221,21 @@ mod tests {
     #[test]
     fn out_of_range_fields_are_named() {
         let d = PredictOptions::default;
-        let cases: [(&str, PredictOptions); 11] = [
+        let cases: [(&str, PredictOptions); 13] = [
+            (
+                "lesion_temperature",
+                PredictOptions {
+                    lesion_temperature: 0.0,
+                    ..d()
+                },
+            ),
+            (
+                "class_temperature",
+                PredictOptions {
+                    class_temperature: f64::NAN,
+                    ..d()
+                },
+            ),
             (
                 "tile",
                 PredictOptions {
@@ -276,6 +313,18 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Options);
             assert!(error.to_string().contains(field), "{error}");
         }
+    }
+
+    #[test]
+    fn the_threshold_moves_with_the_temperature() {
+        let options = PredictOptions {
+            threshold: 0.6,
+            lesion_temperature: 2.0,
+            ..PredictOptions::default()
+        };
+        // The odds 1.5 are squared.
+        assert!((options.network_threshold() - 2.25 / 3.25).abs() < 1e-6);
+        assert_eq!(PredictOptions::default().network_threshold(), 0.5);
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn cascade(
         let lesion: Vec<Volume<f32>> = fine.map(|map| map.resample_linear(&grid, 0.0)).collect();
         Ok((coarse, lesion))
     })?;
-    let limit = options.coarse_threshold.min(options.threshold);
+    let limit = options.coarse_threshold.min(options.network_threshold());
     let mut suspect = Volume::filled(0u8, grid);
     for map in &lesion {
         let values = map.data().par_chunks(PART);
@@ -308,6 +308,7 @@ fn run_fine(
         // Only the pipeline `windows` makes its heat map from windows. `cascade` makes it from the
         // view of the whole chest.
         let explain = options.explain && options.pipeline == Pipeline::Windows;
+        let threshold = options.network_threshold();
         let mut done = 0;
         for batch in plan.regions.chunks(plan.batch) {
             let shape = batch[0].shape;
@@ -327,7 +328,7 @@ fn run_fine(
                 let output = network.run_tile(&windows, &blocks)?;
                 check_tile(&output.lesion, &output.classes)?;
                 for (block, probabilities) in blocks.iter().zip(output.classes) {
-                    let mass = lesion_mass(&output.lesion, &lungs, block, options.threshold);
+                    let mass = lesion_mass(&output.lesion, &lungs, block, threshold);
                     class.add(probabilities, mass);
                 }
                 stitcher.add_tile(region.start, shape, options.halo, &output.lesion);
@@ -339,7 +340,7 @@ fn run_fine(
                         start: [0; 3],
                         shape,
                     };
-                    let mass = lesion_mass(&output.lesion, &lungs, &whole, options.threshold);
+                    let mass = lesion_mass(&output.lesion, &lungs, &whole, threshold);
                     class.add(output.probabilities, mass);
                     stitcher.add(region.start, &output.lesion);
                     cams.extend(output.cams);

@@ -7,8 +7,10 @@ use crate::stage::{Stage, Watch};
 use crate::{Error, ErrorKind, Network, PredictOptions, Result};
 use multirnet_anatomy::Prepared;
 use multirnet_finding::{NativeBox, NativeMap, Probabilities};
+use multirnet_metrics::calibration::{tempered, tempered_classes};
 use multirnet_volume::boxes::{dilate, radius_voxels};
 use multirnet_volume::{Geometry, Volume};
+use rayon::prelude::*;
 
 /// A network's result for a scan, on the scan's own grid.
 pub(crate) struct NativeResult {
@@ -42,12 +44,30 @@ pub(crate) fn run(
     watch: &mut Watch<'_>,
 ) -> Result<NativeResult> {
     let mut working = pipeline::run(network, prepared, options, room, watch)?;
+    temper(&mut working, options);
     watch.time(Stage::Restore, |_| {
         if network.segments() && options.complete_consolidation {
             consolidation::complete(&mut working.lesion, prepared, options)?;
         }
         restore(scan, prepared, working, options)
     })
+}
+
+/// Divides the logits of the network's probabilities by the temperatures that `options` name.
+fn temper(working: &mut WorkingGridResult, options: &PredictOptions) {
+    if options.lesion_temperature != 1.0 {
+        let voxels = |map: &mut Volume<f32>| {
+            map.data_mut().par_iter_mut().for_each(|p| {
+                *p = tempered(f64::from(*p), options.lesion_temperature) as f32;
+            });
+        };
+        working.lesion.iter_mut().for_each(voxels);
+    }
+    if options.class_temperature != 1.0 {
+        let p = working.probabilities.to_array();
+        working.probabilities =
+            Probabilities::from_array(tempered_classes(p, options.class_temperature));
+    }
 }
 
 /// Resamples the result to the scan's own grid. The maps are 0 outside the block that holds both lungs.

@@ -14,6 +14,8 @@ use multirnet_volume::{Geometry, Volume};
 pub struct ScanOutput {
     /// Lesion mask on the scan's own grid; `None` from a network that only classifies.
     pub lesions: Option<Volume<u8>>,
+    /// Lesion probability; `None` from a network that only classifies.
+    pub probability: Option<NativeMap>,
     /// Class probabilities; `None` from a network that only segments.
     pub probabilities: Option<Probabilities>,
     /// Grad-CAM on the scan's own grid, scaled to `[0, 1]`, if the options ask for it and the
@@ -43,6 +45,7 @@ pub fn run_prepared(
     let found = crate::run::run(network, scan, prepared, options, &room, &mut watch)?;
     Ok(ScanOutput {
         lesions: network.segments().then_some(found.lesions),
+        probability: network.segments().then_some(found.probability),
         probabilities: network.classifies().then_some(found.probabilities),
         heatmap: found.heatmap,
     })

@@ -373,3 +373,47 @@ fn the_finding_tells_its_origin_and_survives_json() {
     let second = predict(&seeing(), &case, &other).finding.provenance;
     assert_ne!(second.config_sha256, finding.provenance.config_sha256);
 }
+
+/// A temperature changes how sure the result is. If the threshold moves with it, the lesions stay where they are, but for
+/// the interpolation at their border.
+#[test]
+fn temperatures_change_probabilities_and_not_lesions() {
+    let (predictor, case) = (seeing(), sick());
+    for pipeline in Pipeline::ALL {
+        let plain = PredictOptions {
+            complete_consolidation: false,
+            ..with(pipeline)
+        };
+        let odds = f64::from(plain.threshold / (1.0 - plain.threshold)).sqrt();
+        let warm = PredictOptions {
+            lesion_temperature: 2.0,
+            class_temperature: 2.0,
+            threshold: (odds / (1.0 + odds)) as f32,
+            ..plain.clone()
+        };
+        let [a, b] = [&plain, &warm].map(|options| predict(&predictor, &case, options));
+        let lesions = [&a, &b].map(|p| p.maps.lesions.data().to_vec());
+        let marked = lesions[0].iter().filter(|l| **l != 0).count();
+        let other = lesions[0].iter().zip(&lesions[1]).filter(|(a, b)| a != b);
+        let other = other.count();
+        assert!(
+            marked > 0 && 20 * other <= marked,
+            "{pipeline}: {other} of {marked}"
+        );
+        let [p, q] = [&a, &b].map(|p| p.finding.probabilities.to_array());
+        let roots = p.map(f64::sqrt);
+        let sum: f64 = roots.iter().sum();
+        assert!(close(q, roots.map(|r| r / sum)), "{pipeline}: {p:?} {q:?}");
+        assert_eq!(a.finding.diagnosis, b.finding.diagnosis);
+        let most = |p: &Prediction| {
+            let map = p.maps.probability.to_volume();
+            map.data().iter().copied().fold(0.0, f32::max)
+        };
+        let (cold, warm) = (f64::from(most(&a)), f64::from(most(&b)));
+        let root = (cold / (1.0 - cold)).sqrt();
+        assert!(
+            (warm - root / (1.0 + root)).abs() < 1e-4,
+            "{pipeline}: {cold} {warm}"
+        );
+    }
+}

@@ -8,6 +8,7 @@
 //! - [`segmentation`]: what is predicted in scans without lesions.
 //! - [`classification`]: confusion matrix, accuracy, recall, precision and F1; [`roc`]: curves and
 //!   the area under them.
+//! - [`calibration`]: reliability of probabilities, and the temperature that mends them.
 //! - [`stats`]: tests between systems, intervals, agreement.
 //!
 //! Nothing is dropped silently. A value that does not exist (Dice of two empty masks, precision of
@@ -33,6 +34,7 @@
 //! ```
 
 pub mod aggregate;
+pub mod calibration;
 pub mod case;
 pub mod classification;
 mod error;
@@ -46,6 +48,7 @@ pub mod stats;
 pub mod surface;
 
 pub use aggregate::{Aggregate, EmptyPolicy};
+pub use calibration::{Reliability, Temperature};
 pub use case::{CaseMetrics, CohortMetrics, Metric, MetricScores};
 pub use classification::{ClassScores, ClassificationScores, ConfusionMatrix};
 pub use error::{Error, ErrorKind, Result};

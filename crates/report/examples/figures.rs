@@ -202,6 +202,23 @@ fn charts(theme: &Theme) -> Outcome<Named> {
     };
     figures.push(("roc", roc_svg(&roc, theme)));
 
+    let reliability = ReliabilityFigure {
+        title: format!("Lesion probability ({INVENTED})"),
+        event: "Truly lesion".into(),
+        curves: [("implanted", 0.9, 0.021), ("patients", 1.6, 0.087)]
+            .map(|(name, power, error)| ReliabilityCurve {
+                name: name.into(),
+                points: (0..10)
+                    .map(|i| f64::from(i).mul_add(0.1, 0.05))
+                    .map(|p| [p, p.powf(power)])
+                    .collect(),
+                error,
+            })
+            .to_vec(),
+        note: "Voxels of the lungs. Error: expected calibration error".into(),
+    };
+    figures.push(("reliability", reliability_svg(&reliability, theme)));
+
     let bar = |name: &str, value: f64| Bar {
         name: name.into(),
         value,

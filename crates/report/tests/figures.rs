@@ -189,6 +189,28 @@ fn curves_and_bars_have_their_marks() {
     assert!(svg.contains("empty: AUC undefined"));
     check(&roc_svg(&RocFigure::default(), &Theme::DARK));
 
+    let reliability = ReliabilityFigure {
+        curves: vec![
+            ReliabilityCurve {
+                name: "patients".into(),
+                points: vec![[0.02, 0.01], [0.55, 0.4], [0.95, f64::NAN]],
+                error: 0.0341,
+            },
+            ReliabilityCurve {
+                name: "none".into(),
+                error: f64::NAN,
+                ..ReliabilityCurve::default()
+            },
+        ],
+        event: "Truly lesion".into(),
+        ..ReliabilityFigure::default()
+    };
+    let svg = reliability_svg(&reliability, &Theme::LIGHT);
+    check(&svg);
+    assert_eq!(count(&svg, "class=\"curve\""), 2);
+    assert!(svg.contains("patients: error 0.034") && svg.contains("none: error undefined"));
+    assert!(svg.contains(">Truly lesion<") && svg.contains(">calibrated<"));
+
     let bar = |value: f64, interval| Bar {
         name: "variant".into(),
         value,

@@ -176,6 +176,22 @@ fn figures_show_hostile_text_as_text() {
                 ),
             ),
             (
+                "reliability",
+                reliability_svg(
+                    &ReliabilityFigure {
+                        title: name(),
+                        event: name(),
+                        curves: vec![ReliabilityCurve {
+                            name: name(),
+                            points: vec![[0.1, 0.2]],
+                            error: 0.1,
+                        }],
+                        note: name(),
+                    },
+                    &Theme::LIGHT,
+                ),
+            ),
+            (
                 "agreement",
                 bland_altman_svg(
                     &AgreementPlot {

@@ -46,6 +46,7 @@ mod run;
 mod run_model;
 mod scoring;
 mod seeds;
+mod share_intervals;
 mod system_result;
 mod tables;
 mod training;

@@ -7,7 +7,7 @@ use crate::options::{Event, Options};
 use crate::training::Trained;
 use crate::{Error, ErrorKind, Result};
 use multirnet::evaluation::parts::{join, parts, weighted};
-use multirnet::evaluation::{CaseScore, Said};
+use multirnet::evaluation::{CaseScore, HeatScore, RANDOM_SEED, Said};
 use multirnet_anatomy::{PrepareConfig, Prepared, prepare};
 use multirnet_base::StopToken;
 use multirnet_cohort::{
@@ -16,7 +16,9 @@ use multirnet_cohort::{
 };
 use multirnet_finding::NativeMap;
 use multirnet_finding::Probabilities;
-use multirnet_infer::{DeviceChoice, Network, PredictOptions, load_network, run_prepared};
+use multirnet_infer::{
+    DeviceChoice, Network, Pipeline, PredictOptions, load_network, run_prepared, untrained_network,
+};
 use multirnet_metrics::SurfaceConfig;
 use multirnet_volume::{Geometry, Volume, io};
 use std::ops::Range;
@@ -41,6 +43,8 @@ struct TestPart {
 pub struct TestOutput {
     /// Lesion labels.
     pub lesions: Option<Volume<u8>>,
+    /// Lesion probability.
+    pub probability: Option<NativeMap>,
     /// Class probabilities: the mean over parts, weighted by planes.
     pub probabilities: Option<Probabilities>,
     /// Grad-CAM, if it was requested and can be made. It is `None` for a scan of several parts,
@@ -80,7 +84,8 @@ impl TestScan {
         options: &PredictOptions,
         stop: &StopToken,
     ) -> Result<TestOutput> {
-        let (mut lesions, mut classes, mut heatmaps) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut lesions, mut classes) = (Vec::new(), Vec::new());
+        let (mut maps, mut heatmaps) = (Vec::new(), Vec::new());
         for part in &self.parts {
             let said =
                 run_prepared(network, &part.grid, &part.prepared, options, stop).map_err(|e| {
@@ -91,6 +96,7 @@ impl TestScan {
                 })?;
             lesions.extend(said.lesions.map(|l| (part.planes.clone(), l)));
             classes.extend(said.probabilities.map(|p| (part.planes.clone(), p)));
+            maps.extend(said.probability.map(|p| (part.planes.clone(), p)));
             heatmaps.extend(said.heatmap);
         }
         let grid = self.case.scan.geometry();
@@ -102,6 +108,15 @@ impl TestScan {
                 last => {
                     lesions.extend(last);
                     Some(join(grid, &lesions))
+                }
+            },
+            probability: match maps.pop() {
+                None => None,
+                Some((_, map)) if whole => Some(map),
+                last => {
+                    let all = maps.into_iter().chain(last);
+                    let all: Vec<_> = all.map(|(p, map)| (p, map.to_volume())).collect();
+                    Some(join(grid, &all).into())
                 }
             },
             probabilities: (!classes.is_empty()).then(|| weighted(&classes)),
@@ -131,6 +146,88 @@ pub fn load_system(
     load_network(&path, device).map_err(|e| Error::caused(ErrorKind::Training, e))
 }
 
+/// The net of a system before any training, with random weights.
+///
+/// # Errors
+/// `Config` if the system's configuration is wrong, `Training` if no network can run it.
+pub(crate) fn random_network(
+    config: &StudyConfig,
+    system: &SystemEntry,
+    device: DeviceChoice,
+) -> Result<Box<dyn Network>> {
+    let model = config.train_config(system)?.model;
+    untrained_network(&model, RANDOM_SEED, device)
+        .map_err(|e| Error::caused(ErrorKind::Training, e))
+}
+
+/// The heat map that `options` ask for by an untrained net, from the view of the whole chest alone. The net's lesion
+/// map is random and would send the cascade to windows everywhere.
+///
+/// # Errors
+/// As [`TestScan::run`].
+pub(crate) fn random_heat(
+    network: &dyn Network,
+    scan: &TestScan,
+    options: &PredictOptions,
+    stop: &StopToken,
+) -> Result<Option<NativeMap>> {
+    let options = PredictOptions {
+        pipeline: Pipeline::Global,
+        ..options.clone()
+    };
+    Ok(scan.run(network, &options, stop)?.heatmap)
+}
+
+/// A trained network, and the same before any training, if it makes heat maps.
+struct Loaded {
+    trained: Box<dyn Network>,
+    random: Option<Box<dyn Network>>,
+}
+
+impl Loaded {
+    fn new(
+        config: &StudyConfig,
+        system: &SystemEntry,
+        division: &str,
+        folder: &Folder,
+        device: DeviceChoice,
+    ) -> Result<Self> {
+        let trained = load_system(folder, system, division, device)?;
+        let random = trained.classifies();
+        let random = random.then(|| random_network(config, system, device));
+        Ok(Self {
+            trained,
+            random: random.transpose()?,
+        })
+    }
+
+    /// The heat of the most probable class; `None` if the network does not make heat maps.
+    fn heat(
+        &self,
+        scan: &TestScan,
+        said: &TestOutput,
+        options: &PredictOptions,
+        stop: &StopToken,
+    ) -> Result<Option<HeatScore>> {
+        let (Some(heat), Some(p), Some(truth), Some(random)) = (
+            &said.heatmap,
+            said.probabilities,
+            &scan.case.lesions,
+            &self.random,
+        ) else {
+            return Ok(None);
+        };
+        let options = PredictOptions {
+            explain_class: Some(p.top()),
+            ..options.clone()
+        };
+        let random = random_heat(random.as_ref(), scan, &options, stop)?;
+        let lungs = &scan.case.lungs;
+        let score = HeatScore::from_maps(p.top(), heat, lungs, truth, random.as_ref());
+        Ok(Some(score))
+    }
+}
+
 /// Scores `systems` on all test scans of `division`. Existing scores are kept.
 pub(crate) fn ensure(
     config: &StudyConfig,
@@ -140,9 +237,11 @@ pub(crate) fn ensure(
     options: &mut Options<'_>,
     stop: &StopToken,
 ) -> Result<()> {
-    let predict = config.predict_options()?;
+    let mut predict = config.predict_options()?;
+    // The pipeline `windows` would make its heat map from other windows than its lesions.
+    predict.explain = predict.pipeline != Pipeline::Windows;
     let test = division.test();
-    let mut networks: Vec<Option<Box<dyn Network>>> = systems.iter().map(|_| None).collect();
+    let mut networks: Vec<Option<Loaded>> = systems.iter().map(|_| None).collect();
     for (done, &case) in test.iter().enumerate() {
         (options.progress)(Event::Scoring {
             division: &division.name,
@@ -168,8 +267,8 @@ pub(crate) fn ensure(
             let network = match &mut networks[s] {
                 Some(network) => network,
                 empty => {
-                    let network = load_system(folder, system, &division.name, options.device)?;
-                    empty.insert(network)
+                    let name = &division.name;
+                    empty.insert(Loaded::new(config, system, name, folder, options.device)?)
                 }
             };
             let place = Place {
@@ -179,7 +278,7 @@ pub(crate) fn ensure(
                 case,
             };
             score(
-                network.as_ref(),
+                network,
                 &scan,
                 given,
                 &predict,
@@ -201,7 +300,7 @@ struct Place<'a> {
 }
 
 fn score(
-    network: &dyn Network,
+    network: &Loaded,
     scan: &TestScan,
     case: &Case,
     options: &PredictOptions,
@@ -210,7 +309,7 @@ fn score(
     stop: &StopToken,
 ) -> Result<()> {
     let said = scan
-        .run(network, options, stop)
+        .run(network.trained.as_ref(), options, stop)
         .map_err(|e| match e.kind() {
             ErrorKind::Interrupted => e,
             _ => e.at(&case.scan),
@@ -220,18 +319,20 @@ fn score(
         multirnet_base::files::make_dir(mask.parent().unwrap_or(place.folder.root()))?;
         io::write_nifti(&mask, lesions).map_err(|e| Error::caused(ErrorKind::Write, e))?;
     }
-    let score = CaseScore::from_output(
+    let mut score = CaseScore::from_output(
         place.case,
         case,
         scan.case.lesions.as_ref(),
         &scan.case.lungs,
         &Said {
             lesions: said.lesions.as_ref(),
-            lesion_channels: network.lesion_channels(),
+            lesion_channels: network.trained.lesion_channels(),
+            probability: said.probability.as_ref(),
             probabilities: said.probabilities,
         },
         surface,
     )?;
+    score.heat = network.heat(scan, &said, options, stop)?;
     // The score is written last. If it exists, the scan is scored.
     write_json(
         &place.folder.score(place.system, place.division, place.case),

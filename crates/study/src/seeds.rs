@@ -1,5 +1,6 @@
 //! The spread over trainings that differ only in their seed.
 
+use crate::share_intervals::{ShareIntervals, share_intervals};
 use crate::system_result::{Compared, SystemResult};
 use crate::{Error, ErrorKind, Result};
 use multirnet::evaluation::intervals::value_under_policy;
@@ -23,6 +24,8 @@ pub struct SeedGroup {
     pub scores: Vec<SeedSpread>,
     /// The losses of each epoch that a training has reached, in order.
     pub losses: Vec<EpochLosses>,
+    /// Intervals for the share of the lungs involved, source by source.
+    pub intervals: Vec<ShareIntervals>,
 }
 
 /// The losses of one epoch in the trainings of a group, in the order of its systems. They are `None` where a training
@@ -137,6 +140,7 @@ pub(crate) fn seed_groups(
                 .filter_map(spread)
                 .collect(),
             losses: epoch_losses(&logs)?,
+            intervals: share_intervals(&members().collect::<Vec<_>>()),
         })
     };
     names.into_iter().map(group).collect()

@@ -114,6 +114,7 @@ fn write(root: &Path, systems: &[System], study: &StudyCohort) -> (StudyConfig, 
                 &Said {
                     lesions: Some(&predicted),
                     lesion_channels: 1,
+                    probability: None,
                     probabilities,
                 },
                 &SurfaceConfig::default(),
@@ -286,6 +287,15 @@ fn seeds_of_one_system_are_a_spread_and_not_rivals() {
         ("70.00".into(), "80.00".into())
     );
     assert_eq!(of("each"), "80.00, 70.00");
+    // Both mark as much as is true, at other places, so that their intervals have no width and hold the truth.
+    let intervals = &results.seeds[0].intervals;
+    assert_eq!((intervals.len(), intervals[0].scans), (1, 4));
+    assert_eq!(
+        (intervals[0].student_holds, intervals[0].student_width),
+        (4, 0.0)
+    );
+    assert_eq!(self::table(&results, "intervals").rows[0][2], "4 of 4");
+    assert_eq!(self::table(&results, "involvement").rows.len(), 3);
     // The reference's second training is not tested against its first.
     assert!(results.comparison(wanted, "s2").is_none());
     assert!(results.comparison(wanted, "other").is_some());

@@ -154,6 +154,9 @@ fn a_stopped_study_ends_with_the_same_tables_and_a_report() {
     );
     assert!(expected["table-3-classification.md"].contains("92.647"));
     assert_eq!(expected["cases.csv"].lines().count(), 1 + 3 * 5);
+    for name in ["calibration", "involvement", "intervals"] {
+        assert!(expected.contains_key(&format!("{name}.csv")), "{name}");
+    }
     // Four metrics and the accuracy over two seeds.
     assert_eq!(expected["seeds.csv"].lines().count(), 1 + 5);
     // Scans that are not divided are on their own side.

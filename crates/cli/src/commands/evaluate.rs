@@ -6,16 +6,18 @@ use crate::model::ModelArguments;
 use crate::phantoms::make;
 use crate::predicting::PredictArguments;
 use crate::{output, scan};
-use multirnet::evaluation::{EvaluatedCase, Evaluation, ScoreConfig, predict_case};
+use multirnet::evaluation::{
+    CasePrediction, EvaluatedCase, Evaluation, HeatScore, RANDOM_SEED, ScoreConfig, predict_case,
+};
 use multirnet::evaluation::{case_picture, cases_csv, describe, sources_csv};
 use multirnet::{StopToken, read_volume};
 use multirnet_anatomy::segment_lungs;
-use multirnet_base::StagedFolder;
+use multirnet_base::{StagedFolder, files};
 use multirnet_cohort::{
     Case, Cohort,
     load::{self, CaseScan},
 };
-use multirnet_infer::{Model, PredictOptions};
+use multirnet_infer::{Model, Pipeline, PredictOptions};
 use multirnet_metrics::EmptyPolicy;
 use multirnet_study::scan_seed;
 use multirnet_volume::Diagnosis;
@@ -75,6 +77,16 @@ pub struct Evaluate {
     #[arg(long, requires = "out")]
     pictures: bool,
 
+    /// Also measure how much of the Grad-CAM heat lies in the true lesions, and how much it is like that of random
+    /// weights
+    #[arg(long)]
+    explain: bool,
+
+    /// Also write an options file (TOML) for --config with the temperatures that fit these scans; give validation
+    /// scans, not those that are scored afterwards
+    #[arg(long, value_name = "FILE")]
+    fit: Option<PathBuf>,
+
     #[command(flatten)]
     predict: PredictArguments,
 
@@ -102,6 +114,8 @@ enum Item<'a> {
 /// What the scoring of every scan needs.
 struct Scoring<'a> {
     model: &'a Model,
+    /// The same net with random weights; `None` without `--explain`.
+    random: Option<Model>,
     options: PredictOptions,
     /// Raised by Ctrl-C.
     stop: StopToken,
@@ -115,7 +129,9 @@ impl Evaluate {
     pub fn run(self, context: Context) -> Outcome {
         let predictor = self.model.load()?;
         let mut options = self.predict.options(&predictor)?;
-        options.explain = false;
+        // The pipeline `windows` would make its heat map from other windows than its lesions.
+        options.explain = self.explain && options.pipeline != Pipeline::Windows;
+        let random = options.explain.then(|| predictor.untrained(RANDOM_SEED));
         let cohort = self.cohort()?;
         let items = self.items(cohort.as_ref())?;
         let names = names(&items);
@@ -123,6 +139,7 @@ impl Evaluate {
         let staged = self.out.as_deref().map(StagedFolder::new).transpose()?;
         let scoring = Scoring {
             model: &predictor,
+            random: random.transpose().map_err(Failure::input)?,
             stop: stop.clone(),
             options,
             config: ScoreConfig {
@@ -150,6 +167,15 @@ impl Evaluate {
             predictor.model_digest()
         );
         let scores = Evaluation::from_cases(self.title(), model, cases, failed, &scoring.config)?;
+        if let Some(path) = &self.fit {
+            let fitted = scores.scores.all.calibration.fitted(&scoring.options)?;
+            let about = format!(
+                "# {}\n# Model {}.\n# Fitted by multirnet evaluate. Do not score the model on these scans with it.\n",
+                scores.cohort.replace('\n', " "),
+                scores.model
+            );
+            files::write(path, (about + &fitted).as_bytes())?;
+        }
         if let Some(staged) = staged {
             staged.write("scores.json", output::to_json(&scores)?.as_bytes())?;
             staged.write("cases.csv", &cases_csv(&scores)?)?;
@@ -293,11 +319,43 @@ impl Scoring<'_> {
         )
         .map_err(fail)?;
         name.clone_into(&mut scored.score.scan);
+        scored.score.heat = self.heat(scan, &prediction).map_err(fail)?;
         if let Some(staged) = self.staged {
             let picture = case_picture(case, scan, &prediction, &scored.score).map_err(fail)?;
             staged.write(&format!("pictures/{name}.png"), &picture)?;
         }
         Ok(scored)
+    }
+}
+
+impl Scoring<'_> {
+    /// Where the heat of the most probable class lies; `None` without `--explain`, and if the true lesions are unknown or
+    /// the scan has several parts.
+    fn heat(
+        &self,
+        scan: &CaseScan,
+        prediction: &CasePrediction,
+    ) -> multirnet::Result<Option<HeatScore>> {
+        let (Some(random), Some(heat), Some(truth)) =
+            (&self.random, &prediction.heatmap, &scan.lesions)
+        else {
+            return Ok(None);
+        };
+        let class = prediction.probabilities.top();
+        // The lesion map of random weights would send the cascade to windows everywhere.
+        let options = PredictOptions {
+            pipeline: Pipeline::Global,
+            explain_class: Some(class),
+            ..self.options.clone()
+        };
+        let other = predict_case(random, scan, &options, &self.stop, &mut |_| {})?;
+        Ok(Some(HeatScore::from_maps(
+            class,
+            heat,
+            &scan.lungs,
+            truth,
+            other.heatmap.as_ref(),
+        )))
     }
 }
 

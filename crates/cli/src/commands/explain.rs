@@ -6,9 +6,10 @@ use crate::model::ModelArguments;
 use crate::output;
 use crate::predicting::{HeatmapArguments, PredictArguments, Run, analyse, spinner};
 use crate::scan::{self, ReadArguments};
+use multirnet::evaluation::HeatScore;
 use multirnet::write_results;
 use multirnet_base::StagedFolder;
-use multirnet_volume::{Diagnosis, Planes as _};
+use multirnet_volume::Diagnosis;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -96,29 +97,17 @@ impl Explain {
         let heat = maps.heatmap.as_ref().ok_or_else(|| {
             Failure::input("the model has no classification subnet, so there is nothing to explain")
         })?;
-        let (mut total, mut in_lesions, mut in_lungs) = (0.0, 0.0, 0.0);
-        let [nz, ny, nx] = heat.geometry().shape();
-        let mut plane = vec![0.0f32; ny * nx];
-        for z in 0..nz {
-            heat.read_plane(z, &mut plane);
-            let masks = maps.lesions.plane(z).iter().zip(maps.lungs.plane(z));
-            for (&v, (&lesion, &lung)) in plane.iter().zip(masks) {
-                let v = f64::from(v);
-                total += v;
-                in_lesions += if lesion != 0 { v } else { 0.0 };
-                in_lungs += if lung != 0 { v } else { 0.0 };
-            }
-        }
-        let share = |part: f64| (total > 0.0).then(|| part / total);
         let finding = &prediction.finding;
         let explained = self.class.unwrap_or(finding.diagnosis);
+        let score = HeatScore::from_maps(explained, heat, &maps.lungs, &maps.lesions, None);
         let explanation = Explanation {
             scan: name,
             predicted: finding.diagnosis,
             explained,
             probability: finding.probabilities.to_array()[explained.index()],
-            heat_in_lesions: share(in_lesions),
-            heat_in_lungs: share(in_lungs),
+            // A scan without lesions has no heat in them.
+            heat_in_lesions: score.in_lesions.or(score.in_lungs.map(|_| 0.0)),
+            heat_in_lungs: score.in_lungs,
             lesion_share_of_lungs: finding.involvement.both.fraction,
         };
         if context.json {

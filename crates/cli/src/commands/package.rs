@@ -18,8 +18,8 @@ const MAX_BYTES: usize = 25_000_000;
 ///
 /// Writes model.safetensors and README.md to OUT. The card file (TOML) has licence, attribution,
 /// validated_on and `[[scores]]` (on, cases, kind, seen, metric, value, interval), which replace the
-/// model's own. It may also have trained_on, validation and threshold, and `[[notes]]` (heading,
-/// text) for the page.
+/// model's own. It may also have trained_on, validation, threshold, lesion_temperature and
+/// class_temperature, and `[[notes]]` (heading, text) for the page.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example:\n  multirnet package runs/mine/model.safetensors --name mine --card card.toml -o models/mine"
@@ -53,6 +53,8 @@ struct CardFile {
     trained_on: Option<String>,
     validation: Option<String>,
     threshold: Option<f32>,
+    lesion_temperature: Option<f64>,
+    class_temperature: Option<f64>,
     /// Kinds of scans on which the model's lesion maps and classes were validated.
     #[serde(default)]
     validated_on: ValidatedOn,
@@ -147,6 +149,8 @@ impl CardFile {
             trained_on: self.trained_on.clone().unwrap_or(own.trained_on),
             validation: self.validation.clone().or(own.validation),
             threshold: self.threshold.or(own.threshold),
+            lesion_temperature: self.lesion_temperature.or(own.lesion_temperature),
+            class_temperature: self.class_temperature.or(own.class_temperature),
             validated_on: self.validated_on.clone(),
             licence: Some(self.licence.clone()),
             attribution: self.attribution.clone(),
@@ -186,6 +190,15 @@ fn page(packaged: &Packaged, network: &str, notes: &[Note]) -> String {
     row("classes validated on", &kinds(&card.validated_on.classes));
     if let Some(threshold) = card.threshold {
         row("lesion from a probability of", &threshold.to_string());
+    }
+    let temperatures = [
+        ("temperature of lesions", card.lesion_temperature),
+        ("temperature of classes", card.class_temperature),
+    ];
+    for (name, value) in temperatures {
+        if let Some(value) = value {
+            row(name, &value.to_string());
+        }
     }
     row("network", network);
     row(
@@ -242,6 +255,7 @@ mod tests {
 licence = "CC-BY-NC-4.0"
 attribution = ["Scans by A, CC BY 4.0."]
 threshold = 0.4
+class_temperature = 1.5
 validated_on = { lesions = ["patients"] }
 [[scores]]
 on = "Five | stacks"
@@ -283,6 +297,7 @@ text = "Few scans."
             "Two scans.",
             "| Five \\| stacks | patients | 5 | Nothing. | mean volume Dice, % | 71.5 (60 to 80) |",
             "- Scans by A",
+            "| temperature of classes | 1.5 |",
             "## Limits\n\nFew scans.",
         ] {
             let found = page.to_lowercase().contains(&text.to_lowercase());

@@ -42,6 +42,15 @@ const REACH: f64 = 1.96;
 
 const CONFIDENCE: f64 = 0.95;
 
+/// The value that Student's t with `freedom` degrees of freedom exceeds in neither direction with the probability
+/// `confidence`, such as 4.303 for 2 and 0.95.
+pub fn student_quantile(freedom: f64, confidence: f64) -> f64 {
+    // It follows from the quantile of the beta distribution.
+    let (a, b) = (freedom / 2.0, 0.5);
+    let share = (1.0 - confidence).inv_inc_beta(a, b, a.ln_beta(b));
+    (freedom * (1.0 - share) / share).sqrt()
+}
+
 impl BlandAltman {
     /// Agreement of `measured` with `reference`. Differences are measured − reference. The limits'
     /// standard error is sd · √(1/n + 1.96² / (2(n − 1))) (Bland and Altman, Statistical Methods in
@@ -59,10 +68,7 @@ impl BlandAltman {
             )
         })?;
         let n = d.len() as f64;
-        // Student's quantile follows from that of the beta distribution.
-        let (a, b) = ((n - 1.0) / 2.0, 0.5);
-        let share = (1.0 - CONFIDENCE).inv_inc_beta(a, b, a.ln_beta(b));
-        let quantile = ((n - 1.0) * (1.0 - share) / share).sqrt();
+        let quantile = student_quantile(n - 1.0, CONFIDENCE);
         let limit = |value: f64, error: f64| Limit {
             value,
             low: value - quantile * error,

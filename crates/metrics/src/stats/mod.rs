@@ -16,7 +16,7 @@ mod correction;
 mod paired;
 mod quantile;
 
-pub use agreement::{BlandAltman, Limit};
+pub use agreement::{BlandAltman, Limit, student_quantile};
 pub use bootstrap::{BootstrapConfig, Interval, bootstrap, bootstrap_mean};
 pub use boxes::BoxSummary;
 pub use correction::{Correction, STARS, Significance, holm, significance, stars, stars_note};

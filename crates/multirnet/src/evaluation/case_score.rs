@@ -1,10 +1,11 @@
 //! The scores of one scan. `compare` and `evaluate` share this scorer.
 
+use super::HeatScore;
+use super::calibration::lesion_reliability;
 use crate::{Error, ErrorKind, Result};
 use multirnet_cohort::Case;
-use multirnet_finding::LesionKind;
-use multirnet_finding::Probabilities;
-use multirnet_metrics::{CaseMetrics, Overlap, SurfaceConfig};
+use multirnet_finding::{LesionKind, NativeMap, Probabilities};
+use multirnet_metrics::{CaseMetrics, Overlap, Reliability, SurfaceConfig};
 use multirnet_volume::{Diagnosis, Orientation, Volume};
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +42,20 @@ pub struct CaseScore {
     /// lungs.
     #[serde(default)]
     pub lesion_share: Option<f64>,
+    /// Volume of the true lesions as a share of that of the lungs; `None` as `segmentation`, and without lungs.
+    /// Lesions beyond the lung mask count too, so this may exceed 1.
+    #[serde(default)]
+    pub true_share: Option<f64>,
+    /// The lesion probability of the lungs' voxels beside the truth; `None` as `segmentation`, and if only labels are
+    /// known. An evaluation keeps it for its sources alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reliability: Option<Reliability>,
     /// Class probabilities; `None` from a system that only segments.
     pub probabilities: Option<Probabilities>,
+    /// Where the heat of the most probable class lies; `None` if no heat map was asked for or none can be made. Its
+    /// lesions are the true ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heat: Option<HeatScore>,
 }
 
 /// The outputs of a system for a scan.
@@ -52,6 +65,8 @@ pub struct Said<'a> {
     pub lesions: Option<&'a Volume<u8>>,
     /// Number of lesion labels that it tells apart.
     pub lesion_channels: usize,
+    /// Lesion probability on the same grid, if it is kept.
+    pub probability: Option<&'a NativeMap>,
     /// Class probabilities, if it classifies.
     pub probabilities: Option<Probabilities>,
 }
@@ -84,7 +99,10 @@ impl CaseScore {
             false_area_mm2: None,
             lesion_ml: None,
             lesion_share: None,
+            true_share: None,
+            reliability: None,
             probabilities: said.probabilities,
+            heat: None,
         };
         let Some(lesions) = said.lesions else {
             return Ok(score);
@@ -100,6 +118,12 @@ impl CaseScore {
         score.segmentation =
             Some(CaseMetrics::from_masks(truth, lesions, surface).map_err(|e| fail(&e))?);
         score.false_area_mm2 = Some(false_area_mm2(truth, lesions));
+        let true_voxels = truth.data().iter().filter(|l| **l != 0).count();
+        score.true_share = (lung > 0).then(|| true_voxels as f64 / lung as f64);
+        score.reliability = said
+            .probability
+            .map(|map| lesion_reliability(map, truth, lungs))
+            .transpose()?;
         let told_apart = case.mask_values.len() > 1 || truth.data().contains(&2);
         if told_apart && said.lesion_channels > 1 {
             let overlap = |kind: LesionKind| {
@@ -163,6 +187,7 @@ mod tests {
         Said {
             lesions: Some(lesions),
             lesion_channels,
+            probability: None,
             probabilities: Some(Probabilities::from_array([0.2, 0.2, 0.6])),
         }
     }
@@ -182,6 +207,7 @@ mod tests {
         // Five voxels of 100 mm³; three false ones of 20 mm² in the second slice.
         assert_eq!(score.lesion_ml, Some(0.5));
         assert_eq!(score.lesion_share, Some(5.0 / 12.0));
+        assert_eq!(score.true_share, Some(3.0 / 12.0));
         assert_eq!(score.false_area_mm2, Some(60.0));
         assert!(score.has_lesions() && !score.is_lesion_free());
         assert_eq!(score.kinds, None);
@@ -229,6 +255,7 @@ mod tests {
             (score.lesion_ml, score.lesion_share),
             (Some(1.2), Some(1.0))
         );
+        assert_eq!((score.true_share, score.reliability.clone()), (None, None));
         assert!(!score.has_lesions() && !score.is_lesion_free());
     }
 }

@@ -1,23 +1,29 @@
 //! The evaluation of one model on the scans of manifests, source by source.
 
+pub mod calibration;
 mod case_score;
 mod classes;
 mod config;
 mod csv_form;
+mod heat_score;
 pub mod intervals;
 pub mod parts;
 mod pictures;
 pub mod published;
+pub mod score_columns;
 mod scores;
 mod segmentation;
 pub mod slices;
 mod source_kind;
+mod summary;
 mod tables;
 
+pub use calibration::Calibration;
 pub use case_score::{CaseScore, Said};
 pub use classes::Classification;
 pub use config::ScoreConfig;
 pub use csv_form::{cases_csv, csv, sources_csv};
+pub use heat_score::{HeatScore, RANDOM_SEED};
 pub use parts::{CasePrediction, predict_case};
 pub use pictures::case_picture;
 pub use scores::{Scores, SourceScores, SystemScores};
@@ -25,7 +31,8 @@ pub use segmentation::{
     FalseLesions, KindScores, LARGE_MM2, METRICS, MetricIntervals, Segmentation,
 };
 pub use source_kind::{common_kind, kind_of};
-pub use tables::{describe, tables};
+pub use summary::describe;
+pub use tables::tables;
 
 use crate::Result;
 use multirnet_cohort::Case;
@@ -74,6 +81,7 @@ impl EvaluatedCase {
         let said = Said {
             lesions: Some(&prediction.lesions),
             lesion_channels,
+            probability: Some(&prediction.probability),
             probabilities: Some(prediction.probabilities),
         };
         let score = CaseScore::from_output(index, case, truth, lungs, &said, &config.surface)?;
@@ -117,13 +125,17 @@ impl Evaluation {
     pub fn from_cases(
         cohort: String,
         model: String,
-        cases: Vec<EvaluatedCase>,
+        mut cases: Vec<EvaluatedCase>,
         failed: Vec<(String, String)>,
         config: &ScoreConfig,
     ) -> Result<Self> {
         let scores: Vec<&CaseScore> = cases.iter().map(|c| &c.score).collect();
+        let scores = SystemScores::from_cases(&scores, config)?;
+        for case in &mut cases {
+            case.score.reliability = None;
+        }
         Ok(Self {
-            scores: SystemScores::from_cases(&scores, config)?,
+            scores,
             cohort,
             model,
             failed,

@@ -84,6 +84,9 @@ pub struct CasePrediction {
     pub lesions: Volume<u8>,
     /// Lesion probability in `[0, 1]`; 0 in slices outside all runs with lung.
     pub probability: NativeMap,
+    /// Grad-CAM, if the options ask for it; `None` for a scan of several parts, because each part's map has a scale of
+    /// its own.
+    pub heatmap: Option<NativeMap>,
     /// Class probabilities: the mean over runs, weighted by planes.
     pub probabilities: Probabilities,
     /// Number of windows or tiles that the network computed.
@@ -111,11 +114,11 @@ pub fn predict_case(
 ) -> Result<CasePrediction> {
     let options = PredictOptions {
         prepare: case.prepare.clone(),
-        explain: false,
         ..options.clone()
     };
     let grid = case.scan.geometry();
     let (mut lesions, mut maps, mut classes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut heatmaps = Vec::new();
     let (mut windows, mut voxels, mut seconds, mut network_seconds) = (0, 0, 0.0, 0.0);
     let mut warnings: Vec<String> = Vec::new();
     for part in parts(case)? {
@@ -143,6 +146,7 @@ pub fn predict_case(
         }
         classes.push((planes.clone(), finding.probabilities));
         lesions.push((planes.clone(), said.maps.lesions));
+        heatmaps.extend(said.maps.heatmap.map(|map| (planes.clone(), map)));
         maps.push((planes, said.maps.probability));
     }
     let whole = |planes: &Range<usize>| *planes == (0..grid.shape()[0]);
@@ -164,6 +168,7 @@ pub fn predict_case(
     Ok(CasePrediction {
         lesions,
         probability,
+        heatmap: heatmaps.pop().filter(|(p, _)| whole(p)).map(|(_, map)| map),
         probabilities: weighted(&classes),
         windows,
         voxels,

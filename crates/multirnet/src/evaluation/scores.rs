@@ -1,12 +1,14 @@
 //! The scores of one system, as both `compare` and `evaluate` write them.
 
+use super::Calibration;
 use super::classes::Classification;
-use super::intervals::patients;
+use super::intervals::{patients, scoring};
 use super::segmentation::Segmentation;
 use super::source_kind::kind_of;
 use super::{CaseScore, ScoreConfig};
 use crate::Result;
 use multirnet_finding::ScoredOn;
+use multirnet_metrics::stats::BlandAltman;
 use serde::Serialize;
 
 /// The scores of one system on a set of scans.
@@ -20,6 +22,11 @@ pub struct Scores {
     pub segmentation: Option<Segmentation>,
     /// Class scores; `None` if no scan's class is known and predicted.
     pub classification: Option<Classification>,
+    /// Whether the probabilities say how often something is the case.
+    pub calibration: Calibration,
+    /// Agreement of the predicted lesions' share of the lungs with that of the true ones, as shares in 0..=1; `None`
+    /// below two scans with known and predicted lesions.
+    pub involvement: Option<BlandAltman>,
     /// Positions in the set of the scans whose lesions are unknown or not predicted.
     pub lesions_unknown: Vec<usize>,
 }
@@ -59,9 +66,22 @@ impl Scores {
             patients: patients(cases.iter().copied()).len(),
             segmentation: Segmentation::from_cases(cases, config)?,
             classification: Classification::from_cases(cases, config)?,
+            calibration: Calibration::from_cases(cases)?,
+            involvement: involvement(cases)?,
             lesions_unknown: (0..cases.len()).filter(is_unknown).collect(),
         })
     }
+}
+
+fn involvement(cases: &[&CaseScore]) -> Result<Option<BlandAltman>> {
+    let pairs = cases
+        .iter()
+        .filter_map(|c| c.lesion_share.zip(c.true_share));
+    let (predicted, truth): (Vec<f64>, Vec<f64>) = pairs.unzip();
+    let enough = predicted.len() > 1;
+    enough
+        .then(|| BlandAltman::from_pairs(&predicted, &truth).map_err(scoring))
+        .transpose()
 }
 
 impl SystemScores {

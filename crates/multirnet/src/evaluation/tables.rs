@@ -1,12 +1,12 @@
 //! The tables of an evaluation, for the terminal and as Markdown.
 
 use super::published::{Published, published};
-use super::{Classification, EvaluatedCase, Evaluation, LARGE_MM2, Segmentation, SourceScores};
-use multirnet_finding::{NOTICE, ScoredOn};
+use super::score_columns as cells;
+use super::{EvaluatedCase, Evaluation, LARGE_MM2, Segmentation, SourceScores};
+use multirnet_finding::ScoredOn;
 use multirnet_metrics::stats::Interval;
 use multirnet_metrics::{Metric, number};
 use multirnet_report::{Column, Table};
-use std::fmt::Write as _;
 
 /// A value in the unit of tables with its interval, such as `0.70 (0.65–0.74)` times `scale`.
 fn shown(interval: &Interval, scale: f64, decimals: usize) -> String {
@@ -256,6 +256,66 @@ fn unknown_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Tabl
     })
 }
 
+fn calibration_table(source: &SourceScores) -> Option<Table> {
+    let row = cells::calibration_cells(&source.scores.calibration)?;
+    Some(Table {
+        caption: format!("{}calibration of probabilities.", heading(source)),
+        columns: cells::calibration_columns(),
+        rows: vec![row],
+        note: cells::CALIBRATION_NOTE.into(),
+    })
+}
+
+/// The bins of the lesion probability.
+fn reliability_table(source: &SourceScores) -> Option<Table> {
+    let lesions = source.scores.calibration.lesions.as_ref()?;
+    let rows = lesions.reliability.bins().into_iter().enumerate();
+    let rows = rows.filter_map(|(i, bin)| {
+        let bin = bin?;
+        Some(vec![
+            format!("{} to {}", 10 * i, 10 * (i + 1)),
+            bin.n.to_string(),
+            number::percent(Some(bin.mean), 1),
+            number::percent(Some(bin.share), 1),
+        ])
+    });
+    Some(Table {
+        caption: format!(
+            "{}lesion probability of the lungs' voxels beside how many are lesion.",
+            heading(source)
+        ),
+        columns: vec![
+            Column::new("Probability, %", false),
+            Column::new("voxels", true),
+            Column::new("mean probability, %", true),
+            Column::new("truly lesion, %", true),
+        ],
+        rows: rows.collect(),
+        note: String::new(),
+    })
+}
+
+fn involvement_table(source: &SourceScores) -> Option<Table> {
+    let agreement = source.scores.involvement.as_ref()?;
+    Some(Table {
+        caption: format!("{}share of the lungs involved.", heading(source)),
+        columns: cells::involvement_columns(),
+        rows: vec![cells::involvement_cells(agreement)],
+        note: cells::INVOLVEMENT_NOTE.into(),
+    })
+}
+
+fn heat_table(source: &SourceScores, cases: &[&EvaluatedCase]) -> Option<Table> {
+    let scores: Vec<_> = cases.iter().map(|c| &c.score).collect();
+    let rows = cells::heat_rows(&scores);
+    (!rows.is_empty()).then(|| Table {
+        caption: format!("{}where the heat of the class lies.", heading(source)),
+        columns: cells::heat_columns(),
+        rows,
+        note: cells::HEAT_NOTE.into(),
+    })
+}
+
 fn published_table(source: &SourceScores, figures: &Published) -> Option<Table> {
     let lesions = source.scores.segmentation.as_ref()?;
     let dice = &lesions.intervals(Metric::Dice)?.mean;
@@ -312,6 +372,10 @@ pub fn tables(evaluation: &Evaluation) -> Vec<(String, Table)> {
             ("published", figures),
             ("false-lesions", false_table(source)),
             ("classes", class_table(source)),
+            ("involvement", involvement_table(source)),
+            ("calibration", calibration_table(source)),
+            ("reliability", reliability_table(source)),
+            ("heat", heat_table(source, &cases)),
             ("unknown", unknown_table(source, &cases)),
         ];
         for (name, table) in own {
@@ -323,137 +387,4 @@ pub fn tables(evaluation: &Evaluation) -> Vec<(String, Table)> {
         }
     }
     all
-}
-
-/// The summary as text: all scans together, then every source.
-pub fn describe(evaluation: &Evaluation) -> String {
-    let mut text = format!(
-        "{}\n{NOTICE}\nmodel {}\n{} scans scored, {} failed\n",
-        evaluation.cohort,
-        evaluation.model,
-        evaluation.cases.len(),
-        evaluation.failed.len()
-    );
-    let all = &evaluation.scores.all;
-    if let Some(lesions) = &all.segmentation {
-        text += &dice_lines(lesions);
-    }
-    if let Some(c) = &all.classification {
-        text += &class_lines(c);
-    }
-    text += &network_line(&evaluation.cases);
-    for (_, table) in tables(evaluation) {
-        let _ = write!(text, "\n{}", table.to_markdown());
-    }
-    for (name, reason) in &evaluation.failed {
-        let _ = writeln!(text, "failed: {name}: {reason}");
-    }
-    text
-}
-
-/// The volume Dice of all scans together, and the false lesions in scans without lesions.
-fn dice_lines(lesions: &Segmentation) -> String {
-    let mut text = String::new();
-    if let Some(d) = lesions.metrics.score(Metric::Dice) {
-        let _ = writeln!(
-            text,
-            "\nLesions (volume Dice on the scan's own grid, policy for undefined values: {:?})\n  \
-             scans with lesions  {} ({} undefined, {} infinite)\n  mean Dice           {}\n  \
-             median Dice         {}\n  smallest, largest   {}, {}",
-            d.policy,
-            d.n,
-            d.n_undefined,
-            d.n_infinite,
-            percent(d.mean),
-            percent(d.median),
-            percent(d.min),
-            percent(d.max)
-        );
-    }
-    let f = &lesions.metrics.false_positives;
-    let _ = writeln!(
-        text,
-        "  lesion-free scans   {}, of which {} with a false lesion ({}); mean false volume {} ml",
-        f.n,
-        f.n_with_prediction,
-        percent(f.rate),
-        number::text(f.volume_ml.mean, 1)
-    );
-    text
-}
-
-/// The network's mean work per scan; empty if no scan was scored.
-fn network_line(cases: &[EvaluatedCase]) -> String {
-    if cases.is_empty() {
-        return String::new();
-    }
-    let n = cases.len() as f64;
-    let mean = |f: fn(&EvaluatedCase) -> f64| cases.iter().map(f).sum::<f64>() / n;
-    format!(
-        "\nNetwork, mean per scan: {:.1} windows or tiles, {:.2} million voxels, {:.2} s of {:.2} s\n",
-        mean(|c| c.windows as f64),
-        mean(|c| c.voxels as f64 / 1e6),
-        mean(|c| c.network_seconds),
-        mean(|c| c.seconds)
-    )
-}
-
-/// A share in percent with its sign, if it is defined.
-fn percent(share: Option<f64>) -> String {
-    let text = number::percent(share, 2);
-    share.map_or(text.clone(), |_| format!("{text} %"))
-}
-
-fn class_lines(found: &Classification) -> String {
-    let c = &found.scores;
-    let mut text = format!(
-        "\nClasses of {} scans (rows: truth, columns: prediction)\n  {:<10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}\n",
-        c.n, "", "normal", "CAP", "COVID-19", "recall", "precision", "F1"
-    );
-    for class in &c.classes {
-        let row = c.confusion.counts[class.class.index()];
-        let _ = writeln!(
-            text,
-            "  {:<10}{:>9}{:>9}{:>9}{:>11}{:>11}{:>11}",
-            class.class.label(),
-            row[0],
-            row[1],
-            row[2],
-            percent(class.recall),
-            percent(class.precision),
-            percent(class.f1)
-        );
-    }
-    let _ = writeln!(
-        text,
-        "  macro recall {}, macro precision {}, accuracy {}\n  F1: mean of classes {}, harmonic mean of macro precision and recall {}\n  macro AUC, each class against the rest {} ({} undefined)",
-        percent(c.macro_recall),
-        percent(c.macro_precision),
-        percent(Some(c.accuracy)),
-        percent(c.macro_f1),
-        percent(c.macro_f1_harmonic),
-        number::text(found.roc.auc.mean, 3),
-        found.roc.auc.n_undefined
-    );
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::evaluation::ScoreConfig;
-
-    #[test]
-    fn nothing_is_said_of_the_network_if_no_scan_was_scored() {
-        let failed = vec![("a.nii".to_owned(), "cannot be read".to_owned())];
-        let config = ScoreConfig::default();
-        let evaluation = Evaluation::from_cases("c".into(), "m".into(), vec![], failed, &config);
-        let text = describe(&evaluation.unwrap());
-        assert!(text.contains("0 scans scored, 1 failed"), "{text}");
-        assert!(text.contains("failed: a.nii: cannot be read"), "{text}");
-        assert!(
-            !text.contains("windows") && !text.contains("-0.0"),
-            "{text}"
-        );
-    }
 }

@@ -11,8 +11,10 @@ mod confusion;
 mod gradcam;
 mod overlay;
 mod panels;
+mod reliability;
 mod roc;
 mod slice;
+mod unit_square;
 
 pub use agreement::{AgreementGroup, AgreementPlot, bland_altman_svg};
 pub use bars::{Bar, BarChart, BarGroup, bar_chart_svg};
@@ -21,5 +23,6 @@ pub use confusion::{Confusion, confusion_svg};
 pub use gradcam::{GradCam, GradCamCase, RandomisedCheck, gradcam_svg};
 pub use overlay::{OverlayCase, OverlayFigure, OverlayMask, overlay_svg};
 pub use panels::panels_svg;
+pub use reliability::{ReliabilityCurve, ReliabilityFigure, reliability_svg};
 pub use roc::{RocCurve, RocFigure, roc_svg};
 pub use slice::{PixelBox, Slice};

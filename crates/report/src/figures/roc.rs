@@ -1,12 +1,8 @@
 //! Receiver operating characteristics, one class against the rest.
 
+use super::unit_square::{UnitSquare, unit_square_svg};
 use crate::Theme;
-use crate::axes::{Axis, SMALL, decimal, drawable, heading};
-use crate::legend::legend;
-use crate::svg::{ONE_COLUMN, document, line, num, path, text};
-use crate::theme::{dash, marker};
-use maud::html;
-use std::fmt::Write as _;
+use crate::axes::decimal;
 
 /// The curve of one class against the rest, or of one system.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,66 +34,24 @@ pub struct RocFigure {
 /// Draws the curves with the diagonal of chance. The legend gives each area with its interval and
 /// the numbers of cases.
 pub fn roc_svg(figure: &RocFigure, theme: &Theme) -> String {
-    let (heading, top) = heading(&figure.title, ONE_COLUMN, theme);
-    let side = 340.0;
-    let left = 78.0;
-    let (right, bottom) = (left + side, top + side);
-    let x = Axis::fixed((0.0, 1.0), left, right);
-    let y = Axis::fixed((0.0, 1.0), bottom, top);
-    let entries: Vec<String> = figure.curves.iter().map(entry).collect();
-    let names: Vec<&str> = entries.iter().map(String::as_str).collect();
-    let (legend, tall) = legend(&names, [16.0, bottom + 68.0], ONE_COLUMN - 32.0, theme);
-    let note = figure.level_percent.map(|level| {
-        format!(
-            "Areas under the curves (AUC) with {} % intervals; n: cases of the class / others",
-            decimal(level, 0)
-        )
-    });
-    let body = html! {
-        (heading)
-        (x.below([top, bottom], "1 − specificity", true, theme))
-        (y.beside([left, right], 22.0, "Sensitivity", theme))
-        g stroke-dasharray="2 4" { (line([left, bottom], [right, top], theme.faint, 1.4)) }
-        g transform=(format!("rotate(-45 {} {})", num(right - 40.0), num(top + 40.0))) {
-            (text(right - 40.0, top + 54.0, theme.style(SMALL - 1.0).faint().middle(), "chance"))
-        }
-        @for (i, curve) in figure.curves.iter().enumerate() {
-            @let places = places(curve, &x, &y);
-            @let every = places.len().div_ceil(8).max(1);
-            g.curve {
-                g stroke-dasharray=[dash(i)] { (path(&d(&places), theme.colour(i), 2.2)) }
-                @for p in places.iter().skip((i * every / 3) % every).step_by(every) {
-                    (marker(i, *p, 3.4, theme.colour(i), theme.ground))
-                }
-            }
-        }
-        (legend)
-        @if let Some(note) = &note {
-            (text(16.0, bottom + 68.0 + tall, theme.style(SMALL - 2.0).faint(), note))
-        }
+    let curves = figure
+        .curves
+        .iter()
+        .map(|c| (c.points.as_slice(), entry(c)));
+    let square = UnitSquare {
+        title: &figure.title,
+        axes: ["1 − specificity", "Sensitivity"],
+        diagonal: "chance",
+        curves: curves.collect(),
+        every: 8,
+        note: figure.level_percent.map(|level| {
+            format!(
+                "Areas under the curves (AUC) with {} % intervals; n: cases of the class / others",
+                decimal(level, 0)
+            )
+        }),
     };
-    let height = bottom + 58.0 + tall + if note.is_some() { 20.0 } else { 0.0 };
-    document(ONE_COLUMN, height, theme.ground, &body)
-}
-
-fn places(curve: &RocCurve, x: &Axis, y: &Axis) -> Vec<[f64; 2]> {
-    curve
-        .points
-        .iter()
-        .filter(|p| drawable(p[0]) && drawable(p[1]))
-        .map(|p| [x.at(p[0].clamp(0.0, 1.0)), y.at(p[1].clamp(0.0, 1.0))])
-        .collect()
-}
-
-fn d(places: &[[f64; 2]]) -> String {
-    places
-        .iter()
-        .enumerate()
-        .fold(String::new(), |mut d, (k, p)| {
-            let step = if k == 0 { "M" } else { "L" };
-            let _ = write!(d, "{step}{} {}", num(p[0]), num(p[1]));
-            d
-        })
+    unit_square_svg(&square, theme)
 }
 
 fn entry(curve: &RocCurve) -> String {

@@ -5,12 +5,14 @@ use super::study::{Study, figure_error};
 use crate::ablation::Axis;
 use crate::system_result::{Compared, SystemResult};
 use crate::{Error, ErrorKind, Result};
+use multirnet::evaluation::CaseScore;
 use multirnet_metrics::Metric;
 use multirnet_metrics::stats::{Correction, stars_note};
 use multirnet_report::{
     AgreementGroup, AgreementPlot, Bar, BarChart, BarGroup, BoxGroup, BoxPlot, Confusion, Curve,
-    CurveFigure, RocCurve, RocFigure, Significance, Theme, bar_chart_svg, bland_altman_svg,
-    box_plot_svg, confusion_svg, panels_svg, read_log, roc_svg, training_curves_svg,
+    CurveFigure, ReliabilityCurve, ReliabilityFigure, RocCurve, RocFigure, Significance, Theme,
+    bar_chart_svg, bland_altman_svg, box_plot_svg, confusion_svg, panels_svg, read_log,
+    reliability_svg, roc_svg, training_curves_svg,
 };
 use multirnet_volume::Diagnosis;
 
@@ -148,35 +150,93 @@ pub(super) fn boxes<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
     Ok(sheet)
 }
 
-/// Bland–Altman plots of the lesion volume.
+/// Bland–Altman plots of the lesion volume and of the share of the lungs involved.
 pub(super) fn agreement<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
     let mut sheet = Sheet::new(study);
+    type Pair = fn(&CaseScore) -> Option<[f64; 2]>;
+    let volume: Pair = |s| {
+        let overlap = s.segmentation.as_ref()?.overlap;
+        Some([overlap.truth_ml(), overlap.predicted_ml()])
+    };
+    let share: Pair = |s| Some([100.0 * s.true_share?, 100.0 * s.lesion_share?]);
     for system in &study.results.systems {
         if system.segmentation().is_none() {
             continue;
         }
-        let group = |class: Diagnosis| AgreementGroup {
-            name: class.label().into(),
-            pairs: system
-                .cases
-                .iter()
-                .filter(|s| s.class == Some(class))
-                .filter_map(|s| s.segmentation.as_ref())
-                .map(|s| [s.overlap.truth_ml(), s.overlap.predicted_ml()])
-                .collect(),
-        };
-        let groups = Diagnosis::ALL.into_iter().map(group);
-        let plot = AgreementPlot {
+        for (quantity, unit, file, pair) in [
+            ("lesion volume", "ml", "bland-altman", volume),
+            (
+                "share of the lungs involved",
+                "%",
+                "bland-altman-share",
+                share,
+            ),
+        ] {
+            let group = |class: Diagnosis| AgreementGroup {
+                name: class.label().into(),
+                pairs: system
+                    .cases
+                    .iter()
+                    .filter(|s| s.class == Some(class))
+                    .filter_map(pair)
+                    .collect(),
+            };
+            let groups = Diagnosis::ALL.into_iter().map(group);
+            let groups: Vec<_> = groups.filter(|g| !g.pairs.is_empty()).collect();
+            if groups.is_empty() {
+                continue;
+            }
+            let plot = AgreementPlot {
+                title: system.label.clone(),
+                quantity: quantity.into(),
+                unit: unit.into(),
+                groups,
+            };
+            sheet.add(
+                &format!("{file}-{}", system.id),
+                bland_altman_svg(&plot, THEME),
+                &format!(
+                    "{} by {} against the truth.",
+                    capital(quantity),
+                    system.label
+                ),
+                &format!(
+                    "Differences of the {quantity} over their means, with bias and limits of agreement"
+                ),
+            )?;
+        }
+    }
+    Ok(sheet)
+}
+
+/// Reliability diagrams of the lesion probability, a curve for each source.
+pub(super) fn reliability<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
+    let mut sheet = Sheet::new(study);
+    for system in &study.results.systems {
+        let curves = system.scores.sources.iter().filter_map(|source| {
+            let lesions = source.scores.calibration.lesions.as_ref()?;
+            let bins = lesions.reliability.bins().into_iter().flatten();
+            Some(ReliabilityCurve {
+                name: source.source.clone(),
+                points: bins.map(|b| [b.mean, b.share]).collect(),
+                error: lesions.error.unwrap_or(f64::NAN),
+            })
+        });
+        let curves: Vec<_> = curves.collect();
+        if curves.is_empty() {
+            continue;
+        }
+        let figure = ReliabilityFigure {
             title: system.label.clone(),
-            quantity: "lesion volume".into(),
-            unit: "ml".into(),
-            groups: groups.filter(|g| !g.pairs.is_empty()).collect(),
+            event: "Truly lesion".into(),
+            curves,
+            note: "Voxels of the lungs. Error: expected calibration error".into(),
         };
         sheet.add(
-            &format!("bland-altman-{}", system.id),
-            bland_altman_svg(&plot, THEME),
-            &format!("Lesion volume by {} against the truth.", system.label),
-            "Differences of volumes over their means, with bias and limits of agreement",
+            &format!("reliability-{}", system.id),
+            reliability_svg(&figure, THEME),
+            &format!("Reliability of the lesion probability of {}.", system.label),
+            "How often voxels are lesion over their predicted probability",
         )?;
     }
     Ok(sheet)

@@ -3,20 +3,17 @@
 use super::pictures::{Shown, cut};
 use super::sheet::Sheet;
 use super::study::{Study, check_stop, figure_error};
-use crate::scoring::load_system;
+use crate::scoring::{load_system, random_heat, random_network};
 use crate::system_result::SystemResult;
 use crate::{Error, ErrorKind, Result};
 use multirnet_base::StopToken;
-use multirnet_infer::{Network, PredictOptions, untrained_network};
+use multirnet_infer::{Network, PredictOptions};
 use multirnet_metrics::maps::{rank_correlation, structural_similarity};
 use multirnet_report::{GradCam, GradCamCase, RandomisedCheck, Theme, gradcam_svg};
 use multirnet_volume::{Diagnosis, Volume};
 
 /// Number of cases that are shown of each kind.
 const CASES: usize = 3;
-
-/// Seed of the randomised weights.
-const SEED: u64 = 0x5EED;
 
 /// One figure for each system that classifies and whose heat map can be made.
 pub(super) fn panels<'a>(study: &'a Study<'_>) -> Result<Sheet<'a>> {
@@ -54,9 +51,7 @@ fn representative_cases(system: &SystemResult) -> Vec<usize> {
 fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet<'_>) -> Result<()> {
     let entry = study.config.systems.iter().find(|s| s.id == system.id);
     let entry = entry.ok_or_else(|| Error::new(ErrorKind::Figure, "a system is missing"))?;
-    let model = study.config.train_config(entry)?.model;
-    let random = untrained_network(&model, SEED, study.device)
-        .map_err(|e| Error::caused(ErrorKind::Figure, e))?;
+    let random = random_network(&study.config, entry, study.device)?;
     let mut trained: Option<(String, Box<dyn Network>)> = None;
     let mut cases = Vec::new();
     for index in representative_cases(system) {
@@ -89,7 +84,9 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet<'_>) -> Res
         };
         let z = shown.slice();
         let frame = shown.frame(z)?;
-        let randomised = heat_of_random(random.as_ref(), &shown, &options, study.stop)?
+        let randomised = random_heat(random.as_ref(), &shown.read, &options, study.stop)
+            .map_err(drawing)?
+            .map(|map| map.to_volume().to_canonical())
             .map(|map| -> Result<_> {
                 let (a, b) = (cut(&heat, z, &frame)?, cut(&map, z, &frame)?);
                 Ok(RandomisedCheck {
@@ -144,29 +141,16 @@ fn heat(
     options: &PredictOptions,
     stop: &StopToken,
 ) -> Result<Option<Volume<f32>>> {
-    let said = shown
-        .read
-        .run(network, options, stop)
-        .map_err(|e| match e.kind() {
-            ErrorKind::Interrupted => Error::interrupted_drawing(),
-            _ => e,
-        })?;
+    let said = shown.read.run(network, options, stop).map_err(drawing)?;
     Ok(said.heatmap.map(|h| h.to_volume().to_canonical()))
 }
 
-/// The heat map of the untrained net, from the view of the whole chest alone. The net's lesion map is
-/// random and would send the cascade to windows everywhere.
-fn heat_of_random(
-    network: &dyn Network,
-    shown: &Shown,
-    options: &PredictOptions,
-    stop: &StopToken,
-) -> Result<Option<Volume<f32>>> {
-    let options = PredictOptions {
-        pipeline: multirnet_infer::Pipeline::Global,
-        ..options.clone()
-    };
-    heat(network, shown, &options, stop)
+/// The error of a run while a figure is drawn.
+fn drawing(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Interrupted => Error::interrupted_drawing(),
+        _ => error,
+    }
 }
 
 /// Share of the heat that lies inside the lesion; `None` without lesion or heat.

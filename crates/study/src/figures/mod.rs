@@ -89,7 +89,9 @@ pub fn report(
     begin("box plots")?;
     section("Segmentation", charts::boxes(&study)?);
     begin("Bland–Altman plots")?;
-    section("Lesion volume", charts::agreement(&study)?);
+    section("Agreement", charts::agreement(&study)?);
+    begin("reliability diagrams")?;
+    section("Calibration", charts::reliability(&study)?);
     begin("confusion matrices and ROC curves")?;
     section("Classification", charts::classification(&study)?);
     begin("overlays")?;

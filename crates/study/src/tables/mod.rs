@@ -1,10 +1,12 @@
 //! The tables of a study, for pages, Markdown, CSV and the terminal.
 
+mod calibration;
 mod form;
 mod seeds;
 
+pub use calibration::{calibration_table, heat_table, involvement_table};
 pub use form::{tables_text, write_tables};
-pub use seeds::{losses_table, seeds_table};
+pub use seeds::{intervals_table, losses_table, seeds_table};
 
 use crate::paper;
 use crate::results::Results;
@@ -423,6 +425,16 @@ pub fn tables(results: &Results) -> Vec<(&'static str, Table)> {
     if let Some(table) = losses_table(results) {
         all.push(("losses", table));
     }
+    let more = [
+        ("intervals", intervals_table(results)),
+        ("involvement", involvement_table(results)),
+        ("calibration", calibration_table(results)),
+        ("heat", heat_table(results)),
+    ];
+    all.extend(
+        more.into_iter()
+            .filter_map(|(name, table)| Some((name, table?))),
+    );
     all.push(("tests", tests_table(results)));
     all.push(("systems", cards_table(results)));
     all

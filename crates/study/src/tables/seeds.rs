@@ -69,6 +69,50 @@ pub fn losses_table(results: &Results) -> Option<Table> {
     })
 }
 
+/// Intervals for the share of the lungs involved; `None` without trainings that differ only in their seed.
+pub fn intervals_table(results: &Results) -> Option<Table> {
+    let percent = |v: Option<f64>| number::percent(v, 2);
+    let of = |n: usize, all: usize| format!("{n} of {all}");
+    let rows = results.seeds.iter().flat_map(|group| {
+        group.intervals.iter().map(move |i| {
+            let carried = i.first_factor_holds;
+            vec![
+                group.label.clone(),
+                i.source.clone(),
+                of(i.student_holds, i.scans),
+                percent(Some(i.student_width)),
+                number::text(i.factor, 2),
+                carried.map_or_else(String::new, |n| of(n, i.scans)),
+                percent(i.first_factor_width),
+            ]
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    let mut columns = vec![Column::new("System", false), Column::new("Source", false)];
+    columns.extend(
+        [
+            "within Student's interval",
+            "mean width, points",
+            "factor that holds 90 %",
+            "held by the first source's factor",
+            "mean width, points",
+        ]
+        .map(|n| Column::new(n, true)),
+    );
+    (!rows.is_empty()).then(|| Table {
+        caption: "Intervals for the share of the lungs involved, from the disagreement of trainings with different \
+                  seeds: how often they hold the true share."
+            .to_owned(),
+        columns,
+        rows,
+        note: "Student's interval: 90 % prediction interval of the trainings' shares. It holds what another training would \
+               say, and the truth only if all trainings together are right. Factor: standard deviations around the mean \
+               that hold the truth of 90 % of the scans, as conformal prediction counts them. The factor of the first \
+               source was chosen on that source and is tested on the others."
+            .into(),
+    })
+}
+
 /// Columns and rows of the table of losses.
 fn losses_rows(groups: &[&SeedGroup]) -> (Vec<Column>, Vec<Vec<String>>) {
     let groups = || groups.iter().filter(|g| !g.losses.is_empty());
@@ -128,6 +172,7 @@ mod tests {
             systems: Vec::new(),
             scores: Vec::new(),
             losses,
+            intervals: Vec::new(),
         }
     }
 

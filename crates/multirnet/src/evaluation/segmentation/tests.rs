@@ -31,6 +31,7 @@ fn score(
     let said = Said {
         lesions: Some(&predicted),
         lesion_channels: 2,
+        probability: None,
         probabilities: Some(multirnet_finding::Probabilities::from_array(p)),
     };
     let lungs = Volume::filled(1u8, grid);
@@ -129,6 +130,7 @@ fn an_area_of_one_square_centimetre_is_not_large() {
         let said = Said {
             lesions: Some(&predicted),
             lesion_channels: 1,
+            probability: None,
             probabilities: None,
         };
         let case = Case::new("a.nii", None, Diagnosis::Normal, "a");
