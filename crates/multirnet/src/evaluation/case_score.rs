@@ -1,7 +1,7 @@
 //! The scores of one scan. `compare` and `evaluate` share this scorer.
 
 use super::HeatScore;
-use super::calibration::lesion_reliability;
+use super::lesion_reliability::lesion_reliability;
 use crate::{Error, ErrorKind, Result};
 use multirnet_cohort::Case;
 use multirnet_finding::{LesionKind, NativeMap, Probabilities};

@@ -7,6 +7,7 @@ mod config;
 mod csv_form;
 mod heat_score;
 pub mod intervals;
+mod lesion_reliability;
 pub mod parts;
 mod pictures;
 pub mod published;
