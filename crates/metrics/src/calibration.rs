@@ -108,7 +108,7 @@ impl Reliability {
         })
     }
 
-    /// The [`SHOWN`] bins of a diagram; `None` where there are no predictions.
+    /// The [`SHOWN`] bins of a diagram; `None` for a bin without predictions.
     pub fn bins(&self) -> Vec<Option<ReliabilityBin>> {
         let width = BINS / SHOWN;
         let bin = |first: usize| {
@@ -223,7 +223,7 @@ impl Temperature {
         if let Some(bad) = truth.iter().find(|t| **t >= N) {
             return Err(Error::new(
                 ErrorKind::Invalid,
-                format!("there is no class number {bad} of {N}"),
+                format!("{bad} is not the number of one of {N} classes"),
             ));
         }
         let logits: Vec<[f64; N]> = probabilities

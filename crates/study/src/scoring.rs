@@ -6,7 +6,7 @@ use crate::folder::{Folder, read_json, write_json};
 use crate::options::{Event, Options};
 use crate::training::Trained;
 use crate::{Error, ErrorKind, Result};
-use multirnet::evaluation::parts::{join, parts, weighted};
+use multirnet::evaluation::parts::{join_labels, join_maps, parts, weighted};
 use multirnet::evaluation::{CaseScore, HeatScore, RANDOM_SEED, Said};
 use multirnet_anatomy::{PrepareConfig, Prepared, prepare};
 use multirnet_base::StopToken;
@@ -102,23 +102,8 @@ impl TestScan {
         let grid = self.case.scan.geometry();
         let whole = self.parts.len() == 1 && self.parts[0].planes == (0..grid.shape()[0]);
         Ok(TestOutput {
-            lesions: match lesions.pop() {
-                None => None,
-                Some((_, labels)) if whole => Some(labels),
-                last => {
-                    lesions.extend(last);
-                    Some(join(grid, &lesions))
-                }
-            },
-            probability: match maps.pop() {
-                None => None,
-                Some((_, map)) if whole => Some(map),
-                last => {
-                    let all = maps.into_iter().chain(last);
-                    let all: Vec<_> = all.map(|(p, map)| (p, map.to_volume())).collect();
-                    Some(join(grid, &all).into())
-                }
-            },
+            lesions: (!lesions.is_empty()).then(|| join_labels(grid, lesions)),
+            probability: (!maps.is_empty()).then(|| join_maps(grid, maps)),
             probabilities: (!classes.is_empty()).then(|| weighted(&classes)),
             heatmap: heatmaps.pop().filter(|_| whole),
         })

@@ -326,9 +326,7 @@ impl Scoring<'_> {
         }
         Ok(scored)
     }
-}
 
-impl Scoring<'_> {
     /// Where the heat of the most probable class lies; `None` without `--explain`, and if the true lesions are unknown or
     /// the scan has several parts.
     fn heat(

@@ -62,9 +62,7 @@ impl Calibration {
             classes: ClassCalibration::from_cases(scores)?,
         })
     }
-}
 
-impl Calibration {
     /// Options (TOML) with the temperatures that fit the scans, which were analysed with `options`. The threshold moves with
     /// the temperature, so that the lesions stay the same, but for the interpolation at their border.
     ///

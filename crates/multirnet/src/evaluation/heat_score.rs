@@ -28,7 +28,7 @@ pub struct HeatScore {
     pub peak_in_lesions: Option<bool>,
     /// Spearman's rank correlation with the heat of the same net with random weights, over the lungs' voxels
     /// (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018). Near 0: the map depends on what the net
-    /// has learned. `None` if there is no such map or one of the two is constant.
+    /// has learned. `None` without such a map, or if one of the two is constant.
     #[serde(default)]
     pub like_random: Option<f64>,
 }
@@ -69,7 +69,7 @@ impl HeatScore {
                 }
                 if lung != 0 {
                     in_lungs += value;
-                    if seen.is_multiple_of(every) {
+                    if random.is_some() && seen.is_multiple_of(every) {
                         own.push(v);
                         others.push(other[i]);
                     }

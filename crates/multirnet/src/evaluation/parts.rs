@@ -67,6 +67,29 @@ pub fn join<T: Voxel>(grid: &Geometry, parts: &[(Range<usize>, Volume<T>)]) -> V
     whole
 }
 
+/// Labels of the whole scan, put together as by [`join`]. Those of a single part that is the whole scan are not copied.
+pub fn join_labels(grid: &Geometry, mut parts: Vec<(Range<usize>, Volume<u8>)>) -> Volume<u8> {
+    match parts.pop() {
+        Some((planes, labels)) if planes == (0..grid.shape()[0]) => labels,
+        last => {
+            parts.extend(last);
+            join(grid, &parts)
+        }
+    }
+}
+
+/// A map of the whole scan, as [`join_labels`].
+pub fn join_maps(grid: &Geometry, mut parts: Vec<(Range<usize>, NativeMap)>) -> NativeMap {
+    match parts.pop() {
+        Some((planes, map)) if planes == (0..grid.shape()[0]) => map,
+        last => {
+            let all = parts.into_iter().chain(last);
+            let all: Vec<_> = all.map(|(p, map)| (p, map.to_volume())).collect();
+            join(grid, &all).into()
+        }
+    }
+}
+
 /// The mean of class probabilities, weighted by each part's number of planes.
 pub fn weighted(parts: &[(Range<usize>, Probabilities)]) -> Probabilities {
     let all: usize = parts.iter().map(|(planes, _)| planes.len()).sum();
@@ -150,24 +173,9 @@ pub fn predict_case(
         maps.push((planes, said.maps.probability));
     }
     let whole = |planes: &Range<usize>| *planes == (0..grid.shape()[0]);
-    let probability = match maps.pop() {
-        Some((planes, map)) if whole(&planes) => map,
-        last => {
-            let all = maps.into_iter().chain(last);
-            let all: Vec<_> = all.map(|(p, map)| (p, map.to_volume())).collect();
-            join(grid, &all).into()
-        }
-    };
-    let lesions = match lesions.pop() {
-        Some((planes, labels)) if whole(&planes) => labels,
-        last => {
-            lesions.extend(last);
-            join(grid, &lesions)
-        }
-    };
     Ok(CasePrediction {
-        lesions,
-        probability,
+        lesions: join_labels(grid, lesions),
+        probability: join_maps(grid, maps),
         heatmap: heatmaps.pop().filter(|(p, _)| whole(p)).map(|(_, map)| map),
         probabilities: weighted(&classes),
         windows,

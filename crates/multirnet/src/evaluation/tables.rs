@@ -4,6 +4,7 @@ use super::published::{Published, published};
 use super::score_columns as cells;
 use super::{EvaluatedCase, Evaluation, LARGE_MM2, Segmentation, SourceScores};
 use multirnet_finding::ScoredOn;
+use multirnet_metrics::calibration::SHOWN;
 use multirnet_metrics::stats::Interval;
 use multirnet_metrics::{Metric, number};
 use multirnet_report::{Column, Table};
@@ -269,11 +270,12 @@ fn calibration_table(source: &SourceScores) -> Option<Table> {
 /// The bins of the lesion probability.
 fn reliability_table(source: &SourceScores) -> Option<Table> {
     let lesions = source.scores.calibration.lesions.as_ref()?;
+    let width = 100 / SHOWN;
     let rows = lesions.reliability.bins().into_iter().enumerate();
     let rows = rows.filter_map(|(i, bin)| {
         let bin = bin?;
         Some(vec![
-            format!("{} to {}", 10 * i, 10 * (i + 1)),
+            format!("{} to {}", i * width, (i + 1) * width),
             bin.n.to_string(),
             number::percent(Some(bin.mean), 1),
             number::percent(Some(bin.share), 1),

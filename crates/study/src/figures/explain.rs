@@ -6,11 +6,13 @@ use super::study::{Study, check_stop, figure_error};
 use crate::scoring::{load_system, random_heat, random_network};
 use crate::system_result::SystemResult;
 use crate::{Error, ErrorKind, Result};
+use multirnet::evaluation::HeatScore;
 use multirnet_base::StopToken;
+use multirnet_finding::NativeMap;
 use multirnet_infer::{Network, PredictOptions};
 use multirnet_metrics::maps::{rank_correlation, structural_similarity};
 use multirnet_report::{GradCam, GradCamCase, RandomisedCheck, Theme, gradcam_svg};
-use multirnet_volume::{Diagnosis, Volume};
+use multirnet_volume::Diagnosis;
 
 /// Number of cases that are shown of each kind.
 const CASES: usize = 3;
@@ -82,6 +84,11 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet<'_>) -> Res
             // A heat map cannot be made for this net.
             return Ok(());
         };
+        let case = &shown.read.case;
+        let share = case.lesions.as_ref().and_then(|lesions| {
+            HeatScore::from_maps(predicted, &heat, &case.lungs, lesions, None).in_lesions
+        });
+        let heat = heat.to_volume().to_canonical();
         let z = shown.slice();
         let frame = shown.frame(z)?;
         let randomised = random_heat(random.as_ref(), &shown.read, &options, study.stop)
@@ -104,7 +111,7 @@ fn panel(study: &Study<'_>, system: &SystemResult, sheet: &mut Sheet<'_>) -> Res
             scan: cut(&shown.ct, z, &frame)?,
             heat: cut(&heat, z, &frame)?,
             lesion: cut(&shown.truth, z, &frame)?,
-            share_in_lesion: share(&heat, &shown.truth),
+            share_in_lesion: share,
             randomised,
         });
     }
@@ -140,9 +147,9 @@ fn heat(
     shown: &Shown,
     options: &PredictOptions,
     stop: &StopToken,
-) -> Result<Option<Volume<f32>>> {
+) -> Result<Option<NativeMap>> {
     let said = shown.read.run(network, options, stop).map_err(drawing)?;
-    Ok(said.heatmap.map(|h| h.to_volume().to_canonical()))
+    Ok(said.heatmap)
 }
 
 /// The error of a run while a figure is drawn.
@@ -151,18 +158,4 @@ fn drawing(error: Error) -> Error {
         ErrorKind::Interrupted => Error::interrupted_drawing(),
         _ => error,
     }
-}
-
-/// Share of the heat that lies inside the lesion; `None` without lesion or heat.
-fn share(heat: &Volume<f32>, lesion: &Volume<u8>) -> Option<f64> {
-    let pairs = heat.data().iter().zip(lesion.data());
-    let (mut inside, mut all, mut any) = (0.0f64, 0.0f64, false);
-    for (&h, &l) in pairs {
-        all += f64::from(h);
-        if l != 0 {
-            inside += f64::from(h);
-            any = true;
-        }
-    }
-    (any && all > 0.0).then(|| inside / all)
 }
